@@ -1,0 +1,1 @@
+"""Images on disk, views, canvases, label formats, and the procedural demo scenes."""

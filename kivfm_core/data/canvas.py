@@ -1,0 +1,67 @@
+"""Makes canvases: pixels from disk to the tensor an encoder gets, as a frame says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as T
+
+from kivfm_core.geometry import Frame, plan_frame
+from kivfm_core.spec import InputContract
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """A picture as RGB uint8 `[3, H, W]`."""
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def render(image: Tensor, frame: Frame, contract: InputContract) -> Tensor:
+    """Makes one canvas.
+
+    Args:
+        image: RGB uint8 `[3, H, W]`.
+        frame: Where every pixel of the canvas comes from.
+        contract: Interpolation, antialias and pad value.
+
+    Returns:
+        RGB float32 `[3, h, w]` in [0, 1]; not normalized.
+    """
+    x0, y0, x1, y1 = frame.source
+    content = image[:, y0:y1, x0:x1].float() / 255
+    if content.shape[1:] != frame.resized:
+        mode = InterpolationMode(contract.interpolation)
+        content = T.resize(content, list(frame.resized), mode, antialias=contract.antialias)
+        content = content.clamp_(0, 1)
+    (ox, oy), (h, w), (ch, cw) = frame.origin, frame.resized, frame.canvas
+    canvas = torch.tensor(contract.pad_value).view(3, 1, 1).repeat(1, ch, cw)
+    top, left, bottom, right = max(oy, 0), max(ox, 0), min(oy + h, ch), min(ox + w, cw)
+    canvas[:, top:bottom, left:right] = content[:, top - oy : bottom - oy, left - ox : right - ox]
+    return canvas.flip(-1) if frame.flip else canvas
+
+
+def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Tensor, list[Frame]]:
+    """Makes the canvases of whole pictures, for evaluation and prediction.
+
+    Args:
+        images: RGB uint8 `[3, H, W]` each; under `short-side` they must share a canvas size.
+        contract: The encoder's input contract.
+
+    Returns:
+        Canvases `[B, 3, h, w]` and their frames.
+    """
+    frames = [plan_frame((x.shape[1], x.shape[2]), contract) for x in images]
+    canvases = [render(x, f, contract) for x, f in zip(images, frames, strict=True)]
+    return torch.stack(canvases), frames
+
+
+def normalize(canvases: Tensor, contract: InputContract) -> Tensor:
+    """Turns canvases `[B, 3, H, W]` in [0, 1] into what the network was trained on."""
+    x = canvases.flip(1) if contract.channel_order == "BGR" else canvases
+    mean = x.new_tensor(contract.mean).view(3, 1, 1)
+    std = x.new_tensor(contract.std).view(3, 1, 1)
+    return (x * contract.scale - mean) / std

@@ -1,0 +1,142 @@
+"""Canvases and frames: where every pixel of a canvas comes from. Torch-free.
+
+A canvas is made in three integer steps: cut the `source` box out of the original, resize it to
+`resized`, put it at `origin` on a `canvas` of padding (an origin below zero crops). The frame
+records them, so that boxes, points and maps go back and forth exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kivfm_core.spec import InputContract
+
+Size = tuple[int, int]
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class View:
+    """A square box and a flip in original pixels; the box may reach beyond the picture.
+
+    Attributes:
+        box: `(x0, y0, x1, y1)`.
+        flip: Mirror left and right.
+    """
+
+    box: Box
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a canvas was made. Sizes are `(height, width)`, boxes `(x0, y0, x1, y1)`, pixels.
+
+    Attributes:
+        original: Size of the picture on disk.
+        source: The part of the original that was taken.
+        resized: The size it was resized to.
+        origin: `(x, y)` of the resized content on the canvas.
+        canvas: Size of the canvas.
+        flip: Whether the canvas was mirrored, last.
+    """
+
+    original: Size
+    source: Box
+    resized: Size
+    origin: tuple[int, int]
+    canvas: Size
+    flip: bool = False
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """`(sx, sy)` of the map `canvas = scale * original + offset`."""
+        x0, y0, x1, y1 = self.source
+        sx, sy = self.resized[1] / (x1 - x0), self.resized[0] / (y1 - y0)
+        return (-sx if self.flip else sx), sy
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """`(tx, ty)` of the map `canvas = scale * original + offset`."""
+        sx, sy = self.scale
+        tx = self.origin[0] - abs(sx) * self.source[0]
+        return (self.canvas[1] - tx if self.flip else tx), self.origin[1] - sy * self.source[1]
+
+    @property
+    def content(self) -> Box:
+        """The box of the canvas that shows the picture; the rest is padding."""
+        (x, y), (h, w), (ch, cw) = self.origin, self.resized, self.canvas
+        x0, x1 = max(x, 0), min(x + w, cw)
+        return (
+            (cw - x1 if self.flip else x0),
+            max(y, 0),
+            (cw - x0 if self.flip else x1),
+            min(y + h, ch),
+        )
+
+    def to_canvas(self, x: float, y: float) -> tuple[float, float]:
+        """The canvas point of an original point."""
+        (sx, sy), (tx, ty) = self.scale, self.offset
+        return sx * x + tx, sy * y + ty
+
+    def to_original(self, x: float, y: float) -> tuple[float, float]:
+        """The original point of a canvas point."""
+        (sx, sy), (tx, ty) = self.scale, self.offset
+        return (x - tx) / sx, (y - ty) / sy
+
+
+def _up(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple
+
+
+def plan_frame(original: Size, contract: InputContract) -> Frame:
+    """The frame of a whole picture under a contract, for evaluation and prediction.
+
+    Args:
+        original: `(height, width)` of the picture.
+        contract: The encoder's input contract.
+    """
+    h, w = original
+    size, short, long = contract.size, min(h, w), max(h, w)
+    square, origin = (size, size), (0, 0)
+    if contract.policy == "stretch":
+        resized, canvas = square, square
+    elif contract.policy.startswith("letterbox"):
+        resized, canvas = _scaled(original, size / long), square
+        if contract.policy == "letterbox-center":
+            origin = ((size - resized[1]) // 2, (size - resized[0]) // 2)
+    elif contract.policy == "short-side":
+        scale = size / short
+        if contract.max_size is not None:
+            scale = min(scale, contract.max_size / long)
+        resized = _scaled(original, scale)
+        canvas = _up(resized[0], contract.multiple), _up(resized[1], contract.multiple)
+    else:
+        resized, canvas = _scaled(original, (contract.resize or size) / short), square
+        origin = (-round((resized[1] - size) / 2), -round((resized[0] - size) / 2))
+    return Frame(original, (0, 0, w, h), resized, origin, canvas)
+
+
+def _scaled(size: Size, scale: float) -> Size:
+    # The small term keeps 480 * (800 / 480) at 800 instead of 799.
+    return max(1, int(size[0] * scale + 1e-6)), max(1, int(size[1] * scale + 1e-6))
+
+
+def plan_view(original: Size, view: View, side: int) -> Frame:
+    """The frame of a view on a square canvas, for distillation.
+
+    Args:
+        original: `(height, width)` of the picture.
+        view: The square box and flip; it must overlap the picture.
+        side: Canvas side in pixels.
+    """
+    h, w = original
+    x0, y0, x1, y1 = view.box
+    source = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+    if source[0] >= source[2] or source[1] >= source[3]:
+        raise ValueError(f"view {view.box} does not overlap a picture of {w} x {h}")
+    scale = side / (x1 - x0)
+    left, top = round((source[0] - x0) * scale), round((source[1] - y0) * scale)
+    right, bottom = round((source[2] - x0) * scale), round((source[3] - y0) * scale)
+    resized = max(1, bottom - top), max(1, right - left)
+    return Frame(original, source, resized, (left, top), (side, side), view.flip)

@@ -1,0 +1,141 @@
+"""What decoders return: typed predictions in canvas pixels, and the way back to the original.
+
+One prediction holds one batch. `to_original(frames)` gives a list, one item a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kivfm_core.geometry import Frame
+
+
+def boxes_to_original(boxes: Tensor, frame: Frame) -> Tensor:
+    """Maps boxes `[N, 4]` (xyxy) from canvas to original pixels, clipped to the picture."""
+    (sx, sy), (tx, ty) = frame.scale, frame.offset
+    shift, factor = boxes.new_tensor([tx, ty, tx, ty]), boxes.new_tensor([sx, sy, sx, sy])
+    h, w = frame.original
+    return ((boxes - shift) / factor).clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))
+
+
+def maps_to_original(maps: Tensor, frame: Frame, outside: float = 0.0) -> Tensor:
+    """Samples maps that cover a canvas at every pixel of the original, bilinearly.
+
+    Args:
+        maps: `[K, h, w]`, of any resolution.
+        frame: The canvas's frame.
+        outside: Value where the canvas does not show the original (a central crop).
+
+    Returns:
+        `[K, H, W]` in original pixels.
+    """
+    (h, w), (ch, cw) = frame.original, frame.canvas
+    (sx, sy), (tx, ty) = frame.scale, frame.offset
+    x = (sx * (torch.arange(w, device=maps.device) + 0.5) + tx) / cw * 2 - 1
+    y = (sy * (torch.arange(h, device=maps.device) + 0.5) + ty) / ch * 2 - 1
+    grid = torch.stack([x.expand(h, w), y[:, None].expand(h, w)], dim=-1).to(maps.dtype)
+    out = F.grid_sample(maps[None], grid[None], padding_mode="border", align_corners=False)[0]
+    hidden = (x.abs() > 1).expand(h, w) | (y.abs() > 1)[:, None].expand(h, w)
+    return out.masked_fill(hidden, outside)
+
+
+@dataclass(frozen=True)
+class ClassLogits:
+    """Scores of classes: `logits [B, K]`."""
+
+    logits: Tensor
+
+    def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
+        """One `[K]` a picture."""
+        return list(self.logits)
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes: a picture each, `boxes [N, 4]` (xyxy), `scores [N]` in [0, 1], `labels [N]`."""
+
+    boxes: list[Tensor]
+    scores: list[Tensor]
+    labels: list[Tensor]
+
+    def to_original(self, frames: Sequence[Frame]) -> list[dict[str, Tensor]]:
+        """One `{boxes, scores, labels}` a picture, boxes in original pixels."""
+        return [
+            {"boxes": boxes_to_original(boxes, frame), "scores": scores, "labels": labels}
+            for boxes, scores, labels, frame in zip(
+                self.boxes, self.scores, self.labels, frames, strict=True
+            )
+        ]
+
+
+@dataclass(frozen=True)
+class Instances(Detections):
+    """Boxes with masks, as probabilities, a picture each.
+
+    Attributes:
+        masks: `[N, m, m]` inside each box (`region="box"`) or `[N, h, w]` over the whole canvas.
+        region: What a mask covers.
+        threshold: Probability above which a pixel belongs to the object.
+    """
+
+    masks: list[Tensor]
+    region: Literal["box", "canvas"] = "box"
+    threshold: float = 0.5
+
+    def to_original(self, frames: Sequence[Frame]) -> list[dict[str, Tensor]]:
+        """Adds `masks`, bool `[N, H, W]` in original pixels, to the detections."""
+        found = super().to_original(frames)
+        for item, masks, frame in zip(found, self.masks, frames, strict=True):
+            whole = (
+                paste_masks(masks, item["boxes"], frame.original)
+                if self.region == "box"
+                else maps_to_original(masks, frame)
+            )
+            item["masks"] = whole > self.threshold
+        return found
+
+
+def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pastes box masks `[N, m, m]` at `boxes [N, 4]` into pictures: `[N, H, W]`.
+
+    torchvision's own pasting, so that Mask R-CNN's masks equal the original model's.
+    """
+    from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+    if not len(masks):
+        return masks.new_zeros((0, *size))
+    return paste_masks_in_image(masks[:, None], boxes, size)[:, 0]
+
+
+@dataclass(frozen=True)
+class SemanticLogits:
+    """Scores of classes at every place: `logits [B, K, h, w]` over the canvas."""
+
+    logits: Tensor
+
+    def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
+        """One `[K, H, W]` a picture, in original pixels."""
+        return [maps_to_original(x, f) for x, f in zip(self.logits, frames, strict=True)]
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Answers to prompts: a picture each, `logits [P, h, w]` over the canvas, above 0 inside."""
+
+    logits: list[Tensor]
+
+    def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
+        """One bool `[P, H, W]` a picture, in original pixels."""
+        return [
+            maps_to_original(x, f, outside=-1.0) > 0
+            for x, f in zip(self.logits, frames, strict=True)
+        ]
+
+
+Predictions = ClassLogits | Detections | Instances | SemanticLogits | Masks

@@ -1,0 +1,271 @@
+"""What a teacher declares: the static, torch-free description that plugins register.
+
+A spec is data. Code is named by reference (`"package.module:function"`) and imported only when the
+teacher is used, so that listing a hundred teachers imports none of their libraries.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+API_VERSION = 1
+
+Task = Literal[
+    "classification",
+    "zero-shot",
+    "detection",
+    "instance-segmentation",
+    "semantic-segmentation",
+    "promptable-segmentation",
+]
+Triple = tuple[float, float, float]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+
+
+class Record(BaseModel):
+    """An immutable record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Level(Record):
+    """One named output of an encoder.
+
+    Attributes:
+        name: The level's name, unique within the teacher.
+        kind: `global` gives `[B, C]`; `dense` gives `[B, C, h, w]`, prefix tokens removed.
+        channels: C; never depends on the number of classes.
+        stride: Canvas pixels a cell, for dense levels.
+        rounding: How `h` follows from canvas / stride.
+    """
+
+    name: str
+    kind: Literal["global", "dense"]
+    channels: int = Field(gt=0)
+    stride: int | None = Field(default=None, gt=0)
+    rounding: Literal["ceil", "floor"] = "floor"
+
+    @model_validator(mode="after")
+    def _stride_is_for_dense(self) -> Self:
+        if (self.kind == "dense") != (self.stride is not None):
+            raise ValueError(f"level {self.name!r}: dense levels have a stride, global ones none")
+        return self
+
+    def grid(self, canvas: tuple[int, int]) -> tuple[int, int]:
+        """The `(h, w)` of a dense level on a canvas of `(height, width)` pixels."""
+        if self.stride is None:
+            raise ValueError(f"level {self.name!r} is global and has no grid")
+        up = self.stride - 1 if self.rounding == "ceil" else 0
+        return (canvas[0] + up) // self.stride, (canvas[1] + up) // self.stride
+
+
+class InputContract(Record):
+    """How a picture becomes the canvas that an encoder gets.
+
+    Attributes:
+        policy: `stretch` to a square; `letterbox` into a square, content top left;
+            `letterbox-center`; `short-side`: short side to `size`, long side at most `max_size`;
+            `short-side-crop`: short side to `resize`, then the central `size` x `size`.
+        size: Side of the square canvas, or the short side, in pixels, for evaluation.
+        max_size: Limit of the long side (`short-side`).
+        resize: Short side before the crop (`short-side-crop`); `size` if not given.
+        multiple: Canvas sides are multiples of this; `short-side` pads bottom and right.
+        pad_value: RGB in [0, 1].
+        interpolation: Resampling filter.
+        antialias: Whether the filter widens when shrinking.
+        channel_order: Order of the channels that the network takes.
+        scale: What 1.0 becomes before mean and std: 1 or 255.
+        mean: Subtracted, in `channel_order`, after `scale`.
+        std: Divided by, in `channel_order`, after `scale`.
+        train_sizes: Square canvas sides for distillation; `size` if empty.
+    """
+
+    policy: Literal["stretch", "letterbox", "letterbox-center", "short-side", "short-side-crop"]
+    size: int = Field(gt=0)
+    max_size: int | None = Field(default=None, gt=0)
+    resize: int | None = Field(default=None, gt=0)
+    multiple: int = Field(default=1, gt=0)
+    pad_value: Triple = (0.0, 0.0, 0.0)
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    antialias: bool = True
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    scale: float = 1.0
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+    train_sizes: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        square = () if self.policy == "short-side" else (self.size,)
+        for side in (*square, *self.train_sizes):
+            if side % self.multiple:
+                raise ValueError(f"canvas side {side} is not a multiple of {self.multiple}")
+        if self.resize is not None and self.resize < self.size:
+            raise ValueError(f"resize {self.resize} is smaller than the crop {self.size}")
+        return self
+
+    @property
+    def train_size(self) -> int:
+        """The canvas side that distillation uses by default, in pixels."""
+        if self.train_sizes:
+            return self.train_sizes[0]
+        return -(-self.size // self.multiple) * self.multiple
+
+
+class TaskSpec(Record):
+    """A task that the teacher solves out of the box.
+
+    Attributes:
+        task: What is solved.
+        levels: Names of the levels that the decoder reads.
+        decoder: Reference to `(spec) -> nn.Module`; its `forward(levels, prompt)` returns
+            predictions in canvas pixels, its optional `prompt(**raw)` prepares a prompt.
+        part: Name of the decoder's own state; tasks of one part share one decoder.
+        labels: The label space: names in order, a known space (`imagenet-1k`, `coco-91`,
+            `voc-21`), or `open` if the prompt brings them, `none` if there are none.
+    """
+
+    task: Task
+    levels: tuple[str, ...] = Field(min_length=1)
+    decoder: str = Field(pattern=REFERENCE)
+    part: str = "decoder"
+    labels: tuple[str, ...] | Literal["imagenet-1k", "coco-91", "voc-21", "open", "none"] = "none"
+
+
+class Attachment(Record):
+    """A place in a base's encoder where an adapter can hook in.
+
+    Attributes:
+        module: Path of the submodule whose output is read.
+        channels: Channels of that output.
+        layout: `NLC` tokens, `NCHW` or `NHWC` maps.
+        stride: Canvas pixels a cell.
+        prefix_tokens: Tokens before the grid (`NLC`).
+    """
+
+    module: str
+    channels: int = Field(gt=0)
+    layout: Literal["NLC", "NCHW", "NHWC"]
+    stride: int = Field(gt=0)
+    prefix_tokens: int = Field(default=0, ge=0)
+
+
+class Weights(Record):
+    """Where a teacher's weights come from and what they allow.
+
+    Attributes:
+        source: `package:NAME/PATH` (a file in an installed package), `hf:ORG/NAME/FILE` (the
+            hub), `torch:FILE` (torch's hub cache), `run:FOLDER` (a student).
+        split: Reference to `(spec, state) -> {"encoder": {...}, PART: {...}}`: how the upstream
+            file's state becomes the encoder's and each decoder's. A part may be absent if it
+            has no parameters.
+        fetch: Reference to `(spec) -> Path`, needed for `torch:` only.
+        sha256: Of the file, where known; else recorded at first use.
+        bytes: Of the file, where known.
+        gated: Whether the hub asks for an agreement first.
+        license: SPDX identifier where there is one, else a name; `unknown` if unknown.
+        commercial_use: What the license allows.
+    """
+
+    source: str = Field(pattern=r"^(package|hf|torch|run):.+$")
+    split: str = Field(pattern=REFERENCE)
+    fetch: str | None = Field(default=None, pattern=REFERENCE)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    bytes: int | None = Field(default=None, gt=0)
+    gated: bool = False
+    license: str = "unknown"
+    commercial_use: Literal["yes", "no", "unknown"] = "unknown"
+
+
+class TeacherSpec(Record):
+    """The static description of a teacher.
+
+    Attributes:
+        api_version: Of this record; read before any other field.
+        name: `family/variant`, as in the hubs' `org/model`.
+        aliases: Other names for it. A bare family name is the family's default variant.
+        role: `general` teachers can be the base by default; `purpose` teachers are added to it.
+        summary: One line for the list.
+        encoder: Reference to `(spec) -> nn.Module` with random weights; its `forward(x)` takes
+            the normalized canvas `[B, 3, H, W]` and returns `{level name: tensor}`.
+        config: What the encoder's and decoders' builders need to know.
+        levels: Everything the encoder returns.
+        input: How a picture becomes its canvas.
+        tasks: What it solves out of the box; empty for a teacher that only gives levels.
+        attachments: Where adapters can hook in, shallow to deep; empty if it cannot be a base.
+        weights: Where they come from and what they allow.
+        code_license: SPDX identifier of the architecture's code.
+        requirements: PEP 508 requirements beyond kivfm's own.
+        parameters: Of the encoder.
+        paper: Where the teacher comes from.
+    """
+
+    api_version: Literal[1] = API_VERSION
+    name: str = Field(pattern=NAME)
+    aliases: tuple[str, ...] = ()
+    role: Literal["general", "purpose"] = "purpose"
+    summary: str = ""
+    encoder: str = Field(pattern=REFERENCE)
+    config: dict[str, Any] = Field(default_factory=dict)
+    levels: tuple[Level, ...] = Field(min_length=1)
+    input: InputContract
+    tasks: tuple[TaskSpec, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    weights: Weights
+    code_license: str = "unknown"
+    requirements: tuple[str, ...] = ()
+    parameters: int = Field(gt=0)
+    paper: str = ""
+
+    @property
+    def family(self) -> str:
+        """`clip` of `clip/vit-b-16`."""
+        return self.name.split("/", 1)[0]
+
+    @property
+    def variant(self) -> str:
+        """`vit-b-16` of `clip/vit-b-16`."""
+        return self.name.partition("/")[2]
+
+    def level(self, name: str) -> Level:
+        """The level of this name; raises `KeyError` if there is none."""
+        return {level.name: level for level in self.levels}[name]
+
+    def task(self, task: str) -> TaskSpec:
+        """The task spec of this task; raises `KeyError` if there is none."""
+        return {spec.task: spec for spec in self.tasks}[task]
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        names = [level.name for level in self.levels]
+        if len(set(names)) != len(names):
+            raise ValueError(f"level names repeat: {names}")
+        decoders: dict[str, str] = {}
+        for task in self.tasks:
+            missing = sorted(set(task.levels) - set(names))
+            if missing:
+                raise ValueError(f"task {task.task!r} reads undeclared levels {missing}")
+            if decoders.setdefault(task.part, task.decoder) != task.decoder:
+                raise ValueError(f"part {task.part!r} names two decoders")
+        return self
+
+
+class TeacherProvider(Record):
+    """A prefix under which a whole library's models are teachers.
+
+    Attributes:
+        prefix: For example `timm/`.
+        resolve: Reference to `(name) -> TeacherSpec`, imported when a name under the prefix is
+            first selected. Raises `LookupError` naming the nearest names.
+        distribution: The library whose version the resolved spec is cached by.
+        summary: One line for the list.
+    """
+
+    api_version: Literal[1] = API_VERSION
+    prefix: str = Field(pattern=r"^[A-Za-z0-9_.-]+/$")
+    resolve: str = Field(pattern=REFERENCE)
+    distribution: str
+    summary: str = ""

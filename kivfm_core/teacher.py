@@ -1,0 +1,164 @@
+"""The protocol that teachers and stand-ins share, and how a teacher is built from its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from kivfm_core.data.canvas import normalize
+from kivfm_core.errors import UsageError
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import Predictions
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights import Provenance, State, file_sha256, load_parts, load_strict, obtain
+
+
+class Levels(Mapping[str, Tensor]):
+    """A batch of levels by name, with the frames of the canvases that they came from."""
+
+    def __init__(self, tensors: Mapping[str, Tensor], frames: Sequence[Frame]) -> None:
+        self.tensors = dict(tensors)
+        self.frames = list(frames)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of the batch's canvases, in pixels."""
+        return self.frames[0].canvas
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """What evaluation, prediction and export work with; they never ask who is behind it."""
+
+    spec: TeacherSpec
+
+    def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+        """Levels of canvases `[B, 3, H, W]`, RGB in [0, 1], not normalized."""
+        ...
+
+    def prompt(self, task: str, **raw: Any) -> Any:
+        """Prepares a prompt once: class names, clicks `[P, 2]` in canvas pixels."""
+        ...
+
+    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
+        """Predictions in canvas pixels."""
+        ...
+
+
+class Decoders(nn.Module):
+    """A teacher's decoders, apart from its encoder: all that a stand-in needs of a teacher."""
+
+    def __init__(self, spec: TeacherSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        builders = {task.part: task.decoder for task in spec.tasks}
+        self.parts = nn.ModuleDict(
+            {part: resolve_reference(builder)(spec) for part, builder in builders.items()}
+        )
+
+    def load(self, states: Mapping[str, State]) -> int:
+        """Loads every part's state, strictly; returns how many tensors."""
+        return sum(
+            load_strict(part, states.get(name, {}), f"{self.spec.name} ({name})")
+            for name, part in self.parts.items()
+        )
+
+    def part(self, task: str) -> nn.Module:
+        """The decoder of a task.
+
+        Raises:
+            UsageError: If the teacher does not solve it.
+        """
+        solved = {spec.task: spec.part for spec in self.spec.tasks}
+        if task not in solved:
+            raise UsageError(
+                f"{self.spec.name} does not solve {task}",
+                f"it solves: {', '.join(solved) or 'no task'}",
+            )
+        return self.parts[solved[task]]
+
+    def prompt(self, task: str, **raw: Any) -> Any:
+        """Prepares a prompt; None for a decoder that takes none."""
+        part = self.part(task)
+        with torch.no_grad():
+            return cast(Any, part).prompt(**raw) if hasattr(part, "prompt") else None
+
+    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
+        """Predictions of a task from the levels that it declares, and from nothing else."""
+        reads = self.spec.task(task).levels
+        given = Levels({name: levels[name] for name in reads}, levels.frames)
+        with torch.no_grad():
+            return self.part(task)(given, prompt)
+
+
+class LoadedTeacher(nn.Module):
+    """A frozen teacher: encoder and decoders with their weights."""
+
+    def __init__(self, spec: TeacherSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.encoder: nn.Module = resolve_reference(spec.encoder)(spec)
+        self.decoders = Decoders(spec)
+        self.provenance: Provenance | None = None
+        self.requires_grad_(False).train(False)
+
+    def train(self, mode: bool = True) -> LoadedTeacher:
+        """Does nothing with `mode`: a teacher always is in evaluation mode."""
+        return cast(LoadedTeacher, super().train(False))
+
+    def load(self, parts: Mapping[str, State]) -> int:
+        """Loads the states of the encoder and of every decoder, strictly."""
+        keys = load_strict(self.encoder, parts["encoder"], f"{self.spec.name} (encoder)")
+        return keys + self.decoders.load(parts)
+
+    def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+        """Levels of canvases `[B, 3, H, W]`, RGB in [0, 1]; normalization happens here."""
+        with torch.no_grad():
+            return Levels(self.encoder(normalize(images, self.spec.input)), frames)
+
+    def prompt(self, task: str, **raw: Any) -> Any:
+        """Prepares a prompt once."""
+        return self.decoders.prompt(task, **raw)
+
+    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
+        """Predictions in canvas pixels."""
+        return self.decoders.decode(task, levels, prompt)
+
+
+def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> LoadedTeacher:
+    """Builds a teacher and loads its weights.
+
+    Args:
+        name: A teacher's name as `kivfm teachers list` shows it, or a spec.
+        weights: A file to use instead of the spec's source.
+
+    Raises:
+        UsageError: If no teacher has this name.
+        PluginError: If its plugin is broken.
+        WeightsError: If its weights cannot be had or do not fit.
+    """
+    if isinstance(name, str):
+        from kivfm_core.registry import get_registry
+
+        name = get_registry().resolve(name)
+    file = obtain(name, Path(weights) if weights is not None else None)
+    parts = load_parts(name, file)
+    teacher = LoadedTeacher(name)
+    keys = teacher.load(parts)
+    source = str(file) if weights is not None else name.weights.source
+    teacher.provenance = Provenance(source, file_sha256(file), keys)
+    return teacher

@@ -1,0 +1,165 @@
+"""Weights: found, fetched, hashed, read without executing anything, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from kivfm_core.errors import WeightsError
+from kivfm_core.locate import locate
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import TeacherSpec
+
+State = Mapping[str, Tensor]
+PICKLED = ("code", "weights_only", "Unsupported", "unpickl")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What was really loaded: always printed, and stored in the run.
+
+    Attributes:
+        source: File or hub id.
+        sha256: Of the file.
+        keys: Tensors that matched, all of them.
+    """
+
+    source: str
+    sha256: str
+    keys: int
+
+    def __str__(self) -> str:
+        return f"{self.source} (sha256 {self.sha256[:12]}, {self.keys} tensors matched)"
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def obtain(spec: TeacherSpec, file: Path | None = None) -> Path:
+    """The file of a teacher's weights: the one given, the one here, or fetched from its source.
+
+    Raises:
+        WeightsError: If there is none, or the hub cannot be reached.
+    """
+    path = file or locate(spec.weights.source)
+    if path is None:
+        path = _fetch(spec)
+    if not path.is_file():
+        raise WeightsError(f"weights of {spec.name}: no file {path}", f"--weights {spec.name}=FILE")
+    known = spec.weights.sha256
+    if file is None and known is not None and file_sha256(path) != known:
+        raise WeightsError(
+            f"weights of {spec.name}: {path} is not the published file (sha256 differs)",
+            f"remove it and fetch it again: rm '{path}'",
+        )
+    return path
+
+
+def _fetch(spec: TeacherSpec) -> Path:
+    nano = f", or use the variant that works offline: {spec.family}/nano"
+    hint = f"download the file elsewhere and pass --weights {spec.name}=FILE{nano}"
+    if os.environ.get("KIVFM_OFFLINE") == "1":
+        raise WeightsError(f"weights of {spec.name} ({spec.weights.source}) are not here", hint)
+    try:
+        if spec.weights.fetch is not None:
+            return Path(resolve_reference(spec.weights.fetch)(spec))
+        if spec.weights.source.startswith("hf:"):
+            return _fetch_hub(spec.weights.source)
+    except Exception as error:
+        gated = " It is gated: ask for access on its hub page first." if spec.weights.gated else ""
+        raise WeightsError(
+            f"cannot fetch the weights of {spec.name} ({spec.weights.source}): "
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}.{gated}",
+            hint,
+        ) from error
+    raise WeightsError(f"weights of {spec.name} ({spec.weights.source}) are not here", hint)
+
+
+def _fetch_hub(source: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    org, name, file = source.removeprefix("hf:").split("/", 2)
+    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=5))
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Reads tensors by name from safetensors or a `torch.save` file; never executes code.
+
+    Raises:
+        WeightsError: If the file is truncated, holds code, or is something else.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, SafetensorError, ValueError) as error:
+        text = str(error)
+        if isinstance(error, pickle.UnpicklingError) and any(word in text for word in PICKLED):
+            raise WeightsError(
+                f"{path} is a pickle with code in it; nothing of it was executed",
+                "save its state_dict as safetensors where you trust it, and pass that file",
+            ) from error
+        raise WeightsError(
+            f"{path} cannot be read as weights: truncated, or another format",
+            "fetch it again, or pass a .safetensors or state_dict file",
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path} holds no plain dictionary of tensors", "pass a state_dict file")
+    return cast(dict[str, Tensor], state)
+
+
+def load_strict(module: nn.Module, state: State, what: str) -> int:
+    """Loads a state of exactly the module's keys and shapes; returns how many tensors.
+
+    Raises:
+        WeightsError: Naming what is missing, left over or of another shape; the module is then
+            unchanged.
+    """
+    own = module.state_dict()
+    problems = [f"{len(k)} {word} ({', '.join(sorted(k)[:3])}{', ...' if len(k) > 3 else ''})"
+                for word, k in (("missing", own.keys() - state.keys()),
+                                ("left over", state.keys() - own.keys())) if k]  # fmt: skip
+    problems += [
+        f"{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own.keys() & state.keys()
+        if state[key].shape != own[key].shape
+    ][:3]
+    if problems:
+        raise WeightsError(
+            f"the weights do not fit {what}: " + "; ".join(problems),
+            "pass the file of this very architecture with --weights",
+        )
+    module.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()}, strict=True)
+    return len(own)
+
+
+Split = Callable[[TeacherSpec, State], Mapping[str, State]]
+
+
+def load_parts(spec: TeacherSpec, file: Path) -> Mapping[str, State]:
+    """Reads a weights file and splits it into the encoder's and the decoders' states."""
+    split: Split = resolve_reference(spec.weights.split)
+    state = read_state(file)
+    try:
+        return split(spec, state)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"{file} is not a weights file of {spec.name}: {error}",
+            "pass the file of this very architecture with --weights",
+        ) from error
