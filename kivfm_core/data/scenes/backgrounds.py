@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from kivfm_core.data.scenes.shapes import Field
 from kivfm_core.data.scenes.surfaces import noise, step
 
-Pixels = NDArray[np.float32]
+Pixels = NDArray[np.floating[Any]]
 """RGB in [0, 1], [H, W, 3]."""
 
 Background = Callable[[np.random.Generator, int, int], Pixels]

@@ -1,11 +1,12 @@
 """Silhouettes as signed distances: negative inside, in units of the object's radius."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 """An array [h, w] with one value a pixel."""
 
 Shape = Callable[[Field, Field], Field]
