@@ -1,0 +1,78 @@
+"""Specs that a provider resolves, kept so that the next look imports nothing. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import platformdirs
+from pydantic import ValidationError
+
+from kivfm_core.entries import Entry, one_line, read_entry
+from kivfm_core.errors import KivfmError, PluginError, UsageError
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import API_VERSION, TeacherProvider, TeacherSpec
+
+
+def provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
+    """The spec of a name under a provider's prefix, from the cache or from its resolver.
+
+    Raises:
+        UsageError: If the library knows no such model.
+        PluginError: If the resolver fails.
+    """
+    file = _cache_file(entry, provider, name)
+    try:
+        return TeacherSpec.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        spec = _resolve(entry, provider, name)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f"{file.name}.{os.getpid()}")
+        aside.write_text(spec.model_dump_json())
+        aside.replace(file)
+    except OSError:
+        pass  # A read-only home costs time at the next look, nothing else.
+    return spec
+
+
+def _resolve(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
+    try:
+        record = read_entry(resolve_reference(provider.resolve)(name), entry)
+    except KivfmError:
+        raise
+    except LookupError as error:
+        raise UsageError(
+            str(error.args[0]) if error.args else f"no teacher is named {name!r}",
+            f"kivfm teachers list names what {provider.distribution} is asked for",
+        ) from error
+    except Exception as error:
+        raise PluginError(
+            f"{entry.distribution} cannot describe {name}: {one_line(error)}",
+            f"pip install --upgrade {provider.distribution}",
+        ) from error
+    if record.spec is None:
+        raise PluginError(f"{entry.distribution} describes {name} wrongly: {record.cause}")
+    return record.spec
+
+
+def _cache_file(entry: Entry, provider: TeacherProvider, name: str) -> Path:
+    """Keyed by all that the spec follows from: versions, and the resolver's own file."""
+    try:
+        library = version(provider.distribution)
+    except PackageNotFoundError:
+        library = ""
+    key = f"{entry.distribution} {entry.version} {provider.distribution} {library} {API_VERSION}"
+    try:
+        found = find_spec(provider.resolve.partition(":")[0])
+        status = os.stat(found.origin) if found and found.origin else None
+    except (ImportError, OSError):
+        status = None
+    key += f" {status.st_mtime_ns} {status.st_size}" if status else ""
+    folder = platformdirs.user_cache_path("kivfm") / "specs"
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return folder / digest / f"{quote(name, safe='')}.json"

@@ -1,0 +1,132 @@
+"""Names to teachers. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from kivfm_core.discovery import discover
+from kivfm_core.entries import Entry
+from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.locate import locate
+from kivfm_core.provided import provided
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import TeacherProvider, TeacherSpec
+from kivfm_core.unknown import explain_absent, explain_unknown
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that plugins registered.
+
+    Attributes:
+        entries: Teachers, providers and failed plugins, by distribution and name.
+    """
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def providers(self) -> list[TeacherProvider]:
+        """The prefixes under which whole libraries are teachers."""
+        return [entry.provider for entry in self.entries if entry.provider]
+
+    def resolve(self, name: str, variant: str | None = None) -> TeacherSpec:
+        """The spec of a teacher.
+
+        Args:
+            name: A full name, an alias, a bare family (its default variant), `distribution::name`,
+                a name under a provider's prefix, or the path of a run (its student).
+            variant: Which variant of a bare family, in place of its default.
+
+        Raises:
+            UsageError: If nothing has this name, or several have it.
+            PluginError: If its plugin is missing, broken, incompatible, or lacks requirements.
+        """
+        return self.find(name, variant)[0]
+
+    def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
+        """As `resolve`, with the entry that it comes from."""
+        if "::" not in name and (Path(name) / "student" / "student.json").is_file():
+            spec: TeacherSpec = resolve_reference("kivfm_core.run:student_spec")(Path(name))
+            return spec, Entry(name, "kivfm", "", spec=spec)
+        pin, _, wanted = name.rpartition("::")
+        pin = canonicalize_name(pin)
+        entries = [e for e in self.entries if pin in ("", e.distribution)]
+        if variant is not None and wanted in _families(entries):
+            wanted = _of_variant(wanted, variant, entries)
+        found = _choose(wanted, entries, pinned=bool(pin))
+        if found is not None and found.spec is not None:
+            return found.spec, found
+        for entry in entries:
+            if entry.provider and wanted.startswith(entry.provider.prefix):
+                _must_work(entry, pinned=bool(pin))
+                return provided(entry, entry.provider, wanted), entry
+        raise explain_unknown(wanted, entries)
+
+    def usable(self) -> list[TeacherSpec]:
+        """The teachers whose requirements are met and whose weights are on this machine."""
+        ready = (entry.spec for entry in self.entries if entry.status == "ready" and entry.spec)
+        return [spec for spec in ready if locate(spec.weights.source) is not None]
+
+
+def _choose(name: str, entries: list[Entry], *, pinned: bool) -> Entry | None:
+    """The one entry of a name or, if no teacher has it as its name, of an alias."""
+    teachers = [entry for entry in entries if entry.spec is not None]
+    found = [entry for entry in teachers if entry.bare == name]
+    if not found:
+        found = [entry for entry in teachers if entry.spec and name in entry.spec.aliases]
+        ready = [entry for entry in found if entry.status == "ready"]
+        found = ready or found
+        if len({entry.name for entry in found}) > 1:
+            raise UsageError(
+                f"{name} is an alias of several teachers: "
+                + ", ".join(f"{entry.name} ({entry.distribution})" for entry in found),
+                f"say which: {' or '.join(entry.name for entry in found)}",
+            )
+    if not found:
+        failed = [e for e in entries if e.bare == name and not e.spec and not e.provider]
+        found = [entry for entry in failed if entry.status != "ready"]
+    if found:
+        _must_work(found[0], pinned=pinned)
+        return found[0]
+    return None
+
+
+def _must_work(entry: Entry, *, pinned: bool) -> None:
+    if entry.status == "ready" or (entry.status == "conflict" and pinned):
+        return
+    raise PluginError(
+        f"{entry.bare} ({entry.distribution} {entry.version}) cannot be used: {entry.cause}",
+        entry.hint,
+    )
+
+
+def _families(entries: Iterable[Entry]) -> set[str]:
+    families = {entry.spec.family for entry in entries if entry.spec}
+    return families | {e.bare for e in entries if not e.spec and not e.provider}
+
+
+def _of_variant(family: str, variant: str, entries: list[Entry]) -> str:
+    wanted = f"{family}/{variant}"
+    variants = sorted({e.spec.variant for e in entries if e.spec and e.spec.family == family})
+    if variant not in variants:
+        raise explain_absent(wanted, entries) or UsageError(
+            f"{family} has no variant {variant!r}",
+            f"it has: {', '.join(variants)}" if variants else "kivfm teachers list",
+        )
+    return wanted
+
+
+@cache
+def get_registry() -> Registry:
+    """The registry of this process; discovery runs once."""
+    return Registry(tuple(discover()))
+
+
+def list_teachers() -> list[Entry]:
+    """Every teacher and provider that is registered, with its status, and every failed plugin."""
+    return list(get_registry().entries)
