@@ -125,5 +125,7 @@ def one_line(error: BaseException) -> str:
         first, *more = error.errors()
         where = ".".join(map(str, first["loc"])) or error.title
         return f"{where}: {first['msg']}" + (f" (and {len(more)} more)" if more else "")
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    text = " ".join(str(error).split())
+    if len(text) > 300:
+        text = text[:297] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
