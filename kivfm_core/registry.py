@@ -70,7 +70,12 @@ class Registry:
     def usable(self) -> list[TeacherSpec]:
         """The teachers whose requirements are met and whose weights are on this machine."""
         ready = (entry.spec for entry in self.entries if entry.status == "ready" and entry.spec)
-        return [spec for spec in ready if locate(spec.weights.source) is not None]
+        return [spec for spec in ready if self.weights_here(spec)]
+
+    @staticmethod
+    def weights_here(spec: TeacherSpec) -> bool:
+        """Whether a teacher's weights are on this machine."""
+        return locate(spec.weights.source) is not None
 
 
 def _choose(name: str, entries: list[Entry], *, pinned: bool) -> Entry | None:

@@ -1,4 +1,4 @@
-"""The registry against real distributions on the path, good and bad; one test a row of the table."""
+"""The registry against real distributions on the path, good and bad: a test for each row."""
 
 import sys
 from pathlib import Path
