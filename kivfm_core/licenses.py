@@ -48,7 +48,7 @@ _CONDITIONS = {
     Kind.PERMISSIVE: "keep the notices and name the authors",
     Kind.WEAK_COPYLEFT: "pass changes of the licensed files on under the same license",
     Kind.COPYLEFT: "pass derived works on under the same license",
-    Kind.NETWORK_COPYLEFT: "pass derived works on under the same license, to users over a network too",
+    Kind.NETWORK_COPYLEFT: "pass derived works on under the same license, over a network too",
     Kind.USE_RESTRICTED: "heed the license's list of forbidden uses, and pass it on",
     Kind.UNKNOWN: "find out what the license allows before you use or pass on the student",
     Kind.NON_COMMERCIAL: "no commercial use",
@@ -193,7 +193,7 @@ def inherited(specs: Iterable[TeacherSpec]) -> Terms:
     sources = [source for spec in specs for source in _sources(spec)]
     kinds = {source.license: kind_of(source.license) for source in sources}
     known = [name for name, kind in kinds.items() if kind is not Kind.UNKNOWN]
-    uses = {source.commercial_use for source in sources}
+    uses = [source.commercial_use for source in sources]
     return Terms(
         strictest=max(known, key=lambda name: kinds[name], default="unknown"),
         commercial_use=_strictest_use(uses),
@@ -206,7 +206,7 @@ def _sources(spec: TeacherSpec) -> Sequence[Source]:
     declared = spec.weights.commercial_use
     by_license = kind_of(spec.weights.license).commercial_use
     # What the license says is no secret: "unknown" in a spec only means that it does not say.
-    uses: set[Use] = {declared, by_license} - {"unknown"} or {"unknown"}
+    uses = [use for use in (declared, by_license) if use != "unknown"] or [declared]
     weights = Source(
         teacher=spec.name,
         what="weights",
@@ -222,8 +222,10 @@ def _sources(spec: TeacherSpec) -> Sequence[Source]:
     return weights, code
 
 
-def _strictest_use(uses: Iterable[Use]) -> Use:
-    return next((use for use in ("no", "unknown") if use in uses), "yes")
+def _strictest_use(uses: Sequence[Use]) -> Use:
+    if "no" in uses:
+        return "no"
+    return "unknown" if "unknown" in uses else "yes"
 
 
 def _conditions(kinds: dict[str, Kind]) -> Iterable[str]:
