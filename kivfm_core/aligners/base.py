@@ -1,0 +1,61 @@
+"""What every aligner offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from kivfm_core.adapters.side import resize
+from kivfm_core.aligners.plan import AlignerPlan
+
+Features = Mapping[str, Tensor]
+
+
+class Aligner(nn.Module):
+    """Between one teacher level, the shared latent, and the student's features.
+
+    Latent coordinates are `[B, K]` for a global level and `[B, K, h, w]` for a dense one.
+    """
+
+    def __init__(self, plan: AlignerPlan) -> None:
+        super().__init__()
+        self.plan = plan
+
+    def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
+        """The student's latent coordinates for this level, dense ones on `grid`."""
+        raise NotImplementedError
+
+    def to_latent(self, level: Tensor) -> Tensor:
+        """A teacher's level in the shared latent."""
+        raise NotImplementedError
+
+    def to_level(self, latent: Tensor) -> Tensor:
+        """From the shared latent back to the teacher's level."""
+        raise NotImplementedError
+
+    def fit(self, count: int, total: Tensor, outer: Tensor) -> None:
+        """Fits the fixed part from streaming sums of the teacher's level.
+
+        Args:
+            count: Number of vectors.
+            total: Their sum `[C]`.
+            outer: The sum of their outer products `[C, C]`.
+        """
+
+
+def gather(features: Features, grid: tuple[int, int] | None) -> Tensor:
+    """All that the student is, as one map or vector.
+
+    Args:
+        features: `x [B, D]`, and dense maps `[B, D', h, w]`.
+        grid: Grid of a dense level; None for a global one.
+
+    Returns:
+        `[B, sum of D', h, w]`, maps resized bilinearly; or `[B, D + sum of D']`, maps averaged.
+    """
+    names = sorted(name for name in features if name != "x")
+    if grid is None:
+        return torch.cat([features["x"], *(features[n].mean((2, 3)) for n in names)], 1)
+    return torch.cat([resize(features[n], grid) for n in names], 1)

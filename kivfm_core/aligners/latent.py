@@ -1,0 +1,69 @@
+"""The default aligner: a fixed, invertible map into the shared latent, and an MLP that meets it.
+
+The teacher's side is closed-form: every channel is standardized, then rotated to its principal
+axes, of which the leading `latent` are kept. It is fitted once from streaming sums and never
+trained, so it cannot collapse, and its transpose is the way back. In these coordinates every
+teacher has the same mean variance, whatever its features' magnitude, so none dominates (the
+paper's aim, arXiv 2508.14707; its own projectors are not public: this form is our choice).
+The student's side is an independent MLP per level, as in the paper.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from kivfm_core.aligners.base import Aligner, Features, gather
+from kivfm_core.aligners.plan import AlignerPlan
+
+
+class LatentAligner(Aligner):
+    """Standardized principal coordinates of a level, and the student's MLP to them."""
+
+    def __init__(self, plan: AlignerPlan) -> None:
+        super().__init__(plan)
+        channels = plan.level.channels
+        self.norm = nn.LayerNorm(plan.inputs)
+        self.hidden = nn.Linear(plan.inputs, plan.hidden)
+        self.head = nn.Linear(plan.hidden, plan.latent)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("std", torch.ones(channels))
+        self.register_buffer("axes", torch.eye(channels)[:, : plan.latent].clone())
+        self.kept = 1.0
+
+    def fit(self, count: int, total: Tensor, outer: Tensor) -> None:
+        """Fits mean, standard deviation `[C]` and principal axes `[C, K]`."""
+        mean = total / count
+        covariance = outer / count - mean[:, None] * mean
+        # A channel that hardly moves would be blown up to unit variance, and be all noise.
+        std = covariance.diagonal().clamp(min=0).sqrt()
+        std = std.maximum(1e-2 * std.mean()).clamp(min=1e-8)
+        values, axes = torch.linalg.eigh(covariance / (std[:, None] * std))
+        # eigh leaves signs open; the largest entry made positive makes the axes reproducible.
+        axes = axes.flip(1)[:, : self.plan.latent]
+        peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+        self.axes.copy_(axes * peak.sign())
+        self.kept = float(values.flip(0)[: self.plan.latent].sum() / values.sum().clamp(min=1e-8))
+
+    def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
+        """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""
+        x = gather(features, grid)
+        x = x if grid is None else x.permute(0, 2, 3, 1)
+        x = self.head(nn.functional.gelu(self.hidden(self.norm(x))))
+        return x if grid is None else x.permute(0, 3, 1, 2)
+
+    def to_latent(self, level: Tensor) -> Tensor:
+        """`[B, C]` to `[B, K]`, or `[B, C, h, w]` to `[B, K, h, w]`."""
+        x = level if level.ndim == 2 else level.permute(0, 2, 3, 1)
+        x = ((x - self.mean) / self.std) @ self.axes
+        return x if level.ndim == 2 else x.permute(0, 3, 1, 2)
+
+    def to_level(self, latent: Tensor) -> Tensor:
+        """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`."""
+        x = latent if latent.ndim == 2 else latent.permute(0, 2, 3, 1)
+        x = (x @ self.axes.T) * self.std + self.mean
+        return x if latent.ndim == 2 else x.permute(0, 3, 1, 2)

@@ -1,0 +1,202 @@
+"""The configuration of a run: TOML in, checked by pydantic, unknown keys refused. Torch-free.
+
+A flag beats `--set key=value`, which beats the file, which beats the defaults below.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import Field, ValidationError, field_validator
+
+from kivfm_core.errors import UsageError
+from kivfm_core.spec import Record
+
+
+class TeacherChoice(Record):
+    """A selected teacher.
+
+    Attributes:
+        name: Family, family/variant, or a name under a provider's prefix.
+        weight: Its share of the loss, relative to the others'.
+    """
+
+    name: str
+    weight: float = Field(default=1.0, gt=0)
+
+
+class StudentConfig(Record):
+    """What the student is made of.
+
+    Attributes:
+        base: The teacher whose frozen encoder is the trunk; the first general one by default.
+        model: A `timm/...` backbone to train from scratch instead of a base.
+        adapter: Kind of adapter on the base.
+        width: Channels of the adapter's coarsest map; the base's, at most 384, by default.
+        trunk_size: Side of the square whose area the trunk's input gets, in pixels; the base's
+            own input size by default.
+        latent: Width of the shared latent.
+        hidden: Hidden width of the aligners.
+    """
+
+    base: str | None = None
+    model: str | None = None
+    adapter: Literal["side"] = "side"
+    width: int | None = Field(default=None, ge=32)
+    trunk_size: int | None = Field(default=None, gt=0)
+    latent: int = Field(default=256, gt=0)
+    hidden: int = Field(default=256, gt=0)
+
+
+class DataConfig(Record):
+    """Where the pictures are and what is cut from them.
+
+    Attributes:
+        path: A folder of pictures, searched recursively; the demo scenes if not given.
+        image_size: Sides of the student's square canvases, one drawn a step; the teachers'
+            own by default.
+        workers: Loader processes.
+        bad_limit: Undecodable pictures that are skipped before the run stops.
+    """
+
+    path: str | None = None
+    image_size: tuple[int, ...] = ()
+    workers: int = Field(default=0, ge=0)
+    bad_limit: int = Field(default=20, ge=0)
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _one_size_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int | str) else value
+
+
+class OptimConfig(Record):
+    """AdamW with linear warm-up and cosine decay.
+
+    Attributes:
+        lr: Peak learning rate.
+        weight_decay: Of matrices and convolutions; vectors have none.
+        steps: Optimizer steps.
+        batch_size: Views a step.
+        warmup: Steps of warm-up.
+        clip: Largest norm of the gradient.
+        calibration: Views that the aligners' statistics are fitted on.
+    """
+
+    lr: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
+    steps: int = Field(default=1000, gt=0)
+    batch_size: int = Field(default=16, gt=0)
+    warmup: int = Field(default=50, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    calibration: int = Field(default=256, gt=0)
+
+
+class EngineConfig(Record):
+    """Devices and precision, as Lightning Fabric names them."""
+
+    devices: int | Literal["auto"] = 1
+    nodes: int = Field(default=1, gt=0)
+    precision: str = "32-true"
+    strategy: str = "auto"
+
+
+class CheckpointConfig(Record):
+    """Checkpoints: one every `every` steps, the last `keep` of them kept."""
+
+    every: int = Field(default=200, gt=0)
+    keep: int = Field(default=2, gt=0)
+
+
+class RunConfig(Record):
+    """Everything that a run is determined by."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    seed: int = Field(default=0, ge=0)
+    recipe: Literal["kpu"] = "kpu"
+    variant: str | None = None
+    teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
+    weights: dict[str, str] = Field(default_factory=dict)
+    student: StudentConfig = StudentConfig()
+    data: DataConfig = DataConfig()
+    optim: OptimConfig = OptimConfig()
+    engine: EngineConfig = EngineConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _names_are_choices(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+
+
+def load_config(path: Path) -> dict[str, Any]:
+    """Reads a configuration file.
+
+    Raises:
+        UsageError: If it does not exist or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}", "kivfm compose -o run.toml"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+
+
+def build_config(
+    file: Path | None, flags: Mapping[str, Any], sets: Sequence[str] = ()
+) -> RunConfig:
+    """Merges defaults, file, `--set` and flags.
+
+    Args:
+        file: A TOML file.
+        flags: Dotted keys to values; None means not given.
+        sets: `key=value` lines; values are TOML, or plain strings.
+
+    Raises:
+        UsageError: Naming every wrong key and value at once.
+    """
+    values = load_config(file) if file is not None else {}
+    for line in sets:
+        key, equals, text = line.partition("=")
+        if not equals:
+            raise UsageError(f"--set {line!r} is not key=value", "--set optim.lr=0.001")
+        _put(values, key.strip(), _parse(text.strip()))
+    for key, value in flags.items():
+        if value is not None:
+            _put(values, key, value)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise UsageError("the configuration is wrong:\n  " + "\n  ".join(lines)) from error
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *path, last = key.split(".")
+    for part in path:
+        values = values.setdefault(part, {})
+    values[last] = value
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as TOML, as `distill --config` takes it."""
+    return tomli_w.dumps(config.model_dump(mode="json", by_alias=True, exclude_none=True))

@@ -1,0 +1,43 @@
+"""The unlabelled pictures of a folder. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from kivfm_core.errors import DataError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
+
+
+def list_images(folder: Path) -> list[str]:
+    """Paths of all pictures below a folder, relative to it, sorted: the image ids.
+
+    Raises:
+        DataError: If there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no folder {folder}", "--data FOLDER, a folder of pictures")
+    found = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
+    if not found:
+        kinds = " ".join(sorted(SUFFIXES))
+        raise DataError(f"no pictures in {folder}", f"put pictures there ({kinds})")
+    return found
+
+
+def open_image(path: Path) -> Image.Image:
+    """Decodes a picture as RGB.
+
+    Raises:
+        DataError: If it cannot be decoded, or is a decompression bomb.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot decode {path}: {error}") from error

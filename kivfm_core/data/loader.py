@@ -1,0 +1,152 @@
+"""Training batches: one decode a picture, one view of it, a canvas for every encoder.
+
+What a step sees is a function of (seed, step) alone, never of workers, ranks or order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from kivfm_core.data.canvas import render, to_tensor
+from kivfm_core.data.images import open_image
+from kivfm_core.data.views import sample_view
+from kivfm_core.errors import DataError
+from kivfm_core.geometry import Frame, plan_view
+from kivfm_core.spec import InputContract
+
+Request = tuple[InputContract, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One view of one picture, asked for.
+
+    Attributes:
+        image: Index of the picture.
+        view: Index of the view of it.
+        size: Index of the student's canvas size.
+    """
+
+    image: int
+    view: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Canvases `[B, 3, H, W]` for the student and each teacher, their frames, and what failed."""
+
+    student: Tensor
+    teachers: list[Tensor]
+    frames: list[list[Frame]]
+    bad: list[str]
+
+
+class ViewDataset(Dataset[tuple[list[Tensor], list[Frame], list[str]]]):
+    """Views of a folder's pictures.
+
+    Args:
+        folder: Where the pictures are.
+        images: Their ids.
+        seed: Of the run.
+        student: The student's contract and its canvas sizes.
+        teachers: Each teacher's contract and canvas size.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        images: Sequence[str],
+        seed: int,
+        student: tuple[InputContract, Sequence[int]],
+        teachers: Sequence[Request],
+    ) -> None:
+        self.folder, self.images, self.seed = folder, list(images), seed
+        self.student, self.teachers = student, list(teachers)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, item: Item) -> tuple[list[Tensor], list[Frame], list[str]]:
+        """Canvases and frames, the student's first, and the ids that could not be decoded."""
+        bad: list[str] = []
+        for offset in range(len(self.images)):
+            image_id = self.images[(item.image + offset) % len(self.images)]
+            try:
+                pixels = to_tensor(open_image(self.folder / image_id))
+            except DataError:
+                # The next picture takes its place, so that a step never depends on the workers.
+                bad.append(image_id)
+                continue
+            original = (pixels.shape[1], pixels.shape[2])
+            view = sample_view(original, self.seed, image_id, item.view)
+            contract, sizes = self.student
+            requests = [(contract, sizes[item.size]), *self.teachers]
+            frames = [plan_view(original, view, size) for _, size in requests]
+            canvases = [render(pixels, f, c) for f, (c, _) in zip(frames, requests, strict=True)]
+            return canvases, frames, bad
+        raise DataError(f"none of the {len(self.images)} pictures in {self.folder} can be decoded")
+
+
+class StepSampler:
+    """The items of every step from `start` to `stop`, this process's share of them.
+
+    Args:
+        images: Number of pictures.
+        sizes: Number of student canvas sizes; one is drawn a step.
+        batch_size: Views a step, over all processes.
+        start: First step.
+        stop: One after the last step.
+        seed: Of the run.
+        rank: This process.
+        world: Number of processes.
+    """
+
+    def __init__(
+        self, images: int, sizes: int, batch_size: int, start: int, stop: int, seed: int,
+        rank: int = 0, world: int = 1,
+    ) -> None:  # fmt: skip
+        self.images, self.sizes, self.batch_size = images, sizes, batch_size
+        self.start, self.stop, self.seed, self.rank, self.world = start, stop, seed, rank, world
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        order = lru_cache(maxsize=2)(self._order)
+        for step in range(self.start, self.stop):
+            size = int(np.random.default_rng([self.seed, 1, step]).integers(self.sizes))
+            places = range(step * self.batch_size, (step + 1) * self.batch_size)
+            epochs = [divmod(place, self.images) for place in places]
+            items = [Item(int(order(epoch)[place]), epoch, size) for epoch, place in epochs]
+            yield items[self.rank :: self.world]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, 2, epoch]).permutation(self.images)
+
+
+def collate(items: Sequence[tuple[list[Tensor], list[Frame], list[str]]]) -> Batch:
+    """Stacks items to a batch."""
+    canvases, frames, bad = zip(*items, strict=True)
+    stacked = [torch.stack(column) for column in zip(*canvases, strict=True)]
+    columns = [list(column) for column in zip(*frames, strict=True)]
+    return Batch(stacked[0], stacked[1:], columns[1:], [name for names in bad for name in names])
+
+
+def make_loader(dataset: ViewDataset, sampler: StepSampler, workers: int) -> DataLoader[Batch]:
+    """Loads the sampler's batches in its order, ahead of time if there are workers."""
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,  # pyright: ignore[reportArgumentType]
+        num_workers=workers,
+        collate_fn=collate,
+        persistent_workers=False,
+    )

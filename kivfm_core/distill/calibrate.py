@@ -1,0 +1,59 @@
+"""Fits the aligners' fixed part: streaming sums over some views, then closed forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from kivfm_core.data.canvas import normalize
+from kivfm_core.data.loader import Batch
+from kivfm_core.distill.module import Targets
+from kivfm_core.student import Student
+
+
+class Sums:
+    """Count, sum `[C]` and sum of outer products `[C, C]` of a level's vectors, in float64."""
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.total = torch.zeros(channels, dtype=torch.float64)
+        self.outer = torch.zeros(channels, channels, dtype=torch.float64)
+
+    def add(self, level: Tensor) -> None:
+        """Adds `[B, C]` or `[B, C, h, w]`."""
+        x = level.movedim(1, -1).flatten(0, -2).double().cpu()
+        self.count += len(x)
+        self.total += x.sum(0)
+        self.outer += x.T @ x
+
+
+def calibrate(student: Student, batches: Iterable[tuple[Batch, Targets]]) -> dict[str, float]:
+    """Fits every aligner of a student.
+
+    Args:
+        student: Changed in place.
+        batches: Batches with the teachers' levels for them.
+
+    Returns:
+        For every aligner, the share of its level's standardized variance that the round trip
+        through the shared latent keeps: a bound on what any student can retain.
+    """
+    plans = student.composition.aligners
+    sums = {plan.key: Sums(plan.level.channels) for plan in plans}
+    for batch, targets in batches:
+        with torch.no_grad():
+            _, base = student.features(normalize(batch.student, student.spec.input))
+        for plan in plans:
+            own = base["x" if plan.level.kind == "global" else "V"]
+            identity = plan.kind == "identity"
+            sums[plan.key].add(own if identity else targets[plan.teacher][plan.level.name])
+    kept: dict[str, float] = {}
+    for plan in plans:
+        aligner = student.aligner(plan.teacher, plan.level.name)
+        s = sums[plan.key]
+        with torch.no_grad():
+            aligner.fit(s.count, s.total, s.outer)
+        kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+    return kept

@@ -1,0 +1,86 @@
+"""Checkpoints: a folder written aside and renamed; safetensors and JSON, never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kivfm_core.bundle import UNTRAINED, load_trained, save_tensors
+from kivfm_core.errors import UsageError
+from kivfm_core.student import Student
+
+
+def save_checkpoint(
+    folder: Path, step: int, student: Student, optimizer: torch.optim.Optimizer, keep: int
+) -> None:
+    """Writes a checkpoint, then forgets the oldest; the untrained student is always kept.
+
+    Args:
+        folder: `RUN/checkpoints`.
+        step: Steps made.
+        student: Its trained part is saved, never a frozen base.
+        optimizer: AdamW, its parameters in the order of `student.parameters()`.
+        keep: How many of the last to keep.
+    """
+    name = f"step-{step:06d}"
+    aside = folder / f".{name}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    save_tensors(student.trained(), aside / "student.safetensors")
+    save_tensors(_flatten(optimizer), aside / "optimizer.safetensors")
+    save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
+    (aside / "state.json").write_text(json.dumps({"schema": 1, "step": step}), encoding="utf-8")
+    shutil.rmtree(folder / name, ignore_errors=True)
+    aside.rename(folder / name)
+    _write_atomically(folder / "latest", name)
+    names = sorted(path.name for path in folder.glob("step-*") if path.name != UNTRAINED)
+    for old in names[:-keep]:
+        shutil.rmtree(folder / old)
+
+
+def load_checkpoint(folder: Path, student: Student, optimizer: torch.optim.Optimizer) -> int:
+    """Restores the latest checkpoint and returns its step.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    latest = folder / "latest"
+    if not latest.is_file():
+        raise UsageError(f"no checkpoint in {folder}", "start anew: kivfm distill --out ANOTHER")
+    path = folder / latest.read_text(encoding="utf-8").strip()
+    load_trained(student, path)
+    _restore(optimizer, load_file(path / "optimizer.safetensors"))
+    torch.set_rng_state(load_file(path / "rng.safetensors")["torch"])
+    return int(json.loads((path / "state.json").read_text(encoding="utf-8"))["step"])
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value)
+        for index, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)

@@ -1,0 +1,57 @@
+"""What a run writes down while it trains: `metrics.jsonl` and TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.utils.tensorboard.writer import SummaryWriter
+
+
+class Metrics:
+    """Gathers losses without waiting for the device, and writes them every few steps.
+
+    Args:
+        run: The run folder.
+        batch_size: Views a step.
+    """
+
+    def __init__(self, run: Path, batch_size: int) -> None:
+        self.file = (run / "metrics.jsonl").open("a", encoding="utf-8")
+        self.board = SummaryWriter(str(run / "tensorboard"))
+        self.batch_size = batch_size
+        self.gathered: list[tuple[Tensor, dict[str, Tensor]]] = []
+        self.began, self.waited = time.perf_counter(), 0.0
+
+    def add(self, loss: Tensor, losses: dict[str, Tensor], waited: float) -> None:
+        """Takes a step's losses, and the seconds it waited for data."""
+        self.gathered.append((loss.detach(), {k: v.detach() for k, v in losses.items()}))
+        self.waited += waited
+
+    def write(self, step: int, lr: float) -> dict[str, Any]:
+        """Averages what was gathered, writes it, and returns it."""
+        count, seconds = len(self.gathered), time.perf_counter() - self.began
+        names = self.gathered[0][1]
+        info: dict[str, Any] = {
+            "step": step,
+            "loss": sum(float(loss) for loss, _ in self.gathered) / count,
+            "losses": {n: sum(float(x[n]) for _, x in self.gathered) / count for n in names},
+            "lr": lr,
+            "images_per_second": count * self.batch_size / seconds,
+            "data_share": self.waited / seconds,
+        }
+        self.file.write(json.dumps(info) + "\n")
+        self.file.flush()
+        self.board.add_scalar("loss", info["loss"], step)
+        for name, value in info["losses"].items():
+            self.board.add_scalar(f"loss/{name}", value, step)
+        self.gathered, self.waited, self.began = [], 0.0, time.perf_counter()
+        return info
+
+    def close(self) -> None:
+        """Closes both files."""
+        self.file.close()
+        self.board.close()

@@ -1,0 +1,30 @@
+"""AdamW, and its learning rate over the steps."""
+
+from __future__ import annotations
+
+from math import cos, pi
+
+import torch
+from torch import nn
+
+from kivfm_core.config import OptimConfig
+
+FLOOR = 0.01
+
+
+def make_optimizer(student: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """AdamW over what is trainable; biases and norms without weight decay."""
+    trainable = [p for p in student.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
+
+
+def learning_rate(step: int, config: OptimConfig) -> float:
+    """Linear warm-up, then cosine decay to a hundredth of the peak."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.lr * (FLOOR + (1 - FLOOR) * 0.5 * (1 + cos(pi * done)))

@@ -1,0 +1,1 @@
+"""Objectives: how far the student's latent coordinates are from the teachers'."""

@@ -1,0 +1,242 @@
+"""The student: base + adapter + aligners, and the stand-ins that let it replace any teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from math import lcm, sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from kivfm_core.adapters import build_adapter
+from kivfm_core.adapters.side import resize
+from kivfm_core.aligners import build_aligner
+from kivfm_core.aligners.base import Aligner
+from kivfm_core.compose import Composition
+from kivfm_core.data.canvas import normalize
+from kivfm_core.errors import UsageError
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import Predictions
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
+from kivfm_core.teacher import Decoders, Levels
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+
+Features = dict[str, Tensor]
+
+
+def _keep(
+    store: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Tensor
+) -> None:
+    store[name] = output
+
+
+@contextmanager
+def tapped(encoder: nn.Module, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Reads submodules' outputs from outside; the encoder is as before when it is left."""
+    store: dict[str, Tensor] = {}
+    handles: list[RemovableHandle] = [
+        encoder.get_submodule(path).register_forward_hook(partial(_keep, store, path))
+        for path in paths
+    ]
+    try:
+        yield store
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def as_map(output: Tensor, tap: Attachment, grid: tuple[int, int]) -> Tensor:
+    """An attachment's output as a map `[B, C, h, w]`, prefix tokens removed."""
+    if tap.layout == "NCHW":
+        return output
+    if tap.layout == "NHWC":
+        return output.permute(0, 3, 1, 2)
+    tokens = output[:, tap.prefix_tokens :]
+    return tokens.transpose(1, 2).unflatten(2, grid)
+
+
+class Student(nn.Module):
+    """One encoder that speaks every teacher's levels.
+
+    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's finer maps. Every aligner
+    reads these, and they alone are what probes measure.
+    """
+
+    def __init__(self, composition: Composition) -> None:
+        super().__init__()
+        self.composition = composition
+        self.trunk: nn.Module = resolve_reference(composition.trunk.encoder)(composition.trunk)
+        self.adapter = build_adapter(composition.adapter) if composition.adapter else None
+        if self.adapter is not None:
+            self.trunk.requires_grad_(False).eval()
+        self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
+        self.decoders: dict[str, Decoders] = {}
+        self.spec = student_spec(composition)
+
+    def train(self, mode: bool = True) -> Student:
+        """Like any module's, but a frozen trunk stays in evaluation mode."""
+        super().train(mode)
+        if self.adapter is not None:
+            self.trunk.eval()
+        return self
+
+    def aligner(self, teacher: str, level: str) -> Aligner:
+        """The aligner of one teacher's level."""
+        plan = next(p for p in self.composition.of(teacher) if p.level.name == level)
+        return cast(Aligner, self.aligners[plan.key])
+
+    def trained(self) -> dict[str, Tensor]:
+        """All that distillation made: parameters and fitted buffers, without a frozen trunk."""
+        frozen = "trunk." if self.adapter is not None else "\0"
+        return {k: v for k, v in self.state_dict().items() if not k.startswith(frozen)}
+
+    def forward(self, x: Tensor) -> Features:
+        """The student's features of normalized canvases `[B, 3, H, W]`."""
+        return self.features(x)[0]
+
+    def features(self, x: Tensor) -> tuple[Features, Features]:
+        """The student's features, and the untouched trunk's `{x, V}` beside them.
+
+        Args:
+            x: Normalized canvases `[B, 3, H, W]`. The trunk sees them at its own input size, the
+                adapter at full resolution.
+        """
+        plan = self.composition
+        v_level = plan.trunk.level(plan.v_level)
+        multiple = lcm(plan.trunk.input.multiple, v_level.stride or 1)
+        side = _trunk_size((x.shape[-2], x.shape[-1]), plan.trunk_size, multiple)
+        taps = plan.adapter.taps if plan.adapter else ()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
+            with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
+                levels = self.trunk(resize(x, side))
+            v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
+            base = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
+        if self.adapter is None:
+            return base, base
+        maps = [
+            as_map(outputs[t.module], t, (side[0] // t.stride, side[1] // t.stride)) for t in taps
+        ]
+        return self.adapter(x, maps, base), base
+
+    def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+        """The student's own features as levels, of canvases `[B, 3, H, W]` in [0, 1]."""
+        with torch.no_grad():
+            return Levels(self(normalize(images, self.spec.input)), frames)
+
+    def prompt(self, task: str, **raw: Any) -> Any:
+        """A student has no decoders of its own; its stand-ins have."""
+        raise UsageError(f"a student solves {task} as a stand-in", "student.stand_in(TEACHER)")
+
+    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
+        """A student has no decoders of its own; its stand-ins have."""
+        raise UsageError(f"a student solves {task} as a stand-in", "student.stand_in(TEACHER)")
+
+    def stand_in(self, teacher: str) -> StandIn:
+        """The student dressed as a teacher.
+
+        Raises:
+            UsageError: If it was not distilled from a teacher of this name.
+        """
+        names = [spec.name for spec in self.composition.teachers]
+        matches = [n for n in names if n == teacher or n.split("/")[0] == teacher]
+        if len(matches) != 1:
+            raise UsageError(
+                f"the student stands in for no teacher {teacher!r}",
+                f"one of: {', '.join(names)}",
+            )
+        return StandIn(self, matches[0])
+
+
+def _trunk_size(canvas: tuple[int, int], trunk_size: int, multiple: int) -> tuple[int, int]:
+    # Same area as the trunk's own input, whatever the canvas's size and shape.
+    scale = trunk_size / sqrt(canvas[0] * canvas[1])
+    h, w = (max(1, round(side * scale / multiple)) * multiple for side in canvas)
+    return h, w
+
+
+class StandIn:
+    """A `Teacher` whose encoder is the student's and whose decoders are the teacher's."""
+
+    def __init__(self, student: Student, teacher: str) -> None:
+        self.student = student
+        self.spec = next(s for s in student.composition.teachers if s.name == teacher)
+
+    @property
+    def decoders(self) -> Decoders:
+        """The teacher's decoders, from the bundle."""
+        return self.student.decoders[self.spec.name]
+
+    def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+        """The teacher's levels, as the student gives them, on the grids the teacher would give."""
+        with torch.no_grad():
+            features = self.student(normalize(images, self.student.spec.input))
+            return Levels(self.levels(features, (images.shape[-2], images.shape[-1])), frames)
+
+    def levels(self, features: Mapping[str, Tensor], canvas: tuple[int, int]) -> Features:
+        """From the student's features to the teacher's levels on a canvas of `(h, w)` pixels."""
+        out: Features = {}
+        for level in self.spec.levels:
+            aligner = self.student.aligner(self.spec.name, level.name)
+            grid = level.grid(canvas) if level.kind == "dense" else None
+            out[level.name] = aligner.to_level(aligner.predict(features, grid))
+        return out
+
+    def prompt(self, task: str, **raw: Any) -> Any:
+        """Prepares a prompt once."""
+        return self.decoders.prompt(task, **raw)
+
+    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
+        """Predictions in canvas pixels."""
+        return self.decoders.decode(task, levels, prompt)
+
+
+def student_spec(composition: Composition) -> TeacherSpec:
+    """The spec under which the student itself is a teacher, with its own features as levels."""
+    maps = tuple(
+        Level(name=m.name, kind="dense", channels=m.channels, stride=m.stride, rounding="ceil")
+        for m in composition.maps
+    )
+    return composition.trunk.model_copy(
+        update={
+            "name": "student",
+            "aliases": (),
+            "role": "general",
+            "summary": f"distilled from {', '.join(s.name for s in composition.teachers)}",
+            "encoder": "kivfm_core.student:encoder",
+            "config": {"composition": composition.model_dump(mode="json")},
+            "levels": (Level(name="x", kind="global", channels=composition.x_channels), *maps),
+            "tasks": (),
+            "attachments": (),
+            "weights": Weights(source="run:student", split="kivfm_core.student:split"),
+            "parameters": composition.total,
+        }
+    )
+
+
+def encoder(spec: TeacherSpec) -> Student:
+    """Builds a student as a teacher's encoder, from the composition in its spec."""
+    return Student(Composition.model_validate(spec.config["composition"]))
+
+
+def split(spec: TeacherSpec, state: Mapping[str, Tensor]) -> dict[str, Mapping[str, Tensor]]:
+    """A bundle's state is the encoder's."""
+    return {"encoder": state}
+
+
+def load_student(run: str | Path) -> Student:
+    """Loads the student of a run folder, with the decoders of all its teachers.
+
+    Raises:
+        UsageError: If the folder holds no student.
+        PluginError: If a teacher's plugin is missing.
+    """
+    from kivfm_core.bundle import read_bundle
+
+    return read_bundle(Path(run) / "student")
