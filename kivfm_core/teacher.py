@@ -51,7 +51,12 @@ class Teacher(Protocol):
         ...
 
     def prompt(self, task: str, **raw: Any) -> Any:
-        """Prepares a prompt once: class names, clicks `[P, 2]` in canvas pixels."""
+        """Prepares a prompt.
+
+        `zero-shot` takes `labels`, the class names, once an evaluation; `promptable-segmentation`
+        takes `points`, a batch's clicks: a picture each, `[P, 2]` (x, y) in canvas pixels, one
+        mask a click. Other tasks take none.
+        """
         ...
 
     def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
