@@ -1,0 +1,1 @@
+"""YOLOX detectors as kivfm teachers."""
