@@ -89,9 +89,11 @@ def _fetch(spec: TeacherSpec) -> Path:
 
 
 def _fetch_hub(source: str) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     org, name, file = source.removeprefix("hf:").split("/", 2)
+    # Asks once, without the download's retries of half a minute, so that no network fails at once.
+    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=5)
     return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=5))
 
 

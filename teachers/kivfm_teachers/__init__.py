@@ -1,0 +1,1 @@
+"""The built-in teachers: a folder a family, `plugin.py` light, `model.py` with torch."""

@@ -1,0 +1,1 @@
+"""CLIP: pictures and words in one space."""

@@ -1,0 +1,1 @@
+"""DINOv2: general features, learnt without labels."""

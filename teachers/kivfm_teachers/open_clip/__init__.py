@@ -1,0 +1,1 @@
+"""All contrastive models of open_clip."""

@@ -1,0 +1,1 @@
+"""All backbones of timm."""

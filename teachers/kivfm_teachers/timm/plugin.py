@@ -1,0 +1,19 @@
+"""`timm/<model[.tag]>`: every backbone of timm with pre-trained weights."""
+
+from __future__ import annotations
+
+from kivfm_core.hooks import hookimpl
+from kivfm_core.spec import TeacherProvider
+
+
+@hookimpl
+def kivfm_register_teachers() -> list[TeacherProvider]:
+    """The provider of timm's models."""
+    return [
+        TeacherProvider(
+            prefix="timm/",
+            resolve="kivfm_teachers.timm.resolve:resolve",
+            distribution="timm",
+            summary="any timm backbone: timm/<model[.tag]>",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Classifiers, segmentation models and detectors of torchvision."""
