@@ -193,7 +193,7 @@ def inherited(specs: Iterable[TeacherSpec]) -> Terms:
     sources = [source for spec in specs for source in _sources(spec)]
     kinds = {source.license: kind_of(source.license) for source in sources}
     known = [name for name, kind in kinds.items() if kind is not Kind.UNKNOWN]
-    uses = [source.commercial_use for source in sources]
+    uses: list[Use] = [source.commercial_use for source in sources]
     return Terms(
         strictest=max(known, key=lambda name: kinds[name], default="unknown"),
         commercial_use=_strictest_use(uses),
@@ -206,7 +206,8 @@ def _sources(spec: TeacherSpec) -> Sequence[Source]:
     declared = spec.weights.commercial_use
     by_license = kind_of(spec.weights.license).commercial_use
     # What the license says is no secret: "unknown" in a spec only means that it does not say.
-    uses = [use for use in (declared, by_license) if use != "unknown"] or [declared]
+    both: tuple[Use, ...] = (declared, by_license)
+    uses: list[Use] = [use for use in both if use != "unknown"] or [declared]
     weights = Source(
         teacher=spec.name,
         what="weights",
