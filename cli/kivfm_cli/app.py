@@ -1,0 +1,100 @@
+"""The entry point: global switches, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import kivfm_core
+from kivfm_cli.group import LazyGroup, make_app
+from kivfm_core.errors import KivfmError
+
+app = make_app(
+    cls=LazyGroup,
+    help="One vision model out of the many pre-trained ones that already exist.",
+    add_completion=True,
+    invoke_without_command=True,
+)
+# Newer Typers carry their own click; this one is theirs, wherever it lives.
+_ClickError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kivfm {kivfm_core.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _switches(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
+    ] = False,
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Built-in teachers only; may stand anywhere.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line.
+
+    Args:
+        argv: Without the program's name; the process's own by default.
+
+    Returns:
+        The exit code: 0 fine, 1 the work failed, 2 usage, 3 plugin, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "--no-plugins" in words:
+        os.environ["KIVFM_NO_PLUGINS"] = "1"
+    debug = "--debug" in words
+    words = [word for word in words if word not in ("--debug", "--no-plugins")]
+    try:
+        code = app(words, prog_name="kivfm", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        _report("interrupted")
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _explain(error)
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, KivfmError):
+        _report(error.message, error.hint)
+        return error.exit_code
+    if isinstance(error, _ClickError):
+        context = getattr(error, "ctx", None)
+        _report(error.format_message(), f"{context.command_path if context else 'kivfm'} --help")
+        return 2
+    # Not imported for this: what it would name is loaded if it was raised.
+    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        _report("what was given is not valid:\n  " + "\n  ".join(lines))
+        return 2
+    _report(f"{type(error).__name__}: {error}", "run it again with --debug for the traceback")
+    return 1
+
+
+def _report(message: str, hint: str = "") -> None:
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

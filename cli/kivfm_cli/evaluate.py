@@ -1,0 +1,82 @@
+"""`kivfm evaluate`: the student beside its teachers, task by task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kivfm_cli.group import make_app
+from kivfm_cli.output import Json, percent, print_json, print_table
+
+app = make_app()
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    data: Annotated[
+        list[str],
+        typer.Option("--data", metavar="[TASK=]D", help="Labelled data; of one task, if named."),
+    ],
+    tasks: Annotated[
+        str | None, typer.Option(metavar="T,...", help="Only these, separated by commas.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most so many pictures a task.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score the student and its teachers with the same code, and write RUN/evaluation.json."""
+    from kivfm_cli.progress import make_progress
+    from kivfm_core.evaluate import evaluate as work
+
+    progress = make_progress()
+    chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
+    try:
+        result = work(run, data, tasks=chosen, limit=limit, progress=progress)
+    finally:
+        progress.close()
+    if json:
+        print_json(result.as_dict())
+        return
+    render(result.as_dict())
+    print(f"\nwritten: {run / 'evaluation.json'}")
+
+
+def render(evaluation: dict[str, Any]) -> None:
+    """Prints an evaluation: teachers' rows, the base's rows, the summary."""
+    rows = [
+        (
+            row["teacher"],
+            row["task"],
+            row["metric"],
+            score(row["teacher_score"]),
+            score(row["untrained_score"]),
+            score(row["student_score"]),
+            percent(row["retention"]),
+            percent(row["gain"]),
+        )
+        for row in evaluation["rows"]
+    ]
+    columns = ("teacher", "task", "metric", "teacher's", "untrained", "student", "retention")
+    print_table((*columns, "gain"), rows, "The student beside its teachers")
+    if evaluation["base"]:
+        print()
+        base = [
+            (row["metric"], score(row["base_score"]), score(row["student_score"]))
+            for row in evaluation["base"]
+        ]
+        print_table(("what is kept of the base", "base", "student"), base)
+    summary = evaluation["summary"]
+    print(
+        f"\nretention: mean {percent(summary['retention_mean'])}, "
+        f"least {percent(summary['retention_min'])}; "
+        f"gain: mean {percent(summary['gain_mean'])}, least {percent(summary['gain_min'])}"
+    )
+
+
+def score(value: float | None) -> str:
+    """A score in 0..1, `-` if there is none."""
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,57 @@
+"""`kivfm predict`: what the student sees in a picture, with a teacher's own decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kivfm_cli.group import make_app
+from kivfm_cli.output import Json, print_json
+from kivfm_core.errors import UsageError
+
+app = make_app()
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    image: Annotated[Path, typer.Argument(help="A picture.")],
+    task: Annotated[str, typer.Option("--task", metavar="T", help="Such as detection.")],
+    teacher: Annotated[
+        str | None, typer.Option(metavar="A", help="Whose decoder, if several solve the task.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="What to look for (zero-shot).")
+    ] = None,
+    points: Annotated[
+        list[str] | None,
+        typer.Option("--points", metavar="X,Y", help="A click in pixels; repeat for more."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="PNG", help="Draw the result into it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Predict with the student, out of the box."""
+    clicks = [_point(text) for item in points or [] for text in item.split(";")]
+    names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+    from kivfm_core.predict import predict as work
+
+    found = work(run, image, task, teacher=teacher, labels=names, points=clicks or None, out=out)
+    if json:
+        print_json(found.as_dict())
+        return
+    for line in found.lines():
+        print(line)
+    if out is not None:
+        print(f"written: {out}")
+
+
+def _point(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--points {text!r} is not X,Y", "--points 120,80") from None
+    return x, y

@@ -1,0 +1,93 @@
+"""`kivfm runs`: the run folders that are here, read without torch."""
+
+from __future__ import annotations
+
+import json as js
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kivfm_cli.group import make_app
+from kivfm_cli.output import Json, percent, print_fields, print_json, print_table
+from kivfm_core.errors import UsageError
+
+app = make_app(no_args_is_help=True, help="Runs: the folders that `distill` wrote.")
+
+
+@app.command("list")
+def list_command(
+    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List the runs in a folder."""
+    runs = [describe(path.parent) for path in sorted(folder.glob("*/composition.json"))]
+    if json:
+        print_json({"runs": runs})
+        return
+    if not runs:
+        print(f"no runs in {folder}; kivfm distill makes one")
+        return
+    columns = ("run", "teachers", "step", "student", "retention", "gain")
+    rows = [
+        (
+            run["run"],
+            ", ".join(run["teachers"]),
+            f"{run['step']}/{run['steps']}",
+            "ready" if run["student"] else "unfinished",
+            percent((run["summary"] or {}).get("retention_mean")),
+            percent((run["summary"] or {}).get("gain_mean")),
+        )
+        for run in runs
+    ]
+    print_table(columns, rows)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json = False) -> None:
+    """Show a run: its plan, how far it is, what was loaded, what it reached."""
+    if not (run / "composition.json").is_file():
+        raise UsageError(f"{run} is no run folder", "kivfm runs list")
+    record = describe(run)
+    if json:
+        print_json(record)
+        return
+    print_fields(
+        {
+            "run": record["run"],
+            "teachers": ", ".join(record["teachers"]),
+            "base": record["base"] or "none",
+            "step": f"{record['step']} of {record['steps']}",
+            "student": str(run / "student") if record["student"] else "not written yet",
+            **{f"weights {name}": text for name, text in record["weights"].items()},
+        }
+    )
+    if (run / "evaluation.json").is_file():
+        from kivfm_cli.evaluate import render
+
+        print()
+        render(js.loads((run / "evaluation.json").read_text(encoding="utf-8")))
+
+
+def describe(run: Path) -> dict[str, Any]:
+    """What a run folder says of itself."""
+    import tomllib
+
+    plan = _read(run / "composition.json")
+    config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+    steps = sorted(int(path.name.partition("-")[2]) for path in run.glob("checkpoints/step-*"))
+    weights = _read(run / "environment.json").get("weights", {})
+    return {
+        "run": str(run),
+        "teachers": [spec["name"] for spec in plan["teachers"]],
+        "base": plan["base"],
+        "step": steps[-1] if steps else 0,
+        "steps": config.get("optim", {}).get("steps"),
+        "student": (run / "student" / "student.json").is_file(),
+        "weights": {name: f"{w['source']} sha256 {w['sha256']}" for name, w in weights.items()},
+        "summary": _read(run / "evaluation.json").get("summary"),
+    }
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return js.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -1,0 +1,43 @@
+"""`kivfm scenes`: pictures to try everything on, drawn from a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kivfm_cli.group import make_app
+from kivfm_core.errors import UsageError
+
+app = make_app()
+
+
+@app.command()
+def scenes(
+    folder: Annotated[Path, typer.Argument(help="Where to; nothing is overwritten.")],
+    train: Annotated[int, typer.Option(min=0, help="Unlabelled pictures.")] = 3000,
+    val: Annotated[int, typer.Option(min=0, help="Labelled pictures, held out.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="What all of them follow from.")] = 0,
+) -> None:
+    """Write the demo data: pictures of many domains, labelled in ordinary formats."""
+    from kivfm_cli.progress import make_progress
+    from kivfm_core.data.scenes import write_scenes
+
+    progress = make_progress()
+    started = False
+
+    def tick(done: int, total: int) -> None:
+        nonlocal started
+        if not started:
+            progress.start(total)
+            started = True
+        progress.step({"step": done})
+
+    try:
+        write_scenes(folder, train=train, val=val, seed=seed, progress=tick)
+    except FileExistsError as error:
+        raise UsageError(str(error), f"kivfm scenes {folder}-2") from error
+    finally:
+        progress.close()
+    print(f"pictures: {folder}/train/images; held out, with labels: {folder}/val")

@@ -1,0 +1,110 @@
+"""`kivfm teachers`: what is installed, what it offers, what it costs, under which license."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kivfm_cli.group import make_app
+from kivfm_cli.output import Json, count, print_fields, print_json, print_table, size
+
+app = make_app(no_args_is_help=True, help="Teachers: what is installed and what it offers.")
+
+
+@app.command("list")
+def list_command(json: Json = False) -> None:
+    """List every teacher, the libraries that are open by name, and every plugin that failed."""
+    from kivfm_cli.describe import describe_entry, row
+    from kivfm_core.registry import list_teachers
+
+    entries = list_teachers()
+    teachers = [entry for entry in entries if entry.provider is None]
+    providers = [entry for entry in entries if entry.provider is not None]
+    if json:
+        print_json(
+            {
+                "teachers": [describe_entry(entry) for entry in teachers],
+                "providers": [describe_entry(entry) for entry in providers],
+            }
+        )
+        return
+    teachers.sort(key=lambda entry: (entry.status != "ready", entry.bare))
+    columns = ("name", "role", "tasks", "parameters", "weights", "input", "license")
+    print_table((*columns, "distribution", "status"), [row(entry) for entry in teachers])
+    if providers:
+        print()
+        rows = [
+            (f"{e.provider.prefix}NAME", e.provider.summary, f"{e.distribution} {e.version}")
+            for e in providers
+            if e.provider and e.status == "ready"
+        ]
+        print_table(("by name", "what", "distribution"), rows)
+    problems = [entry for entry in entries if entry.cause or entry.heavy]
+    if problems:
+        print()
+    for entry in problems:
+        slow = f"imports {entry.heavy} at discovery ({entry.milliseconds:.0f} ms)"
+        print(f"{entry.name} ({entry.distribution}): {entry.cause or slow}")
+        if entry.hint:
+            print(f"  {entry.hint}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A name from the list, or under a library's prefix.")],
+    json: Json = False,
+) -> None:
+    """Show everything that a teacher declares."""
+    from kivfm_cli.describe import describe_entry, level_row
+    from kivfm_core.licenses import inherited
+    from kivfm_core.registry import get_registry
+
+    spec, entry = get_registry().find(name)
+    record: dict[str, Any] = describe_entry(entry, spec)
+    terms = inherited([spec])
+    if json:
+        print_json({"teacher": record, "license": terms.as_dict()})
+        return
+    weights = spec.weights
+    here = "here" if record["weights"]["here"] else "not here"
+    print_fields(
+        {
+            "name": spec.name,
+            "aliases": ", ".join(spec.aliases),
+            "summary": spec.summary,
+            "role": spec.role,
+            "parameters": count(spec.parameters),
+            "input": f"{record['input']}, {spec.input.interpolation}, {spec.input.channel_order}",
+            "weights": f"{weights.source} ({size(record['weights']['bytes'])}, {here})"
+            + (", gated: ask for access at its source" if weights.gated else ""),
+            "sha256": weights.sha256 or "recorded at first use",
+            "license": f"weights {weights.license}, code {spec.code_license}; "
+            f"commercial use: {terms.commercial_use}",
+            "requirements": ", ".join(spec.requirements),
+            "distribution": f"{entry.distribution} {entry.version}",
+            "status": entry.status,
+            "paper": spec.paper,
+        }
+    )
+    print()
+    print_table(("level", "kind", "shape", "stride"), [level_row(spec, lv) for lv in spec.levels])
+    if spec.tasks:
+        print()
+        rows = [(t.task, ", ".join(t.levels), describe_labels(t.labels)) for t in spec.tasks]
+        print_table(("task", "reads", "labels"), rows)
+    if spec.attachments:
+        print()
+        rows = [
+            (a.module, str(a.channels), a.layout, str(a.stride), str(a.prefix_tokens))
+            for a in spec.attachments
+        ]
+        print_table(("attachment", "channels", "layout", "stride", "prefix tokens"), rows)
+
+
+def describe_labels(labels: tuple[str, ...] | str) -> str:
+    """A label space in a few words."""
+    if isinstance(labels, str):
+        return labels
+    head = ", ".join(labels[:5])
+    return f"{len(labels)}: {head}{', ...' if len(labels) > 5 else ''}"
