@@ -1,0 +1,5 @@
+"""Prediction: one picture, one task, a drawing and a result that can be written as JSON."""
+
+from kivfm_core.predict.predict import predict
+
+__all__ = ["predict"]

@@ -1,0 +1,129 @@
+"""Predicts one picture with a run's student, or with any teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps
+
+from kivfm_core.data.canvas import make_canvases, to_tensor
+from kivfm_core.data.images import open_image
+from kivfm_core.data.labels import label_names
+from kivfm_core.errors import UsageError
+from kivfm_core.geometry import Frame
+from kivfm_core.predict.draw import Drawing
+from kivfm_core.predict.results import RESULTS, Result
+from kivfm_core.run import Run, open_run
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.teacher import Teacher
+
+Point = tuple[float, float]
+
+
+def predict(
+    run: str | Path | Run | Teacher,
+    image: str | Path | Image.Image,
+    task: str,
+    *,
+    teacher: str | None = None,
+    labels: Sequence[str] | None = None,
+    points: Sequence[Point] | None = None,
+    out: str | Path | None = None,
+) -> Result:
+    """Solves a task for a picture, in its original pixels.
+
+    Args:
+        run: A run's folder, a run (its student stands in for the teacher that solves the task), or
+            a teacher.
+        image: The picture.
+        task: What to solve.
+        teacher: Which of the run's teachers to stand in for, where several solve the task.
+        labels: Class names, for `zero-shot`.
+        points: Clicks `(x, y)` in the picture's pixels, for `promptable-segmentation`.
+        out: A file for the picture with the result drawn on it.
+
+    Returns:
+        What was found, ready for JSON: `task`, `teacher`, `width`, `height`, and `classes`,
+        `objects` or `masks`.
+
+    Raises:
+        UsageError: If no teacher solves the task, several do, or labels or points are missing.
+        DataError: If the picture cannot be decoded.
+    """
+    if isinstance(run, str | Path):
+        run = open_run(run)
+    if isinstance(run, Teacher):
+        model = run
+        choose([model.spec], task, teacher)
+        _check(task, labels, points)
+    else:
+        name = choose(run.teachers, task, teacher).name
+        _check(task, labels, points)
+        model = run.load_student().stand_in(name)
+    picture = open_image(Path(image)) if isinstance(image, str | Path) else image
+    pixels = to_tensor(ImageOps.exif_transpose(picture))
+    canvases, frames = make_canvases([pixels], model.spec.input)
+    prompt = _prompt(model, task, frames[0], labels, points)
+    levels = model.encode(canvases, frames)
+    found = model.decode(task, levels, prompt).to_original(frames)[0]
+
+    names = labels or label_names(model.spec.task(task).labels)
+    drawing = Drawing(pixels)
+    result = RESULTS[task](drawing, found, names, torch.tensor(points or []).reshape(-1, 2))
+    if out is not None:
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        drawing.to_pil().save(out)
+        result["out"] = str(out)
+    _, height, width = pixels.shape
+    about = {"task": task, "teacher": model.spec.name, "width": width, "height": height}
+    return {**about, **result}
+
+
+def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:
+    """The teacher that solves a task.
+
+    Raises:
+        UsageError: If none or several do, naming the choices.
+    """
+    solving = [spec for spec in specs if task in {solved.task for solved in spec.tasks}]
+    if name is not None:
+        named = [spec for spec in specs if name in (spec.name, spec.family, *spec.aliases)]
+        if not named:
+            names = ", ".join(spec.name for spec in specs)
+            raise UsageError(f"the run has no teacher {name!r}", f"--teacher one of: {names}")
+        solving = [spec for spec in solving if spec in named]
+    if not solving:
+        can = "; ".join(
+            f"{spec.name}: {', '.join(solved.task for solved in spec.tasks) or 'no task'}"
+            for spec in specs
+        )
+        raise UsageError(f"{name or 'no teacher of the run'} solves no {task}", can)
+    if len(solving) > 1:
+        names = ", ".join(spec.name for spec in solving)
+        raise UsageError(f"several teachers solve {task}", f"--teacher one of: {names}")
+    return solving[0]
+
+
+def _check(task: str, labels: Sequence[str] | None, points: Sequence[Point] | None) -> None:
+    if task == "zero-shot" and not labels:
+        raise UsageError("zero-shot needs class names", '--labels "a cat,a dog"')
+    if task == "promptable-segmentation" and not points:
+        raise UsageError("promptable-segmentation needs a click", "--points x,y")
+
+
+def _prompt(
+    model: Teacher,
+    task: str,
+    frame: Frame,
+    labels: Sequence[str] | None,
+    points: Sequence[Point] | None,
+) -> Any:
+    if task == "zero-shot":
+        return model.prompt(task, labels=list(labels or ()))
+    if task == "promptable-segmentation":
+        clicks = torch.tensor([frame.to_canvas(x, y) for x, y in points or ()])
+        return model.prompt(task, points=[clicks])
+    return None
