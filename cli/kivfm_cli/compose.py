@@ -86,8 +86,9 @@ def render(plan: dict[str, Any]) -> None:
         for a in plan["aligners"]
     ]
     print_table(("part", "level", "shape", "kind", "parameters"), rows)
+    print()
     for item in plan["downloads"]:
-        print(f"\nto download: {item['teacher']} from {item['source']} ({size(item['bytes'])})")
+        print(f"to download: {item['teacher']} from {item['source']} ({size(item['bytes'])})")
     for condition in terms["conditions"]:
         print(f"license: {condition}")
     for text in (*terms["unknown"], *plan["warnings"]):

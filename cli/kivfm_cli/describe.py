@@ -80,7 +80,7 @@ def describe_input(contract: InputContract) -> str:
 
 def level_row(spec: TeacherSpec, level: Level) -> tuple[str, str, str, str]:
     """A level's line, with its shape on the canvas that distillation uses by default."""
-    side = spec.input.train_size
+    side = spec.input.train_side()
     grid = () if level.kind == "global" else level.grid((side, side))
     shape = f"[{', '.join(map(str, ('B', level.channels, *grid)))}]"
     return level.name, level.kind, shape, str(level.stride or "")

@@ -29,19 +29,20 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score the student and its teachers with the same code, and write RUN/evaluation.json."""
-    from kivfm_cli.progress import make_progress
+    from kivfm_cli.progress import make_progress, stages
     from kivfm_core.evaluate import evaluate as work
 
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
     try:
-        result = work(run, data, tasks=chosen, limit=limit, progress=progress)
+        result = work(run, data, tasks=chosen, limit=limit, progress=stages(progress))
     finally:
         progress.close()
+    record = result.model_dump(mode="json", by_alias=True)
     if json:
-        print_json(result.as_dict())
+        print_json(record)
         return
-    render(result.as_dict())
+    render(record)
     print(f"\nwritten: {run / 'evaluation.json'}")
 
 
@@ -69,6 +70,8 @@ def render(evaluation: dict[str, Any]) -> None:
             for row in evaluation["base"]
         ]
         print_table(("what is kept of the base", "base", "student"), base)
+    for what in evaluation.get("skipped", ()):
+        print(f"not measured: {what}")
     summary = evaluation["summary"]
     print(
         f"\nretention: mean {percent(summary['retention_mean'])}, "

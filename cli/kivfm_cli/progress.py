@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 EVERY = 10.0
@@ -33,6 +34,20 @@ class Watch(Protocol):
 def make_progress() -> Watch:
     """The live one if someone is watching. All of it goes to stderr: stdout is for results."""
     return Live() if sys.stderr.isatty() else Lines()
+
+
+def stages(watch: Watch) -> Callable[[str, int, int], None]:
+    """Reports to a watch what work in stages says: which stage, how much is done, of how much."""
+    current = ""
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal current
+        if what != current:
+            current = what
+            watch.start(total)
+        watch.step({"step": done, "what": what})
+
+    return tell
 
 
 def describe(info: dict[str, Any]) -> str:

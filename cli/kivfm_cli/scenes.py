@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,21 +22,13 @@ def scenes(
     seed: Annotated[int, typer.Option(min=0, help="What all of them follow from.")] = 0,
 ) -> None:
     """Write the demo data: pictures of many domains, labelled in ordinary formats."""
-    from kivfm_cli.progress import make_progress
+    from kivfm_cli.progress import make_progress, stages
     from kivfm_core.data.scenes import write_scenes
 
     progress = make_progress()
-    started = False
-
-    def tick(done: int, total: int) -> None:
-        nonlocal started
-        if not started:
-            progress.start(total)
-            started = True
-        progress.step({"step": done})
-
+    tell = partial(stages(progress), "drawing")
     try:
-        write_scenes(folder, train=train, val=val, seed=seed, progress=tick)
+        write_scenes(folder, train=train, val=val, seed=seed, progress=tell)
     except FileExistsError as error:
         raise UsageError(str(error), f"kivfm scenes {folder}-2") from error
     finally:

@@ -1,0 +1,44 @@
+# make demo   the main job, end to end, offline          make test      all tests but the long ones
+# make check  style, types, import rules, light start    make test-all  the long ones too
+# make nano   retrain the tiny teachers (about an hour)
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+READY := .venv/.ready
+
+.PHONY: setup demo test test-all check nano
+
+setup: $(READY)
+
+# Runs once, and again when what is to be installed changes.
+$(READY): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install -q --no-build-isolation -c constraints.txt \
+		-e '.[dev]' $(PLUGINS:%=-e %)
+	@touch $(READY)
+
+demo: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+
+# One thread a process: the tests are many and small, and run two at a time.
+test: export OMP_NUM_THREADS = 1
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: export OMP_NUM_THREADS = 1
+test-all: $(READY)
+	$(BIN)/python -m pytest -n 2
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/cli/test_startup.py
+
+nano: $(READY)
+	cd plugins/kivfm-nano && ../../$(BIN)/python -m training

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The main job, end to end, offline: five tiny teachers into one student. All of it stays in runs/.
+set -euo pipefail
+
+STEPS=${STEPS:-300}
+TRAIN=${TRAIN:-1500}
+VAL=${VAL:-150}
+DATA=runs/demo-data
+RUN=${RUN:-runs/demo}
+TEACHERS=dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano
+
+say() { printf '\n== %s\n' "$*"; }
+
+if [ -e "$RUN" ]; then
+  RUN="$RUN-$(date +%Y%m%d-%H%M%S)"
+fi
+started=$SECONDS
+
+say "The demo data: $TRAIN pictures, and $VAL held out, with labels"
+kivfm scenes "$DATA" --train "$TRAIN" --val "$VAL" --seed 0
+
+say "The plan"
+kivfm compose --teachers "$TEACHERS"
+
+say "Distilling, $STEPS steps"
+kivfm distill --teachers "$TEACHERS" --data "$DATA/train/images" --steps "$STEPS" --out "$RUN"
+
+say "The student beside its teachers, on held-out pictures"
+kivfm evaluate "$RUN" --data "$DATA/val"
+
+say "Pictures"
+mkdir -p "$RUN/pictures"
+picture="$DATA/val/images/000003.jpg"
+for task in detection instance-segmentation semantic-segmentation; do
+  kivfm predict "$RUN" "$picture" --task "$task" -o "$RUN/pictures/$task.png" >/dev/null
+done
+kivfm predict "$RUN" "$picture" --task promptable-segmentation --points 64,64 \
+  -o "$RUN/pictures/promptable-segmentation.png" >/dev/null
+
+say "Done in $((SECONDS - started)) s"
+echo "run:        $RUN"
+echo "table:      $RUN/evaluation.json"
+echo "pictures:   $RUN/pictures/"
+echo "the same with your own pictures:"
+echo "  .venv/bin/kivfm distill --teachers $TEACHERS --data FOLDER"

@@ -1,0 +1,257 @@
+"""The command line: answers, exit codes, and what goes to which stream."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from kivfm_cli import app
+from kivfm_core.errors import DataError
+
+
+@pytest.fixture
+def kivfm(capsys, monkeypatch, tmp_path):
+    """Runs a command line in an empty folder; gives (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = app.main(words)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+TWO = """
+@hookimpl
+def kivfm_register_teachers():
+    trunk = dict(
+        role="general",
+        levels=(Level(name="x", kind="global", channels=8), V),
+        attachments=(Attachment(module="a", channels=8, layout="NLC", stride=16),),
+    )
+    return [
+        spec("base/small", aliases=("base",), **trunk),
+        spec("base/tiny", **trunk),
+        spec("other/small", aliases=("other",)),
+    ]
+from kivfm_core.spec import Attachment
+V = Level(name="v", kind="dense", channels=8, stride=16)
+def spec(name, levels=(V,), **more):
+    return TeacherSpec(
+        name=name, encoder="m:build", levels=levels, parameters=1000, code_license="MIT",
+        input=InputContract(policy="stretch", size=32),
+        weights=Weights(source="run:/no-such", split="m:split", license="CC-BY-NC-4.0"), **more,
+    )
+"""
+
+
+def test_help_and_version(kivfm):
+    code, out, _ = kivfm()
+    assert code == 0 and "distill" in out
+    assert kivfm("--help")[1] == out
+    assert re.match(r"kivfm \d+\.\d+", kivfm("--version")[1])
+
+
+def test_list_as_json(kivfm, install):
+    install("two", TWO)
+    install("bad", "raise RuntimeError('no luck')")
+    code, out, _ = kivfm("teachers", "list", "--json")
+    listed = json.loads(out)
+    assert code == 0 and listed["schema"] == 1
+    teachers = {teacher["name"]: teacher for teacher in listed["teachers"]}
+    assert teachers["bad"]["status"] == "broken" and "no luck" in teachers["bad"]["cause"]
+    base = teachers["base/small"]
+    assert base["status"] == "ready" and base["distribution"] == "two" and base["version"] == "1.0"
+    assert base["weights"]["here"] is False and base["levels"][1]["channels"] == 8
+    assert {provider["prefix"] for provider in listed["providers"]} >= {"timm/"}
+
+
+def test_list_as_text(kivfm, install):
+    install("two", TWO)
+    install("bad", "raise RuntimeError('no luck')")
+    code, out, _ = kivfm("teachers", "list")
+    assert code == 0 and "\x1b" not in out
+    assert re.search(r"^base/small \(base\) +general +levels +1\.0 k +size unknown", out, re.M)
+    assert "bad (bad): RuntimeError: no luck\n  pip install --upgrade bad" in out
+
+
+def test_show(kivfm, install):
+    install("two", TWO)
+    code, out, _ = kivfm("teachers", "show", "base")
+    assert code == 0 and "[B, 8, 2, 2]" in out and "commercial use: no" in out
+    record = json.loads(kivfm("teachers", "show", "base", "--json")[1])
+    assert record["teacher"]["name"] == "base/small"
+    assert record["license"]["commercial_use"] == "no"
+
+
+def test_unknown_teacher(kivfm, install):
+    install("two", TWO)
+    for words in (
+        ("teachers", "show", "bsae"),
+        ("compose", "--teachers", "bsae"),
+        ("distill", "--teachers", "other,bsae"),
+    ):
+        code, out, err = kivfm(*words)
+        assert code == 2 and not out
+        assert "error: no teacher is named 'bsae'" in err and "hint: did you mean base" in err
+
+
+def test_broken_teacher(kivfm, install):
+    install("bad", "raise RuntimeError('no luck')")
+    code, _, err = kivfm("compose", "--teachers", "bad,dino")
+    assert code == 3 and "no luck" in err and "hint: pip install --upgrade bad" in err
+
+
+def test_compose(kivfm, install, tmp_path):
+    install("two", TWO)
+    words = ("compose", "--teachers", "base,other", "--steps", "7", "--weights", "base=a=b.pt")
+    code, out, _ = kivfm(*words, "-o", "plans/run.toml")
+    assert code == 0
+    for text in ("base/small, other/small", "warning: ", "no commercial use", "to download"):
+        assert text in out
+    written = (tmp_path / "plans" / "run.toml").read_text()
+    assert "steps = 7" in written and 'base = "a=b.pt"' in written
+    again = kivfm("compose", "--config", "plans/run.toml", "--json")[1]
+    plan = json.loads(again)
+    assert plan == json.loads(kivfm(*words, "--json")[1])
+    assert plan["schema"] == 1 and plan["base"] == "base/small"
+    tiny = kivfm("compose", "--config", "plans/run.toml", "--variant", "tiny", "--json")
+    assert tiny[0] == 2 and "other has no variant 'tiny'" in tiny[2]
+
+
+def test_a_flag_beats_set_beats_file(kivfm, install, tmp_path):
+    install("two", TWO)
+    (tmp_path / "a.toml").write_text('teachers = ["base"]\nseed = 1\n[data]\nimage_size = 32\n')
+
+    def seed(*words: str) -> str:
+        assert kivfm("compose", "--config", "a.toml", *words, "-o", "b.toml")[0] == 0
+        return next(x for x in (tmp_path / "b.toml").read_text().splitlines() if "seed" in x)
+
+    assert seed() == "seed = 1"
+    assert seed("--set", "seed=2") == "seed = 2"
+    assert seed("--set", "seed=2", "--seed", "3") == "seed = 3"
+
+
+USAGE = {
+    "no teachers": (["compose"], "no teachers are selected"),
+    "unknown flag": (["compose", "--techers", "a"], "No such option"),
+    "unknown command": (["distil"], "no command is named 'distil'"),
+    "missing argument": (["predict", "runs/x"], "Missing argument"),
+    "not a number": (["distill", "--teachers", "a", "--steps", "many"], "valid int"),
+    "not a size": (["compose", "--teachers", "a", "--image-size", "big"], "not a whole number"),
+    "not a pair": (["compose", "--teachers", "a", "--weights", "x.pt"], "is not NAME=FILE"),
+    "not a setting": (["compose", "--teachers", "a", "--set", "seed"], "not key=value"),
+    "no such file": (["distill", "--config", "no.toml"], "cannot read no.toml"),
+    "not a click": (["predict", "r", "i", "--task", "t", "--points", "1"], "is not X,Y"),
+    "resume and more": (["distill", "--resume", "r", "--teachers", "a"], "leave out --teachers"),
+    "not a run": (["runs", "show", "r"], "r is no run folder"),
+    "all at once": (
+        ["compose", "--teachers", "a", "--set", "sede=1", "--set", "optim.lr=-1"],
+        "optim.lr: .*\n.*sede: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "text"), USAGE.values(), ids=USAGE.keys())
+def test_usage_errors(kivfm, words, text):
+    code, out, err = kivfm(*words)
+    assert code == 2 and not out and err.startswith("error: ")
+    assert re.search(text, err)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (DataError("no pictures", "look elsewhere"), 1, "error: no pictures\nhint: look elsewhere"),
+        (RuntimeError("oh"), 1, "error: RuntimeError: oh\nhint: run it again with --debug"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_the_error_boundary(kivfm, monkeypatch, error, code, text):
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("kivfm_core.registry.list_teachers", fail)
+    found, out, err = kivfm("teachers", "list")
+    assert (found, out) == (code, "") and text in err
+
+
+def test_debug_shows_the_traceback(monkeypatch, capsys):
+    monkeypatch.setattr("kivfm_core.registry.list_teachers", lambda: 1 / 0)
+    assert app.main(["teachers", "list", "--debug"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err and err.endswith(
+        "hint: run it again with --debug for the traceback\n"
+    )
+
+
+def test_no_plugins(kivfm, install, monkeypatch):
+    monkeypatch.setenv("KIVFM_NO_PLUGINS", "0")  # so that it is put back
+    install("two", TWO)
+    listed = json.loads(kivfm("teachers", "list", "--json", "--no-plugins")[1])
+    assert {teacher["distribution"] for teacher in listed["teachers"]} == {"kivfm"}
+
+
+def test_plugins_and_doctor(kivfm, install, monkeypatch):
+    monkeypatch.setattr("kivfm_cli.doctor.HUB", ("127.0.0.1", 1))
+    install("two", TWO)
+    assert "two" in kivfm("plugins", "list")[1]
+    install("bad", "raise RuntimeError('no luck')")
+    from kivfm_core.registry import get_registry
+
+    get_registry.cache_clear()
+    plugins = {
+        p["distribution"]: p for p in json.loads(kivfm("plugins", "list", "--json")[1])["plugins"]
+    }
+    assert plugins["two"]["names"] == ["base/small", "base/tiny", "other/small"]
+    assert plugins["bad"]["problems"][0]["status"] == "broken"
+    code, out, _ = kivfm("doctor", "--json")
+    checks = {check["what"]: check for check in json.loads(out)["checks"]}
+    assert code == 1 and checks["teacher bad"]["hint"] == "pip install --upgrade bad"
+    assert checks["hub"]["status"] == "ok" and "out of reach" in checks["hub"]["found"]
+
+
+def test_runs(kivfm, tmp_path):
+    assert kivfm("runs", "list")[1].startswith("no runs in runs")
+    run = tmp_path / "runs" / "one"
+    (run / "checkpoints" / "step-000020").mkdir(parents=True)
+    (run / "checkpoints" / "step-000100").mkdir()
+    plan = {"teachers": [{"name": "a/b"}, {"name": "c/d"}], "base": "a/b"}
+    (run / "composition.json").write_text(json.dumps(plan))
+    (run / "config.toml").write_text("[optim]\nsteps = 200\n")
+    row = {"teacher": "c/d", "task": "detection", "metric": "AP", "retention": 0.8, "gain": None,
+           "teacher_score": 0.5, "untrained_score": 0.0, "student_score": 0.4}  # fmt: skip
+    summary = {"retention_mean": 0.8, "retention_min": 0.8, "gain_mean": None, "gain_min": None}
+    evaluation = {"schema": 1, "rows": [row], "base": [], "summary": summary}
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    (found,) = json.loads(kivfm("runs", "list", "--json")[1])["runs"]
+    assert (found["step"], found["steps"], found["student"]) == (100, 200, False)
+    assert "a/b, c/d" in kivfm("runs", "list")[1]
+    assert re.search(
+        r"c/d +detection +AP +0.500 +0.000 +0.400 +80.0 %", kivfm("runs", "show", str(run))[1]
+    )
+
+
+def test_scenes(kivfm, tmp_path):
+    words = ("scenes", "pictures", "--train", "2", "--val", "1")
+    code, out, err = kivfm(*words)
+    assert code == 0 and "pictures/train/images" in out
+    assert re.search(r"\d+/\d+  ETA 0:00  drawing", err)
+    assert len(list((tmp_path / "pictures" / "train" / "images").iterdir())) == 2
+    assert kivfm(*words)[0] == 0
+    code, _, err = kivfm("scenes", "pictures", "--train", "3")
+    assert code == 2 and "hint: kivfm scenes pictures-2" in err
+
+
+def test_json_survives_what_plugins_print(install, plugins):
+    install("loud", "print('hello')\n" + TWO)
+    code = "import sys; from kivfm_cli.app import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "teachers", "list", "--json"],
+        env={"PYTHONPATH": str(plugins), "PATH": ""}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["schema"] == 1 and "hello" in done.stderr
