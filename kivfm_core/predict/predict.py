@@ -15,7 +15,8 @@ from kivfm_core.data.labels import label_names
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.predict.draw import Drawing
-from kivfm_core.predict.results import RESULTS, Result
+from kivfm_core.predict.prediction import Prediction
+from kivfm_core.predict.results import RESULTS
 from kivfm_core.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Teacher
@@ -32,7 +33,7 @@ def predict(
     labels: Sequence[str] | None = None,
     points: Sequence[Point] | None = None,
     out: str | Path | None = None,
-) -> Result:
+) -> Prediction:
     """Solves a task for a picture, in its original pixels.
 
     Args:
@@ -46,8 +47,7 @@ def predict(
         out: A file for the picture with the result drawn on it.
 
     Returns:
-        What was found, ready for JSON: `task`, `teacher`, `width`, `height`, and `classes`,
-        `objects` or `masks`.
+        What was found.
 
     Raises:
         UsageError: If no teacher solves the task, several do, or labels or points are missing.
@@ -72,14 +72,14 @@ def predict(
 
     names = labels or label_names(model.spec.task(task).labels)
     drawing = Drawing(pixels)
-    result = RESULTS[task](drawing, found, names, torch.tensor(points or []).reshape(-1, 2))
+    clicks = torch.tensor(points or []).reshape(-1, 2)
+    kind, read = RESULTS[task]
+    rows = read(drawing, found, names, clicks)
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         drawing.to_pil().save(out)
-        result["out"] = str(out)
     _, height, width = pixels.shape
-    about = {"task": task, "teacher": model.spec.name, "width": width, "height": height}
-    return {**about, **result}
+    return Prediction(task, model.spec.name, width, height, kind, rows)
 
 
 def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:

@@ -14,14 +14,14 @@ CONFIDENCE, TOP = 0.3, 5
 """Objects of lower score are left out; so many classes are listed."""
 
 Names = Sequence[str] | None
-Result = dict[str, Any]
+Rows = list[dict[str, Any]]
 
 
 def _name(names: Names, index: int) -> str:
     return names[index] if names and index < len(names) else f"class {index}"
 
 
-def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Result:
+def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
     """The most probable classes of `logits [K]`."""
     probability, index = logits.float().softmax(dim=0).topk(min(TOP, len(logits)))
     found = [
@@ -29,10 +29,10 @@ def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> R
         for p, i in zip(probability.tolist(), index.tolist(), strict=True)
     ]
     drawing.lines([f"{item['probability']:6.1%}  {item['label']}" for item in found])
-    return {"classes": found}
+    return found
 
 
-def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Result:
+def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Rows:
     """The confident objects of `{boxes, scores, labels, masks?}`, best first."""
     order = item["scores"].argsort(descending=True)
     order = order[item["scores"][order] >= CONFIDENCE]
@@ -40,7 +40,7 @@ def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Ten
     rows = zip(
         item["boxes"].tolist(), item["scores"].tolist(), item["labels"].tolist(), strict=True
     )
-    found: list[Result] = [
+    found: Rows = [
         {"label": _name(names, label), "score": score, "box": _rounded(box)}
         for box, score, label in rows
     ]
@@ -53,10 +53,10 @@ def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Ten
             entry["area"] = int(mask.sum())
     texts = [f"{entry['label']} {entry['score']:.2f}" for entry in found]
     drawing.boxes(item["boxes"], texts, colors)
-    return {"objects": found}
+    return found
 
 
-def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Result:
+def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
     """The classes of a map `[K, H, W]` by the share of the picture, largest first."""
     label = logits.argmax(dim=0)
     counts = label.flatten().bincount()
@@ -68,31 +68,31 @@ def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> 
         drawing.masks(masks, [palette(i or 255) for i in drawn])
     lines = [f"{item['share']:6.1%}  {item['label']}" for item in found[:TOP]]
     drawing.lines(lines, [palette(i) for i in present[:TOP]])
-    return {"classes": found}
+    return found
 
 
-def masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Result:
+def masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Rows:
     """The masks `[P, H, W]` that clicks `[P, 2]` gave."""
     colors = [palette(i + 1) for i in range(len(found))]
     drawing.masks(found, colors)
     drawing.points(points, colors)
-    rows: list[Result] = []
+    rows: Rows = []
     for mask, point in zip(found, points.tolist(), strict=True):
         box = masks_to_boxes(mask[None])[0].tolist() if mask.any() else None
         rows.append({"point": point, "area": int(mask.sum()), "box": box})
-    return {"masks": rows}
+    return rows
 
 
 def _rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 2) for value in values]
 
 
-RESULTS: dict[str, Callable[[Drawing, Any, Names, Tensor], Result]] = {
-    "classification": classes,
-    "zero-shot": classes,
-    "detection": objects,
-    "instance-segmentation": objects,
-    "semantic-segmentation": semantic,
-    "promptable-segmentation": masks,
+RESULTS: dict[str, tuple[str, Callable[[Drawing, Any, Names, Tensor], Rows]]] = {
+    "classification": ("classes", classes),
+    "zero-shot": ("classes", classes),
+    "detection": ("objects", objects),
+    "instance-segmentation": ("objects", objects),
+    "semantic-segmentation": ("classes", semantic),
+    "promptable-segmentation": ("masks", masks),
 }
-"""What becomes of each task's prediction for one picture."""
+"""What each task finds, and what becomes of its prediction for one picture."""

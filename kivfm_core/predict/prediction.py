@@ -1,0 +1,61 @@
+"""What a prediction says, for programs and for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was found in a picture, in its own pixels.
+
+    Attributes:
+        task: What was solved.
+        teacher: Whose decoder solved it.
+        width: Of the picture.
+        height: Of the picture.
+        kind: What was found: `classes`, `objects` or `masks`.
+        found: Each with some of `label`, `probability` or `score`, `share` of the picture,
+            `box` (xyxy), `area` in pixels, and the `point` that was clicked on.
+    """
+
+    task: str
+    teacher: str
+    width: int
+    height: int
+    kind: str
+    found: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "schema": 1,
+            "task": self.task,
+            "teacher": self.teacher,
+            "width": self.width,
+            "height": self.height,
+            self.kind: self.found,
+        }
+
+    def lines(self) -> list[str]:
+        """A line for each thing found."""
+        return [_line(item) for item in self.found] or ["nothing found"]
+
+
+def _line(item: dict[str, Any]) -> str:
+    words: list[str] = []
+    for key in ("probability", "share"):
+        if key in item:
+            words.append(f"{item[key]:6.1%}")
+    if "score" in item:
+        words.append(f"{item['score']:.2f}")
+    if "label" in item:
+        words.append(item["label"])
+    if "point" in item:
+        words.append("click at {:g}, {:g}".format(*item["point"]))
+    if item.get("box") is not None:
+        words.append("box {:.0f}, {:.0f}, {:.0f}, {:.0f}".format(*item["box"]))
+    if "area" in item:
+        words.append(f"area {item['area']}")
+    return "  ".join(words)
