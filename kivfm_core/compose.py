@@ -77,6 +77,10 @@ class Composition(Record):
             notes.append("no general teacher: what is not in the purpose teachers is not kept")
         return tuple(notes)
 
+    def side(self, teacher: TeacherSpec) -> int:
+        """The side of a teacher's canvases in training, in pixels."""
+        return teacher.input.train_side(max(self.image_size))
+
     def of(self, teacher: str) -> tuple[AlignerPlan, ...]:
         """The aligners of one teacher."""
         return tuple(aligner for aligner in self.aligners if aligner.teacher == teacher)
@@ -151,7 +155,7 @@ def _cost(composition: Composition) -> dict[str, float]:
         return spec.parameters * (side // max(strides, default=side)) ** 2 / 1e9
 
     largest = max(composition.image_size)
-    teachers = sum(gmacs(s, s.input.train_size) for s in composition.teachers)
+    teachers = sum(gmacs(s, composition.side(s)) for s in composition.teachers)
     trunk = gmacs(composition.trunk, composition.trunk_size)
     share = composition.trainable * (largest // composition.maps[0].stride) ** 2 / 1e9
     weights = 4 * (composition.total + sum(s.parameters for s in composition.teachers))
@@ -232,18 +236,18 @@ def _plan(
             teacher=spec.name,
             level=level,
             inputs=maps + (x_channels if level.kind == "global" else 0),
-            hidden=student.hidden,
+            hidden=min(student.hidden, 2 * level.channels),
             latent=min(level.channels, student.latent),
         )
         for spec in teachers
         for level in spec.levels
     )
-    sizes = {spec.input.train_size for spec in teachers}
+    sizes = {spec.input.train_side() for spec in teachers}
     return Composition(
         teachers=tuple(teachers),
         base=base.name if base else None,
         trunk=trunk,
-        trunk_size=student.trunk_size or trunk.input.train_size,
+        trunk_size=student.trunk_size or trunk.input.train_side(),
         x_level=x_level.name if x_level else None,
         v_level=v_level.name,
         adapter=adapter,

@@ -80,7 +80,7 @@ class InputContract(Record):
         scale: What 1.0 becomes before mean and std: 1 or 255.
         mean: Subtracted, in `channel_order`, after `scale`.
         std: Divided by, in `channel_order`, after `scale`.
-        train_sizes: Square canvas sides for distillation; `size` if empty.
+        train_sizes: Square canvas sides for distillation, the preferred first; `size` if empty.
     """
 
     policy: Literal["stretch", "letterbox", "letterbox-center", "short-side", "short-side-crop"]
@@ -107,12 +107,17 @@ class InputContract(Record):
             raise ValueError(f"resize {self.resize} is smaller than the crop {self.size}")
         return self
 
-    @property
-    def train_size(self) -> int:
-        """The canvas side that distillation uses by default, in pixels."""
-        if self.train_sizes:
-            return self.train_sizes[0]
-        return -(-self.size // self.multiple) * self.multiple
+    def train_side(self, limit: int | None = None) -> int:
+        """The canvas side for distillation, in pixels.
+
+        Args:
+            limit: The largest canvas wanted; the largest declared side within it is taken, or
+                the smallest declared. Without a limit the first declared.
+        """
+        declared = self.train_sizes or (-(-self.size // self.multiple) * self.multiple,)
+        if limit is None:
+            return declared[0]
+        return max((side for side in declared if side <= limit), default=min(declared))
 
 
 class TaskSpec(Record):

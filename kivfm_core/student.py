@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import lcm, sqrt
@@ -38,7 +38,7 @@ def _keep(
 
 
 @contextmanager
-def tapped(encoder: nn.Module, paths: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+def tapped(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tensor]]:
     """Reads submodules' outputs from outside; the encoder is as before when it is left."""
     store: dict[str, Tensor] = {}
     handles: list[RemovableHandle] = [

@@ -9,7 +9,7 @@ from kivfm_core.spec import Attachment, Record
 
 TAPS = 4
 EXPANSION = 2
-KERNEL = 5
+KERNEL = 3
 
 
 class MapPlan(Record):
@@ -43,8 +43,9 @@ class AdapterPlan(Record):
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Blocks at each stride: one at the finest, up to three at the coarsest."""
-        return tuple(min(i + 1, 3) for i in range(len(self.strides)))
+        """Blocks at each stride: three at the coarsest, two where a map is offered, else none."""
+        offered = {fine.stride for fine in self.fine}
+        return (*(2 if s in offered else 0 for s in self.strides[:-1]), 3)
 
     @property
     def parameters(self) -> int:

@@ -25,13 +25,15 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.spatial = nn.Conv2d(width, width, KERNEL, padding=KERNEL // 2, groups=width)
-        self.norm = LayerNorm2d(width)
-        self.expand = nn.Conv2d(width, EXPANSION * width, 1)
-        self.reduce = nn.Conv2d(EXPANSION * width, width, 1)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, EXPANSION * width)
+        self.reduce = nn.Linear(EXPANSION * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[B, C, h, w]` to `[B, C, h, w]`."""
-        return x + self.reduce(F.gelu(self.expand(self.norm(self.spatial(x)))))
+        # Linear on channels-last is the same as a 1x1 convolution, and faster on every device.
+        y = self.spatial(x).permute(0, 2, 3, 1)
+        return x + self.reduce(F.gelu(self.expand(self.norm(y)))).permute(0, 3, 1, 2)
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
@@ -40,7 +42,7 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     if (h, w) == tuple(size):
         return maps
     if h >= 2 * size[0] and w >= 2 * size[1]:
-        maps = F.adaptive_avg_pool2d(maps, [2 * size[0], 2 * size[1]])
+        maps = F.adaptive_avg_pool2d(maps, (2 * size[0], 2 * size[1]))
     return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
 
 

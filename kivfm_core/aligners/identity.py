@@ -13,6 +13,9 @@ from kivfm_core.aligners.plan import AlignerPlan
 class IdentityAligner(Aligner):
     """x and V are the base's levels; only their scale is fitted, for the loss."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, plan: AlignerPlan) -> None:
         super().__init__(plan)
         self.register_buffer("mean", torch.zeros(plan.level.channels))

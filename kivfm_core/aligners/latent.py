@@ -20,6 +20,10 @@ from kivfm_core.aligners.plan import AlignerPlan
 class LatentAligner(Aligner):
     """Standardized principal coordinates of a level, and the student's MLP to them."""
 
+    mean: Tensor
+    std: Tensor
+    axes: Tensor
+
     def __init__(self, plan: AlignerPlan) -> None:
         super().__init__(plan)
         channels = plan.level.channels

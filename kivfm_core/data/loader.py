@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -141,12 +142,12 @@ def collate(items: Sequence[tuple[list[Tensor], list[Frame], list[str]]]) -> Bat
     return Batch(stacked[0], stacked[1:], columns[1:], [name for names in bad for name in names])
 
 
-def make_loader(dataset: ViewDataset, sampler: StepSampler, workers: int) -> DataLoader[Batch]:
+def load(dataset: ViewDataset, sampler: StepSampler, workers: int) -> Iterator[Batch]:
     """Loads the sampler's batches in its order, ahead of time if there are workers."""
-    return DataLoader(
+    loader: Any = DataLoader(
         dataset,
         batch_sampler=sampler,  # pyright: ignore[reportArgumentType]
         num_workers=workers,
         collate_fn=collate,
-        persistent_workers=False,
     )
+    yield from loader

@@ -15,7 +15,7 @@ from kivfm_core.compose import Composition, compose
 from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.images import list_images
-from kivfm_core.data.loader import Batch, StepSampler, ViewDataset, make_loader
+from kivfm_core.data.loader import Batch, StepSampler, ViewDataset, load
 from kivfm_core.distill.calibrate import calibrate
 from kivfm_core.distill.checkpoint import load_checkpoint, save_checkpoint
 from kivfm_core.distill.demo import demo_images
@@ -105,7 +105,7 @@ class _Engine:
         student = self._build()
         self.run.write_plan(config, self.composition)
         self._say(f"{len(images)} pictures in {folder}")
-        contracts = [(t.spec.input, t.spec.input.train_size) for t in self.teachers.values()]
+        contracts = [(t.spec.input, self.composition.side(t.spec)) for t in self.teachers.values()]
         sizes = (student.spec.input, self.composition.image_size)
         self.dataset = ViewDataset(folder, images, config.seed, sizes, contracts)
         optimizer = make_optimizer(student, config.optim)
@@ -130,6 +130,8 @@ class _Engine:
         for spec in self.composition.teachers:
             teacher = load_teacher(spec, weights_for(spec, self.config))
             self._say(f"{spec.name}: {teacher.provenance}")
+            # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
+            teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             self.teachers[spec.name] = teacher.to(self.fabric.device)
         student = Student(self.composition)
         base = self.composition.base
@@ -155,7 +157,7 @@ class _Engine:
             len(self.dataset), len(self.composition.image_size), self.config.optim.batch_size,
             start, stop, self.config.seed, self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
-        loader = iter(make_loader(self.dataset, sampler, self.config.data.workers))
+        loader = load(self.dataset, sampler, self.config.data.workers)
         for _ in range(start, stop):
             began = time.perf_counter()
             batch = next(loader)
