@@ -1,0 +1,1 @@
+"""DeepLab on MobileNetV2 as a kivfm teacher."""
