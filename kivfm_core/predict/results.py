@@ -18,7 +18,7 @@ Rows = list[dict[str, Any]]
 
 
 def _name(names: Names, index: int) -> str:
-    return names[index] if names and index < len(names) else f"class {index}"
+    return names[index].strip("_") if names and index < len(names) else f"class {index}"
 
 
 def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
@@ -52,7 +52,7 @@ def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Ten
         for entry, mask in zip(found, item["masks"], strict=True):
             entry["area"] = int(mask.sum())
     texts = [f"{entry['label']} {entry['score']:.2f}" for entry in found]
-    drawing.boxes(item["boxes"], texts, colors)
+    drawing.boxes(item["boxes"].flip(0), texts[::-1], colors[::-1])  # the best on top
     return found
 
 
@@ -62,7 +62,7 @@ def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> 
     counts = label.flatten().bincount()
     present = [i for i in counts.argsort(descending=True).tolist() if counts[i] > 0]
     found = [{"label": _name(names, i), "share": int(counts[i]) / label.numel()} for i in present]
-    drawn = [i for i in present if _name(names, i) not in ("background", "__background__")]
+    drawn = [i for i in present if _name(names, i) != "background"]
     if drawn:
         masks = label == label.new_tensor(drawn)[:, None, None]
         drawing.masks(masks, [palette(i or 255) for i in drawn])
