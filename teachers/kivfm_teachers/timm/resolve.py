@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kivfm_core.spec import Attachment, InputContract, Level, TeacherSpec
 from kivfm_teachers.names import unknown
+from kivfm_teachers.probe import dense_level
 from kivfm_teachers.timm.describe import describe
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def resolve(name: str) -> TeacherSpec:
     if sides:
         raise LookupError(f"{name} takes pictures of {data['input_size']}, not square ones")
     norm = _norm(model, side, name)
-    dense, multiple = _dense(model, side, norm)
+    stride = _feature_info(model)[-1]["reduction"]
+    dense = dense_level("dense", lambda n: tuple(_run(model, n, norm)[1].shape), side, stride)
     cfg: dict[str, Any] = full.pretrained_cfg
     resolved = f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else cfg["architecture"]
     levels = [Level(name="global", kind="global", channels=_run(model, side, norm)[0].shape[1])]
@@ -42,8 +44,8 @@ def resolve(name: str) -> TeacherSpec:
     return describe(
         f"timm/{resolved}",
         resolved,
-        levels=(*levels, *dense),
-        input=_contract(data, side, multiple),
+        levels=(*levels, dense[0]) if dense else tuple(levels),
+        input=_contract(data, side, dense[1] if dense else side),
         parameters=sum(p.numel() for p in model.parameters()),
         kwargs=kwargs,
         norm=norm,
@@ -107,27 +109,6 @@ def _norm(model: nn.Module, side: int, name: str) -> bool:
     except (AttributeError, TypeError, NotImplementedError) as error:
         raise LookupError(f"{name} has no forward_intermediates, hence no dense level") from error
     return True
-
-
-def _dense(model: Any, side: int, norm: bool) -> tuple[tuple[Level, ...], int]:
-    """The dense level, and what canvas sides must be a multiple of."""
-    shape = _run(model, side, norm)[1].shape
-    stride = _feature_info(model)[-1]["reduction"]
-    for multiple, more in ((1, (1, stride - 1)), (stride, (stride,)), (side, (0,))):
-        for rounding in ("floor", "ceil"):
-            level = Level(
-                name="dense", kind="dense", channels=shape[1], stride=stride, rounding=rounding
-            )
-            if all(_fits(model, level, side + extra, norm) for extra in (0, *more)):
-                return (level,), multiple
-    return (), side
-
-
-def _fits(model: Any, level: Level, side: int, norm: bool) -> bool:
-    try:
-        return tuple(_run(model, side, norm)[1].shape[2:]) == level.grid((side, side))
-    except (AssertionError, RuntimeError):
-        return False
 
 
 def _feature_info(model: Any) -> list[dict[str, Any]]:

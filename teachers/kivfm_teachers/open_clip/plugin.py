@@ -1,0 +1,19 @@
+"""`open_clip/<model>/<tag>`: every contrastive model of open_clip with pre-trained weights."""
+
+from __future__ import annotations
+
+from kivfm_core.hooks import hookimpl
+from kivfm_core.spec import TeacherProvider
+
+
+@hookimpl
+def kivfm_register_teachers() -> list[TeacherProvider]:
+    """The provider of open_clip's models."""
+    return [
+        TeacherProvider(
+            prefix="open_clip/",
+            resolve="kivfm_teachers.open_clip.resolve:resolve",
+            distribution="open_clip_torch",
+            summary="any open_clip model: open_clip/<model>/<tag>",
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Detectors with a feature pyramid."""

@@ -1,0 +1,33 @@
+"""Semantic segmentation from a backbone's maps, by torchvision's own heads.
+
+Papers: Chen et al., DeepLabv3, https://arxiv.org/abs/1706.05587; Long et al., FCN,
+https://arxiv.org/abs/1411.4038; Howard et al., LR-ASPP, https://arxiv.org/abs/1905.02244.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from kivfm_core.predictions import SemanticLogits
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.teacher import Levels
+from kivfm_teachers.torchvision.model import GivenBackbone, build
+
+
+class Segmenter(nn.Module):
+    """All of a torchvision segmentation model but its backbone."""
+
+    def __init__(self, spec: TeacherSpec) -> None:
+        super().__init__()
+        self.model = build(spec)
+        self.model.backbone = GivenBackbone(spec)
+
+    def forward(self, levels: Levels, prompt: None = None) -> SemanticLogits:
+        """Gives `logits [B, K, H, W]`, a cell a canvas pixel, from maps `[B, C, h, w]`."""
+        canvas = torch.empty(len(levels.frames), 3, *levels.canvas, device="meta")
+        try:
+            self.model.backbone.levels = levels
+            return SemanticLogits(self.model(canvas)["out"])  # it looks at the canvas's size only
+        finally:
+            self.model.backbone.levels = None
