@@ -100,7 +100,8 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
             f"{spec.name}: {', '.join(solved.task for solved in spec.tasks) or 'no task'}"
             for spec in specs
         )
-        raise UsageError(f"{name or 'no teacher of the run'} solves no {task}", can)
+        who = f"{name} does not solve" if name else "no teacher of the run solves"
+        raise UsageError(f"{who} {task}", can)
     if len(solving) > 1:
         names = ", ".join(spec.name for spec in solving)
         raise UsageError(f"several teachers solve {task}", f"--teacher one of: {names}")
