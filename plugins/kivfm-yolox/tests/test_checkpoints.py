@@ -3,15 +3,15 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from kivfm_yolox.head import Head
-from kivfm_yolox.layers import Conv
-from kivfm_yolox.model import build_encoder
-from kivfm_yolox.plugin import SIZES, spec
 from torch import nn
 
 from kivfm_core.errors import WeightsError
 from kivfm_core.geometry import plan_frame
 from kivfm_core.teacher import Levels, load_teacher
+from kivfm_yolox.head import Head
+from kivfm_yolox.layers import Conv
+from kivfm_yolox.model import build_encoder
+from kivfm_yolox.plugin import SIZES, spec
 
 SIDE = 64
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)

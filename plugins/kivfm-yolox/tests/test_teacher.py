@@ -5,12 +5,12 @@ import sys
 
 import pytest
 import torch
-from kivfm_yolox.head import _decode
-from kivfm_yolox.model import build_encoder
-from kivfm_yolox.plugin import SIZES, kivfm_register_teachers, spec
 
 from kivfm_core.geometry import plan_frame
 from kivfm_core.teacher import Levels, LoadedTeacher
+from kivfm_yolox.head import _decode
+from kivfm_yolox.model import build_encoder
+from kivfm_yolox.plugin import SIZES, kivfm_register_teachers, spec
 
 SPECS = {teacher.name: teacher for teacher in kivfm_register_teachers()}
 NANO = SPECS["yolox/nano"]
