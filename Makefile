@@ -16,8 +16,8 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install -q --no-build-isolation -c constraints.txt \
+	$(BIN)/python -m pip install -q --no-compile -c constraints.txt hatchling editables
+	$(BIN)/python -m pip install -q --no-compile --no-build-isolation -c constraints.txt \
 		-e '.[dev]' $(PLUGINS:%=-e %)
 	@touch $(READY)
 
