@@ -19,6 +19,8 @@ from kivfm_core.geometry import Frame
 def boxes_to_original(boxes: Tensor, frame: Frame) -> Tensor:
     """Maps boxes `[N, 4]` (xyxy) from canvas to original pixels, clipped to the picture."""
     (sx, sy), (tx, ty) = frame.scale, frame.offset
+    if frame.flip:  # the canvas's right is the original's left
+        boxes = boxes[:, [2, 1, 0, 3]]
     shift, factor = boxes.new_tensor([tx, ty, tx, ty]), boxes.new_tensor([sx, sy, sx, sy])
     h, w = frame.original
     return ((boxes - shift) / factor).clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))
@@ -93,7 +95,7 @@ class Instances(Detections):
         found = super().to_original(frames)
         for item, masks, frame in zip(found, self.masks, frames, strict=True):
             whole = (
-                paste_masks(masks, item["boxes"], frame.original)
+                paste_masks(masks.flip(-1) if frame.flip else masks, item["boxes"], frame.original)
                 if self.region == "box"
                 else maps_to_original(masks, frame)
             )
