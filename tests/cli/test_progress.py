@@ -1,0 +1,73 @@
+"""Progress: what a log and a terminal get to see."""
+
+import sys
+
+import pytest
+
+from kivfm_cli import progress
+from kivfm_cli.progress import Lines, Live, describe, eta, make_progress, stages
+
+INFO = {
+    "step": 5,
+    "loss": 0.51234,
+    "losses": {"clip/nano": 0.4, "sam/nano": 0.6},
+    "images_per_second": 41.27,
+    "data_share": 0.031,
+}
+
+
+def test_a_line_says_all():
+    assert describe(INFO) == (
+        "41.3 images/s, waiting for data 3 %, loss 0.5123, clip/nano 0.400, sam/nano 0.600"
+    )
+    assert describe({"step": 1}) == ""
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4, "0:04"), (64.6, "1:05"), (3723, "1:02:03")])
+def test_eta(seconds, text):
+    assert eta(seconds) == text
+
+
+def test_lines_come_now_and_then_and_at_the_end(capsys, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    lines = Lines()
+    lines.message("hello")
+    lines.start(total=40, done=20)
+    for step in range(21, 41):
+        now[0] += 1
+        lines.step({**INFO, "step": step})
+    lines.close()
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, ten, last = err.splitlines()
+    assert first == "hello"
+    assert ten.startswith("30/40  ETA 0:10  41.3 images/s")
+    assert last.startswith("40/40  ETA 0:00")
+
+
+def test_live_goes_to_stderr(capsys):
+    live = Live()
+    live.message("hello [world]")
+    for total in (2, 3):
+        live.start(total)
+        live.step({"step": total})
+    live.close()
+    live.close()
+    out, err = capsys.readouterr()
+    assert out == "" and "hello [world]" in err
+
+
+def test_which_one(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert isinstance(make_progress(), Live)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    assert isinstance(make_progress(), Lines)
+
+
+def test_stages(capsys):
+    tell = stages(Lines())
+    for what in ("a", "b"):
+        for done in (1, 2):
+            tell(what, done, 2)
+    assert capsys.readouterr().err == "2/2  ETA 0:00  a\n2/2  ETA 0:00  b\n"
