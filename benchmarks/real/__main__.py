@@ -55,9 +55,11 @@ def main() -> None:
         "evaluate": _time(evaluate),
     }
     student = open_run(run).composition
+    # As the run itself recorded it: with --run, it was not this call that distilled.
+    argv = json.loads((run / "environment.json").read_text())["argv"]
     record = {
         "name": args.name,
-        "commands": [shlex.join(distill), shlex.join(evaluate)],
+        "commands": [shlex.join(["kivfm", *argv[1:]]), shlex.join(evaluate)],
         "commit": commit(),
         "seconds": seconds,
         "machine": where,
