@@ -81,9 +81,8 @@ def _cut(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _distill(weights: Path, pool: Path, run: Path, flags: list[str]) -> list[str]:
     files = [w for name, file in WEIGHTS.items() for w in ("--weights", f"{name}={weights / file}")]
-    base, teachers = next(iter(WEIGHTS)), ",".join(WEIGHTS)
-    return ["kivfm", "distill", "--teachers", teachers, "--base", base, *files,
-            "--data", str(pool), "--out", str(run), *flags]  # fmt: skip
+    words = ["kivfm", "distill", "--teachers", ",".join(WEIGHTS), *files]
+    return [*words, "--data", str(pool), "--out", str(run), *flags]
 
 
 def _evaluate(data: Path, held_out: Path, run: Path, limit: int | None) -> list[str]:
