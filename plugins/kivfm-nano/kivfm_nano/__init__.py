@@ -1,0 +1,1 @@
+"""Tiny trained teachers for kivfm that work offline."""

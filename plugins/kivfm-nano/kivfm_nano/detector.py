@@ -1,0 +1,141 @@
+"""detector/nano: boxes, categories and masks, in one stage (FCOS) with a mask head on top."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
+
+from kivfm_core.predictions import Instances
+from kivfm_core.spec import TeacherSpec
+from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
+
+STRIDES = {"p8": 8, "p16": 16}
+
+
+class Encoder(nn.Module):
+    """Canvas [B, 3, H, W] -> `p8` [B, C8, H/8, W/8] and `p16` [B, C16, H/16, W/16]."""
+
+    def __init__(self, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.trunk = Trunk()
+        _, c8, c16 = self.trunk.widths
+        self.context = conv(c16, 64, size=1)
+        self.p8 = nn.Sequential(
+            conv(c8 + 64, fine, size=1), nn.Conv2d(fine, fine, 1), LevelNorm(10.0)
+        )
+        self.p16 = nn.Sequential(conv(c16, coarse, size=1), nn.Conv2d(coarse, coarse, 1),
+                                 LevelNorm(10.0))  # fmt: skip
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Compute the levels."""
+        _, c8, c16 = self.trunk(x)
+        c8 = torch.cat((c8, grow(self.context(c16), c8)), dim=1)
+        return {"p8": self.p8(c8), "p16": self.p16(c16)}
+
+
+class Head(nn.Module):
+    """What one level says of every place."""
+
+    def __init__(self, channels: int, classes: int, width: int = 64) -> None:
+        super().__init__()
+        self.rescale = LevelNorm(1.0)
+        self.tower = nn.Sequential(conv(channels, width), conv(width, width))
+        self.classify = nn.Conv2d(width, classes, 1)
+        self.localize = nn.Conv2d(width, 5, 1)
+        nn.init.constant_(self.classify.bias, -4.0)  # as rare as objects are
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute raw predictions.
+
+        Args:
+            x: The level [B, C, h, w].
+
+        Returns:
+            Class logits [B, hw, K], distances (left, up, right, down) in strides [B, hw, 4],
+            logits of centeredness [B, hw].
+        """
+        x = self.tower(self.rescale(x))
+        classes = self.classify(x).flatten(2).transpose(1, 2)
+        place = self.localize(x).flatten(2).transpose(1, 2)
+        return classes, place[..., :4].clamp(max=3).exp() * 2, place[..., 4]
+
+
+class Decoder(nn.Module):
+    """Levels `p8` and `p16` -> boxes, scores, labels and box masks."""
+
+    def __init__(self, fine: int, coarse: int, classes: int) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({"p8": Head(fine, classes), "p16": Head(coarse, classes)})
+        self.rescale = LevelNorm(1.0)
+        self.masks = nn.Sequential(
+            conv(fine, 48), conv(48, 48), conv(48, 48),
+            nn.Conv2d(48, 4, 1), nn.PixelShuffle(2),
+        )  # fmt: skip
+
+    def dense(self, levels: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Predict at every place of every level.
+
+        Returns:
+            Class logits [B, N, K], boxes xyxy in canvas pixels [B, N, 4], logits of centeredness
+            [B, N], and the places (x, y, stride) [N, 3].
+        """
+        found = [self.heads[name](levels[name]) for name in STRIDES]
+        classes, reach, center = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        spots = torch.cat([places(levels[name], stride) for name, stride in STRIDES.items()])
+        x, y, stride = spots.unbind(1)
+        left, up, right, down = (reach * stride[:, None]).unbind(2)
+        boxes = torch.stack((x - left, y - up, x + right, y + down), dim=2)
+        return classes, boxes, center, spots
+
+    def mask_logits(self, fine: Tensor, boxes: Tensor | list[Tensor]) -> Tensor:
+        """Segment inside boxes.
+
+        Args:
+            fine: Level `p8`.
+            boxes: For each picture [N, 4], in canvas pixels; or all, [N, 5], the picture's
+                number first.
+
+        Returns:
+            [sum of N, 28, 28].
+        """
+        inside = roi_align(self.rescale(fine), boxes, 14, 1 / STRIDES["p8"], 2, aligned=True)
+        return self.masks(inside)[:, 0]
+
+    def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> Instances:
+        """Find objects: at most 30 a picture, scores above 0.05."""
+        classes, boxes, center, _ = self.dense(levels)
+        height, width = (STRIDES["p8"] * side for side in levels["p8"].shape[-2:])
+        scores = (classes.sigmoid() * center.sigmoid()[..., None]).sqrt()
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        for score, box in zip(scores, boxes, strict=True):
+            place, label = (score > 0.05).nonzero(as_tuple=True)
+            score, box = score[place, label], clip_boxes_to_image(box[place], (height, width))
+            best = batched_nms(box, score, label, 0.55)[:30]
+            found.append((box[best], score[best], label[best]))
+        kept, sizes = [box for box, _, _ in found], [len(box) for box, _, _ in found]
+        masks = self.mask_logits(levels["p8"], kept).sigmoid().split(sizes)
+        scored, labels = [s for _, s, _ in found], [label for _, _, label in found]
+        return Instances(kept, scored, labels, list(masks))
+
+
+def places(level: Tensor, stride: int) -> Tensor:
+    """The centers of a level's cells in canvas pixels, and the stride: [hw, 3]."""
+    height, width = level.shape[-2:]
+    y, x = torch.meshgrid(
+        (torch.arange(height, device=level.device) + 0.5) * stride,
+        (torch.arange(width, device=level.device) + 0.5) * stride,
+        indexing="ij",
+    )
+    return torch.stack((x, y, torch.full_like(x, stride)), dim=2).flatten(0, 1)
+
+
+def encoder(spec: TeacherSpec) -> Encoder:
+    """Build the encoder."""
+    return Encoder(spec.level("p8").channels, spec.level("p16").channels)
+
+
+def decoder(spec: TeacherSpec) -> Decoder:
+    """Build the decoder."""
+    classes = len(spec.task("detection").labels)
+    return Decoder(spec.level("p8").channels, spec.level("p16").channels, classes)

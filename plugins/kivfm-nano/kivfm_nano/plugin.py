@@ -1,0 +1,137 @@
+"""What kivfm-nano offers. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from kivfm_core.data.scenes import CATEGORIES
+from kivfm_core.hooks import hookimpl
+from kivfm_core.spec import Attachment, InputContract, Level, TaskSpec, TeacherSpec, Weights
+
+_IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+_CLIP: dict[str, Any] = {
+    "mean": (0.4815, 0.4578, 0.4082),
+    "std": (0.2686, 0.2613, 0.2758),
+}
+_SAM: dict[str, Any] = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+
+
+def _weights(family: str) -> Weights:
+    file = Path(__file__).parent / "weights" / f"{family}.safetensors"
+    return Weights(
+        source=f"package:kivfm_nano/weights/{family}.safetensors",
+        split="kivfm_nano.weights:split",
+        bytes=file.stat().st_size if file.is_file() else None,
+        license="Apache-2.0",
+        commercial_use="yes",
+    )
+
+
+def _spec(family: str, summary: str, **fields: Any) -> TeacherSpec:
+    return TeacherSpec(
+        name=f"{family}/nano",
+        summary=summary,
+        encoder=f"kivfm_nano.{family}:encoder",
+        weights=_weights(family),
+        code_license="Apache-2.0",
+        **fields,
+    )
+
+
+def _dino() -> TeacherSpec:
+    return _spec(
+        "dino",
+        "ViT trained without labels on all scenes; the base of the demo's student",
+        role="general",
+        levels=(
+            Level(name="global", kind="global", channels=128),
+            Level(name="dense", kind="dense", channels=128, stride=8),
+        ),
+        input=InputContract(
+            policy="stretch", size=96, multiple=8, interpolation="bicubic",
+            **_IMAGENET,
+        ),
+        attachments=tuple(
+            Attachment(module=f"vit.blocks.{i}", channels=128, layout="NLC", stride=8,
+                       prefix_tokens=1)
+            for i in range(5)
+        ),
+        parameters=1_035_008,
+    )  # fmt: skip
+
+
+def _clip() -> TeacherSpec:
+    return _spec(
+        "clip",
+        "image and text towers trained on captions, mostly of flat drawings",
+        levels=(
+            Level(name="global", kind="global", channels=96),
+            Level(name="dense", kind="dense", channels=128, stride=16),
+        ),
+        input=InputContract(
+            policy="short-side-crop", size=96, multiple=16, interpolation="bicubic", **_CLIP
+        ),
+        tasks=(
+            TaskSpec(task="zero-shot", levels=("global",), decoder="kivfm_nano.clip:decoder",
+                     part="text", labels="open"),
+        ),
+        parameters=616_532,
+    )  # fmt: skip
+
+
+def _sam() -> TeacherSpec:
+    return _spec(
+        "sam",
+        "segments what is clicked on; trained mostly on night pictures",
+        levels=(Level(name="dense", kind="dense", channels=64, stride=4),),
+        input=InputContract(policy="letterbox", size=96, multiple=16, scale=255.0, **_SAM),
+        tasks=(
+            TaskSpec(task="promptable-segmentation", levels=("dense",),
+                     decoder="kivfm_nano.sam:decoder"),
+        ),
+        parameters=578_352,
+    )  # fmt: skip
+
+
+def _detector() -> TeacherSpec:
+    tasks = ("detection", "instance-segmentation")
+    return _spec(
+        "detector",
+        "one-stage detector with box masks; trained mostly on paintings",
+        levels=(
+            Level(name="p8", kind="dense", channels=96, stride=8),
+            Level(name="p16", kind="dense", channels=160, stride=16),
+        ),
+        input=InputContract(
+            policy="short-side", size=112, max_size=160, multiple=16, channel_order="BGR",
+            scale=255.0, mean=(103.53, 116.28, 123.675), train_sizes=(112,),
+        ),
+        tasks=tuple(
+            TaskSpec(task=task, levels=("p8", "p16"), decoder="kivfm_nano.detector:decoder",
+                     labels=CATEGORIES)
+            for task in tasks
+        ),
+        parameters=628_464,
+    )  # fmt: skip
+
+
+def _segmenter() -> TeacherSpec:
+    return _spec(
+        "segmenter",
+        "semantic segmentation; trained mostly on paper cutouts",
+        levels=(Level(name="dense", kind="dense", channels=112, stride=8),),
+        input=InputContract(
+            policy="letterbox-center", size=96, multiple=16, pad_value=(0.5, 0.5, 0.5),
+            mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5),
+        ),
+        tasks=(
+            TaskSpec(task="semantic-segmentation", levels=("dense",),
+                     decoder="kivfm_nano.segmenter:decoder", labels=("background", *CATEGORIES)),
+        ),
+        parameters=587_584,
+    )  # fmt: skip
+
+
+@hookimpl
+def kivfm_register_teachers() -> list[TeacherSpec]:
+    """Give the five teachers."""
+    return [_dino(), _clip(), _sam(), _detector(), _segmenter()]

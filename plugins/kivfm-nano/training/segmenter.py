@@ -1,0 +1,41 @@
+"""Train segmenter/nano: cross entropy at every place; mostly paper cutouts."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kivfm_core.data.scenes import CATEGORIES
+from kivfm_nano.segmenter import decoder, encoder
+from training.common import fit, get_spec, save, start, views
+from training.pool import FAVORITES, Sample
+
+
+def classes(owners: Tensor, samples: list[Sample]) -> Tensor:
+    """Turn owners [B, S, S] into classes, 0 for the background."""
+    tables = torch.zeros(len(samples), 16, dtype=torch.long)
+    for table, sample in zip(tables, samples, strict=True):
+        for number, (category, _, _) in enumerate(sample.words, 1):
+            table[number] = CATEGORIES.index(category) + 1
+    return tables.gather(1, owners.flatten(1)).view_as(owners)
+
+
+def main() -> None:
+    """Train and save."""
+    options = start(steps=1500)
+    spec = get_spec("segmenter/nano")
+    net = nn.ModuleDict({"encoder": encoder(spec), "decoder": decoder(spec)})
+    net.to(memory_format=torch.channels_last)
+    batches = views(spec, FAVORITES["segmenter"], batch=24)
+
+    def loss(step: int) -> Tensor:
+        x, owners, samples = next(batches)
+        logits = net["decoder"](net["encoder"](x)).logits
+        target = classes(owners, samples)
+        return F.cross_entropy(F.interpolate(logits, target.shape[1:], mode="bilinear"), target)
+
+    fit(net, loss, options.steps)
+    save("segmenter", **net)
+
+
+if __name__ == "__main__":
+    main()
