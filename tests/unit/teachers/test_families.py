@@ -1,0 +1,76 @@
+"""The families' static specs say what their libraries would say, and import nothing heavy."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from kivfm_core.spec import TeacherSpec
+
+FAMILIES = ("clip", "classifier", "detector", "dino", "sam", "segmenter")
+PROVIDERS = ("open_clip", "timm", "torchvision")
+
+
+def specs(family: str) -> list[TeacherSpec]:
+    return import_module(f"kivfm_teachers.{family}.plugin").kivfm_register_teachers()
+
+
+def described(spec: TeacherSpec) -> TeacherSpec:
+    """The same network by its library's name."""
+    if spec.family == "clip":
+        resolve, name = "open_clip", f"open_clip/{spec.config['model']}/openai"
+    elif spec.family in ("detector", "segmenter"):
+        resolve, name = "torchvision", f"torchvision/{spec.config['model']}"
+    else:
+        resolve, name = "timm", f"timm/{spec.config['model']}"
+    return import_module(f"kivfm_teachers.{resolve}.resolve").resolve(name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_first_spec_of_a_family_is_its_default(family):
+    first, *others = specs(family)
+    assert family in first.aliases
+    assert all(family not in spec.aliases for spec in others)
+    assert all(spec.family == family for spec in (first, *others))
+
+
+@pytest.mark.parametrize("spec", [s for f in FAMILIES for s in specs(f)], ids=lambda s: s.name)
+def test_static_specs_agree_with_the_library(spec):
+    other = described(spec)
+    assert spec.parameters == other.parameters
+    assert spec.code_license == other.code_license
+    assert spec.weights.license == other.weights.license
+    mine, theirs = spec.input, other.input
+    assert (mine.mean, mine.std, mine.interpolation) == (
+        theirs.mean,
+        theirs.std,
+        theirs.interpolation,
+    )
+    if spec.family == "sam":  # of timm's levels and canvases, SAM has its own
+        assert spec.levels == tuple(v for v in other.levels if v.name == "dense")
+        return
+    assert set(spec.levels) == set(other.levels)
+    assert spec.config == other.config
+    if spec.family != "dino":  # which evaluates at 224
+        assert mine.model_copy(update={"resize": None}) == theirs.model_copy(
+            update={"resize": None}
+        )
+        assert (mine.resize or mine.size) == (theirs.resize or theirs.size)
+    assert spec.weights.source == other.weights.source
+    assert spec.weights.bytes == other.weights.bytes or spec.family == "clip"
+    if spec.attachments:
+        assert spec.attachments == other.attachments
+
+
+def test_listing_imports_no_library():
+    plugins = [f"kivfm_teachers.{name}.plugin" for name in (*FAMILIES, *PROVIDERS)]
+    code = f"""
+import sys
+from importlib import import_module
+for plugin in {plugins!r}:
+    assert import_module(plugin).kivfm_register_teachers()
+print([m for m in ("torch", "timm", "torchvision", "open_clip") if m in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

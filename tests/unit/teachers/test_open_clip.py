@@ -1,0 +1,88 @@
+"""open_clip's towers apart give what open_clip's models give."""
+
+import open_clip
+import pytest
+import torch
+from kivfm_teachers.clip.plugin import kivfm_register_teachers
+from kivfm_teachers.open_clip.model import TextTower, VisualTower
+from kivfm_teachers.open_clip.resolve import resolve
+
+from kivfm_core.data.canvas import normalize
+from kivfm_core.teacher import Decoders, load_teacher
+
+LABELS = ["cat", "red bicycle"]
+
+
+def shrunk(spec):
+    """The same spec with towers of two blocks."""
+    config = open_clip.get_model_config(spec.config["model"])
+    override = {
+        "vision_cfg": {**config["vision_cfg"], "layers": 2},
+        "text_cfg": {**config["text_cfg"], "layers": 2},
+    }
+    return spec.model_copy(update={"config": {**spec.config, "override": override}})
+
+
+def upstream(spec):
+    """open_clip's own model of a spec."""
+    return open_clip.create_model(
+        spec.config["model"],
+        force_quick_gelu=spec.config["quick_gelu"],
+        **spec.config["override"],
+    ).eval()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [kivfm_register_teachers()[0], resolve("open_clip/ViT-B-32/laion2b_s34b_b79k")],
+    ids=lambda s: s.name,
+)
+def test_zero_shot_as_the_original(spec, save, scramble, canvases):
+    spec = shrunk(spec)
+    original = scramble(upstream(spec))
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = canvases(spec, 224)
+    levels = teacher.encode(x, frames)
+    prompt = teacher.prompt("zero-shot", labels=LABELS)
+    with torch.no_grad():
+        tokenizer = open_clip.get_tokenizer(spec.config["model"])
+        expected_prompt = open_clip.build_zero_shot_classifier(
+            original, tokenizer, LABELS, open_clip.SIMPLE_IMAGENET_TEMPLATES
+        )
+        features = original.encode_image(normalize(x, spec.input), normalize=True)
+        expected = original.logit_scale.exp() * features @ expected_prompt
+    assert torch.equal(prompt, expected_prompt)
+    assert torch.equal(teacher.decode("zero-shot", levels, prompt).logits, expected)
+    dense = spec.level("dense")
+    assert levels["dense"].shape[1:] == (dense.channels, *dense.grid((224, 224)))
+    assert levels["global"].shape[1:] == (spec.level("global").channels,)
+
+
+def test_the_dense_level_is_the_tokens_without_the_class_token(canvases):
+    spec = shrunk(kivfm_register_teachers()[1])
+    tower = VisualTower(spec).eval()
+    x, _ = canvases(spec, 224, batch=1)
+    with torch.no_grad():
+        dense = tower(x)["dense"]
+        tower.visual.output_tokens = True
+        tokens = tower.visual(x)[1]
+    assert torch.equal(dense.flatten(2).transpose(1, 2), tokens)
+
+
+def test_towers_stand_apart():
+    spec = shrunk(kivfm_register_teachers()[1])
+    assert all(name.startswith("visual.") for name, _ in VisualTower(spec).named_parameters())
+    text = Decoders(spec).parts["text"]
+    assert isinstance(text, TextTower)
+    assert not any("visual" in name for name, _ in text.named_parameters())
+
+
+@pytest.mark.parametrize("name", ["ViT-B-32", "ViT-B-32/nobody"])
+def test_unknown_names_are_answered_with_near_ones(name):
+    with pytest.raises(LookupError, match="ViT-B-32/openai"):
+        resolve(f"open_clip/{name}")
+
+
+def test_a_tower_that_cannot_stand_apart_is_refused():
+    with pytest.raises(LookupError, match="cannot stand apart"):
+        resolve("open_clip/coca_ViT-B-32/laion2b_s13b_b90k")

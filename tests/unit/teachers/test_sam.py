@@ -1,0 +1,116 @@
+"""SAM as a teacher gives what the authors' package gives, from the authors' file."""
+
+import importlib.util
+
+import pytest
+import torch
+from kivfm_teachers.sam import model as sam_model
+from kivfm_teachers.sam.plugin import kivfm_register_teachers
+
+from kivfm_core.data.canvas import make_canvases
+from kivfm_core.errors import PluginError
+from kivfm_core.teacher import load_teacher
+
+SIDE, WIDTH, DEPTH = 256, 64, 2
+needs_package = pytest.mark.skipif(
+    importlib.util.find_spec("segment_anything") is None, reason="needs the extra kivfm[sam]"
+)
+
+
+@pytest.fixture
+def spec():
+    """The SAM teacher with a small encoder and canvas."""
+    (spec,) = kivfm_register_teachers()
+    kwargs = {
+        "img_size": SIDE,
+        "embed_dim": WIDTH,
+        "depth": DEPTH,
+        "num_heads": 4,
+        "global_attn_indexes": (1,),
+    }
+    return spec.model_copy(
+        update={
+            "config": {**spec.config, "kwargs": kwargs},
+            "input": spec.input.model_copy(update={"size": SIDE}),
+        }
+    )
+
+
+@pytest.fixture
+def original(scramble):
+    """The authors' model of the same size."""
+    from segment_anything import modeling
+
+    encoder = modeling.ImageEncoderViT(
+        img_size=SIDE,
+        embed_dim=WIDTH,
+        depth=DEPTH,
+        num_heads=4,
+        global_attn_indexes=(1,),
+        window_size=14,
+        use_rel_pos=True,
+        norm_layer=lambda width: torch.nn.LayerNorm(width, eps=1e-6),
+    )
+    sam = modeling.Sam(
+        encoder,
+        modeling.PromptEncoder(256, (SIDE // 16,) * 2, (SIDE,) * 2, 16),
+        modeling.MaskDecoder(
+            transformer_dim=256,
+            transformer=modeling.TwoWayTransformer(
+                depth=2, embedding_dim=256, num_heads=8, mlp_dim=2048
+            ),
+        ),
+    )
+    return scramble(sam)
+
+
+@needs_package
+def test_answers_clicks_as_the_original(spec, original, save):
+    from segment_anything import SamPredictor
+
+    teacher = load_teacher(spec, weights=save(original))
+    low = torch.rand(1, 3, 6, 8) * 255
+    image = torch.nn.functional.interpolate(low, (96, 128), mode="bicubic")[0].clamp(0, 255).byte()
+    x, frames = make_canvases([image], spec.input)
+    clicks = torch.tensor([[30.0, 40.0], [100.0, 70.0]])  # in original pixels
+    on_canvas = torch.tensor([frames[0].to_canvas(*point) for point in clicks.tolist()])
+
+    levels = teacher.encode(x, frames)
+    prompt = teacher.prompt("promptable-segmentation", points=[on_canvas])
+    found = teacher.decode("promptable-segmentation", levels, prompt)
+
+    # The authors resize with Pillow, in 8 bits; from the same canvas on, all is theirs.
+    predictor = SamPredictor(original)
+    h, w = frames[0].resized
+    predictor.set_torch_image(x[:, :, :h, :w] * 255, frames[0].original)
+    with torch.no_grad():
+        masks, scores, low = predictor.predict_torch(
+            on_canvas[:, None], torch.ones(2, 1), return_logits=True
+        )
+    torch.testing.assert_close(levels["dense"], predictor.features, atol=1e-4, rtol=1e-4)
+    best = torch.arange(2), scores.argmax(1)
+    expected = torch.nn.functional.interpolate(low, (SIDE, SIDE), mode="bilinear")[best]
+    torch.testing.assert_close(found.logits[0], expected, atol=1e-3, rtol=1e-3)
+    mine = found.to_original(frames)[0]
+    assert (mine == (masks[best] > 0)).float().mean() > 0.995
+    assert mine.shape == (2, 96, 128)
+
+
+@needs_package
+def test_no_clicks_give_no_masks(spec, original, save):
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = make_canvases([torch.zeros(3, 64, 64, dtype=torch.uint8)], spec.input)
+    prompt = teacher.prompt("promptable-segmentation", points=[torch.zeros(0, 2)])
+    found = teacher.decode("promptable-segmentation", teacher.encode(x, frames), prompt)
+    assert found.logits[0].shape == (0, SIDE, SIDE)
+
+
+@needs_package
+def test_without_its_package_it_still_encodes(spec, original, save, monkeypatch):
+    monkeypatch.setattr(sam_model, "_installed", lambda: False)
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = make_canvases([torch.zeros(3, 64, 64, dtype=torch.uint8)], spec.input)
+    assert teacher.encode(x, frames)["dense"].shape == (1, 256, SIDE // 16, SIDE // 16)
+    with pytest.raises(PluginError) as caught:
+        teacher.prompt("promptable-segmentation", points=[])
+    assert "pip install" in caught.value.hint

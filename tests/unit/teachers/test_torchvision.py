@@ -1,0 +1,165 @@
+"""torchvision's models as teachers give what torchvision's models give."""
+
+import pytest
+import torch
+from kivfm_teachers.torchvision.resolve import resolve
+from torchvision import models
+
+from kivfm_core.data.canvas import make_canvases, normalize
+from kivfm_core.teacher import load_teacher
+
+SMALL, LARGE = 128, 224  # the canvas's short side, and the limit of its long side
+DETECTORS = {
+    "maskrcnn_resnet50_fpn": "roi_heads.box_predictor.cls_score",
+    "fasterrcnn_mobilenet_v3_large_320_fpn": "roi_heads.box_predictor.cls_score",
+    "retinanet_resnet50_fpn": "head.classification_head.cls_logits",
+    "fcos_resnet50_fpn": "head.classification_head.cls_logits",
+}
+
+
+def shrunk(spec):
+    contract = spec.input.model_copy(update={"size": SMALL, "max_size": LARGE})
+    return spec.model_copy(update={"input": contract})
+
+
+@pytest.fixture
+def upstream(monkeypatch, scramble):
+    """A detector as torchvision itself builds and loads it, from random weights."""
+
+    def upstream(spec):
+        name = spec.config["model"]
+        size = {"min_size": SMALL, "max_size": LARGE}
+        # As upstream's training saved it: with the names that frozen batch norms have.
+        model = scramble(models.get_model(name, weights=None, weights_backbone=None))
+        model.get_submodule(DETECTORS[name]).weight.data.mul_(20)  # so that something is found
+        state = model.state_dict()
+        if "frozen_norm_eps" in spec.config:
+            state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+        enum = models.get_model_weights(name)
+        monkeypatch.setattr(enum, "get_state_dict", lambda *_a, **_k: dict(state))
+        return state, models.get_model(name, weights=enum.DEFAULT, **size).eval()
+
+    return upstream
+
+
+def pictures():
+    """Two sizes that share a canvas, so that one has padding."""
+    low = torch.randint(0, 256, (2, 3, 8, 12), dtype=torch.float32)
+    return [
+        torch.nn.functional.interpolate(x[None], size, mode="bicubic")[0].clamp(0, 255).byte()
+        for x, size in zip(low, ((150, 210), (150, 215)), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detects_as_the_original(name, save, upstream):
+    spec = shrunk(resolve(f"torchvision/{name}"))
+    state, original = upstream(spec)
+    teacher = load_teacher(spec, weights=save(state))
+    images = pictures()
+    with torch.no_grad():
+        expected = original([image.float() / 255 for image in images])
+    x, frames = make_canvases(images, spec.input)
+    levels = teacher.encode(x, frames)
+    for level in spec.levels:
+        assert levels[level.name].shape[1:] == (level.channels, *level.grid(frames[0].canvas))
+
+    # On the same canvas: torchvision's own pieces, one after the other.
+    with torch.no_grad():
+        maps = original.backbone(normalize(x, spec.input))
+    for key, value in spec.config["keys"].items():
+        assert torch.equal(levels[key], maps[value])
+
+    # From file to original pixels.
+    found = teacher.decode("detection", levels).to_original(frames)
+    assert sum(len(f["boxes"]) for f in expected) > 5
+    for mine, theirs in zip(found, expected, strict=True):
+        assert torch.equal(mine["labels"], theirs["labels"])
+        torch.testing.assert_close(mine["scores"], theirs["scores"], atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(mine["boxes"], theirs["boxes"], atol=0.05, rtol=1e-4)
+        if "masks" in theirs:
+            same = (mine["masks"] == (theirs["masks"][:, 0] > 0.5)).float().mean()
+            assert same > 0.999
+
+
+def test_mask_rcnn_on_the_same_canvas_is_the_original_bit_for_bit(save, upstream):
+    spec = shrunk(resolve("torchvision/maskrcnn_resnet50_fpn"))
+    state, original = upstream(spec)
+    teacher = load_teacher(spec, weights=save(state))
+    x, frames = make_canvases(pictures()[:1], spec.input)
+    h, w = frames[0].content[3], frames[0].content[1] + frames[0].content[2]
+    found = teacher.decode("instance-segmentation", teacher.encode(x, frames))
+    # A picture of the canvas's own content size is not resized by the original.
+    original.transform.min_size, original.transform.max_size = (min(h, w),), max(h, w)
+    pasted = original.transform.postprocess
+    original.transform.postprocess = lambda result, *_: result  # box masks, not pasted
+    with torch.no_grad():
+        expected = original([x[0, :, :h, :w]])[0]
+    original.transform.postprocess = pasted
+    assert len(expected["boxes"]) > 5
+    assert torch.equal(found.boxes[0], expected["boxes"])
+    assert torch.equal(found.scores[0], expected["scores"])
+    assert torch.equal(found.labels[0], expected["labels"])
+    assert torch.equal(found.masks[0], expected["masks"][:, 0])
+
+
+def test_takes_files_with_the_names_of_old_versions(save, upstream):
+    spec = shrunk(resolve("torchvision/maskrcnn_resnet50_fpn"))
+    state, _ = upstream(spec)
+    old = {}
+    for key, value in state.items():
+        key = key.replace("_blocks.0.0.", "_blocks.0.").replace(
+            "rpn.head.conv.0.0.", "rpn.head.conv."
+        )
+        old[key.replace("mask_head.0.0.", "mask_head.mask_fcn1.")] = value
+    old["backbone.body.bn1.num_batches_tracked"] = torch.tensor(0)
+    assert old.keys() != state.keys()
+    load_teacher(spec, weights=save(old))
+
+
+@pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
+def test_segments_as_the_original(name, save, scramble):
+    spec = resolve(f"torchvision/{name}")
+    spec = spec.model_copy(update={"input": spec.input.model_copy(update={"size": 97})})
+    aux = {"aux_loss": True} if "deeplab" in name else {}
+    original = scramble(models.get_model(name, weights=None, weights_backbone=None, **aux))
+    teacher = load_teacher(spec, weights=save(original))
+    image = pictures()[0]
+    x, frames = make_canvases([image], spec.input)
+    found = teacher.decode("semantic-segmentation", teacher.encode(x, frames))
+    with torch.no_grad():
+        expected = original(normalize(x, spec.input))["out"]
+    assert torch.equal(found.logits, expected)
+
+    # From file to original pixels: torchvision's preset, and its logits brought back.
+    preset = models.get_model_weights(name).DEFAULT.transforms(resize_size=97)
+    with torch.no_grad():
+        logits = original(preset(image)[None])["out"]
+    whole = torch.nn.functional.interpolate(logits, image.shape[1:], mode="bilinear")[0]
+    mine = found.to_original(frames)[0]
+    assert (mine.argmax(0) == whole.argmax(0)).float().mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["squeezenet1_1", "resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5", "regnet_y_400mf"],
+)
+def test_classifies_as_the_original(name, save, scramble, canvases):
+    spec = resolve(f"torchvision/{name}")
+    original = scramble(models.get_model(name, weights=None))
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = canvases(spec, 224, batch=1)
+    levels = teacher.encode(x, frames)
+    for level in spec.levels:
+        shape = level.grid((224, 224)) if level.kind == "dense" else ()
+        assert levels[level.name].shape[1:] == (level.channels, *shape)
+    with torch.no_grad():
+        expected = original(normalize(x, spec.input))
+    assert torch.equal(teacher.decode("classification", levels).logits, expected)
+
+
+def test_unknown_names_are_answered_with_near_ones():
+    with pytest.raises(LookupError, match="resnet18"):
+        resolve("torchvision/resnet17")
+    with pytest.raises(LookupError, match="timm"):
+        resolve("torchvision/inception_v3")
