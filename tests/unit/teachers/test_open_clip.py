@@ -3,12 +3,12 @@
 import open_clip
 import pytest
 import torch
-from kivfm_teachers.clip.plugin import kivfm_register_teachers
-from kivfm_teachers.open_clip.model import TextTower, VisualTower
-from kivfm_teachers.open_clip.resolve import resolve
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.teacher import Decoders, load_teacher
+from kivfm_teachers.clip.plugin import kivfm_register_teachers
+from kivfm_teachers.open_clip.model import TextTower, VisualTower
+from kivfm_teachers.open_clip.resolve import resolve
 
 LABELS = ["cat", "red bicycle"]
 

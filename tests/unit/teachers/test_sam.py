@@ -4,12 +4,12 @@ import importlib.util
 
 import pytest
 import torch
-from kivfm_teachers.sam import model as sam_model
-from kivfm_teachers.sam.plugin import kivfm_register_teachers
 
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import PluginError
 from kivfm_core.teacher import load_teacher
+from kivfm_teachers.sam import model as sam_model
+from kivfm_teachers.sam.plugin import kivfm_register_teachers
 
 SIDE, WIDTH, DEPTH = 256, 64, 2
 needs_package = pytest.mark.skipif(
@@ -22,6 +22,7 @@ def spec():
     """The SAM teacher with a small encoder and canvas."""
     (spec,) = kivfm_register_teachers()
     kwargs = {
+        **spec.config["kwargs"],
         "img_size": SIDE,
         "embed_dim": WIDTH,
         "depth": DEPTH,
@@ -69,8 +70,7 @@ def test_answers_clicks_as_the_original(spec, original, save):
     from segment_anything import SamPredictor
 
     teacher = load_teacher(spec, weights=save(original))
-    low = torch.rand(1, 3, 6, 8) * 255
-    image = torch.nn.functional.interpolate(low, (96, 128), mode="bicubic")[0].clamp(0, 255).byte()
+    image = torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8)
     x, frames = make_canvases([image], spec.input)
     clicks = torch.tensor([[30.0, 40.0], [100.0, 70.0]])  # in original pixels
     on_canvas = torch.tensor([frames[0].to_canvas(*point) for point in clicks.tolist()])

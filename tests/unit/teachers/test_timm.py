@@ -3,10 +3,10 @@
 import pytest
 import timm
 import torch
-from kivfm_teachers.timm.resolve import resolve
 
 from kivfm_core.data.canvas import make_canvases, normalize
 from kivfm_core.teacher import Decoders, load_teacher
+from kivfm_teachers.timm.resolve import resolve
 
 NAMES = {
     "vit_tiny_patch16_224": 224,

@@ -1,0 +1,76 @@
+"""Weights that cannot be had or do not fit are refused, and nothing of them is executed."""
+
+import os
+import pickle
+import time
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from kivfm_core.errors import WeightsError
+from kivfm_core.teacher import load_teacher
+from kivfm_core.weights import load_parts, obtain
+from kivfm_teachers.clip.plugin import kivfm_register_teachers as clip_teachers
+from kivfm_teachers.dino.plugin import kivfm_register_teachers as dino_teachers
+from kivfm_teachers.sam.plugin import kivfm_register_teachers as sam_teachers
+from kivfm_teachers.segmenter.plugin import kivfm_register_teachers as segmenter_teachers
+
+DEFAULTS = [f()[0] for f in (clip_teachers, dino_teachers, sam_teachers, segmenter_teachers)]
+FAMILY = pytest.mark.parametrize("spec", DEFAULTS, ids=lambda s: s.family)
+
+
+@pytest.mark.parametrize("spec", DEFAULTS[1:], ids=lambda s: s.family)
+def test_another_architecture_is_refused(spec, save):
+    other = timm.create_model("resnet10t")
+    with pytest.raises(WeightsError) as caught:
+        load_teacher(spec, weights=save(other))
+    assert spec.family in caught.value.message
+    assert "--weights" in caught.value.hint
+    assert len(caught.value.message) < 1000
+
+
+@FAMILY
+def test_a_truncated_file_is_refused(spec, save):
+    path = save(nn.Linear(64, 64))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(WeightsError, match="truncated"):
+        load_parts(spec, path)
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target):
+        self.target = str(target)
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@FAMILY
+def test_code_in_a_pickle_is_not_executed(spec, tmp_path):
+    target = tmp_path / "executed"
+    torch.save({"weight": Bomb(target)}, tmp_path / "zip.pth")
+    (tmp_path / "bare.pth").write_bytes(pickle.dumps({"weight": Bomb(target)}))
+    for file in ("zip.pth", "bare.pth"):
+        with pytest.raises(WeightsError):
+            load_parts(spec, tmp_path / file)
+        assert not target.exists()
+
+
+@FAMILY
+def test_an_unreachable_hub_fails_at_once(spec, tmp_path, monkeypatch):
+    for variable in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
+    for variable in ("HF_HOME", "HF_HUB_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(WeightsError) as caught:
+        obtain(spec)
+    assert time.monotonic() - start < 10
+    assert spec.name in caught.value.message
+    assert f"--weights {spec.name}=FILE" in caught.value.hint
+    assert f"{spec.family}/nano" in caught.value.hint
