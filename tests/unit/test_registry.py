@@ -235,7 +235,7 @@ def test_a_provider_resolves_once(install, plugins, tmp_path, monkeypatch):
     install("lib-plugin", PROVIDER)
     (plugins / "lib_model.py").write_text(RESOLVER)
     registry = get_registry()
-    assert [p.prefix for p in registry.providers] == ["lib/"]
+    assert "lib/" in [provider.prefix for provider in registry.providers]
     assert "lib_model" not in sys.modules
     first = registry.resolve("lib/one.a/b")
     assert first.name == "lib/one.a/b"
