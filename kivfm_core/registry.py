@@ -14,7 +14,6 @@ from kivfm_core.entries import Entry
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.locate import locate
 from kivfm_core.provided import provided
-from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherProvider, TeacherSpec
 from kivfm_core.unknown import explain_absent, explain_unknown
 
@@ -39,7 +38,7 @@ class Registry:
 
         Args:
             name: A full name, an alias, a bare family (its default variant), `distribution::name`,
-                a name under a provider's prefix, or the path of a run (its student).
+                or a name under a provider's prefix.
             variant: Which variant of a bare family, in place of its default.
 
         Raises:
@@ -51,8 +50,7 @@ class Registry:
     def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
         """As `resolve`, with the entry that it comes from."""
         if "::" not in name and (Path(name) / "student" / "student.json").is_file():
-            spec: TeacherSpec = resolve_reference("kivfm_core.run:student_spec")(Path(name))
-            return spec, Entry(name, "kivfm", "", spec=spec)
+            raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
         pin, _, wanted = name.rpartition("::")
         pin = canonicalize_name(pin)
         entries = [e for e in self.entries if pin in ("", e.distribution)]

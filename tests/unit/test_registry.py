@@ -296,6 +296,13 @@ def test_teachers_of_a_package_that_is_not_installed():
         assert caught.value.exit_code == 3 and caught.value.hint == f"pip install {package}"
 
 
+def test_a_run_is_no_teacher_yet(tmp_path: Path):
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "student.json").touch()
+    with pytest.raises(UsageError, match="is a run"):
+        registry().resolve(str(tmp_path))
+
+
 def test_a_family_without_a_default():
     one = spec("yolox/nano").model_copy(update={"aliases": ()})
     known = Registry((Entry("yolox/nano", "kivfm-yolox", "1", spec=one),))
