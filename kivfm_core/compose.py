@@ -195,13 +195,14 @@ def compose(config: RunConfig) -> Composition:
 
 def _base(config: RunConfig, teachers: list[TeacherSpec]) -> TeacherSpec:
     if config.student.base is not None:
-        base = get_registry().resolve(config.student.base, config.variant)
-        if base not in teachers:
+        name = get_registry().resolve(config.student.base, config.variant).name
+        chosen = next((spec for spec in teachers if spec.name == name), None)
+        if chosen is None:
             raise UsageError(
-                f"the base {base.name} is not among the teachers",
-                f"--teachers {base.name},{','.join(spec.name for spec in teachers)}",
+                f"the base {name} is not among the teachers",
+                f"--teachers {name},{','.join(spec.name for spec in teachers)}",
             )
-        return base
+        return chosen
     general = [spec for spec in teachers if spec.role == "general"]
     if not general:
         names = ",".join(spec.name for spec in teachers)

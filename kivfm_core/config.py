@@ -59,12 +59,17 @@ class DataConfig(Record):
         path: A folder of pictures, searched recursively; the demo scenes if not given.
         image_size: Sides of the student's square canvases, one drawn a step; the teachers'
             own by default.
+        views: Views of a picture that are stored and used again, which spares the teachers'
+            work; 0: every view is a fresh one.
+        memory: GiB that stored views may take; what does not fit is asked again.
         workers: Loader processes.
         bad_limit: Undecodable pictures that are skipped before the run stops.
     """
 
     path: str | None = None
     image_size: tuple[int, ...] = ()
+    views: int = Field(default=0, ge=0)
+    memory: float = Field(default=4.0, gt=0)
     workers: int = Field(default=0, ge=0)
     bad_limit: int = Field(default=20, ge=0)
 

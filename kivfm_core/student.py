@@ -99,14 +99,24 @@ class Student(nn.Module):
 
     def forward(self, x: Tensor) -> Features:
         """The student's features of normalized canvases `[B, 3, H, W]`."""
-        return self.features(x)[0]
+        return self.adapt(x, self.ask_trunk(x))
 
-    def features(self, x: Tensor) -> tuple[Features, Features]:
-        """The student's features, and the untouched trunk's `{x, V}` beside them.
+    def adapt(self, x: Tensor, trunk: Features) -> Features:
+        """The student's features, from canvases and what `ask_trunk` said about them."""
+        if self.adapter is None:
+            return trunk
+        maps = [trunk[f"tap{i}"] for i in range(len(self.adapter.plan.taps))]
+        return self.adapter(x, maps, {"x": trunk["x"], "V": trunk["V"]})
+
+    def ask_trunk(self, x: Tensor) -> Features:
+        """What the trunk says, without the adapter.
 
         Args:
-            x: Normalized canvases `[B, 3, H, W]`. The trunk sees them at its own input size, the
-                adapter at full resolution.
+            x: Normalized canvases `[B, 3, H, W]`; the trunk sees them at its own input size.
+
+        Returns:
+            `x [B, D]`, `V [B, D, h, w]` on the canvas's grid, and the attachments' maps `tap0`,
+            `tap1`, ... `[B, C, h', w']` on the trunk's.
         """
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
@@ -117,13 +127,11 @@ class Student(nn.Module):
             with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
                 levels = self.trunk(resize(x, side))
             v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
-            base = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
-        if self.adapter is None:
-            return base, base
-        maps = [
-            as_map(outputs[t.module], t, (side[0] // t.stride, side[1] // t.stride)) for t in taps
-        ]
-        return self.adapter(x, maps, base), base
+            out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
+            for i, tap in enumerate(taps):
+                grid = side[0] // tap.stride, side[1] // tap.stride
+                out[f"tap{i}"] = as_map(outputs[tap.module], tap, grid)
+        return out
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The student's own features as levels, of canvases `[B, 3, H, W]` in [0, 1]."""

@@ -43,7 +43,7 @@ class LatentAligner(Aligner):
         covariance = outer / count - mean[:, None] * mean
         # A channel that hardly moves would be blown up to unit variance, and be all noise.
         std = covariance.diagonal().clamp(min=0).sqrt()
-        std = std.maximum(1e-2 * std.mean()).clamp(min=1e-8)
+        std = std.maximum(0.1 * std.mean()).clamp(min=1e-8)
         values, axes = torch.linalg.eigh(covariance / (std[:, None] * std))
         # eigh leaves signs open; the largest entry made positive makes the axes reproducible.
         axes = axes.flip(1)[:, : self.plan.latent]

@@ -5,7 +5,7 @@ What a step sees is a function of (seed, step) alone, never of workers, ranks or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +24,8 @@ from kivfm_core.geometry import Frame, plan_view
 from kivfm_core.spec import InputContract
 
 Request = tuple[InputContract, int]
+Key = tuple[int, int, int]
+Sample = tuple[Key, list[Tensor], list[Frame], list[str]]
 
 
 @dataclass(frozen=True)
@@ -34,24 +36,42 @@ class Item:
         image: Index of the picture.
         view: Index of the view of it.
         size: Index of the student's canvas size.
+        known: Whether the frozen networks' answers are stored already.
     """
 
     image: int
     view: int
     size: int
+    known: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What the frozen networks' answers depend on, within a run."""
+        return self.image, self.view, self.size
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Canvases `[B, 3, H, W]` for the student and each teacher, their frames, and what failed."""
+    """What the student and the teachers get to see.
+
+    Attributes:
+        student: Canvases `[B, 3, H, W]`.
+        keys: Each view's key.
+        fresh: Rows whose answers are not stored: those that the teachers get.
+        teachers: Each teacher's canvases `[F, 3, H, W]` of the fresh rows.
+        frames: Their frames.
+        bad: Pictures that could not be decoded.
+    """
 
     student: Tensor
+    keys: list[Key]
+    fresh: list[int]
     teachers: list[Tensor]
     frames: list[list[Frame]]
     bad: list[str]
 
 
-class ViewDataset(Dataset[tuple[list[Tensor], list[Frame], list[str]]]):
+class ViewDataset(Dataset[Sample]):
     """Views of a folder's pictures.
 
     Args:
@@ -76,8 +96,8 @@ class ViewDataset(Dataset[tuple[list[Tensor], list[Frame], list[str]]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, item: Item) -> tuple[list[Tensor], list[Frame], list[str]]:
-        """Canvases and frames, the student's first, and the ids that could not be decoded."""
+    def __getitem__(self, item: Item) -> Sample:
+        """Key, canvases and frames, the student's first, and ids that could not be decoded."""
         bad: list[str] = []
         for offset in range(len(self.images)):
             image_id = self.images[(item.image + offset) % len(self.images)]
@@ -90,10 +110,11 @@ class ViewDataset(Dataset[tuple[list[Tensor], list[Frame], list[str]]]):
             original = (pixels.shape[1], pixels.shape[2])
             view = sample_view(original, self.seed, image_id, item.view)
             contract, sizes = self.student
-            requests = [(contract, sizes[item.size]), *self.teachers]
+            teachers = [] if item.known else self.teachers
+            requests = [(contract, sizes[item.size]), *teachers]
             frames = [plan_view(original, view, size) for _, size in requests]
             canvases = [render(pixels, f, c) for f, (c, _) in zip(frames, requests, strict=True)]
-            return canvases, frames, bad
+            return item.key, canvases, frames, bad
         raise DataError(f"none of the {len(self.images)} pictures in {self.folder} can be decoded")
 
 
@@ -107,16 +128,19 @@ class StepSampler:
         start: First step.
         stop: One after the last step.
         seed: Of the run.
+        views: Stored views of a picture; 0: a fresh one in every epoch.
+        known: Whether a view's answers are stored.
         rank: This process.
         world: Number of processes.
     """
 
     def __init__(
         self, images: int, sizes: int, batch_size: int, start: int, stop: int, seed: int,
-        rank: int = 0, world: int = 1,
+        views: int = 0, known: Container[Key] = (), rank: int = 0, world: int = 1,
     ) -> None:  # fmt: skip
         self.images, self.sizes, self.batch_size = images, sizes, batch_size
         self.start, self.stop, self.seed, self.rank, self.world = start, stop, seed, rank, world
+        self.views, self.known = views, known
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -127,19 +151,29 @@ class StepSampler:
             size = int(np.random.default_rng([self.seed, 1, step]).integers(self.sizes))
             places = range(step * self.batch_size, (step + 1) * self.batch_size)
             epochs = [divmod(place, self.images) for place in places]
-            items = [Item(int(order(epoch)[place]), epoch, size) for epoch, place in epochs]
-            yield items[self.rank :: self.world]
+            keys = [
+                (int(order(epoch)[place]), epoch % self.views if self.views else epoch, size)
+                for epoch, place in epochs[self.rank :: self.world]
+            ]
+            yield [Item(*key, known=key in self.known) for key in keys]
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 2, epoch]).permutation(self.images)
 
 
-def collate(items: Sequence[tuple[list[Tensor], list[Frame], list[str]]]) -> Batch:
-    """Stacks items to a batch."""
-    canvases, frames, bad = zip(*items, strict=True)
-    stacked = [torch.stack(column) for column in zip(*canvases, strict=True)]
-    columns = [list(column) for column in zip(*frames, strict=True)]
-    return Batch(stacked[0], stacked[1:], columns[1:], [name for names in bad for name in names])
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stacks samples to a batch."""
+    fresh = [i for i, (_, canvases, _, _) in enumerate(samples) if len(canvases) > 1]
+    canvases = [samples[i][1][1:] for i in fresh]
+    frames = [samples[i][2][1:] for i in fresh]
+    return Batch(
+        student=torch.stack([sample[1][0] for sample in samples]),
+        keys=[sample[0] for sample in samples],
+        fresh=fresh,
+        teachers=[torch.stack(column) for column in zip(*canvases, strict=True)],
+        frames=[list(column) for column in zip(*frames, strict=True)],
+        bad=[name for sample in samples for name in sample[3]],
+    )
 
 
 def load(dataset: ViewDataset, sampler: StepSampler, workers: int) -> Iterator[Batch]:

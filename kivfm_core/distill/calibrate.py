@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch
+from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.distill.module import Targets
 from kivfm_core.student import Student
 
@@ -29,12 +28,12 @@ class Sums:
         self.outer += x.T @ x
 
 
-def calibrate(student: Student, batches: Iterable[tuple[Batch, Targets]]) -> dict[str, float]:
+def calibrate(student: Student, batches: Iterable[Targets]) -> dict[str, float]:
     """Fits every aligner of a student.
 
     Args:
         student: Changed in place.
-        batches: Batches with the teachers' levels for them.
+        batches: The teachers' levels, and the base's own under `trunk`, of some batches.
 
     Returns:
         For every aligner, the share of its level's standardized variance that the round trip
@@ -42,13 +41,11 @@ def calibrate(student: Student, batches: Iterable[tuple[Batch, Targets]]) -> dic
     """
     plans = student.composition.aligners
     sums = {plan.key: Sums(plan.level.channels) for plan in plans}
-    for batch, targets in batches:
-        with torch.no_grad():
-            _, base = student.features(normalize(batch.student, student.spec.input))
+    for targets in batches:
         for plan in plans:
-            own = base["x" if plan.level.kind == "global" else "V"]
-            identity = plan.kind == "identity"
-            sums[plan.key].add(own if identity else targets[plan.teacher][plan.level.name])
+            native = plan.kind == "identity"
+            name = ("x" if plan.level.kind == "global" else "V") if native else plan.level.name
+            sums[plan.key].add(targets[TRUNK if native else plan.teacher][name])
     kept: dict[str, float] = {}
     for plan in plans:
         aligner = student.aligner(plan.teacher, plan.level.name)

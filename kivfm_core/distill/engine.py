@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from kivfm_core.bundle import write_bundle
+from kivfm_core.cache import MemoryCache
 from kivfm_core.compose import Composition, compose
 from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
@@ -19,6 +21,7 @@ from kivfm_core.data.loader import Batch, StepSampler, ViewDataset, load
 from kivfm_core.distill.calibrate import calibrate
 from kivfm_core.distill.checkpoint import load_checkpoint, save_checkpoint
 from kivfm_core.distill.demo import demo_images
+from kivfm_core.distill.frozen import Frozen
 from kivfm_core.distill.interrupt import Interrupt
 from kivfm_core.distill.metrics import Metrics
 from kivfm_core.distill.module import Distillation, Targets
@@ -28,6 +31,7 @@ from kivfm_core.errors import DataError, KivfmError, UsageError
 from kivfm_core.run import Run, check_weights, open_run, weights_for
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
+from kivfm_core.weights import Provenance
 
 LOG_EVERY = 10
 
@@ -93,7 +97,10 @@ class _Engine:
             strategy=engine.strategy,
         )
         self.bad: set[str] = set()
+        gib = 2**30
+        self.cache = MemoryCache(int(config.data.memory * gib)) if config.data.views else None
         self.teachers: dict[str, LoadedTeacher] = {}
+        self.provenance: dict[str, Provenance | None] = {}
 
     def run_all(self, resumed: bool) -> None:
         """All stages, in order."""
@@ -102,7 +109,7 @@ class _Engine:
         torch.manual_seed(config.seed)
         folder = Path(config.data.path) if config.data.path else demo_images(self.watch)
         images = list_images(folder)
-        student = self._build()
+        self.student = student = self._build()
         self.run.write_plan(config, self.composition)
         self._say(f"{len(images)} pictures in {folder}")
         contracts = [(t.spec.input, self.composition.side(t.spec)) for t in self.teachers.values()]
@@ -133,6 +140,7 @@ class _Engine:
             # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
             teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             self.teachers[spec.name] = teacher.to(self.fabric.device)
+            self.provenance[spec.name] = teacher.provenance
         student = Student(self.composition)
         base = self.composition.base
         if base is not None:
@@ -147,31 +155,25 @@ class _Engine:
         return student.to(self.fabric.device)
 
     def _environment(self, kept: dict[str, float]) -> None:
-        weights = {name: t.provenance for name, t in self.teachers.items()}
         if self.fabric.is_global_zero:
-            self.run.write_environment(self.config.seed, weights, round_trip=kept)
+            self.run.write_environment(self.config.seed, self.provenance, round_trip=kept)
 
     def _batches(self, start: int, stop: int) -> Iterator[tuple[Batch, Targets, float]]:
-        """Batches on the device, the teachers' levels for them, and seconds waited for data."""
+        """Batches, what the frozen networks say about them, and seconds waited for data."""
+        data, optim = self.config.data, self.config.optim
         sampler = StepSampler(
-            len(self.dataset), len(self.composition.image_size), self.config.optim.batch_size,
-            start, stop, self.config.seed, self.fabric.global_rank, self.fabric.world_size,
+            len(self.dataset), len(self.composition.image_size), optim.batch_size,
+            start, stop, self.config.seed, data.views, self.cache or (),
+            self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
-        loader = load(self.dataset, sampler, self.config.data.workers)
+        loader = load(self.dataset, sampler, data.workers)
+        frozen = Frozen(self.teachers, self.student, self.cache, self.fabric.to_device)
         for _ in range(start, stop):
             began = time.perf_counter()
             batch = next(loader)
             waited = time.perf_counter() - began
             self._count_bad(batch.bad)
-            yield batch, self._targets(batch), waited
-
-    def _targets(self, batch: Batch) -> Targets:
-        return {
-            name: teacher.encode(self.fabric.to_device(canvases), frames)
-            for (name, teacher), canvases, frames in zip(
-                self.teachers.items(), batch.teachers, batch.frames, strict=True
-            )
-        }
+            yield batch, frozen(batch), waited
 
     def _count_bad(self, names: list[str]) -> None:
         new = set(names) - self.bad
@@ -189,22 +191,28 @@ class _Engine:
     def _calibrate(self, student: Student) -> dict[str, float]:
         steps = -(-self.config.optim.calibration // self.config.optim.batch_size)
         self._say(f"fitting aligners on {steps * self.config.optim.batch_size} views")
-        return calibrate(student, ((b, t) for b, t, _ in self._batches(0, steps)))
+        return calibrate(student, (targets for _, targets, _ in self._batches(0, steps)))
+
+    def _teacher_weights(self) -> dict[str, float]:
+        names = [spec.name for spec in self.composition.teachers]
+        given = [choice.weight for choice in self.config.teachers]
+        # `installed` is one choice for many teachers.
+        weights = given if len(given) == len(names) else given * len(names)
+        return {name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)}
 
     def _train(self, student: Student, optimizer: torch.optim.Optimizer, first: int) -> None:
         optim, every = self.config.optim, self.config.checkpoint
-        whole = sum(choice.weight for choice in self.config.teachers)
-        weights = {
-            spec.name: choice.weight / whole
-            for spec, choice in zip(self.composition.teachers, self.config.teachers, strict=True)
-        }
+        weights = self._teacher_weights()
         module, wrapped = self.fabric.setup(
             Distillation(student, self.config.recipe, weights), optimizer
         )
-        metrics = Metrics(self.run.path, optim.batch_size) if self.fabric.is_global_zero else None
         self.watch.start(optim.steps, first)
         student.train()
-        with Interrupt() as interrupt:
+        with ExitStack() as stack:
+            interrupt = stack.enter_context(Interrupt())
+            metrics = None
+            if self.fabric.is_global_zero:
+                metrics = stack.enter_context(closing(Metrics(self.run.path, optim.batch_size)))
             for step, (batch, targets, waited) in enumerate(
                 self._batches(first, optim.steps), start=first
             ):
@@ -231,8 +239,6 @@ class _Engine:
                 if stop and done < optim.steps:
                     interrupt.leave(self.run.path)
         student.eval()
-        if metrics is not None:
-            metrics.close()
         self.watch.close()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.objectives.recipes import RECIPES
 from kivfm_core.student import Student
 
@@ -32,16 +33,18 @@ class Distillation(nn.Module):
 
         Args:
             canvas: The student's normalized canvases `[B, 3, H, W]`.
-            targets: Each teacher's levels. The base's own come from the same pass.
+            targets: Each teacher's levels, and what the frozen base said, under `trunk`; the
+                base's own levels are in it.
         """
-        features, base = self.student.features(canvas)
+        trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
+        features = self.student.adapt(canvas, trunk)
         losses: dict[str, Tensor] = {}
         for spec in self.student.composition.teachers:
             distances: list[Tensor] = []
             for plan in self.student.composition.of(spec.name):
                 aligner = self.student.aligner(spec.name, plan.level.name)
                 if plan.kind == "identity":
-                    target = base["x" if plan.level.kind == "global" else "V"]
+                    target = trunk["x" if plan.level.kind == "global" else "V"]
                 else:
                     target = targets[spec.name][plan.level.name]
                 grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None

@@ -15,6 +15,7 @@ MNV2_VOC = TeacherSpec(
     input=InputContract(
         policy="letterbox",
         size=513,
+        train_sizes=(513, 321),
         pad_value=(0.5, 0.5, 0.5),
         antialias=False,
         mean=(0.5, 0.5, 0.5),

@@ -56,6 +56,7 @@ def spec(name: str, size: Size) -> TeacherSpec:
         input=InputContract(
             policy="letterbox",
             size=size.canvas,
+            train_sizes=(size.canvas, 320),
             multiple=32,
             pad_value=(114 / 255,) * 3,
             antialias=False,

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy
+from PIL import Image
+
+from kivfm_core.compose import Composition, compose
+from kivfm_core.config import RunConfig, build_config
+from kivfm_core.entries import Entry
+from kivfm_core.registry import Registry
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """The toy teachers are installed, and their weights files are here."""
+    specs = (toy.BASE, toy.PURPOSE)
+    registry = Registry(tuple(Entry(spec.name, "toys", "1.0", spec=spec) for spec in specs))
+    for module in ("kivfm_core.compose", "kivfm_core.registry"):
+        monkeypatch.setattr(sys.modules[module], "get_registry", lambda: registry)
+    files = {}
+    for spec in specs:
+        path = tmp_path / f"{spec.family}.safetensors"
+        toy.save(spec, path)
+        files[spec.name] = str(path)
+    return files
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of twelve small pictures of different shapes."""
+    folder = tmp_path / "pictures"
+    (folder / "more").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        # Smooth, as photographs are: nothing could be learned from noise.
+        pixels = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+        pixels.resize((90 - 3 * i, 50 + 7 * i)).save(
+            folder / ("more" if i % 2 else "") / f"{i:02d}.png"
+        )
+    return folder
+
+
+@pytest.fixture
+def config(toys: dict[str, str], pictures: Path) -> RunConfig:
+    flags = {
+        "teachers": "toybase,toypurpose",
+        "weights": toys,
+        "data.path": str(pictures),
+        "optim.steps": 6,
+        "optim.batch_size": 4,
+        "optim.calibration": 12,
+        "optim.warmup": 2,
+        "checkpoint.every": 2,
+    }
+    return build_config(None, flags)
+
+
+@pytest.fixture
+def composition(config: RunConfig) -> Composition:
+    return compose(config)

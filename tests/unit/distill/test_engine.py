@@ -1,0 +1,161 @@
+"""The engine on toy teachers: what a run leaves behind, and that it is exact."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from kivfm_core.config import RunConfig, build_config
+from kivfm_core.data.loader import Batch
+from kivfm_core.distill import distill
+from kivfm_core.distill.frozen import Frozen
+from kivfm_core.distill.interrupt import Interrupted
+from kivfm_core.distill.progress import Silent
+from kivfm_core.errors import DataError, UsageError
+from kivfm_core.run import open_run
+from kivfm_core.student import load_student
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
+
+
+def changed(config: RunConfig, **flags) -> RunConfig:
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    for key, value in flags.items():
+        section, name = key.split("__")
+        values[section][name] = value
+    return RunConfig.model_validate(values)
+
+
+def state(run: Path) -> dict[str, torch.Tensor]:
+    return load_student(run).state_dict()
+
+
+def same(a: Path, b: Path) -> bool:
+    left, right = state(a), state(b)
+    return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
+
+
+class StopAt(Silent):
+    """Asks the process to stop once a step is reported."""
+
+    def step(self, info):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_run_folder_is_complete(config: RunConfig, tmp_path: Path):
+    path = distill(config, out=tmp_path / "run")
+    for name in ("config.toml", "composition.json", "environment.json", "metrics.jsonl",
+                 "tensorboard", "checkpoints/step-000000", "checkpoints/step-000006",
+                 "checkpoints/latest", "student/student.safetensors", "student/student.json",
+                 "student/LICENSES.md", "student/README.md",
+                 "student/decoders/toypurpose--small.safetensors"):  # fmt: skip
+        assert (path / name).exists(), name
+    environment = json.loads((path / "environment.json").read_text())
+    assert set(environment["weights"]) == {"toybase/small", "toypurpose/small"}
+    assert 0.99 < environment["round_trip"]["toypurpose/small:fine"] <= 1.0001
+    assert "CC-BY-NC-4.0" in (path / "student/LICENSES.md").read_text()
+    assert not list(path.rglob("*.partial"))
+
+
+def test_losses_fall(config: RunConfig, tmp_path: Path):
+    path = distill(changed(config, optim__steps=40, optim__warmup=5), out=tmp_path / "run")
+    losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    purpose = [line["losses"]["toypurpose/small"] for line in losses]
+    assert purpose[-1] < 0.8 * purpose[0]
+
+
+def test_same_seed_gives_the_same_student(config: RunConfig, tmp_path: Path):
+    one, two = (distill(config, out=tmp_path / name) for name in ("one", "two"))
+    three = distill(config.model_copy(update={"seed": 1}), out=tmp_path / "three")
+    assert same(one, two)
+    assert not same(one, three)
+
+
+def test_workers_change_nothing(config: RunConfig, tmp_path: Path):
+    one = distill(config, out=tmp_path / "one")
+    two = distill(changed(config, data__workers=2), out=tmp_path / "two")
+    assert same(one, two)
+
+
+def test_resumed_run_equals_an_uninterrupted_one(config: RunConfig, tmp_path: Path):
+    config = changed(config, optim__steps=14)
+    whole = distill(config, out=tmp_path / "whole")
+    with pytest.raises(Interrupted) as caught:
+        distill(config, out=tmp_path / "cut", progress=StopAt())
+    assert caught.value.exit_code == 130
+    assert (tmp_path / "cut/checkpoints/latest").read_text() != "step-000014"
+    assert same(whole, distill(resume=tmp_path / "cut"))
+
+
+def test_stored_views_are_asked_for_once(config: RunConfig, tmp_path: Path, monkeypatch):
+    seen: list[int] = []
+    ask = Frozen._ask
+
+    def count(self: Frozen, batch: Batch):
+        seen.append(len(batch.fresh))
+        return ask(self, batch)
+
+    monkeypatch.setattr(Frozen, "_ask", count)
+    config = changed(config, data__views=2, data__image_size=(96,), optim__steps=12)
+    one = distill(config, out=tmp_path / "one")
+    assert sum(seen) == 2 * 12
+    none = distill(changed(config, data__memory=1e-6), out=tmp_path / "none")
+    assert sum(seen) > 2 * 24
+    left, right = state(one), state(none)
+    assert all(torch.allclose(left[k], right[k], rtol=1e-2, atol=1e-3) for k in left)
+
+
+def test_untrained_student_is_kept(config: RunConfig, tmp_path: Path):
+    run = open_run(distill(config, out=tmp_path / "run"))
+    before, after = run.load_student(untrained=True), run.load_student()
+    assert before.adapter.to_v.weight.abs().max() == 0
+    assert after.adapter.to_v.weight.abs().max() > 0
+
+
+def test_bundle_holds_no_encoder_but_the_base(config: RunConfig, tmp_path: Path):
+    path = distill(config, out=tmp_path / "run")
+    student = load_student(path)
+    assert "fine.weight" not in {k.split(".", 1)[1] for k in student.state_dict()}
+    stand_in = student.stand_in("toypurpose")
+    levels = stand_in.encode(torch.rand(1, 3, 96, 96), [])
+    assert stand_in.decode("classification", levels).logits.shape == (1, 3)
+
+
+def test_a_run_folder_in_use_is_refused(config: RunConfig, tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/notes.txt").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        distill(config, out=tmp_path / "run")
+    assert "--resume" in caught.value.hint
+    assert (tmp_path / "run/notes.txt").read_text() == "mine"
+
+
+def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path, tmp_path: Path):
+    (pictures / "empty.png").write_bytes(b"")
+    (pictures / "torn.png").write_bytes((pictures / "00.png").read_bytes()[:300])
+    distill(config, out=tmp_path / "run")
+    with pytest.raises(DataError, match="more than the limit"):
+        distill(changed(config, data__bad_limit=1), out=tmp_path / "strict")
+
+
+def test_empty_folder(config: RunConfig, tmp_path: Path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match="no pictures"):
+        distill(changed(config, data__path=str(tmp_path / "nothing")), out=tmp_path / "run")
+
+
+def test_weights_for_a_teacher_that_is_not_selected(config: RunConfig, tmp_path: Path):
+    values = config.model_copy(update={"weights": {**config.weights, "clip": "x.pth"}})
+    with pytest.raises(UsageError, match="clip"):
+        distill(values, out=tmp_path / "run")
+
+
+def test_configuration_names_every_mistake():
+    with pytest.raises(UsageError) as caught:
+        build_config(None, {"teachers": "a", "optim.lr": -1, "optim.stepz": 3})
+    assert "optim.lr" in caught.value.message and "optim.stepz" in caught.value.message

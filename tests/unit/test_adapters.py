@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kivfm_core.adapters import MapPlan, build_adapter, plan_adapter
+from kivfm_core.adapters.side import resize
+from kivfm_core.spec import Attachment
+
+
+def taps(count: int, channels: int, stride: int) -> list[Attachment]:
+    return [
+        Attachment(module=f"blocks.{i}", channels=channels, layout="NLC", stride=stride)
+        for i in range(count)
+    ]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    stride=st.sampled_from([8, 14, 16, 32]),
+    finest=st.sampled_from([4, 8, 16]),
+    width=st.sampled_from([None, 32, 64]),
+    count=st.integers(1, 12),
+)
+def test_counted_parameters_are_the_modules(stride: int, finest: int, width, count: int):
+    v = MapPlan(name="V", channels=48, stride=stride)
+    plan = plan_adapter(taps(count, 48, stride), 40, v, finest, width)
+    adapter = build_adapter(plan)
+    assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
+
+
+@pytest.mark.parametrize("side", [64, 97])
+def test_shapes_and_identity_at_the_start(side: int):
+    v = MapPlan(name="V", channels=48, stride=16)
+    plan = plan_adapter(taps(6, 20, 16), 40, v, finest=4)
+    base = {"x": torch.rand(2, 40), "V": torch.rand(2, 48, side // 16, side // 16)}
+    maps = [torch.rand(2, 20, 4, 4) for _ in plan.taps]
+    out = build_adapter(plan)(torch.rand(2, 3, side, side), maps, base)
+    assert torch.equal(out["x"], base["x"]) and torch.equal(out["V"], base["V"])
+    for fine in plan.fine:
+        grid = -(-side // 16) * 16 // fine.stride
+        assert out[fine.name].shape == (2, fine.channels, grid, grid)
+
+
+def test_four_taps_are_spread_to_the_last():
+    plan = plan_adapter(taps(12, 20, 16), 20, MapPlan(name="V", channels=20, stride=16), 8)
+    assert [tap.module for tap in plan.taps] == ["blocks.2", "blocks.5", "blocks.8", "blocks.11"]
+
+
+def test_resize_averages_when_shrinking():
+    x = torch.rand(1, 2, 32, 32)
+    assert torch.allclose(resize(x, (4, 4)).mean(), x.mean(), atol=1e-5)
+    assert resize(x, (32, 32)) is x

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kivfm_core.aligners import AlignerPlan, build_aligner
+from kivfm_core.distill.calibrate import Sums
+from kivfm_core.spec import Level
+
+
+def plan(channels: int, latent: int, kind: str = "latent") -> AlignerPlan:
+    level = Level(name="d", kind="dense", channels=channels, stride=8)
+    return AlignerPlan(kind=kind, teacher="t/x", level=level, inputs=10, hidden=6, latent=latent)
+
+
+def fitted(aligner, level: torch.Tensor):
+    sums = Sums(level.shape[1])
+    for batch in level.split(2):
+        sums.add(batch)
+    aligner.fit(sums.count, sums.total, sums.outer)
+    return aligner
+
+
+def correlated(channels: int, scale: float = 300.0) -> torch.Tensor:
+    torch.manual_seed(channels)
+    mix = torch.randn(channels, channels)
+    noise = torch.randn(6, channels, 5, 5)
+    return torch.einsum("oc,bchw->bohw", mix, noise) * scale + 7
+
+
+@settings(max_examples=20, deadline=None)
+@given(channels=st.integers(2, 24), scale=st.sampled_from([1e-2, 1.0, 1e3]))
+def test_latent_is_standardized_and_comes_back(channels: int, scale: float):
+    level = correlated(channels, scale)
+    aligner = fitted(build_aligner(plan(channels, channels)), level)
+    latent = aligner.to_latent(level)
+    assert latent.mean((0, 2, 3)).abs().max() < 1e-2
+    assert abs(latent.square().mean() - 1) < 1e-2
+    assert torch.allclose(aligner.to_level(latent), level, rtol=1e-2, atol=1e-2 * scale)
+
+
+def test_latent_coordinates_are_uncorrelated_and_ordered():
+    level = correlated(12)
+    latent = fitted(build_aligner(plan(12, 12)), level).to_latent(level)
+    flat = latent.movedim(1, -1).flatten(0, -2)
+    covariance = flat.T @ flat / len(flat)
+    off = covariance - covariance.diagonal().diag()
+    assert off.abs().max() < 1e-3
+    assert (covariance.diagonal().diff() <= 1e-4).all()
+
+
+def test_narrow_latent_says_what_it_keeps():
+    level = correlated(12)
+    aligner = fitted(build_aligner(plan(12, 5)), level)
+    error = (aligner.to_level(aligner.to_latent(level)) - level) / level.std(
+        (0, 2, 3), keepdim=True
+    )
+    assert abs((1 - error.square().mean()) - aligner.kept) < 1e-2
+    assert 0 < aligner.kept < 1
+
+
+def test_sums_do_not_depend_on_batches():
+    level = correlated(7)
+    whole, parts = Sums(7), Sums(7)
+    whole.add(level)
+    for batch in level.split(1):
+        parts.add(batch)
+    assert whole.count == parts.count
+    assert torch.allclose(whole.outer, parts.outer)
+
+
+def test_parameters_are_counted_without_torch():
+    for latent in (5, 12):
+        p = plan(12, latent)
+        aligner = build_aligner(p)
+        held = [*aligner.parameters(), *aligner.buffers()]
+        assert sum(t.numel() for t in held) == p.parameters
+
+
+def test_identity_aligner_returns_the_students_own_features():
+    aligner = fitted(build_aligner(plan(10, 10, "identity")), correlated(10))
+    v = torch.randn(2, 10, 4, 4)
+    predicted = aligner.to_level(aligner.predict({"x": v.mean((2, 3)), "V": v}, (4, 4)))
+    assert torch.allclose(predicted, v, atol=1e-3)
