@@ -30,16 +30,14 @@ def kivfm_register_teachers() -> list[TeacherSpec]:
                 policy="letterbox", size=1024, multiple=16, pad_value=MEAN, mean=MEAN, std=STD
             ),
             parameters=89_670_912,
-            # timm's default is an epsilon of 1e-5 in the blocks' norms; with none given it takes
-            # the authors' 1e-6.
-            kwargs={"norm_layer": None},
             weights={
                 "source": f"torch:{URL.rsplit('/', 1)[1]}",
                 "fetch": "kivfm_teachers.fetch:from_url",
                 "split": "kivfm_teachers.sam.model:split",
                 "bytes": 375_042_383,
             },
-            config={"url": URL},
+            # The authors' epsilon in the blocks' norms; timm has 1e-5 there.
+            config={"url": URL, "norm_eps": 1e-6},
             tasks=(
                 TaskSpec(
                     task="promptable-segmentation",

@@ -47,7 +47,11 @@ def build(spec: TeacherSpec, headless: bool) -> nn.Module:
     """The timm model of a spec, with random weights, with or without its classifier."""
     head = {"num_classes": 0} if headless else {}
     kwargs = {**spec.config["kwargs"], **head}
-    return timm.create_model(spec.config["model"], pretrained=False, **kwargs)
+    model = timm.create_model(spec.config["model"], pretrained=False, **kwargs)
+    if (eps := spec.config.get("norm_eps")) is not None:
+        for norm in (m for m in model.modules() if isinstance(m, nn.LayerNorm)):
+            norm.eps = eps
+    return model
 
 
 def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:

@@ -22,7 +22,6 @@ def spec():
     """The SAM teacher with a small encoder and canvas."""
     (spec,) = kivfm_register_teachers()
     kwargs = {
-        **spec.config["kwargs"],
         "img_size": SIDE,
         "embed_dim": WIDTH,
         "depth": DEPTH,
