@@ -54,12 +54,12 @@ _CONDITIONS = {
     Kind.NON_COMMERCIAL: "no commercial use",
 }
 
-# By identifier in lower case, without -only and -or-later.
+# By identifier in lower case, without -only and -or-later; within a kind, the laxer come first.
 _KINDS = {
     Kind.PUBLIC_DOMAIN: ("cc0-1.0", "unlicense", "0bsd", "pddl-1.0"),
     Kind.PERMISSIVE: (
-        *("mit", "mit-0", "bsd-2-clause", "bsd-3-clause", "isc", "apache-2.0", "zlib", "bsl-1.0"),
-        *("cc-by-3.0", "cc-by-4.0", "hpnd", "python-2.0", "ncsa", "odc-by-1.0"),
+        *("mit-0", "bsl-1.0", "zlib", "isc", "mit", "ncsa", "hpnd", "python-2.0", "bsd-2-clause"),
+        *("bsd-3-clause", "apache-2.0", "odc-by-1.0", "cc-by-3.0", "cc-by-4.0"),
     ),
     Kind.WEAK_COPYLEFT: ("mpl-2.0", "lgpl-2.1", "lgpl-3.0", "epl-2.0"),
     Kind.COPYLEFT: ("gpl-2.0", "gpl-3.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "odbl-1.0"),
@@ -98,10 +98,19 @@ def _kind_of_parsed(node: Any) -> Kind:
 
 
 def _lookup(license: str) -> Kind:
+    return _TABLE.get(_normalized(license), Kind.UNKNOWN)
+
+
+def _normalized(license: str) -> str:
     name = license.strip().lower().replace(" ", "-")
     for suffix in ("-only", "-or-later", "+"):
         name = name.removesuffix(suffix) if name not in _TABLE else name
-    return _TABLE.get(name, Kind.UNKNOWN)
+    return name
+
+
+def _strictness(license: str) -> tuple[Kind, int]:
+    name = _normalized(license)
+    return kind_of(license), list(_TABLE).index(name) if name in _TABLE else 0
 
 
 @cache
@@ -195,7 +204,7 @@ def inherited(specs: Iterable[TeacherSpec]) -> Terms:
     known = [name for name, kind in kinds.items() if kind is not Kind.UNKNOWN]
     uses: list[Use] = [source.commercial_use for source in sources]
     return Terms(
-        strictest=max(known, key=lambda name: kinds[name], default="unknown"),
+        strictest=max(known, key=_strictness, default="unknown"),
         commercial_use=_strictest_use(uses),
         conditions=tuple(_conditions(kinds)),
         sources=tuple(sources),

@@ -48,7 +48,7 @@ def _resolve(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
     except LookupError as error:
         raise UsageError(
             str(error.args[0]) if error.args else f"no teacher is named {name!r}",
-            f"kivfm teachers list names what {provider.distribution} is asked for",
+            f"{provider.prefix}NAME takes any model of {provider.distribution}",
         ) from error
     except Exception as error:
         raise PluginError(

@@ -63,6 +63,11 @@ def test_the_strictest_wins_whatever_the_order():
         assert len(terms.sources) == 6 and not terms.unknown
 
 
+def test_among_equals_the_one_that_asks_for_more():
+    assert inherited([spec("a", "MIT"), spec("b", "Apache-2.0")]).strictest == "Apache-2.0"
+    assert inherited([spec("a", "Apache-2.0"), spec("b", "MIT")]).strictest == "Apache-2.0"
+
+
 def test_unknown_is_said_and_never_assumed():
     terms = inherited([spec("a", "MIT"), spec("b", "unknown", "Our own")])
     assert terms.commercial_use == "unknown" and terms.strictest == "MIT"
