@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from kivfm_core.licenses import Kind, inherited, is_spdx, kind_of
+from kivfm_core.license_kinds import Kind, is_spdx, kind_of
+from kivfm_core.licenses import inherited
 from kivfm_core.spec import InputContract, Level, TeacherSpec, Weights
 
 
