@@ -80,5 +80,5 @@ def size(number: int | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage, `-` if there is none."""
-    return "-" if share is None else f"{100 * share:.1f} %"
+    """A share as a percentage, `-` if there is none; adding 0.0 turns -0.0 into 0.0."""
+    return "-" if share is None else f"{round(100 * share, 1) + 0.0:.1f} %"
