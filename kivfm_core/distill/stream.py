@@ -1,0 +1,92 @@
+"""The stream of training batches, with what the frozen networks say about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from kivfm_core.cache import MemoryCache
+from kivfm_core.compose import Composition
+from kivfm_core.config import RunConfig
+from kivfm_core.data.images import list_images
+from kivfm_core.data.loader import Batch, StepSampler, ViewDataset, load
+from kivfm_core.distill.assemble import Parts
+from kivfm_core.distill.frozen import Frozen
+from kivfm_core.distill.module import Targets
+from kivfm_core.errors import DataError
+
+
+class Stream:
+    """Batches of any steps of a run; pictures that cannot be decoded are counted.
+
+    Args:
+        config: The run's.
+        composition: The student's plan.
+        parts: The student and its teachers.
+        folder: Where the pictures are.
+        fabric: Devices and processes.
+        say: Told what is worth a line.
+
+    Raises:
+        DataError: If the folder holds no pictures.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        composition: Composition,
+        parts: Parts,
+        folder: Path,
+        fabric: Fabric,
+        say: Callable[[str], None],
+    ) -> None:
+        self.config, self.fabric, self.say = config, fabric, say
+        self.sizes = composition.image_size
+        images = list_images(folder)
+        say(f"{len(images)} pictures in {folder}")
+        self.dataset = ViewDataset(
+            folder,
+            images,
+            config.seed,
+            (parts.student.spec.input, self.sizes),
+            [(t.spec.input, composition.side(t.spec)) for t in parts.teachers.values()],
+        )
+        self.cache = MemoryCache(int(config.data.memory * 2**30)) if config.data.views else None
+        self.frozen = Frozen(parts.teachers, parts.student, self.cache, fabric.to_device)
+        self.bad: set[str] = set()
+
+    def steps(self, start: int, stop: int) -> Iterator[tuple[Batch, Targets, float]]:
+        """Batches of steps, their targets, and the seconds that each was waited for.
+
+        Raises:
+            DataError: If too many pictures cannot be decoded.
+        """
+        data = self.config.data
+        sampler = StepSampler(
+            len(self.dataset), len(self.sizes), self.config.optim.batch_size,
+            start, stop, self.config.seed, data.views, self.cache or (),
+            self.fabric.global_rank, self.fabric.world_size,
+        )  # fmt: skip
+        loader = load(self.dataset, sampler, data.workers)
+        for _ in range(start, stop):
+            began = time.perf_counter()
+            batch = next(loader)
+            waited = time.perf_counter() - began
+            self._count_bad(batch.bad)
+            yield batch, self.frozen(batch), waited
+
+    def _count_bad(self, names: list[str]) -> None:
+        new = set(names) - self.bad
+        self.bad |= new
+        limit = self.config.data.bad_limit
+        if new:
+            self.say(f"skipped, cannot be decoded: {', '.join(sorted(new))}")
+        if len(self.bad) > limit:
+            raise DataError(
+                f"{len(self.bad)} pictures cannot be decoded, more than the limit of {limit}",
+                f"remove them ({', '.join(sorted(self.bad)[:3])}, ...), "
+                f"or --set data.bad_limit={2 * limit}",
+            )
