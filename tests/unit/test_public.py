@@ -11,7 +11,10 @@ import kivfm_core
 @pytest.mark.parametrize("name", kivfm_core.__all__)
 def test_public_names_stay_callable_whatever_was_imported(name: str):
     home = kivfm_core._HOME[name]
-    code = f"import kivfm_core; f = kivfm_core.{name}; import {home}; assert callable(kivfm_core.{name}) and callable(f)"
+    code = (
+        f"import kivfm_core; first = kivfm_core.{name}; import {home};"
+        f"assert callable(first) and callable(kivfm_core.{name})"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

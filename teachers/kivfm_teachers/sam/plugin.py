@@ -27,7 +27,13 @@ def kivfm_register_teachers() -> list[TeacherSpec]:
             levels=(Level(name="dense", kind="dense", channels=256, stride=16),),
             # Padding is zero after normalization, so it has the mean's color before.
             input=InputContract(
-                policy="letterbox", size=1024, multiple=16, pad_value=MEAN, mean=MEAN, std=STD
+                policy="letterbox",
+                size=1024,
+                train_sizes=(1024, 512),
+                multiple=16,
+                pad_value=MEAN,
+                mean=MEAN,
+                std=STD,
             ),
             parameters=89_670_912,
             weights={

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from kivfm_core.data.loader import StepSampler, ViewDataset, load
+from kivfm_core.spec import InputContract
+
+CONTRACT = InputContract(policy="stretch", size=32)
+
+
+def sampler(start: int = 0, stop: int = 9, **more) -> StepSampler:
+    return StepSampler(images=7, sizes=2, batch_size=4, start=start, stop=stop, seed=5, **more)
+
+
+def dataset(pictures: Path, images: list[str]) -> ViewDataset:
+    return ViewDataset(pictures, images, 5, (CONTRACT, (32, 48)), [(CONTRACT, 64)])
+
+
+def test_an_epoch_sees_every_picture_once():
+    items = [item for step in sampler(stop=7) for item in step]
+    for epoch in range(4):
+        assert sorted(item.image for item in items if item.view == epoch) == list(range(7))
+
+
+def test_a_step_does_not_depend_on_where_one_started():
+    assert list(sampler())[4:] == list(sampler(start=4))
+
+
+def test_processes_share_a_step():
+    whole = list(sampler())
+    parts = [list(sampler(rank=rank, world=2)) for rank in range(2)]
+    for step, left, right in zip(whole, *parts, strict=True):
+        assert sorted([*left, *right], key=str) == sorted(step, key=str)
+
+
+def test_stored_views_come_again():
+    items = [item for step in sampler(stop=21, views=2) for item in step]
+    assert {item.view for item in items} == {0, 1}
+
+
+def test_known_views_are_not_rendered_for_teachers(pictures: Path):
+    names = [f"{'more/' if i % 2 else ''}{i:02d}.png" for i in range(7)]
+    first = next(iter(sampler(views=1)))
+    known = {item.key for item in first[:3]}
+    batch = next(load(dataset(pictures, names), sampler(views=1, known=known), workers=0))
+    assert batch.fresh == [3]
+    assert batch.student.shape[0] == 4 and batch.teachers[0].shape == (1, 3, 64, 64)
+
+
+def test_a_bad_picture_is_replaced_and_named(pictures: Path):
+    (pictures / "bad.png").write_bytes(b"no picture")
+    names = ["00.png", "bad.png", "02.png", "04.png", "06.png", "08.png", "10.png"]
+    batches = list(load(dataset(pictures, names), sampler(), workers=0))
+    assert {name for batch in batches for name in batch.bad} == {"bad.png"}
+    assert all(torch.isfinite(batch.student).all() and len(batch.student) == 4 for batch in batches)

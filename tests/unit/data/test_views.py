@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kivfm_core.data.views import SMALLEST, sample_view
+from kivfm_core.geometry import plan_view
+
+sizes = st.tuples(st.integers(1, 2000), st.integers(1, 2000))
+
+
+@given(size=sizes, seed=st.integers(0, 2**31), name=st.text(max_size=20), index=st.integers(0, 99))
+def test_views_are_pure_and_fit(size, seed, name, index):
+    view = sample_view(size, seed, name, index)
+    assert view == sample_view(size, seed, name, index)
+    x0, y0, x1, y1 = view.box
+    side = x1 - x0
+    assert side == y1 - y0
+    assert SMALLEST * min(size) - 1 <= side <= max(size)
+    plan_view(size, view, 64)  # a view always overlaps its picture
+
+
+def test_views_differ_by_picture_view_and_seed():
+    views = {
+        sample_view((300, 400), seed, name, index)
+        for seed in range(3)
+        for name in ("a.jpg", "b.jpg")
+        for index in range(3)
+    }
+    assert len(views) == 18
+
+
+def test_both_flips_occur():
+    flips = [sample_view((300, 400), 0, "a.jpg", i).flip for i in range(100)]
+    assert 30 < sum(flips) < 70

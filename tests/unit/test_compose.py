@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import toy
+
+from kivfm_core.compose import Composition, compose
+from kivfm_core.config import RunConfig, build_config, dump_config
+from kivfm_core.errors import UsageError
+
+
+def with_(config: RunConfig, **fields) -> RunConfig:
+    return build_config(None, {**config.model_dump(by_alias=True, exclude_none=True), **fields})
+
+
+def test_the_general_teacher_is_the_base(composition: Composition):
+    assert composition.base == "toybase/small"
+    kinds = {(a.teacher, a.level.name): a.kind for a in composition.aligners}
+    assert kinds["toybase/small", "dense"] == "identity"
+    assert kinds["toypurpose/small", "fine"] == "latent"
+
+
+def test_a_named_base_is_the_teacher_of_that_name(config: RunConfig):
+    named = compose(with_(config, **{"student.base": "toybase"}))
+    assert named.aligners == compose(config).aligners
+
+
+def test_no_general_teacher_says_what_to_add(config: RunConfig):
+    with pytest.raises(UsageError) as caught:
+        compose(with_(config, teachers="toypurpose"))
+    assert caught.value.exit_code == 2
+    assert "--teachers dino,toypurpose/small" in caught.value.hint
+
+
+def test_a_base_without_attachment_points_is_refused(config: RunConfig):
+    with pytest.raises(UsageError, match="no attachment points"):
+        compose(with_(config, **{"student.base": "toypurpose"}))
+
+
+def test_a_base_that_is_not_selected_is_refused(config: RunConfig):
+    with pytest.raises(UsageError, match="not among the teachers"):
+        compose(with_(config, teachers="toypurpose", **{"student.base": "toybase"}))
+
+
+def test_a_teacher_named_twice_is_refused(config: RunConfig):
+    with pytest.raises(UsageError, match="twice"):
+        compose(with_(config, teachers="toybase,toypurpose,toybase"))
+
+
+def test_the_outline_adds_up(composition: Composition):
+    plan = composition.as_dict()
+    parts = plan["adapter"]["parameters"] + sum(a["parameters"] for a in plan["aligners"])
+    assert plan["parameters"]["trainable"] == parts
+    assert plan["parameters"]["total"] == parts + toy.BASE.parameters
+    assert plan["license"]["commercial_use"] == "no"
+    assert any("forbids commercial use" in warning for warning in plan["warnings"])
+
+
+def test_canvases_follow_the_image_size(config: RunConfig):
+    small = compose(with_(config, **{"data.image_size": 48}))
+    assert small.image_size == (48,)
+    assert compose(config).image_size == (64, 96)
+
+
+def test_a_composition_survives_json(composition: Composition):
+    again = Composition.model_validate_json(composition.model_dump_json())
+    assert again == composition
+
+
+def test_a_configuration_survives_toml(config: RunConfig, tmp_path):
+    (tmp_path / "run.toml").write_text(dump_config(config))
+    assert build_config(tmp_path / "run.toml", {}) == config
+
+
+def test_flags_beat_set_beats_file(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('schema = 1\nteachers = ["a"]\n[optim]\nlr = 0.1\nsteps = 5\nclip = 9.0\n')
+    config = build_config(
+        file, {"optim.lr": 0.3, "optim.steps": None}, ["optim.lr=0.2", "optim.clip=2"]
+    )
+    assert (config.optim.lr, config.optim.steps, config.optim.clip) == (0.3, 5, 2.0)
