@@ -23,7 +23,7 @@ def scenes(
 ) -> None:
     """Write the demo data: pictures of many domains, labelled in ordinary formats."""
     from kivfm_cli.progress import make_progress, stages
-    from kivfm_core.data.scenes import write_scenes
+    from kivfm_core.data.scenes.write import write_scenes
 
     progress = make_progress()
     tell = partial(stages(progress), "drawing")

@@ -7,17 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kivfm_core.data.scenes import (
-    CATEGORIES,
-    DOMAINS,
-    HELD_OUT_DOMAIN,
-    VOID,
-    named_classes,
-    render,
-    render_object,
-    write_scenes,
-)
+from kivfm_core.data.scenes import CATEGORIES, DOMAINS, HELD_OUT_DOMAIN, named_classes
 from kivfm_core.data.scenes.coco import encode_mask
+from kivfm_core.data.scenes.render import VOID, render, render_object
+from kivfm_core.data.scenes.write import write_scenes
 
 
 @pytest.mark.parametrize("domain", [*DOMAINS, HELD_OUT_DOMAIN])

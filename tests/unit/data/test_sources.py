@@ -13,8 +13,8 @@ from kivfm_core.data.coco import VOID, CocoData
 from kivfm_core.data.labels import label_names, match, normalized
 from kivfm_core.data.masks import MaskData
 from kivfm_core.data.pictures import PictureReader
-from kivfm_core.data.scenes import write_scenes
 from kivfm_core.data.scenes.coco import encode_mask
+from kivfm_core.data.scenes.write import write_scenes
 from kivfm_core.data.sources import find_data, load_data, parse_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 
