@@ -1,10 +1,11 @@
 """The default aligner: a fixed, invertible map into the shared latent, and an MLP that meets it.
 
 The teacher's side is closed-form: every channel is standardized, then rotated to its principal
-axes, of which the leading `latent` are kept. It is fitted once from streaming sums and never
-trained, so it cannot collapse, and its transpose is the way back. In these coordinates every
-teacher has the same mean variance, whatever its features' magnitude, so none dominates (the
-paper's aim, arXiv 2508.14707; its own projectors are not public: this form is our choice).
+axes, of which the leading `latent` are kept and scaled to unit mean variance. It is fitted once
+from streaming sums and never trained, so it cannot collapse, and its pseudo-inverse is the way
+back. In these coordinates every level of every teacher has the same mean variance, whatever its
+magnitude and width, so none dominates (the paper's aim, arXiv 2508.14707; its own projectors are
+not public: this form is our choice).
 The student's side is an independent MLP per level, as in the paper.
 """
 
@@ -50,8 +51,10 @@ class LatentAligner(Aligner):
         peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
         self.mean.copy_(mean)
         self.std.copy_(std)
-        self.axes.copy_(axes * peak.sign())
-        self.kept = float(values.flip(0)[: self.plan.latent].sum() / values.sum().clamp(min=1e-8))
+        values = values.clamp(min=0).flip(0)
+        kept = values[: self.plan.latent]
+        self.axes.copy_(axes * peak.sign() / kept.mean().clamp(min=1e-8).sqrt())
+        self.kept = float(kept.sum() / values.sum().clamp(min=1e-8))
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""
@@ -69,5 +72,6 @@ class LatentAligner(Aligner):
     def to_level(self, latent: Tensor) -> Tensor:
         """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`."""
         x = latent if latent.ndim == 2 else latent.permute(0, 2, 3, 1)
-        x = (x @ self.axes.T) * self.std + self.mean
+        # The axes are orthogonal and of one length, so this is their pseudo-inverse.
+        x = (x @ self.axes.T) / self.axes[:, 0].square().sum() * self.std + self.mean
         return x if latent.ndim == 2 else x.permute(0, 3, 1, 2)

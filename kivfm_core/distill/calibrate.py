@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -28,12 +28,16 @@ class Sums:
         self.outer += x.T @ x
 
 
-def calibrate(student: Student, batches: Iterable[Targets]) -> dict[str, float]:
+def calibrate(
+    student: Student, batches: Iterable[Targets], reduce: Callable[[Tensor], Tensor]
+) -> dict[str, float]:
     """Fits every aligner of a student.
 
     Args:
         student: Changed in place.
         batches: The teachers' levels, and the base's own under `trunk`, of some batches.
+
+        reduce: Sums a tensor over all processes.
 
     Returns:
         For every aligner, the share of its level's standardized variance that the round trip
@@ -51,6 +55,7 @@ def calibrate(student: Student, batches: Iterable[Targets]) -> dict[str, float]:
         aligner = student.aligner(plan.teacher, plan.level.name)
         s = sums[plan.key]
         with torch.no_grad():
-            aligner.fit(s.count, s.total, s.outer)
+            count = int(reduce(torch.tensor(s.count)))
+            aligner.fit(count, reduce(s.total), reduce(s.outer))
         kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
     return kept

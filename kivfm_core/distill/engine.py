@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from kivfm_core.bundle import write_bundle
 from kivfm_core.compose import Composition, compose
@@ -103,7 +105,11 @@ def _work(
             run.write_plan(config, composition)
         steps = -(-config.optim.calibration // config.optim.batch_size)
         say(f"fitting aligners on {steps * config.optim.batch_size} views")
-        kept = calibrate(student, (targets for _, targets, _ in stream.steps(0, steps)))
+        kept = calibrate(
+            student,
+            (targets for _, targets, _ in stream.steps(0, steps)),
+            lambda tensor: cast(Tensor, fabric.all_reduce(tensor, reduce_op="sum")),
+        )
         if fabric.is_global_zero:
             run.write_environment(config.seed, parts.provenance, round_trip=kept)
             save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)

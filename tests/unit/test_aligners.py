@@ -60,6 +60,12 @@ def test_narrow_latent_says_what_it_keeps():
     assert 0 < aligner.kept < 1
 
 
+def test_narrow_latent_has_unit_variance_too():
+    level = correlated(12)
+    latent = fitted(build_aligner(plan(12, 5)), level).to_latent(level)
+    assert abs(latent.square().mean() - 1) < 1e-2
+
+
 def test_sums_do_not_depend_on_batches():
     level = correlated(7)
     whole, parts = Sums(7), Sums(7)
