@@ -69,6 +69,16 @@ def test_losses_fall(config: RunConfig, tmp_path: Path):
     assert purpose[-1] < 0.8 * purpose[0]
 
 
+def test_a_backbone_is_trained_from_scratch(config: RunConfig, tmp_path: Path):
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    values |= {"teachers": ["toypurpose"], "student": {"model": "toybase"}}
+    values["weights"].pop("toybase/small")
+    run = open_run(distill(RunConfig.model_validate(values), out=tmp_path / "run"))
+    before, after = run.load_student(untrained=True), run.load_student()
+    assert run.base is None and after.adapter is None
+    assert not torch.equal(before.trunk.embed.weight, after.trunk.embed.weight)
+
+
 def test_same_seed_gives_the_same_student(config: RunConfig, tmp_path: Path):
     one, two = (distill(config, out=tmp_path / name) for name in ("one", "two"))
     three = distill(config.model_copy(update={"seed": 1}), out=tmp_path / "three")
