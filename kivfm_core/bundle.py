@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kivfm_core.compose import Composition
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.files import make_aside, put_in_place
 from kivfm_core.licenses import inherited
 from kivfm_core.student import Student
 from kivfm_core.teacher import Decoders
@@ -51,14 +51,18 @@ def write_bundle(student: Student, folder: Path) -> None:
         student: With its decoders.
         folder: `RUN/student`; replaced if it exists.
     """
-    aside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    (aside / "decoders").mkdir(parents=True)
+    aside = make_aside(folder)
+    (aside / "decoders").mkdir()
     plan = student.composition
     save_tensors(student.state_dict(), aside / "student.safetensors")
     for name, decoders in student.decoders.items():
         save_tensors(decoders.state_dict(), aside / "decoders" / f"{slug(name)}.safetensors")
-    card = {"schema": 1, "kivfm": version("kivfm"), "composition": plan.model_dump(mode="json")}
+    card = {
+        "schema": 1,
+        "kivfm": version("kivfm"),
+        "distributions": _distributions(plan),
+        "composition": plan.model_dump(mode="json"),
+    }
     (aside / "student.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
     text = CARD.format(
@@ -70,9 +74,7 @@ def write_bundle(student: Student, folder: Path) -> None:
         example=plan.teachers[-1].name,
     )
     (aside / "README.md").write_text(text, encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    aside.rename(folder)
+    put_in_place(aside, folder)
 
 
 def read_bundle(folder: Path) -> Student:
@@ -85,8 +87,12 @@ def read_bundle(folder: Path) -> Student:
     """
     file = folder / "student.json"
     if not file.is_file():
-        raise UsageError(f"{folder.parent} holds no student", "kivfm distill --out RUN ...")
-    plan = Composition.model_validate(json.loads(file.read_text(encoding="utf-8"))["composition"])
+        raise UsageError(
+            f"{folder.parent} holds no student", f"kivfm distill --resume {folder.parent}"
+        )
+    card = json.loads(file.read_text(encoding="utf-8"))
+    _check_installed(card.get("distributions", {}))
+    plan = Composition.model_validate(card["composition"])
     student = Student(plan)
     load_strict(student, read_state(folder / "student.safetensors"), "the student")
     for spec in plan.teachers:
@@ -104,3 +110,22 @@ def load_trained(student: Student, checkpoint: Path) -> None:
     missing = set(left.missing_keys) & student.trained().keys()
     if left.unexpected_keys or missing:
         raise UsageError(f"{checkpoint} is another student's checkpoint")
+
+
+def _distributions(plan: Composition) -> dict[str, str]:
+    """The distributions, and their versions, that the decoders and the base come from."""
+    modules = {spec.encoder.split(".")[0].split(":")[0] for spec in plan.teachers}
+    providers = packages_distributions()
+    names = {name for module in modules for name in providers.get(module, [])}
+    return {name: version(name) for name in sorted(names)}
+
+
+def _check_installed(distributions: Mapping[str, str]) -> None:
+    for name, wanted in distributions.items():
+        try:
+            version(name)
+        except PackageNotFoundError as error:
+            raise PluginError(
+                f"the student needs {name} ({wanted} made it), which is not installed",
+                f"pip install {name}",
+            ) from error

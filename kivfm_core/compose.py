@@ -5,6 +5,7 @@ Torch-free: `kivfm compose` prints in a blink what `kivfm distill` is going to b
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan, plan_adapter
@@ -45,7 +46,7 @@ class Composition(Record):
     def maps(self) -> tuple[MapPlan, ...]:
         """The student's dense maps: V, then the finer ones."""
         level = self.trunk.level(self.v_level)
-        v = MapPlan(name="V", channels=level.channels, stride=_stride(level))
+        v = _v_plan(level)
         return (v, *(self.adapter.fine if self.adapter else ()))
 
     @property
@@ -137,6 +138,11 @@ class Composition(Record):
         }
 
 
+def _v_plan(level: Level) -> MapPlan:
+    stride = _stride(level)
+    return MapPlan(name="V", channels=level.channels, stride=stride, rounding=level.rounding)
+
+
 def _stride(level: Level) -> int:
     if level.stride is None:
         raise ValueError(f"level {level.name!r} is not dense")
@@ -181,6 +187,10 @@ def compose(config: RunConfig) -> Composition:
         teachers = list(registry.usable())
     else:
         teachers = [registry.resolve(name, config.variant) for name in names]
+    if not teachers:
+        raise UsageError("no teacher's weights are here", "pip install kivfm-nano")
+    if config.student.model and config.student.base:
+        raise UsageError("a student trained from scratch has no base", "leave out --base")
     seen = [spec.name for spec in teachers]
     repeated = sorted({name for name in seen if seen.count(name) > 1})
     if repeated:
@@ -190,7 +200,34 @@ def compose(config: RunConfig) -> Composition:
     if base is not None and not base.attachments:
         raise UsageError(f"{base.name} has no attachment points, so it cannot be the base",
                          "choose another with --base NAME")  # fmt: skip
+    assign_weights(config.weights, teachers)
     return _plan(config, teachers, base, trunk)
+
+
+def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) -> dict[str, str]:
+    """The files given with `--weights`, by the teachers' full names.
+
+    Args:
+        weights: By any name of a teacher; a family's if one of it is selected.
+        teachers: The selected.
+
+    Raises:
+        UsageError: If a name is no selected teacher's, or two files are given for one.
+    """
+    assigned: dict[str, str] = {}
+    for name, file in weights.items():
+        exact = [s for s in teachers if name in (s.name, *s.aliases)]
+        found = exact or [s for s in teachers if s.family == name]
+        if len(found) != 1:
+            chosen = ", ".join(spec.name for spec in teachers)
+            raise UsageError(
+                f"--weights {name}=...: {len(found)} of the selected teachers have this name",
+                f"one of: {chosen}",
+            )
+        if found[0].name in assigned:
+            raise UsageError(f"two weights files are given for {found[0].name}", "give one")
+        assigned[found[0].name] = file
+    return assigned
 
 
 def _base(config: RunConfig, teachers: list[TeacherSpec]) -> TeacherSpec:
@@ -222,7 +259,7 @@ def _plan(
         raise UsageError(f"{trunk.name} has no dense level, so it cannot be the student's trunk")
     v_level = dense[-1]
     x_level = next((level for level in trunk.levels if level.kind == "global"), None)
-    v = MapPlan(name="V", channels=v_level.channels, stride=_stride(v_level))
+    v = _v_plan(v_level)
     x_channels = (x_level or v_level).channels
     adapter = None
     if base is not None:
@@ -238,12 +275,24 @@ def _plan(
             level=level,
             inputs=maps + (x_channels if level.kind == "global" else 0),
             hidden=min(student.hidden, 2 * level.channels),
-            latent=min(level.channels, student.latent),
+            # A picture gives one global vector: too few to tell its weak axes from noise.
+            latent=level.channels
+            if level.kind == "global"
+            else min(level.channels, student.latent),
         )
         for spec in teachers
         for level in spec.levels
     )
+    keys = [aligner.key for aligner in aligners]
+    if len(set(keys)) < len(keys):
+        raise UsageError("two teachers' names differ by punctuation only", "leave one out")
     sizes = {spec.input.train_side() for spec in teachers}
+    image_size = config.data.image_size or tuple(sorted(sizes))
+    if min(image_size) < v.stride:
+        raise UsageError(
+            f"a canvas of {min(image_size)} pixels is smaller than the stride of {trunk.name}",
+            f"--image-size {8 * v.stride}",
+        )
     return Composition(
         teachers=tuple(teachers),
         base=base.name if base else None,
@@ -253,5 +302,5 @@ def _plan(
         v_level=v_level.name,
         adapter=adapter,
         aligners=aligners,
-        image_size=config.data.image_size or tuple(sorted(sizes)),
+        image_size=image_size,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import tomli_w
 from pydantic import Field, ValidationError, field_validator
@@ -67,7 +67,7 @@ class DataConfig(Record):
     """
 
     path: str | None = None
-    image_size: tuple[int, ...] = ()
+    image_size: tuple[Annotated[int, Field(gt=0)], ...] = ()
     views: int = Field(default=0, ge=0)
     memory: float = Field(default=4.0, gt=0)
     workers: int = Field(default=0, ge=0)
@@ -106,7 +106,7 @@ class EngineConfig(Record):
 
     devices: int | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
-    precision: str = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     strategy: str = "auto"
 
 
@@ -132,11 +132,21 @@ class RunConfig(Record):
     engine: EngineConfig = EngineConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
+    def anchored(self) -> RunConfig:
+        """The same with absolute paths, so that the run can be opened from anywhere."""
+        data, files = self.data, self.weights
+        if data.path is not None:
+            data = data.model_copy(update={"path": str(Path(data.path).absolute())})
+        weights = {name: str(Path(file).absolute()) for name, file in files.items()}
+        return self.model_copy(update={"data": data, "weights": weights})
+
     @field_validator("teachers", mode="before")
     @classmethod
     def _names_are_choices(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = [name.strip() for name in value.split(",") if name.strip()]
+        if not isinstance(value, Sequence):
+            raise ValueError("a list of names")
         return [{"name": item} if isinstance(item, str) else item for item in value]
 
 
@@ -152,7 +162,7 @@ def load_config(path: Path) -> dict[str, Any]:
         raise UsageError(
             f"cannot read {path}: {error.strerror}", "kivfm compose -o run.toml"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -191,7 +201,10 @@ def build_config(
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for part in path:
-        values = values.setdefault(part, {})
+        table: Any = values.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"{part} in {key} is a table, not a value", f"--set {key}=...")
+        values = cast(dict[str, Any], table)
     values[last] = value
 
 

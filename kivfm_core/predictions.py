@@ -17,13 +17,18 @@ from kivfm_core.geometry import Frame
 
 
 def boxes_to_original(boxes: Tensor, frame: Frame) -> Tensor:
-    """Maps boxes `[N, 4]` (xyxy) from canvas to original pixels, clipped to the picture."""
+    """Maps boxes `[N, 4]` (xyxy) from canvas to original pixels, not clipped to the picture."""
     (sx, sy), (tx, ty) = frame.scale, frame.offset
     if frame.flip:  # the canvas's right is the original's left
         boxes = boxes[:, [2, 1, 0, 3]]
     shift, factor = boxes.new_tensor([tx, ty, tx, ty]), boxes.new_tensor([sx, sy, sx, sy])
-    h, w = frame.original
-    return ((boxes - shift) / factor).clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))
+    return (boxes - shift) / factor
+
+
+def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Clips boxes `[N, 4]` to a picture of `(height, width)`."""
+    h, w = size
+    return boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))
 
 
 def maps_to_original(maps: Tensor, frame: Frame, outside: float = 0.0) -> Tensor:
@@ -69,7 +74,11 @@ class Detections:
     def to_original(self, frames: Sequence[Frame]) -> list[dict[str, Tensor]]:
         """One `{boxes, scores, labels}` a picture, boxes in original pixels."""
         return [
-            {"boxes": boxes_to_original(boxes, frame), "scores": scores, "labels": labels}
+            {
+                "boxes": clip_boxes(boxes_to_original(boxes, frame), frame.original),
+                "scores": scores,
+                "labels": labels,
+            }
             for boxes, scores, labels, frame in zip(
                 self.boxes, self.scores, self.labels, frames, strict=True
             )
@@ -93,12 +102,13 @@ class Instances(Detections):
     def to_original(self, frames: Sequence[Frame]) -> list[dict[str, Tensor]]:
         """Adds `masks`, bool `[N, H, W]` in original pixels, to the detections."""
         found = super().to_original(frames)
-        for item, masks, frame in zip(found, self.masks, frames, strict=True):
-            whole = (
-                paste_masks(masks.flip(-1) if frame.flip else masks, item["boxes"], frame.original)
-                if self.region == "box"
-                else maps_to_original(masks, frame)
-            )
+        for item, boxes, masks, frame in zip(found, self.boxes, self.masks, frames, strict=True):
+            if self.region == "box":
+                masks = masks.flip(-1) if frame.flip else masks
+                # A mask fills its whole box, whatever part of that the picture shows.
+                whole = paste_masks(masks, boxes_to_original(boxes, frame), frame.original)
+            else:
+                whole = maps_to_original(masks, frame)
             item["masks"] = whole > self.threshold
         return found
 

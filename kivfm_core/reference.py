@@ -17,7 +17,7 @@ def resolve_reference(reference: str) -> Any:
     module, _, name = reference.partition(":")
     try:
         return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a plugin's import may raise
         missing = getattr(error, "name", None)
         hint = (
             f"pip install {missing.split('.')[0]}"

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.bundle import UNTRAINED, load_trained, read_bundle
-from kivfm_core.compose import Composition
+from kivfm_core.compose import Composition, assign_weights
 from kivfm_core.config import RunConfig, build_config, dump_config
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import UsageError, WeightsError
+from kivfm_core.files import write_text
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
@@ -51,6 +52,11 @@ class Run:
         text = (self.path / "composition.json").read_text(encoding="utf-8")
         return Composition.model_validate(json.loads(text))
 
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """What the run was made with."""
+        return json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+
     @property
     def teachers(self) -> list[TeacherSpec]:
         """The specs of its teachers, in the order given."""
@@ -64,7 +70,22 @@ class Run:
     def load_teacher(self, name: str) -> LoadedTeacher:
         """Loads one of the run's teachers, with the weights that the run used."""
         spec = next(spec for spec in self.teachers if spec.name == name)
-        return load_teacher(spec, weights_for(spec, self.config))
+        teacher = load_teacher(spec, assign_weights(self.config.weights, self.teachers).get(name))
+        self.check_same(name, teacher.provenance)
+        return teacher
+
+    def check_same(self, name: str, found: Provenance | None) -> None:
+        """Refuses weights that are not those the run was made with.
+
+        Raises:
+            WeightsError: If their hashes differ.
+        """
+        known = self.environment["weights"].get(name, {}).get("sha256")
+        if found is not None and known not in (None, found.sha256):
+            raise WeightsError(
+                f"the weights of {name} ({found.source}) are not those of the run {self.path}",
+                f"put the file with sha256 {known} back",
+            )
 
     def load_student(self, untrained: bool = False) -> Student:
         """Loads the student, or what it was before its first step."""
@@ -77,8 +98,8 @@ class Run:
         """Writes configuration and composition."""
         self.path.mkdir(parents=True, exist_ok=True)
         plan = json.dumps(composition.model_dump(mode="json"), indent=1)
-        (self.path / "config.toml").write_text(dump_config(config), encoding="utf-8")
-        (self.path / "composition.json").write_text(plan, encoding="utf-8")
+        write_text(self.path / "config.toml", dump_config(config))
+        write_text(self.path / "composition.json", plan)
 
     def write_environment(
         self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
@@ -94,8 +115,7 @@ class Run:
             "weights": {name: vars(p) for name, p in weights.items() if p is not None},
             **facts,
         }
-        text = json.dumps(environment, indent=1)
-        (self.path / "environment.json").write_text(text, encoding="utf-8")
+        write_text(self.path / "environment.json", json.dumps(environment, indent=1))
 
 
 def _version(package: str) -> str:
@@ -103,34 +123,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "missing"
-
-
-def weights_for(spec: TeacherSpec, config: RunConfig) -> str | None:
-    """The file given with `--weights` for a teacher, by any of its names.
-
-    Raises:
-        UsageError: If two were given for it.
-    """
-    names = {spec.name, *spec.aliases}
-    files = [file for name, file in config.weights.items() if name in names]
-    if len(files) > 1:
-        raise UsageError(f"two weights files are given for {spec.name}", "give one")
-    return files[0] if files else None
-
-
-def check_weights(config: RunConfig, teachers: tuple[TeacherSpec, ...]) -> None:
-    """Refuses `--weights` for a teacher that is not selected.
-
-    Raises:
-        UsageError: Naming it.
-    """
-    known = {name for spec in teachers for name in (spec.name, *spec.aliases)}
-    for name in config.weights:
-        if name not in known:
-            chosen = ", ".join(spec.name for spec in teachers)
-            raise UsageError(
-                f"--weights {name}=...: no such teacher is selected", f"one of: {chosen}"
-            )
 
 
 def open_run(path: str | Path) -> Run:
@@ -145,8 +137,3 @@ def open_run(path: str | Path) -> Run:
         hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes one"
         raise UsageError(f"{folder} is no run folder", hint)
     return Run(folder)
-
-
-def list_runs(folder: Path) -> list[Run]:
-    """The runs in a folder, by name."""
-    return [Run(path.parent) for path in sorted(folder.glob("*/composition.json"))]

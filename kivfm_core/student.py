@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.adapters import build_adapter
-from kivfm_core.adapters.side import resize
 from kivfm_core.aligners import build_aligner
 from kivfm_core.aligners.base import Aligner
 from kivfm_core.compose import Composition
-from kivfm_core.data.canvas import normalize
+from kivfm_core.data.canvas import normalize, repad
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
+from kivfm_core.resize import resize
 from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
 from kivfm_core.teacher import Decoders, Levels
 
@@ -92,6 +92,12 @@ class Student(nn.Module):
         plan = next(p for p in self.composition.of(teacher) if p.level.name == level)
         return cast(Aligner, self.aligners[plan.key])
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Student:
+        # Decoders follow to a device or precision, yet are no part of the student's own state.
+        for decoders in self.decoders.values():
+            decoders._apply(fn, recurse)  # pyright: ignore[reportPrivateUsage]
+        return cast(Student, super()._apply(fn, recurse))
+
     def trained(self) -> dict[str, Tensor]:
         """All that distillation made: parameters and fitted buffers, without a frozen trunk."""
         frozen = "trunk." if self.adapter is not None else "\0"
@@ -105,7 +111,7 @@ class Student(nn.Module):
         """The student's features, from canvases and what `ask_trunk` said about them."""
         if self.adapter is None:
             return trunk
-        maps = [trunk[f"tap{i}"] for i in range(len(self.adapter.plan.taps))]
+        maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
         return self.adapter(x, maps, {"x": trunk["x"], "V": trunk["V"]})
 
     def ask_trunk(self, x: Tensor) -> Features:
@@ -120,7 +126,9 @@ class Student(nn.Module):
         """
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
-        multiple = lcm(plan.trunk.input.multiple, v_level.stride or 1)
+        multiple = plan.trunk.input.multiple
+        if v_level.rounding == "floor":
+            multiple = lcm(multiple, v_level.stride or 1)
         side = _trunk_size((x.shape[-2], x.shape[-1]), plan.trunk_size, multiple)
         taps = plan.adapter.taps if plan.adapter else ()
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
@@ -155,8 +163,9 @@ class Student(nn.Module):
         names = [spec.name for spec in self.composition.teachers]
         matches = [n for n in names if n == teacher or n.split("/")[0] == teacher]
         if len(matches) != 1:
+            what = "several teachers" if matches else "no teacher"
             raise UsageError(
-                f"the student stands in for no teacher {teacher!r}",
+                f"the student stands in for {what} {teacher!r}",
                 f"one of: {', '.join(names)}",
             )
         return StandIn(self, matches[0])
@@ -184,7 +193,8 @@ class StandIn:
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The teacher's levels, as the student gives them, on the grids the teacher would give."""
         with torch.no_grad():
-            features = self.student(normalize(images, self.student.spec.input))
+            contract = self.student.spec.input
+            features = self.student(normalize(repad(images, frames, contract.pad_value), contract))
             return Levels(self.levels(features, (images.shape[-2], images.shape[-1])), frames)
 
     def levels(self, features: Mapping[str, Tensor], canvas: tuple[int, int]) -> Features:
@@ -207,10 +217,7 @@ class StandIn:
 
 def student_spec(composition: Composition) -> TeacherSpec:
     """The spec under which the student itself is a teacher, with its own features as levels."""
-    maps = tuple(
-        Level(name=m.name, kind="dense", channels=m.channels, stride=m.stride, rounding="ceil")
-        for m in composition.maps
-    )
+    maps = tuple(Level(kind="dense", **m.model_dump()) for m in composition.maps)
     return composition.trunk.model_copy(
         update={
             "name": "student",

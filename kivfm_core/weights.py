@@ -21,7 +21,7 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
 
 State = Mapping[str, Tensor]
-PICKLED = ("code", "weights_only", "Unsupported", "unpickl")
+PICKLED = ("Unsupported", "GLOBAL")
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ KERNEL = 3
 
 
 class MapPlan(Record):
-    """A dense map that the student offers: `[B, channels, ceil(H / stride), ceil(W / stride)]`."""
+    """A dense map that the student offers: `[B, channels, H / stride, W / stride]`."""
 
     name: str
     channels: int
     stride: int
+    rounding: Literal["ceil", "floor"] = "ceil"
 
 
 class AdapterPlan(Record):

@@ -17,6 +17,7 @@ from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 
 from kivfm_core.adapters.plan import EXPANSION, KERNEL, AdapterPlan
+from kivfm_core.resize import resize
 
 
 class Block(nn.Module):
@@ -34,16 +35,6 @@ class Block(nn.Module):
         # Linear on channels-last is the same as a 1x1 convolution, and faster on every device.
         y = self.spatial(x).permute(0, 2, 3, 1)
         return x + self.reduce(F.gelu(self.expand(self.norm(y)))).permute(0, 3, 1, 2)
-
-
-def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Resizes maps `[B, C, h, w]` bilinearly to `size`; averages when shrinking by a factor."""
-    h, w = maps.shape[-2:]
-    if (h, w) == tuple(size):
-        return maps
-    if h >= 2 * size[0] and w >= 2 * size[1]:
-        maps = F.adaptive_avg_pool2d(maps, (2 * size[0], 2 * size[1]))
-    return F.interpolate(maps, tuple(size), mode="bilinear", align_corners=False)
 
 
 class SideAdapter(nn.Module):
@@ -78,9 +69,8 @@ class SideAdapter(nn.Module):
         self.mix_x = nn.Conv2d(top, top, 1)
         self.to_x = nn.Conv2d(top, plan.x_channels, 1)
         for module in (self.to_v, self.to_x):
-            nn.init.zeros_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            for parameter in module.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(
         self, canvas: Tensor, taps: Sequence[Tensor], base: dict[str, Tensor]
@@ -108,6 +98,9 @@ class SideAdapter(nn.Module):
             x = blocks(x)
             pyramid.append(x)
         out = self._refine(pyramid)
+        for fine in self.plan.fine:
+            grid = [-(-side // fine.stride) for side in canvas.shape[-2:]]
+            out[fine.name] = resize(out[fine.name], grid)
         top = self.norm(x)
         pooled = self.to_x(F.gelu(self.mix_x(top.mean((2, 3), keepdim=True))))
         out["V"] = base["V"] + self.to_v(resize(top, base["V"].shape[-2:]))

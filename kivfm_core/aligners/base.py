@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from kivfm_core.adapters.side import resize
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.resize import resize
 
 Features = Mapping[str, Tensor]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kivfm_core.adapters.side import resize
 from kivfm_core.aligners.base import Aligner, Features
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.resize import resize
 
 
 class IdentityAligner(Aligner):

@@ -8,6 +8,11 @@ import torch
 from torch import Tensor
 
 
+def as_stored(tensor: Tensor) -> Tensor:
+    """What the cache would give back: rounded, and laid out the same, since sums depend on it."""
+    return tensor.bfloat16().float().contiguous()
+
+
 class MemoryCache:
     """Keeps tensors of one picture's view each; once full it takes no more, and forgets nothing.
 
@@ -24,15 +29,15 @@ class MemoryCache:
 
     def put(self, keys: Sequence[Hashable], batch: Mapping[str, Tensor]) -> None:
         """Takes a batch `{name: [B, ...]}`, one key a row."""
+        size = sum(2 * v[0].numel() for v in batch.values())
         for row, key in enumerate(keys):
-            # A view of a row would keep the whole batch alive.
-            record = {k: v[row].to("cpu", torch.bfloat16, copy=True) for k, v in batch.items()}
-            size = sum(v.nbytes for v in record.values())
             if key not in self.records and self.bytes + size <= self.limit:
+                # A view of a row would keep the whole batch alive.
+                record = {k: v[row].to("cpu", torch.bfloat16, copy=True) for k, v in batch.items()}
                 self.records[key] = record
                 self.bytes += size
 
     def get(self, keys: Sequence[Hashable]) -> dict[str, Tensor]:
         """The records of these keys as a batch `{name: [B, ...]}`, float32."""
         rows = [self.records[key] for key in keys]
-        return {name: torch.stack([row[name] for row in rows]).float() for name in rows[0]}
+        return {name: as_stored(torch.stack([row[name] for row in rows])) for name in rows[0]}

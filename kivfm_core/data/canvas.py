@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
 from kivfm_core.geometry import Frame, plan_frame
-from kivfm_core.spec import InputContract
+from kivfm_core.spec import InputContract, Triple
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -57,6 +57,17 @@ def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Te
     frames = [plan_frame((x.shape[1], x.shape[2]), contract) for x in images]
     canvases = [render(x, f, contract) for x, f in zip(images, frames, strict=True)]
     return torch.stack(canvases), frames
+
+
+def repad(canvases: Tensor, frames: Sequence[Frame], value: Triple) -> Tensor:
+    """Paints the padding of canvases `[B, 3, H, W]` in another color, where frames are given."""
+    out = canvases.clone()
+    for canvas, frame in zip(out, frames, strict=False):
+        x0, y0, x1, y1 = frame.content
+        inside = canvas[:, y0:y1, x0:x1].clone()
+        canvas.copy_(canvas.new_tensor(value).view(3, 1, 1).expand_as(canvas))
+        canvas[:, y0:y1, x0:x1] = inside
+    return out
 
 
 def normalize(canvases: Tensor, contract: InputContract) -> Tensor:

@@ -36,7 +36,7 @@ class Item:
         image: Index of the picture.
         view: Index of the view of it.
         size: Index of the student's canvas size.
-        known: Whether the frozen networks' answers are stored already.
+        known: Whether the frozen networks' answers for the whole batch are stored already.
     """
 
     image: int
@@ -57,15 +57,13 @@ class Batch:
     Attributes:
         student: Canvases `[B, 3, H, W]`.
         keys: Each view's key.
-        fresh: Rows whose answers are not stored: those that the teachers get.
-        teachers: Each teacher's canvases `[F, 3, H, W]` of the fresh rows.
+        teachers: Each teacher's canvases `[B, 3, H, W]`; none if all answers are stored.
         frames: Their frames.
         bad: Pictures that could not be decoded.
     """
 
     student: Tensor
     keys: list[Key]
-    fresh: list[int]
     teachers: list[Tensor]
     frames: list[list[Frame]]
     bad: list[str]
@@ -115,7 +113,10 @@ class ViewDataset(Dataset[Sample]):
             frames = [plan_view(original, view, size) for _, size in requests]
             canvases = [render(pixels, f, c) for f, (c, _) in zip(frames, requests, strict=True)]
             return item.key, canvases, frames, bad
-        raise DataError(f"none of the {len(self.images)} pictures in {self.folder} can be decoded")
+        raise DataError(
+            f"none of the {len(self.images)} pictures in {self.folder} can be decoded",
+            "--data FOLDER, a folder of pictures",
+        )
 
 
 class StepSampler:
@@ -148,14 +149,18 @@ class StepSampler:
     def __iter__(self) -> Iterator[list[Item]]:
         order = lru_cache(maxsize=2)(self._order)
         for step in range(self.start, self.stop):
-            size = int(np.random.default_rng([self.seed, 1, step]).integers(self.sizes))
             places = range(step * self.batch_size, (step + 1) * self.batch_size)
             epochs = [divmod(place, self.images) for place in places]
+            # A stored view keeps its size, or it would have to be stored once for each.
+            draw = epochs[0][0] % self.views if self.views else step
+            size = int(np.random.default_rng([self.seed, 1, draw]).integers(self.sizes))
             keys = [
                 (int(order(epoch)[place]), epoch % self.views if self.views else epoch, size)
                 for epoch, place in epochs[self.rank :: self.world]
             ]
-            yield [Item(*key, known=key in self.known) for key in keys]
+            # All or none: encoders answer a little differently to batches of another size.
+            known = all(key in self.known for key in keys)
+            yield [Item(*key, known=known) for key in keys]
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 2, epoch]).permutation(self.images)
@@ -163,17 +168,10 @@ class StepSampler:
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stacks samples to a batch."""
-    fresh = [i for i, (_, canvases, _, _) in enumerate(samples) if len(canvases) > 1]
-    canvases = [samples[i][1][1:] for i in fresh]
-    frames = [samples[i][2][1:] for i in fresh]
-    return Batch(
-        student=torch.stack([sample[1][0] for sample in samples]),
-        keys=[sample[0] for sample in samples],
-        fresh=fresh,
-        teachers=[torch.stack(column) for column in zip(*canvases, strict=True)],
-        frames=[list(column) for column in zip(*frames, strict=True)],
-        bad=[name for sample in samples for name in sample[3]],
-    )
+    keys, canvases, frames, bad = zip(*samples, strict=True)
+    student, *teachers = (torch.stack(column) for column in zip(*canvases, strict=True))
+    _, *theirs = (list(column) for column in zip(*frames, strict=True))
+    return Batch(student, list(keys), teachers, theirs, [name for names in bad for name in names])
 
 
 def load(dataset: ViewDataset, sampler: StepSampler, workers: int) -> Iterator[Batch]:
@@ -183,5 +181,7 @@ def load(dataset: ViewDataset, sampler: StepSampler, workers: int) -> Iterator[B
         batch_sampler=sampler,  # pyright: ignore[reportArgumentType]
         num_workers=workers,
         collate_fn=collate,
+        # Else every loader would draw from the global generator, and a resumed run differ.
+        generator=torch.Generator(),
     )
     yield from loader

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from kivfm_core.compose import Composition
+from kivfm_core.compose import Composition, assign_weights
 from kivfm_core.config import RunConfig
-from kivfm_core.run import weights_for
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights import Provenance
@@ -36,11 +35,13 @@ def assemble(
     """Loads every teacher, says what was loaded, and builds the student on its base.
 
     Raises:
+        UsageError: If a file is given for a teacher that is not selected.
         WeightsError: If a teacher's weights cannot be had, or do not fit.
     """
+    files = assign_weights(config.weights, composition.teachers)
     teachers: dict[str, LoadedTeacher] = {}
     for spec in composition.teachers:
-        teacher = load_teacher(spec, weights_for(spec, config))
+        teacher = load_teacher(spec, files.get(spec.name))
         say(f"{spec.name}: {teacher.provenance}")
         # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
         teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kivfm_core.bundle import UNTRAINED, load_trained, save_tensors
+from kivfm_core.bundle import load_trained, save_tensors
 from kivfm_core.errors import UsageError
+from kivfm_core.files import make_aside, put_in_place, write_text
 from kivfm_core.student import Student
 
 
@@ -27,23 +27,20 @@ def save_checkpoint(
         folder: `RUN/checkpoints`.
         step: Steps made.
         student: Its trained part is saved, never a frozen base.
-        optimizer: AdamW, its parameters in the order of `student.parameters()`.
+        optimizer: AdamW.
         keep: How many of the last to keep.
     """
     name = f"step-{step:06d}"
-    aside = folder / f".{name}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    aside = make_aside(folder / name)
     save_tensors(student.trained(), aside / "student.safetensors")
     save_tensors(_flatten(optimizer), aside / "optimizer.safetensors")
     save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
     (aside / "state.json").write_text(json.dumps({"schema": 1, "step": step}), encoding="utf-8")
-    shutil.rmtree(folder / name, ignore_errors=True)
-    aside.rename(folder / name)
-    _write_atomically(folder / "latest", name)
-    names = sorted(path.name for path in folder.glob("step-*") if path.name != UNTRAINED)
-    for old in names[:-keep]:
-        shutil.rmtree(folder / old)
+    put_in_place(aside, folder / name)
+    write_text(folder / "latest", name)
+    steps = sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+    for old in steps[1:-keep]:
+        shutil.rmtree(folder / f"step-{old:06d}")
 
 
 def load_checkpoint(folder: Path, student: Student, optimizer: torch.optim.Optimizer) -> int:
@@ -78,9 +75,3 @@ def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) ->
         index, _, name = key.partition(".")
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,8 @@ from kivfm_core.distill.progress import Progress, Silent
 from kivfm_core.distill.schedule import make_optimizer
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import UsageError
-from kivfm_core.run import Run, check_weights, open_run
+from kivfm_core.run import Run, open_run
+from kivfm_core.weights import Provenance
 
 
 def distill(
@@ -53,11 +55,11 @@ def distill(
         run = open_run(resume)
         config, composition = run.config, run.composition
     elif config is not None:
+        config = config.anchored()
         run = _new_run(out)
         composition = compose(config)
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
-    check_weights(config, composition.teachers)
     _work(run, config, composition, watch, resumed=resume is not None)
     return run.path
 
@@ -98,11 +100,10 @@ def _work(
     optimizer = make_optimizer(student, config.optim)
     first = 0
     if resumed:
+        _check_unchanged(run, parts.provenance, stream.digest)
         first = load_checkpoint(run.checkpoints, student, optimizer)
         say(f"resuming at step {first}")
     else:
-        if fabric.is_global_zero:
-            run.write_plan(config, composition)
         steps = -(-config.optim.calibration // config.optim.batch_size)
         say(f"fitting aligners on {steps * config.optim.batch_size} views")
         kept = calibrate(
@@ -111,8 +112,21 @@ def _work(
             lambda tensor: cast(Tensor, fabric.all_reduce(tensor, reduce_op="sum")),
         )
         if fabric.is_global_zero:
-            run.write_environment(config.seed, parts.provenance, round_trip=kept)
+            facts = {"round_trip": kept, "pictures": stream.digest}
+            run.write_plan(config, composition)
+            run.write_environment(config.seed, parts.provenance, **facts)
             save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
     train(run, config, student, optimizer, stream, fabric, watch, first)
     if fabric.is_global_zero:
         write_bundle(student, run.bundle)
+
+
+def _check_unchanged(run: Run, weights: Mapping[str, Provenance | None], pictures: str) -> None:
+    for name, provenance in weights.items():
+        run.check_same(name, provenance)
+    known = run.environment.get("pictures", pictures)
+    if known != pictures:
+        raise UsageError(
+            f"the pictures are not those that {run.path} began with ({known}; now {pictures})",
+            "put them back, or start anew with --out",
+        )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor
 
-from kivfm_core.cache import MemoryCache
+from kivfm_core.cache import MemoryCache, as_stored
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.loader import Batch
 from kivfm_core.student import Student
@@ -43,21 +42,16 @@ class Frozen:
         """Each teacher's levels by teacher and level, and the base's outputs under `trunk`.
 
         Args:
-            batch: Its teachers' canvases may be missing for views that are in the cache.
+            batch: Without the teachers' canvases if the cache has all its views.
         """
-        answers = self._ask(batch) if batch.fresh else {}
-        if self.cache is not None:
-            fresh = [batch.keys[i] for i in batch.fresh]
-            self.cache.put(fresh, answers)
-            rows = {key: i for i, key in enumerate(fresh)}
-            known = [key for key in batch.keys if key not in rows]
-            rows |= {key: len(fresh) + i for i, key in enumerate(known)}
-            order = [rows[key] for key in batch.keys]
-            parts = [{k: v.bfloat16().float() for k, v in answers.items()}] if fresh else []
-            if known:
-                stored = self.cache.get(known)
-                parts.append({k: self.to_device(v) for k, v in stored.items()})
-            answers = {k: torch.cat([part[k] for part in parts])[order] for k in parts[0]}
+        if self.cache is not None and all(key in self.cache for key in batch.keys):
+            stored = self.cache.get(batch.keys)
+            answers = {name: self.to_device(tensor) for name, tensor in stored.items()}
+        else:
+            answers = self._ask(batch)
+            if self.cache is not None:
+                self.cache.put(batch.keys, answers)
+                answers = {name: as_stored(tensor) for name, tensor in answers.items()}
         nested: dict[str, dict[str, Tensor]] = {}
         for name, tensor in answers.items():
             owner, _, level = name.partition(":")
@@ -72,7 +66,7 @@ class Frozen:
             levels = teacher.encode(self.to_device(canvases), frames)
             answers |= {f"{name}:{level}": tensor for level, tensor in levels.items()}
         if self.student.adapter is not None:
-            canvas = normalize(self.to_device(batch.student[batch.fresh]), self.student.spec.input)
+            canvas = normalize(self.to_device(batch.student), self.student.spec.input)
             trunk = self.student.ask_trunk(canvas)
             answers |= {f"{TRUNK}:{name}": tensor for name, tensor in trunk.items()}
         return answers

@@ -49,7 +49,7 @@ def train(
         interrupt = stack.enter_context(Interrupt())
         metrics = None
         if fabric.is_global_zero:
-            metrics = stack.enter_context(closing(Metrics(run.path, optim.batch_size)))
+            metrics = stack.enter_context(closing(Metrics(run.path, optim.batch_size, first)))
         for step, (batch, targets, waited) in enumerate(stream.steps(first, optim.steps), first):
             lr = learning_rate(step, optim)
             for group in wrapped.param_groups:
@@ -57,18 +57,19 @@ def train(
             canvas = normalize(fabric.to_device(batch.student), student.spec.input)
             loss, losses = module(canvas, targets)
             fabric.backward(loss)
-            fabric.clip_gradients(module, wrapped, max_norm=optim.clip)
+            fabric.clip_gradients(module, wrapped, max_norm=optim.clip, error_if_nonfinite=False)
             wrapped.step()
             wrapped.zero_grad()
             done, last = step + 1, step + 1 == optim.steps
+            stop = interrupt.asked and not last
+            save = done % checkpoint.every == 0 or last or stop
             if metrics is not None:
                 metrics.add(loss, losses, waited)
-                if done % LOG_EVERY == 0 or last:
+                if done % LOG_EVERY == 0 or save:
                     info = metrics.write(done, lr)
                     _check_finite(info["loss"], done)
                     watch.step(info)
-            stop = interrupt.asked and not last
-            if fabric.is_global_zero and (done % checkpoint.every == 0 or last or stop):
+            if fabric.is_global_zero and save:
                 save_checkpoint(run.checkpoints, done, student, optimizer, checkpoint.keep)
             if stop:
                 interrupt.leave(run.path)

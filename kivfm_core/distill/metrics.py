@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from kivfm_core.files import write_text
+
 
 class Metrics:
     """Gathers losses without waiting for the device, and writes them every few steps.
@@ -17,10 +19,14 @@ class Metrics:
     Args:
         run: The run folder.
         batch_size: Views a step.
+        first: Steps made before; what a killed process wrote beyond them is dropped.
     """
 
-    def __init__(self, run: Path, batch_size: int) -> None:
-        self.file = (run / "metrics.jsonl").open("a", encoding="utf-8")
+    def __init__(self, run: Path, batch_size: int, first: int = 0) -> None:
+        path = run / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        write_text(path, "".join(f"{line}\n" for line in lines if _step(line) <= first))
+        self.file = path.open("a", encoding="utf-8")
         self.board = SummaryWriter(str(run / "tensorboard"))
         self.batch_size = batch_size
         self.gathered: list[tuple[Tensor, dict[str, Tensor]]] = []
@@ -55,3 +61,10 @@ class Metrics:
         """Closes both files."""
         self.file.close()
         self.board.close()
+
+
+def _step(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError):
+        return float("inf")  # torn by a kill

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,8 @@ class Stream:
         self.cache = MemoryCache(int(config.data.memory * 2**30)) if config.data.views else None
         self.frozen = Frozen(parts.teachers, parts.student, self.cache, fabric.to_device)
         self.bad: set[str] = set()
+        names = hashlib.sha256("\n".join(images).encode()).hexdigest()
+        self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Batch, Targets, float]]:
         """Batches of steps, their targets, and the seconds that each was waited for.

@@ -14,6 +14,7 @@ from kivfm_core.predictions import (
     Masks,
     SemanticLogits,
     boxes_to_original,
+    clip_boxes,
     maps_to_original,
     paste_masks,
 )
@@ -48,7 +49,7 @@ def test_boxes_of_a_flipped_canvas_keep_their_order() -> None:
 
 
 def test_boxes_are_clipped_to_the_picture() -> None:
-    back = boxes_to_original(torch.tensor([[-5.0, -5, 99, 99]]), IDENTITY)
+    back = clip_boxes(torch.tensor([[-5.0, -5, 99, 99]]), IDENTITY.original)
     assert back.tolist() == [[0, 0, 60, 40]]
 
 

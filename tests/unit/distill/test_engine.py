@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.loader import Batch
 from kivfm_core.distill import distill
+from kivfm_core.distill.checkpoint import load_checkpoint, save_checkpoint
 from kivfm_core.distill.frozen import Frozen
 from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
-from kivfm_core.errors import DataError, UsageError
+from kivfm_core.errors import DataError, KivfmError, UsageError, WeightsError
+from kivfm_core.objectives.recipes import RECIPES
 from kivfm_core.run import open_run
-from kivfm_core.student import load_student
+from kivfm_core.student import Student, load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -107,7 +110,7 @@ def test_stored_views_are_asked_for_once(config: RunConfig, tmp_path: Path, monk
     ask = Frozen._ask
 
     def count(self: Frozen, batch: Batch):
-        seen.append(len(batch.fresh))
+        seen.append(len(batch.keys))
         return ask(self, batch)
 
     monkeypatch.setattr(Frozen, "_ask", count)
@@ -116,8 +119,50 @@ def test_stored_views_are_asked_for_once(config: RunConfig, tmp_path: Path, monk
     assert sum(seen) == 2 * 12
     none = distill(changed(config, data__memory=1e-6), out=tmp_path / "none")
     assert sum(seen) > 2 * 24
-    left, right = state(one), state(none)
-    assert all(torch.allclose(left[k], right[k], rtol=1e-2, atol=1e-3) for k in left)
+    assert same(one, none)
+
+
+def test_resume_is_exact_with_stored_views(config: RunConfig, tmp_path: Path):
+    config = changed(config, data__views=1, optim__steps=14)
+    whole = distill(config, out=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        distill(config, out=tmp_path / "cut", progress=StopAt())
+    assert same(whole, distill(resume=tmp_path / "cut"))
+    lines = (tmp_path / "cut/metrics.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines]
+    assert steps == sorted(set(steps))
+
+
+def test_resume_refuses_other_pictures_and_weights(
+    config: RunConfig, pictures: Path, tmp_path: Path
+):
+    path = distill(config, out=tmp_path / "run")
+    (pictures / "00.png").rename(pictures / "renamed.png")
+    with pytest.raises(UsageError, match="pictures are not those"):
+        distill(resume=path)
+    (pictures / "renamed.png").rename(pictures / "00.png")
+    file = Path(config.weights["toypurpose/small"])
+    tensors = load_file(file)
+    save_file({k: v + 1 for k, v in tensors.items()}, file)
+    with pytest.raises(WeightsError, match="not those of the run"):
+        distill(resume=path)
+
+
+def test_the_latest_checkpoint_outlives_a_million_steps(tmp_path: Path, composition):
+    student = Student(composition)
+    optimizer = torch.optim.AdamW(p for p in student.parameters() if p.requires_grad)
+    for step in (0, 999_800, 999_900, 1_000_000):
+        save_checkpoint(tmp_path, step, student, optimizer, keep=2)
+    names = {path.name for path in tmp_path.glob("step-*")}
+    assert names == {"step-000000", "step-999900", "step-1000000"}
+    assert load_checkpoint(tmp_path, student, optimizer) == 1_000_000
+
+
+def test_a_loss_that_is_not_finite_is_never_saved(config: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "kpu", lambda student, teacher: student.sum() * float("nan"))
+    with pytest.raises(KivfmError, match="loss is nan"):
+        distill(config, out=tmp_path / "run")
+    assert (tmp_path / "run/checkpoints/latest").read_text() == "step-000000"
 
 
 def test_untrained_student_is_kept(config: RunConfig, tmp_path: Path):
@@ -169,3 +214,14 @@ def test_configuration_names_every_mistake():
     with pytest.raises(UsageError) as caught:
         build_config(None, {"teachers": "a", "optim.lr": -1, "optim.stepz": 3})
     assert "optim.lr" in caught.value.message and "optim.stepz" in caught.value.message
+
+
+def test_a_run_opens_from_anywhere(config: RunConfig, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = {name: Path(file).name for name, file in config.weights.items()}
+    values = config.model_copy(update={"weights": weights})
+    distill(changed(values, data__path="pictures"), out="run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert open_run("../run").load_teacher("toypurpose/small").provenance
+    assert distill(resume="../run") == Path("../run")
