@@ -48,7 +48,8 @@ def test_real_teachers_to_a_table(tmp_path: Path):
         *("--set", "optim.calibration=32", "--set", "optim.warmup=5"),
         cwd=tmp_path,
     )
-    losses = [json.loads(line)["losses"] for line in (tmp_path / "run/metrics.jsonl").open()]
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["losses"] for line in lines]
     for teacher in ("yolox/nano", "deeplab/mnv2-voc"):
         assert losses[-1][teacher] < 0.95 * losses[0][teacher]
     kivfm(
