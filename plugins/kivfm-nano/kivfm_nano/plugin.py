@@ -55,7 +55,7 @@ def _dino() -> TeacherSpec:
                        prefix_tokens=1)
             for i in range(5)
         ),
-        parameters=1_035_008,
+        parameters=1_051_520,
     )  # fmt: skip
 
 

@@ -34,7 +34,11 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A click and level `dense` -> the mask of what was clicked on."""
+    """A click and level `dense` -> the mask of what was clicked on.
+
+    It compares all places with the one under the click, and does not look at how far they are:
+    what belongs together is the encoder's to know.
+    """
 
     def __init__(self, channels: int, heads: int = 8, width: int = 24) -> None:
         super().__init__()
@@ -44,17 +48,9 @@ class Decoder(nn.Module):
         self.query = nn.Linear(channels, 8 * heads)
         self.value = nn.Conv2d(channels, width, 1)
         self.mix = nn.Sequential(
-            conv(width + heads + 3, width),
-            *(self._wide(width, step) for step in (2, 4)),
+            conv(width + heads, width),
+            conv(width, width),
             nn.Conv2d(width, 1, 1),
-        )
-
-    @staticmethod
-    def _wide(width: int, step: int) -> nn.Sequential:
-        return nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=step, dilation=step, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
         )
 
     def prompt(self, points: Sequence[Tensor]) -> list[Tensor]:
@@ -88,13 +84,7 @@ class Decoder(nn.Module):
         query = self.query(at[:, :, 0, 0]).unflatten(1, (self.heads, 8))
         key = self.key(x).unflatten(1, (self.heads, 8))[owner]
         similar = torch.einsum("nkc,nkchw->nkhw", query, key) / 8**0.5
-        columns = (torch.arange(width, device=x.device) + 0.5) * STRIDE
-        rows = (torch.arange(height, device=x.device) + 0.5) * STRIDE
-        right = (columns[None] - clicks[:, :1]).div(32)[:, None].expand(-1, height, -1)
-        down = (rows[None] - clicks[:, 1:]).div(32)[:, :, None].expand(-1, -1, width)
-        near = torch.exp(-(right.square() + down.square()) * 4)
-        place = torch.stack((right, down, near), dim=1)
-        return self.mix(torch.cat((self.value(x)[owner], similar, place), dim=1))[:, 0]
+        return self.mix(torch.cat((self.value(x)[owner], similar), dim=1))[:, 0]
 
 
 def encoder(spec: TeacherSpec) -> Encoder:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from kivfm_core.data.canvas import render as render_canvas
-from kivfm_core.data.scenes import DOMAINS, render
+from kivfm_core.data.scenes import DOMAINS
+from kivfm_core.data.scenes.render import render
 from kivfm_core.geometry import View, plan_view
 from kivfm_core.spec import InputContract
 

@@ -35,7 +35,7 @@ def clicks(owners: Tensor, each: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def main() -> None:
     """Train and save."""
-    options = start(steps=1300)
+    options = start(steps=1200)
     spec = get_spec("sam/nano")
     net = nn.ModuleDict({"encoder": encoder(spec), "decoder": decoder(spec)})
     net.to(memory_format=torch.channels_last)

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.classes import ClassData
-from kivfm_core.data.scenes import named_classes, write_scenes
+from kivfm_core.data.scenes import named_classes
+from kivfm_core.data.scenes.write import write_scenes
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.data.views import sample_view
 from kivfm_core.evaluate import evaluate_teacher
