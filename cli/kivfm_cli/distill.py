@@ -36,14 +36,15 @@ def distill(
         typer.Option("--out", metavar="RUN", help="The run folder; runs/DATE-TIME."),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Go on with a run that was interrupted.")
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a run; --steps changes its length."),
     ] = None,
 ) -> None:
     """Distill teachers into one student, and write a run folder."""
     flags = {name: value for name, value in locals().items() if name in o.KEYS}
     if resume is not None:
         asked = {**flags, "config": config, "set": sets, "out": out}
-        given = [name for name, value in asked.items() if value is not None]
+        given = [k for k, value in asked.items() if value is not None and k != "steps"]
         if given:
             words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
             raise UsageError(
@@ -62,7 +63,7 @@ def distill(
 
     progress = make_progress()
     try:
-        run = work(made, out=out, resume=resume, progress=progress)
+        run = work(made, out=out, resume=resume, steps=steps if resume else None, progress=progress)
     finally:
         progress.close()
     print(f"run: {run}")

@@ -32,6 +32,7 @@ def distill(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    steps: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Distills the teachers of a configuration into one student.
@@ -40,6 +41,7 @@ def distill(
         config: What to do; with `resume`, the run's own configuration is used.
         out: The run folder; `runs/` and the time of day by default.
         resume: A run folder to go on with.
+        steps: With `resume`, another length for the run; the learning rate follows it.
         progress: Watches.
 
     Returns:
@@ -53,7 +55,7 @@ def distill(
     watch = progress or Silent()
     if resume is not None:
         run = open_run(resume)
-        config, composition = run.config, run.composition
+        config, composition = _lengthened(run, steps), run.composition
     elif config is not None:
         config = config.anchored()
         run = _new_run(out)
@@ -62,6 +64,15 @@ def distill(
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
     _work(run, config, composition, watch, resumed=resume is not None)
     return run.path
+
+
+def _lengthened(run: Run, steps: int | None) -> RunConfig:
+    if steps is None:
+        return run.config
+    optim = run.config.optim.model_copy(update={"steps": steps})
+    config = run.config.model_copy(update={"optim": optim})
+    run.write_plan(config, run.composition)
+    return config
 
 
 def _new_run(out: str | Path | None) -> Run:

@@ -133,6 +133,13 @@ def test_resume_is_exact_with_stored_views(config: RunConfig, tmp_path: Path):
     assert steps == sorted(set(steps))
 
 
+def test_resume_can_change_the_length(config: RunConfig, tmp_path: Path):
+    path = distill(config, out=tmp_path / "run")
+    distill(resume=path, steps=9)
+    assert open_run(path).config.optim.steps == 9
+    assert (path / "checkpoints/latest").read_text() == "step-000009"
+
+
 def test_resume_refuses_other_pictures_and_weights(
     config: RunConfig, pictures: Path, tmp_path: Path
 ):
