@@ -147,8 +147,8 @@ def whiten(net: nn.Module, spec: TeacherSpec) -> None:
     """Fit the last map of `global` to whole pictures: half-way to equal variances."""
     pictures = [sample.picture for samples in load_pool().values() for sample in samples[:WHOLE]]
     found = []
-    for start in range(0, len(pictures), 50):
-        canvases, _ = make_canvases(pictures[start : start + 50], spec.input)
+    for first in range(0, len(pictures), 50):
+        canvases, _ = make_canvases(pictures[first : first + 50], spec.input)
         found.append(net(normalize(canvases, spec.input))["global"])
     x = torch.cat(found)
     values, vectors = torch.linalg.eigh(x.T.cov())

@@ -108,7 +108,7 @@ def by_category(data: ClassData) -> ClassData:
     return replace(data, targets=targets, classes=names)
 
 
-def score(family: str, base: LoadedTeacher, folder: Path, limit: int) -> None:
+def score(family: str, base: LoadedTeacher, folder: Path, limit: int | None) -> None:
     """Print a purpose teacher's scores on mixed scenes, the base's, and those at home."""
     teacher = load_teacher(get_spec(f"{family}/nano"))
     linear = LinearBase(base, teacher)
@@ -125,7 +125,7 @@ def score(family: str, base: LoadedTeacher, folder: Path, limit: int) -> None:
         )
 
 
-def score_base(base: LoadedTeacher, folder: Path, limit: int) -> None:
+def score_base(base: LoadedTeacher, folder: Path, limit: int | None) -> None:
     """Print k-NN accuracies."""
     data = load_data(parse_source(str(folder / "mixed/val")), "knn", limit)
     assert isinstance(data, ClassData)
@@ -138,7 +138,7 @@ def main() -> None:
     """Print one line a teacher and task."""
     parser = argparse.ArgumentParser()
     parser.add_argument("families", nargs="*", default=("dino", *FAVORITES))
-    parser.add_argument("--limit", type=int, default=200)
+    parser.add_argument("--limit", type=int, help="pictures of each set; all")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = Path(tempfile.gettempdir()) / "kivfm-nano-scenes"
@@ -147,7 +147,7 @@ def main() -> None:
     base = load_teacher(get_spec("dino/nano"))
     for family in options.families:
         if family == "dino":
-            score_base(base, folder, 4 * options.limit)
+            score_base(base, folder, options.limit)
         else:
             score(family, base, folder, options.limit)
 
