@@ -1,0 +1,119 @@
+"""The demo's distillation with several seeds: mean and spread of what the student keeps.
+
+    python -m benchmarks.nano [--seeds 3] [-- FLAGS OF kivfm distill]
+
+Five nano teachers, the demo scenes, the demo's own settings by default. Seeds that were measured
+before are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+from benchmarks.real.record import commit, machine
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TEACHERS = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
+SCORES = ("teacher_score", "untrained_score", "student_score", "retention", "gain")
+
+
+def main() -> None:
+    """Distils and evaluates seed after seed, then writes the table."""
+    words = sys.argv[1:]
+    at = words.index("--") if "--" in words else len(words)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.nano", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--name", default="demo", help="of the runs and of the results")
+    args, flags = parser.parse_args(words[:at]), words[at + 1 :]
+    os.chdir(ROOT)
+    data = Path("runs/demo-data")
+    _kivfm("scenes", str(data), "--train", "1500", "--val", "150", "--seed", "0")
+    runs = [_seed(args.name, seed, data, flags) for seed in range(args.seeds)]
+    record = {
+        "suite": args.name,
+        "command": shlex.join(["python", "-m", "benchmarks.nano", *words]),
+        "commit": commit(),
+        "machine": machine(),
+        "runs": runs,
+    }
+    results = HERE / "results"
+    results.mkdir(exist_ok=True)
+    (results / f"{args.name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (results / f"{args.name}.md").write_text(table(record))
+    print(table(record))
+
+
+def _seed(name: str, seed: int, data: Path, flags: list[str]) -> dict[str, Any]:
+    run = Path("runs") / f"{name}-seed-{seed}"
+    began = time.perf_counter()
+    if not (run / "student").is_dir():
+        if (run / "checkpoints").is_dir():
+            _kivfm("distill", "--resume", str(run))
+        else:
+            pool = str(data / "train" / "images")
+            _kivfm("distill", "--teachers", TEACHERS, "--data", pool, "--seed", str(seed),
+                   "--out", str(run), *flags)  # fmt: skip
+    distilled = time.perf_counter()
+    if not (run / "evaluation.json").is_file():
+        _kivfm("evaluate", str(run), "--data", str(data / "val"))
+    seconds = {"distill": distilled - began, "evaluate": time.perf_counter() - distilled}
+    return {"seed": seed, "seconds": {k: round(v) for k, v in seconds.items()},
+            "evaluation": json.loads((run / "evaluation.json").read_text())}  # fmt: skip
+
+
+def _kivfm(*words: str) -> None:
+    print(f"$ kivfm {shlex.join(words)}", flush=True)
+    subprocess.run([str(Path(sys.executable).with_name("kivfm")), *words], check=True)
+
+
+def table(record: dict[str, Any]) -> str:
+    """Mean and spread over the seeds, as a page."""
+    evaluations = [run["evaluation"] for run in record["runs"]]
+    lines = [
+        f"# {record['suite']}: {len(evaluations)} seeds",
+        "",
+        "| teacher | task | metric | teacher's | untrained | student | retention | gain |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for rows in zip(*(e["rows"] for e in evaluations), strict=True):
+        cells = [_spread([row[score] for row in rows]) for score in SCORES]
+        lines.append(
+            f"| {rows[0]['teacher']} | {rows[0]['task']} | {rows[0]['metric']} "
+            f"| {' | '.join(cells)} |"
+        )
+    lines.append("")
+    for rows in zip(*(e["base"] for e in evaluations), strict=True):
+        scores = [_spread([row[s] for row in rows]) for s in ("base_score", "student_score")]
+        lines.append(f"Of the base, {rows[0]['metric']}: {scores[0]}; the student's: {scores[1]}.")
+    for name in ("retention_mean", "retention_min", "gain_mean", "gain_min"):
+        lines.append(f"{name}: {_spread([e['summary'][name] for e in evaluations])}.")
+    where = record["machine"]
+    lines += [
+        "",
+        f"{where['processor']}, {where['cores']} cores; distilling took "
+        f"{[run['seconds']['distill'] for run in record['runs']]} s, other work beside it; "
+        f"commit {record['commit']}.",
+        "",
+        f"```\n{record['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _spread(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{fmean(known):.3f} ± {pstdev(known):.3f}" if known else "-"
+
+
+if __name__ == "__main__":
+    main()
