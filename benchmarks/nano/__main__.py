@@ -28,7 +28,7 @@ SCORES = ("teacher_score", "untrained_score", "student_score", "retention", "gai
 
 
 def main() -> None:
-    """Distils and evaluates seed after seed, then writes the table."""
+    """Distills and evaluates seed after seed, then writes the table."""
     words = sys.argv[1:]
     at = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nano", description=__doc__)

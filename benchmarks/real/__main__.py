@@ -2,7 +2,7 @@
 
     python -m benchmarks.real [--name NAME] [--run RUN] [-- FLAGS OF kivfm distill]
 
-A ViT-Tiny (the base), a YOLOX-nano and a DeepLab on MobileNetV2 are distilled on unlabelled photos;
+A ViT-Tiny (the base), a YOLOX-nano and a DeepLab on MobileNetV2 are distilled on unlabeled photos;
 then the student is measured beside each of them. Needs the assets, `../shared/assets`.
 """
 
@@ -33,7 +33,7 @@ WEIGHTS = {
 
 
 def main() -> None:
-    """Splits, distils, evaluates, records."""
+    """Splits, distills, evaluates, records."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__)
     parser.add_argument("--assets", type=Path, default=Path("../shared/assets"))
     parser.add_argument("--name", default="real", help="of the run and of its results")

@@ -18,7 +18,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: Annotated[
         list[str],
-        typer.Option("--data", metavar="[TASK=]D", help="Labelled data; of one task, if named."),
+        typer.Option("--data", metavar="[TASK=]D", help="Labeled data; of one task, if named."),
     ],
     tasks: Annotated[
         str | None, typer.Option(metavar="T,...", help="Only these, separated by commas.")

@@ -17,11 +17,11 @@ app = make_app()
 @app.command()
 def scenes(
     folder: Annotated[Path, typer.Argument(help="Where to; nothing is overwritten.")],
-    train: Annotated[int, typer.Option(min=0, help="Unlabelled pictures.")] = 3000,
-    val: Annotated[int, typer.Option(min=0, help="Labelled pictures, held out.")] = 300,
+    train: Annotated[int, typer.Option(min=0, help="Unlabeled pictures.")] = 3000,
+    val: Annotated[int, typer.Option(min=0, help="Labeled pictures, held out.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="What all of them follow from.")] = 0,
 ) -> None:
-    """Write the demo data: pictures of many domains, labelled in ordinary formats."""
+    """Write the demo data: pictures of many domains, labeled in ordinary formats."""
     from kivfm_cli.progress import make_progress, stages
     from kivfm_core.data.scenes.write import write_scenes
 

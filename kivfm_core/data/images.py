@@ -1,4 +1,4 @@
-"""The unlabelled pictures of a folder. Torch-free."""
+"""The unlabeled pictures of a folder. Torch-free."""
 
 from __future__ import annotations
 

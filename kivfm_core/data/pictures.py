@@ -1,4 +1,4 @@
-"""Labelled pictures: listing, thinning, and decoding with a limit on the broken ones."""
+"""Labeled pictures: listing, thinning, and decoding with a limit on the broken ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources of labelled pictures: `[TASK=][FORMAT:]PATH`, and what each task finds in them."""
+"""Sources of labeled pictures: `[TASK=][FORMAT:]PATH`, and what each task finds in them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class Source:
-    """A place of labelled pictures.
+    """A place of labeled pictures.
 
     Attributes:
         path: A folder or file.

@@ -12,7 +12,7 @@ TRAIN, VAL = 3000, 300
 
 
 def demo_images(watch: Progress) -> Path:
-    """Writes the demo scenes to the user's cache, once, and returns their unlabelled pictures."""
+    """Writes the demo scenes to the user's cache, once, and returns their unlabeled pictures."""
     from kivfm_core.data.scenes.write import write_scenes
 
     folder = platformdirs.user_cache_path("kivfm") / "scenes"

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from kivfm_cli import app
-from kivfm_core.data import scenes
+from kivfm_core.data.scenes import write
 from kivfm_core.errors import DataError
 
 
@@ -239,8 +239,8 @@ def test_runs(kivfm, tmp_path):
 
 
 def test_scenes(kivfm, tmp_path, monkeypatch):
-    quick = partial(scenes.write_scenes, per_class=1)
-    monkeypatch.setattr(scenes, "write_scenes", quick)
+    quick = partial(write.write_scenes, per_class=1)
+    monkeypatch.setattr(write, "write_scenes", quick)
     words = ("scenes", "pictures", "--train", "2", "--val", "1")
     code, out, err = kivfm(*words)
     assert code == 0 and "pictures/train/images" in out

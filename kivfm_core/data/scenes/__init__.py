@@ -1,7 +1,7 @@
 """Procedural pictures of several objects in several domains, with all labels; torch-free.
 
 `render.render` gives one `Scene` from (seed, index, domain); `write.write_scenes` fills a folder
-with an unlabelled pool and a held-out set in ordinary formats. This
+with an unlabeled pool and a held-out set in ordinary formats. This
 package itself offers only the words, which teachers declare as their labels.
 """
 

@@ -31,7 +31,7 @@ def write_scenes(
     per_class: int = 16,
     progress: Progress | None = None,
 ) -> None:
-    """Write an unlabelled pool and a labelled held-out set, once.
+    """Write an unlabeled pool and a labeled held-out set, once.
 
     All is written aside and renamed at the end: an interrupted write leaves nothing under
     `folder`, and the next call starts over. Where the same set is there already, nothing is done.

@@ -1,4 +1,4 @@
-"""Scenes: the same from the same numbers, labelled rightly, written whole or not at all."""
+"""Scenes: the same from the same numbers, labeled rightly, written whole or not at all."""
 
 import json
 from pathlib import Path
