@@ -18,8 +18,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from benchmarks.real.record import commit, machine
-from kivfm_core.run import open_run
+from benchmarks.real.record import commit, loop_seconds, machine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -65,18 +64,7 @@ def _seed(name: str, seed: int, data: Path, flags: list[str]) -> dict[str, Any]:
     if not (run / "evaluation.json").is_file():
         _kivfm("evaluate", str(run), "--data", str(data / "val"))
     evaluation = json.loads((run / "evaluation.json").read_text())
-    return {"seed": seed, "seconds": _seconds(run), "evaluation": evaluation}
-
-
-def _seconds(run: Path) -> int:
-    """How long the loop ran, by the run's own account, whenever that was."""
-    total, before = 0.0, 0
-    batch = open_run(run).config.optim.batch_size
-    for line in (run / "metrics.jsonl").read_text().splitlines():
-        entry = json.loads(line)
-        total += (entry["step"] - before) * batch / entry["images_per_second"]
-        before = entry["step"]
-    return round(total)
+    return {"seed": seed, "seconds": loop_seconds(run), "evaluation": evaluation}
 
 
 def _kivfm(*words: str) -> None:

@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.real.record import commit, machine, markdown, write
+from benchmarks.real.record import commit, loop_seconds, machine, markdown, write
 from benchmarks.real.split import split
 from kivfm_core.run import open_run
 
@@ -47,13 +47,12 @@ def main() -> None:
     pool, held_out = split(args.assets / "data", Path("runs/real-data"))
 
     run = args.run or Path("runs") / args.name
-    distill = _distill(args.assets / "weights", pool, run, flags)
+    distilling = _distill(args.assets / "weights", pool, run, flags)
     evaluate = _evaluate(args.assets / "data", held_out, run, args.limit)
     where = machine()  # before we make it busy
-    seconds = {
-        "distill": None if args.run else _time(distill),
-        "evaluate": _time(evaluate),
-    }
+    if not args.run:
+        _time(distilling)
+    seconds = {"evaluate": _time(evaluate), "distill": loop_seconds(run)}
     student = open_run(run).composition
     # As the run itself recorded it: with --run, it was not this call that distilled.
     argv = json.loads((run / "environment.json").read_text())["argv"]

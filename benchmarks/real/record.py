@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from kivfm_core.run import open_run
+
 COLUMNS = "teacher | task | data | metric | teacher's | untrained | student | retention | gain"
 BASE_COLUMNS = "what is kept of the base | data | base | student"
 
@@ -38,6 +40,17 @@ def commit() -> str:
     """The commit that ran, `+` if the work tree differed from it."""
     head = _git("rev-parse", "--short", "HEAD")
     return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def loop_seconds(run: Path) -> int:
+    """How long a run's loop took, by its own account, whenever and in however many parts."""
+    total, before = 0.0, 0
+    batch = open_run(run).config.optim.batch_size
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        total += (entry["step"] - before) * batch / entry["images_per_second"]
+        before = entry["step"]
+    return round(total)
 
 
 def _git(*words: str) -> str:
@@ -76,7 +89,7 @@ def markdown(record: dict[str, Any]) -> str:
             f"({_share(record['trainable'] / record['parameters'])}). "
             f"Pool: {record['pool']} photos.",
             "",
-            f"Distilling took {_time(took['distill'])}, evaluation {_time(took['evaluate'])}: "
+            f"Distilling took {took['distill']:.0f} s, evaluation {took['evaluate']:.0f} s: "
             f"{where['gpu'] or cpu}, load {where['load']}, torch {where['torch']}, "
             f"commit {record['commit']}.",
             "",
@@ -99,10 +112,6 @@ def _score(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _time(seconds: float | None) -> str:
-    return "an unknown time" if seconds is None else f"{seconds:.0f} s"
 
 
 def write(record: dict[str, Any], folder: Path) -> Path:
