@@ -79,7 +79,10 @@ def test_three_steps_then_everything(place: Path):
     assert all(file in line.stderr + line.stdout for file in weights.values())
     kivfm("evaluate", "run", "--data", "zero-shot=pictures", "--data", "knn=pictures", cwd=place)
     rows = json.loads((place / "run/evaluation.json").read_text())["rows"]
-    assert [row["task"] for row in rows] == ["zero-shot"]
+    assert [(row["teacher"], row["task"]) for row in rows] == [
+        ("clip/vit-b-16", "zero-shot"),
+        ("dino/vit-b-14", "fidelity"),
+    ]
     kivfm(
         *("predict", "run", "pictures/a cat/0.jpg", "--task", "zero-shot"),
         *("--labels", "a cat,a dog", "-o", "out.png"),
