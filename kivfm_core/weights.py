@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kivfm_core.errors import WeightsError
 from kivfm_core.locate import locate
 from kivfm_core.reference import resolve_reference
+from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 State = Mapping[str, Tensor]
@@ -69,7 +70,9 @@ def obtain(spec: TeacherSpec, file: Path | None = None) -> Path:
 
 
 def _fetch(spec: TeacherSpec) -> Path:
-    nano = f", or use the variant that works offline: {spec.family}/nano"
+    offline = f"{spec.family}/nano"
+    known = any(entry.name == offline for entry in get_registry().entries)
+    nano = f", or use the variant that works offline: {offline}" if known else ""
     hint = f"download the file elsewhere and pass --weights {spec.name}=FILE{nano}"
     if os.environ.get("KIVFM_OFFLINE") == "1":
         raise WeightsError(f"weights of {spec.name} ({spec.weights.source}) are not here", hint)
