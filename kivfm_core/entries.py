@@ -10,7 +10,7 @@ from typing import Any, Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import ValidationError
 
-from kivfm_core.spec import API_VERSION, TeacherProvider, TeacherSpec
+from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
 
 Status = Literal["ready", "needs", "broken", "conflict", "incompatible"]
 
@@ -62,8 +62,8 @@ def read_entry(item: object, plugin: Entry) -> Entry:
     """
     entry = replace(plugin, name=str(_get(item, "name") or _get(item, "prefix") or plugin.name))
     api = _get(item, "api_version")
-    if isinstance(api, int) and api > API_VERSION:
-        return incompatible(entry, f"its api version is {api}, this kivfm reads {API_VERSION}")
+    if isinstance(api, int) and api not in READS:
+        return _of_other_api(entry, api)
     kind = TeacherProvider if _get(item, "prefix") is not None else TeacherSpec
     try:
         given = dict(item) if isinstance(item, Mapping) else item  # pyright: ignore
@@ -104,15 +104,21 @@ def incompatible(entry: Entry, cause: str) -> Entry:
     )
 
 
+def _of_other_api(entry: Entry, api: int) -> Entry:
+    read = " and ".join(map(str, READS))
+    found = incompatible(entry, f"its api version is {api}, this kivfm reads {read}")
+    if api < min(READS):
+        return replace(found, hint=f"pip install --upgrade {entry.distribution}")
+    return found
+
+
 def broken(entry: Entry, error: BaseException) -> Entry:
     """The entry of a plugin or spec that failed with an error."""
     if isinstance(error, ValidationError):
         for item in error.errors():
-            # A spec of a newer api that the plugin itself tried to make from our class.
+            # A spec of another api that the plugin itself tried to make from our class.
             if item["loc"] == ("api_version",) and str(item["input"]).isdigit():
-                return incompatible(
-                    entry, f"its api version is {item['input']}, this kivfm reads {API_VERSION}"
-                )
+                return _of_other_api(entry, int(item["input"]))
     hint = f"pip install --upgrade {entry.distribution}"
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"pip install {error.name.split('.')[0]}"

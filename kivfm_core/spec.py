@@ -10,7 +10,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-API_VERSION = 1
+API_VERSION = 2
+READS = (1, 2)
+"""The api versions of records that this kivfm reads: its own, and the one before."""
 
 Task = Literal[
     "classification",
@@ -173,6 +175,8 @@ class Weights(Record):
         gated: Whether the hub asks for an agreement first.
         license: SPDX identifier where there is one, else a name; `unknown` if unknown.
         commercial_use: What the license allows.
+        golden: Mean and standard deviation of levels on the conformance kit's pictures;
+            `kivfm teachers check` prints them.
     """
 
     source: str = Field(pattern=r"^(package|hf|torch|run):.+$")
@@ -183,6 +187,7 @@ class Weights(Record):
     gated: bool = False
     license: str = "unknown"
     commercial_use: Literal["yes", "no", "unknown"] = "unknown"
+    golden: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class TeacherSpec(Record):
@@ -206,9 +211,13 @@ class TeacherSpec(Record):
         requirements: PEP 508 requirements beyond kivfm's own.
         parameters: Of the encoder.
         paper: Where the teacher comes from.
+        original: Reference to `(spec) -> nn.Module`: the whole model as upstream wrote it, which
+            the conformance kit compares with. Its state is the upstream file's, its
+            `forward(canvases, prompts)` takes RGB in [0, 1] and what `prompt` takes by task, and
+            returns `{task: predictions}`.
     """
 
-    api_version: Literal[1] = API_VERSION
+    api_version: Literal[1, 2] = API_VERSION
     name: str = Field(pattern=NAME)
     aliases: tuple[str, ...] = ()
     role: Literal["general", "purpose"] = "purpose"
@@ -224,6 +233,7 @@ class TeacherSpec(Record):
     requirements: tuple[str, ...] = ()
     parameters: int = Field(gt=0)
     paper: str = ""
+    original: str | None = Field(default=None, pattern=REFERENCE)
 
     @property
     def family(self) -> str:
@@ -269,7 +279,7 @@ class TeacherProvider(Record):
         summary: One line for the list.
     """
 
-    api_version: Literal[1] = API_VERSION
+    api_version: Literal[1, 2] = API_VERSION
     prefix: str = Field(pattern=r"^[A-Za-z0-9_.-]+/$")
     resolve: str = Field(pattern=REFERENCE)
     distribution: str

@@ -161,9 +161,9 @@ def test_one_distribution_gives_a_name_twice(install):
 
 
 NEWER = {
-    "dict": "{'api_version': 2, 'title': 'future/one', 'name': 'future/one'}",
-    "record": "type('S', (), {'api_version': 2, 'name': 'future/one'})()",
-    "our own class": "spec('future/one', api_version=2, wings=2)",
+    "dict": "{'api_version': 3, 'title': 'future/one', 'name': 'future/one'}",
+    "record": "type('S', (), {'api_version': 3, 'name': 'future/one'})()",
+    "our own class": "spec('future/one', api_version=3, wings=2)",
 }
 
 
@@ -171,10 +171,37 @@ NEWER = {
 def test_a_newer_api_is_incompatible(install, item):
     install("future", f"@hookimpl\ndef kivfm_register_teachers(): return [{item}]")
     (found,) = [e for e in list_teachers() if e.distribution == "future"]
-    assert found.status == "incompatible" and "api version is 2" in found.cause
+    assert found.status == "incompatible" and "api version is 3" in found.cause
     assert found.hint == "pip install --upgrade kivfm"
     with pytest.raises(PluginError):
         get_registry().resolve("future/one")
+
+
+def test_an_api_too_old_is_incompatible(install):
+    install("past", "@hookimpl\ndef kivfm_register_teachers(): return [{'api_version': 0}]")
+    found = entry("past")
+    assert found.status == "incompatible" and "this kivfm reads 1 and 2" in found.cause
+    assert found.hint == "pip install --upgrade past"
+
+
+OLD = Path(__file__).parent / "specs/api-1.json"
+
+
+def test_a_stored_spec_of_the_api_before_is_read(install):
+    """The file was written when the api version was 1; it is not to be written anew."""
+    install(
+        "past",
+        f"""
+        import json, pathlib
+        old = json.loads(pathlib.Path({str(OLD)!r}).read_text()) | {{"name": "past/one"}}
+        @hookimpl
+        def kivfm_register_teachers(): return [old]
+        """,
+    )
+    assert entry("past/one").status == "ready"
+    found = get_registry().resolve("past/one")
+    assert found.api_version == 1 and found.level("dense").grid((96, 96)) == (12, 12)
+    assert len(found.attachments) == 5 and found.input.interpolation == "bicubic"
 
 
 def test_a_plugin_for_a_newer_kivfm_is_incompatible(install):

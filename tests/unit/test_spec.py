@@ -69,7 +69,7 @@ WRONG = {
     "encoder with a call": ({"encoder": "os:system('ls')"}, "encoder"),
     "no parameters": ({"parameters": 0}, "parameters"),
     "other role": ({"role": "boss"}, "role"),
-    "other api": ({"api_version": 2}, "api_version"),
+    "other api": ({"api_version": 3}, "api_version"),
     "task on no level": (
         {"tasks": [{"task": "detection", "levels": ["p3"], "decoder": "m:f"}]},
         "undeclared levels",
@@ -149,6 +149,6 @@ def test_a_short_side_need_not_be_a_multiple():
 
 def test_a_provider():
     provider = TeacherProvider(prefix="timm/", resolve="m:f", distribution="timm")
-    assert provider.api_version == 1
+    assert provider.api_version == 2
     with pytest.raises(ValidationError):
         TeacherProvider(prefix="timm", resolve="m:f", distribution="timm")

@@ -16,6 +16,7 @@ import kivfm_nano
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.views import sample_view
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights import file_sha256
 from kivfm_nano.plugin import kivfm_register_teachers
 from training.pool import Sample, cut, draw_samples
 
@@ -98,4 +99,5 @@ def save(family: str, **parts: nn.Module) -> None:
     file = WEIGHTS / f"{family}.safetensors"
     file.parent.mkdir(exist_ok=True)
     save_file(state, os.fspath(file))
-    print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB")
+    print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB; for kivfm_nano/plugin.py:")
+    print(f'    "{family}": "{file_sha256(file)}",', flush=True)

@@ -24,11 +24,16 @@ from kivfm_core.evaluate import evaluate_teacher
 from kivfm_core.evaluate.knn import measure_knn
 from kivfm_core.geometry import Frame
 from kivfm_core.teacher import Decoders, Levels, LoadedTeacher, load_teacher
-from training.common import get_spec
+from training.common import WEIGHTS, get_spec
 from training.pool import FAVORITES, Sample, cut, load_pool
 
 FIT = 400
 """Views a domain that the linear aligners are fitted on."""
+
+
+def load(family: str) -> LoadedTeacher:
+    """A teacher as just trained: its file given, since its hash may not be in the spec yet."""
+    return load_teacher(get_spec(f"{family}/nano"), WEIGHTS / f"{family}.safetensors")
 
 
 class Pixels:
@@ -110,7 +115,7 @@ def by_category(data: ClassData) -> ClassData:
 
 def score(family: str, base: LoadedTeacher, folder: Path, limit: int | None) -> None:
     """Print a purpose teacher's scores on mixed scenes, the base's, and those at home."""
-    teacher = load_teacher(get_spec(f"{family}/nano"))
+    teacher = load(family)
     linear = LinearBase(base, teacher)
     home = folder / FAVORITES[family]
     write_scenes(home, train=0, val=100, seed=0, domains=(FAVORITES[family],), per_class=4)
@@ -144,7 +149,7 @@ def main() -> None:
     folder = Path(tempfile.gettempdir()) / "kivfm-nano-scenes"
     folder.mkdir(exist_ok=True)
     write_scenes(folder / "mixed", train=0, val=400, seed=0)
-    base = load_teacher(get_spec("dino/nano"))
+    base = load("dino")
     for family in options.families:
         if family == "dino":
             score_base(base, folder, options.limit)
