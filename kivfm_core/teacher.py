@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
+from kivfm_core.fetch import file_sha256, obtain
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights import Provenance, State, file_sha256, load_parts, load_strict, obtain
+from kivfm_core.weights import Provenance, State, load_parts, load_strict
 
 
 class Levels(Mapping[str, Tensor]):

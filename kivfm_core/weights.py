@@ -1,9 +1,7 @@
-"""Weights: found, fetched, hashed, read without executing anything, and checked."""
+"""Weights: read without executing anything, split into parts, and loaded in full or not at all."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,9 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kivfm_core.errors import WeightsError
-from kivfm_core.locate import locate
 from kivfm_core.reference import resolve_reference
-from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 State = Mapping[str, Tensor]
@@ -41,63 +37,6 @@ class Provenance:
 
     def __str__(self) -> str:
         return f"{self.source} (sha256 {self.sha256[:12]}, {self.keys} tensors matched)"
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def obtain(spec: TeacherSpec, file: Path | None = None) -> Path:
-    """The file of a teacher's weights: the one given, the one here, or fetched from its source.
-
-    Raises:
-        WeightsError: If there is none, or the hub cannot be reached.
-    """
-    path = file or locate(spec.weights.source)
-    if path is None:
-        path = _fetch(spec)
-    if not path.is_file():
-        raise WeightsError(f"weights of {spec.name}: no file {path}", f"--weights {spec.name}=FILE")
-    known = spec.weights.sha256
-    if file is None and known is not None and file_sha256(path) != known:
-        raise WeightsError(
-            f"weights of {spec.name}: {path} is not the published file (sha256 differs)",
-            f"remove it and fetch it again: rm '{path}'",
-        )
-    return path
-
-
-def _fetch(spec: TeacherSpec) -> Path:
-    offline = f"{spec.family}/nano"
-    known = any(entry.name == offline for entry in get_registry().entries)
-    nano = f", or use the variant that works offline: {offline}" if known else ""
-    hint = f"download the file elsewhere and pass --weights {spec.name}=FILE{nano}"
-    if os.environ.get("KIVFM_OFFLINE") == "1":
-        raise WeightsError(f"weights of {spec.name} ({spec.weights.source}) are not here", hint)
-    try:
-        if spec.weights.fetch is not None:
-            return Path(resolve_reference(spec.weights.fetch)(spec))
-        if spec.weights.source.startswith("hf:"):
-            return _fetch_hub(spec.weights.source)
-    except Exception as error:
-        gated = " It is gated: ask for access on its hub page first." if spec.weights.gated else ""
-        raise WeightsError(
-            f"cannot fetch the weights of {spec.name} ({spec.weights.source}): "
-            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}.{gated}",
-            hint,
-        ) from error
-    raise WeightsError(f"weights of {spec.name} ({spec.weights.source}) are not here", hint)
-
-
-def _fetch_hub(source: str) -> Path:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    org, name, file = source.removeprefix("hf:").split("/", 2)
-    # Asks once, without the download's retries of half a minute, so that no network fails at once.
-    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=5)
-    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=5))
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

