@@ -30,6 +30,8 @@ def provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
         return TeacherSpec.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         spec = _resolve(entry, provider, name)
+    if spec.weights.source.startswith("run:"):
+        return spec  # What lies in a folder here may be another tomorrow.
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f"{file.name}.{os.getpid()}")

@@ -1,0 +1,1 @@
+"""Hugging Face transformers' vision models as kivfm teachers."""

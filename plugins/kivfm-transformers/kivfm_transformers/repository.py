@@ -1,0 +1,131 @@
+"""Where a model's files are: a folder in the hub's own format, or a repository on the hub."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, ModelInfo, hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
+from kivfm_core.errors import UsageError, WeightsError
+
+FILES = ("model.safetensors", "pytorch_model.bin")
+TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What is known of a model before its weights are read.
+
+    Attributes:
+        id: What transformers finds it by: a hub id or a folder.
+        config: Its `config.json`.
+        preprocessor: How its pictures are made ready, `preprocessor_config.json`.
+        weights: Fields of the spec's `Weights`.
+    """
+
+    id: str
+    config: dict[str, Any]
+    preprocessor: dict[str, Any]
+    weights: dict[str, Any]
+
+
+def open_repository(name: str) -> Repository:
+    """The repository of `transformers/<name>`.
+
+    Args:
+        name: A folder, from here or from the root, or a hub id `ORG/NAME`.
+
+    Raises:
+        UsageError: If there is no such folder or model, or it is not in the hub's format.
+        WeightsError: If the hub cannot be asked.
+    """
+    for folder in (Path(name), Path("/", name)):
+        if (folder / "config.json").is_file():
+            return _folder(folder)
+    if name.count("/") != 1:
+        raise UsageError(
+            f"{name} is no folder with a config.json, and no hub id",
+            "transformers/ORG/NAME, or transformers/FOLDER as save_pretrained writes it",
+        )
+    return _hub(name)
+
+
+def _folder(folder: Path) -> Repository:
+    def read(file: str) -> dict[str, Any] | None:
+        path = folder / file
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    here = [file for file in FILES if (folder / file).is_file()]
+    return _repository(str(folder), read, here, f"run:{folder.resolve()}", {})
+
+
+def _hub(name: str) -> Repository:
+    offline = os.environ.get("KIVFM_OFFLINE") == "1"
+
+    def read(file: str) -> dict[str, Any] | None:
+        try:
+            path = hf_hub_download(name, file, local_files_only=offline, etag_timeout=TIMEOUT)
+        except EntryNotFoundError:  # LocalEntryNotFoundError, too
+            return None
+        return json.loads(Path(path).read_text())
+
+    try:
+        info = None if offline else HfApi().model_info(name, files_metadata=True, timeout=TIMEOUT)
+        files = [sibling.rfilename for sibling in (info.siblings or ())] if info else FILES[:1]
+        fields = _published(info) if info else {}
+        return _repository(name, read, list(files), f"hf:{name}", fields)
+    except RepositoryNotFoundError as error:
+        raise UsageError(
+            f"the hub has no model {name}, or it is private", "hf auth login, if it is private"
+        ) from error
+    except OSError as error:  # every failure of the network, and a gated file
+        raise WeightsError(
+            f"cannot read {name} from the hub: {type(error).__name__}",
+            f"hf download {name}, where there is a network, and name its folder",
+        ) from error
+
+
+def _repository(
+    id: str,
+    read: Callable[[str], dict[str, Any] | None],
+    files: list[str],
+    source: str,
+    fields: dict[str, Any],
+) -> Repository:
+    config = read("config.json")
+    preprocessor = read("preprocessor_config.json")
+    if preprocessor is None:  # present versions save all processors of a model in one file
+        preprocessor = (read("processor_config.json") or {}).get("image_processor")
+    file = next((file for file in FILES if file in files), None)
+    wanted = {"config.json": config, "preprocessor_config.json": preprocessor, FILES[0]: file}
+    missing = [name for name, found in wanted.items() if not found]
+    if config is None or preprocessor is None or file is None:
+        raise UsageError(
+            f"{id} lacks {', '.join(missing)}",
+            "save the model, in one file, and its image processor with save_pretrained",
+        )
+    sizes = fields.pop("files", {})
+    weights = {"source": f"{source}/{file}", **fields, **sizes.get(file, {})}
+    return Repository(id, config, preprocessor, weights)
+
+
+def _published(info: ModelInfo) -> dict[str, Any]:
+    """What the hub says of a repository: license, gate, and each file's size and hash."""
+    card = info.card_data or {}
+    license = card.get("license")
+    if license == "other":
+        license = card.get("license_name") or license
+    files = {
+        sibling.rfilename: {
+            "bytes": sibling.size,
+            "sha256": sibling.lfs.sha256 if sibling.lfs else None,
+        }
+        for sibling in info.siblings or ()
+    }
+    return {"license": license or "unknown", "gated": bool(info.gated), "files": files}

@@ -1,0 +1,47 @@
+"""The maps of a backbone as levels, and what stands where the backbone was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from kivfm_core.teacher import Levels
+
+
+def as_levels(maps: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Names maps `[B, C, h, w]`, fine to coarse: `stage1`, `stage2`, ..."""
+    return {f"stage{index}": value for index, value in enumerate(maps, 1)}
+
+
+class GivenMaps(nn.Module):
+    """Stands where the backbone was, so that all after it is the original's own code.
+
+    Args:
+        form: From the maps, and what the backbone was called with after the canvas, to what the
+            backbone returned.
+    """
+
+    def __init__(self, form: Callable[..., Any]) -> None:
+        super().__init__()
+        self.form = form
+        self.maps: list[Tensor] = []
+
+    def forward(self, canvas: Tensor, *more: Any) -> Any:
+        """Gives the maps; the canvas is not looked at."""
+        return self.form(self.maps, *more)
+
+    def run(self, model: nn.Module, levels: Levels, *more: Any) -> Any:
+        """What the model around this gives for the levels."""
+        self.maps = list(levels.values())
+        try:
+            return model(blank(levels), *more, return_dict=True)
+        finally:
+            self.maps = []
+
+
+def blank(levels: Levels) -> Tensor:
+    """A canvas `[B, 3, H, W]` without memory, for models that ask it for size and device."""
+    like = next(iter(levels.values()))
+    return like.new_zeros(()).expand(len(levels.frames), 3, *levels.canvas)

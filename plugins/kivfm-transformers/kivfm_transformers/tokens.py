@@ -1,0 +1,17 @@
+"""Tokens as a map."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def as_map(tokens: Tensor, x: Tensor, stride: int) -> Tensor:
+    """The map `[B, C, h, w]` of tokens `[B, N, C]`, prefix tokens removed.
+
+    Args:
+        tokens: Of a vision transformer, those of the grid last.
+        x: The canvas `[B, 3, H, W]` that they come from.
+        stride: Canvas pixels a token.
+    """
+    grid = (x.shape[2] // stride, x.shape[3] // stride)
+    return tokens[:, -(grid[0] * grid[1]) :].transpose(1, 2).unflatten(2, grid)

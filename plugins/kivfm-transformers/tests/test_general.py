@@ -1,0 +1,122 @@
+"""Image-text pairs and self-supervised models."""
+
+import pytest
+import torch
+import transformers as hf
+
+from kivfm_core.data.canvas import make_canvases, normalize
+
+VISION = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "image_size": 64,
+    "patch_size": 16,
+}
+TEXT = {
+    "vocab_size": 11,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "eos_token_id": 2,
+    "bos_token_id": 1,
+    "pad_token_id": 0,
+}
+
+
+def pictures(count=2):
+    return list(torch.randint(0, 256, (count, 3, 90, 120), dtype=torch.uint8))
+
+
+def clip():
+    config = hf.CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=24)
+    size = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
+    return hf.CLIPModel(config), hf.CLIPImageProcessor(**size)
+
+
+def siglip():
+    config = hf.SiglipConfig(text_config=TEXT, vision_config=VISION)
+    return hf.SiglipModel(config), hf.SiglipImageProcessor(size={"height": 64, "width": 64})
+
+
+@pytest.mark.parametrize("make", [clip, siglip])
+def test_zero_shot_as_the_original(make, publish, tokenizer):
+    original, processor = make()
+    teacher = publish(original, processor, tokenizer)
+    labels = ["cat", "bicycle"]
+    x, frames = make_canvases(pictures(), teacher.spec.input)
+    levels = teacher.encode(x, frames)
+    prompt = teacher.prompt("zero-shot", labels=labels)
+    found = teacher.decode("zero-shot", levels, prompt).logits
+
+    padding = "max_length" if make is siglip else True
+    texts = [f"This is a photo of {label}." for label in labels]
+    tokens = tokenizer(texts, padding=padding, max_length=64, return_tensors="pt")
+    tokens = {key: tokens[key] for key in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        out = original(**tokens, pixel_values=normalize(x, teacher.spec.input))
+    torch.testing.assert_close(found, out.logits_per_image)
+    tokens = out.vision_model_output.last_hidden_state[:, -16:]
+    assert torch.equal(levels["dense"].flatten(2).transpose(1, 2), tokens)
+    assert found.std() > 0
+
+
+def dinov2():
+    model = hf.Dinov2Model(hf.Dinov2Config(**VISION))
+    size = {"size": {"shortest_edge": 80}, "crop_size": {"height": 64, "width": 64}}
+    return model, hf.BitImageProcessor(**size), 1
+
+
+def registers():
+    config = hf.Dinov2WithRegistersConfig(**VISION, num_register_tokens=4)
+    _, processor, _ = dinov2()
+    return hf.Dinov2WithRegistersModel(config), processor, 5
+
+
+def dinov3():
+    model = hf.DINOv3ViTModel(hf.DINOv3ViTConfig(**VISION, num_register_tokens=4))
+    return model, hf.DINOv3ViTImageProcessor(size={"height": 64, "width": 64}), 5
+
+
+@pytest.mark.parametrize("make", [dinov2, registers, dinov3])
+def test_levels_are_the_originals(make, publish):
+    original, processor, prefix = make()
+    teacher = publish(original, processor)
+    spec = teacher.spec
+    assert spec.role == "general"
+    assert spec.parameters == sum(p.numel() for p in original.parameters())
+    seen = {}
+    for place in spec.attachments:
+        assert (place.layout, place.prefix_tokens) == ("NLC", prefix)
+        teacher.encoder.get_submodule(place.module).register_forward_hook(
+            lambda _m, _x, y, key=place.module: seen.__setitem__(key, y.shape)
+        )
+    assert len(spec.attachments) == 2
+    for canvas in ((64, 64), (96, 128)):
+        x = torch.rand(2, 3, *canvas)
+        levels = teacher.encode(x, [])
+        with torch.no_grad():
+            out = original(normalize(x, spec.input))
+        dense = spec.level("dense")
+        grid = dense.grid(canvas)
+        assert levels["dense"].shape == (2, dense.channels, *grid)
+        assert torch.equal(levels["global"], out.pooler_output)
+        assert torch.equal(
+            levels["dense"].flatten(2).transpose(1, 2), out.last_hidden_state[:, prefix:]
+        )
+        assert set(seen.values()) == {(2, prefix + grid[0] * grid[1], 32)}
+
+
+@pytest.mark.parametrize("make", [clip, siglip, dinov2, dinov3])
+def test_pictures_become_the_canvases_that_the_image_processor_makes(make, publish, tokenizer):
+    original, processor, *_ = make()
+    teacher = publish(original, processor, tokenizer)
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8), (90, 120), mode="bicubic")
+    image = (255 * smooth[0]).clamp(0, 255).byte()
+    x, _ = make_canvases([image], teacher.spec.input)
+    expected = processor(images=image, return_tensors="pt")["pixel_values"]
+    # The original resizes in 8 bits, which rounds; 1/255 is below 0.02 after normalization.
+    torch.testing.assert_close(normalize(x, teacher.spec.input), expected, atol=0.02, rtol=0)
