@@ -175,8 +175,8 @@ class Weights(Record):
         gated: Whether the hub asks for an agreement first.
         license: SPDX identifier where there is one, else a name; `unknown` if unknown.
         commercial_use: What the license allows.
-        golden: Mean and standard deviation of levels on the conformance kit's pictures;
-            `kivfm teachers check` prints them.
+        golden: By level, mean and standard deviation of its channels' means on the conformance
+            kit's pictures; `kivfm teachers check` prints them.
     """
 
     source: str = Field(pattern=r"^(package|hf|torch|run):.+$")

@@ -1,0 +1,94 @@
+"""Checks of how a frozen encoder behaves, whatever it computes."""
+
+from __future__ import annotations
+
+import torch
+
+from kivfm_core.entries import one_line
+from kivfm_core.testing.outcome import Finding
+from kivfm_core.testing.pictures import canvases
+from kivfm_core.testing.subject import Subject, difference
+
+SAME = 1e-3
+"""Relative difference that batching may make: kernels add in another order."""
+CLOSE = 0.1
+"""Relative difference that bfloat16 may make."""
+
+
+def deterministic(subject: Subject) -> None:
+    """The same pictures give the same levels, bit for bit."""
+    first, second = subject.levels(), subject.levels()
+    for name in first:
+        if not torch.equal(first[name], second[name]):
+            raise Finding(
+                f"level {name!r} is another the second time",
+                "leave out dropout and random numbers when self.training is False",
+            )
+
+
+def frozen(subject: Subject) -> None:
+    """In use it stays in evaluation mode, without gradients, its state unchanged."""
+    teacher = subject.teacher
+    before = {key: value.clone() for key, value in teacher.state_dict().items()}
+    subject.levels()
+    for name, module in teacher.named_modules():
+        if module.training:
+            raise Finding(
+                f"module {name!r} is in training mode",
+                "do not call train() in forward, and let train(mode) reach every submodule",
+            )
+    for name, parameter in teacher.named_parameters():
+        if parameter.requires_grad:
+            raise Finding(f"parameter {name!r} requires a gradient", "do not turn it on in forward")
+    for key, value in teacher.state_dict().items():
+        if not torch.equal(value, before[key]):
+            raise Finding(f"{key!r} changes when pictures pass", "update no buffer in forward")
+
+
+def batch(subject: Subject) -> None:
+    """A picture has the same levels alone as in a batch."""
+    images, frames = canvases(subject.spec.input, subject.sides[0], 3)
+    together = subject.teacher.encode(images, frames)
+    for index in range(len(images)):
+        alone = subject.teacher.encode(images[index : index + 1], frames[index : index + 1])
+        for name in together:
+            apart = difference(alone[name], together[name][index : index + 1])
+            if not apart <= SAME:
+                raise Finding(
+                    f"level {name!r} of a picture alone is {apart:.0%} off that in a batch",
+                    "compute nothing over the batch; check reshapes and batch norm",
+                )
+
+
+def bfloat16(subject: Subject) -> None:
+    """Levels under bfloat16 are close to those of float32."""
+    full = subject.levels()
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            half = subject.levels()
+    except Exception as error:
+        raise Finding(
+            f"under torch.autocast it raises {one_line(error)}",
+            "create tensors with the dtype of their input: x.new_zeros(...)",
+        ) from error
+    for name in full:
+        apart = difference(half[name].float(), full[name])
+        if not apart <= CLOSE:
+            raise Finding(
+                f"level {name!r} is {apart:.0%} off under bfloat16",
+                "compute what needs precision in float32: x.float() where it does",
+            )
+
+
+def gradients(subject: Subject) -> None:
+    """Levels carry no gradient, and can enter a module that is trained."""
+    images, frames = canvases(subject.spec.input, subject.sides[0])
+    levels = subject.teacher.encode(images.requires_grad_(True), frames)
+    for name in levels:
+        if levels[name].requires_grad:
+            raise Finding(f"level {name!r} carries a gradient", "leave out torch.enable_grad()")
+        if levels[name].is_inference():
+            raise Finding(
+                f"level {name!r} was made in inference mode, and nothing can be trained on it",
+                "use torch.no_grad(), or leave it to the core",
+            )

@@ -1,0 +1,69 @@
+"""The check that the input contract is applied once: by the core, and not by the encoder again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from kivfm_core.data.canvas import normalize
+from kivfm_core.spec import InputContract
+from kivfm_core.testing.outcome import Finding
+from kivfm_core.testing.pictures import canvases
+from kivfm_core.testing.subject import Subject
+
+ARITHMETIC = {"add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_"}
+
+
+def contract(subject: Subject) -> None:
+    """The input contract is applied once and only once."""
+    images, _ = canvases(subject.spec.input, subject.sides[0])
+    x = normalize(images, subject.spec.input)
+    teacher = subject.teacher
+    with torch.no_grad(), _Watch(subject.spec.input) as watch:
+        teacher.encoder(x)
+    if watch.seen:
+        raise Finding(
+            f"the encoder applies {' and '.join(sorted(watch.seen))} of the input contract again",
+            "leave normalization to the core: the encoder gets normalized canvases",
+        )
+
+
+class _Watch(TorchDispatchMode):
+    """Sees arithmetic of three-channel pictures with the contract's own numbers."""
+
+    def __init__(self, contract: InputContract) -> None:
+        super().__init__()
+        inverse = tuple(1 / value for value in contract.std)
+        named = {"mean": [contract.mean], "std": [contract.std, inverse],
+                 "scale": [(contract.scale,) * 3, (1 / contract.scale,) * 3]}  # fmt: skip
+        self.numbers = [
+            (name, torch.tensor(values).abs())
+            for name, options in named.items()
+            for values in options
+            if set(values) - {0.0, 1.0}
+        ]
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in ARITHMETIC and any(map(_is_pictures, args)):
+            for numbers in filter(_is_few, args):
+                value = torch.as_tensor(numbers, dtype=torch.float32).abs().flatten().expand(3)
+                self.seen |= {
+                    name for name, own in self.numbers if torch.allclose(value, own, rtol=1e-4)
+                }
+        return func(*args, **(kwargs or {}))
+
+
+def _is_pictures(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim in (3, 4) and value.shape[-3] == 3
+
+
+def _is_few(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.numel() in (1, 3)
+    return isinstance(value, (int, float))

@@ -1,0 +1,72 @@
+"""Checks of what stands in the spec: that it is valid, that code answers, that counts agree."""
+
+from __future__ import annotations
+
+from packaging.utils import canonicalize_name
+
+from kivfm_core.entries import Entry, one_line, read_entry
+from kivfm_core.errors import KivfmError
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.testing.outcome import Finding
+from kivfm_core.testing.subject import Subject
+
+
+def schema(subject: Subject) -> None:
+    """The spec is valid, its requirements are met, and it survives JSON unchanged."""
+    spec = subject.spec
+    try:
+        stored = TeacherSpec.model_validate_json(spec.model_dump_json())
+    except Exception as error:
+        raise Finding(
+            f"the spec is not valid: {one_line(error)}",
+            "mend the field; docs/reference/spec.md has them all",
+        ) from error
+    if stored != spec:
+        changed = [name for name, value in spec if getattr(stored, name) != value]
+        raise Finding(
+            f"{', '.join(changed)} is another after a way through JSON",
+            "use lists, dicts, strings, numbers and booleans in config",
+        )
+    entry = read_entry(spec.model_dump(), Entry(spec.name, canonicalize_name(spec.family), ""))
+    if entry.status != "ready":
+        raise Finding(entry.cause, entry.hint)
+
+
+def references(subject: Subject) -> None:
+    """Every reference leads to something that can be called."""
+    spec = subject.spec
+    optional = [spec.original, spec.weights.fetch]
+    wanted = [spec.encoder, spec.weights.split, *(task.decoder for task in spec.tasks)]
+    for reference in (*wanted, *filter(None, optional)):
+        try:
+            found = resolve_reference(reference)
+        except KivfmError as error:
+            fix = error.hint or f"mend the module, or the reference {reference!r}"
+            raise Finding(error.message, fix) from error
+        if not callable(found):
+            raise Finding(f"{reference} cannot be called", "name a function or a class")
+
+
+def builds(subject: Subject) -> None:
+    """Encoder and decoders are built, and the weights are exactly theirs."""
+    try:
+        subject.build()
+    except KivfmError as error:
+        raise Finding(error.message, error.hint) from error
+    except Exception as error:
+        raise Finding(
+            f"building it raises {one_line(error)}",
+            "builders take the spec and return a torch.nn.Module; "
+            "split(spec, state) returns a state for 'encoder' and for every part",
+        ) from error
+
+
+def parameters(subject: Subject) -> None:
+    """The encoder has as many parameters as the spec says."""
+    counted = sum(p.numel() for p in subject.teacher.encoder.parameters())
+    if counted != subject.spec.parameters:
+        raise Finding(
+            f"the encoder has {counted} parameters, the spec says {subject.spec.parameters}",
+            f"parameters={counted}",
+        )

@@ -1,0 +1,69 @@
+"""The check that encoder and decoder together are the original model."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from kivfm_core.entries import one_line
+from kivfm_core.errors import KivfmError
+from kivfm_core.predictions import Predictions
+from kivfm_core.reference import resolve_reference
+from kivfm_core.teacher import LoadedTeacher
+from kivfm_core.testing.decoders import raw_prompts, tasks_of
+from kivfm_core.testing.outcome import Finding, NotChecked
+from kivfm_core.testing.pictures import canvases
+from kivfm_core.testing.subject import Subject, difference, scrambled
+from kivfm_core.weights import load_strict, read_state
+
+EQUAL = 1e-3
+"""Relative difference that another order of the same arithmetic may make."""
+
+
+def original(subject: Subject) -> None:
+    """What decoders make of the levels is what the original model gives on the same canvas."""
+    spec = subject.spec
+    if spec.original is None:
+        raise NotChecked("the spec names no original", "original='PACKAGE.MODULE:FUNCTION'")
+    tasks = tasks_of(subject)
+    whole: Any = resolve_reference(spec.original)(spec).eval()
+    state = read_state(subject.weights) if subject.weights else scrambled(whole.state_dict())
+    try:
+        load_strict(whole, state, f"the original of {spec.name}")
+        teacher = LoadedTeacher(spec)
+        teacher.load(resolve_reference(spec.weights.split)(spec, state))
+    except (KivfmError, KeyError) as error:
+        raise Finding(
+            f"the original's state does not become the teacher's: {one_line(error)}",
+            "the original's state_dict() is what the weights file holds, and split() takes",
+        ) from error
+    images, frames = canvases(spec.input, subject.sides[0])
+    prompts = raw_prompts(subject.sides[0], len(frames))
+    levels = teacher.encode(images, frames)
+    with torch.no_grad():
+        theirs = whole(images, prompts)
+    for task in (task.task for task in tasks):
+        prompt = teacher.prompt(task, **prompts.get(task, {}))
+        apart = _apart(teacher.decode(task, levels, prompt), theirs[task])
+        if not apart <= EQUAL:
+            raise Finding(
+                f"{task} is {apart:.0%} off what the original gives",
+                "check normalization (scale, mean, std, channel_order), split() and the decoder",
+            )
+
+
+def _apart(ours: Predictions, theirs: Predictions) -> float:
+    """The largest relative difference of two predictions; infinite if their shapes differ."""
+    worst = 0.0
+    for field in fields(ours):
+        mine, other = getattr(ours, field.name), getattr(theirs, field.name)
+        if isinstance(mine, str | float):
+            continue
+        pairs = [(mine, other)] if isinstance(mine, Tensor) else list(zip(mine, other, strict=True))
+        for a, b in pairs:
+            same = a.shape == b.shape
+            worst = max(worst, difference(a.float(), b.float()) if same else float("inf"))
+    return worst
