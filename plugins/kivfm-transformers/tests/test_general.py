@@ -52,9 +52,9 @@ def test_zero_shot_as_the_original(make, publish, tokenizer):
     prompt = teacher.prompt("zero-shot", labels=labels)
     found = teacher.decode("zero-shot", levels, prompt).logits
 
-    padding = "max_length" if make is siglip else True
+    length = {"padding": "max_length", "max_length": 64} if make is siglip else {"padding": True}
     texts = [f"This is a photo of {label}." for label in labels]
-    tokens = tokenizer(texts, padding=padding, max_length=64, return_tensors="pt")
+    tokens = tokenizer(texts, return_tensors="pt", **length)
     tokens = {key: tokens[key] for key in ("input_ids", "attention_mask")}
     with torch.no_grad():
         out = original(**tokens, pixel_values=normalize(x, teacher.spec.input))
