@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hub import FakeHub
 
 from kivfm_core.registry import get_registry
 
@@ -59,6 +60,14 @@ def install(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]
     for name in set(sys.modules) - before:
         if str(plugins) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    """A hub on this machine."""
+    with FakeHub() as server:
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture(autouse=True)
