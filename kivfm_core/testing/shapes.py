@@ -21,7 +21,7 @@ def levels(subject: Subject) -> None:
     for canvas, declared in _canvases(subject):
         try:
             found = subject.forward(_pictures(canvas))
-        except Finding:
+        except (Finding, NotChecked):
             raise
         except Exception as error:
             if not declared:

@@ -109,4 +109,5 @@ def scrambled(state: State) -> dict[str, Tensor]:
 
 def difference(found: Tensor, wanted: Tensor) -> float:
     """How far two tensors of one shape are apart, relative to the second; nan if any is."""
+    found, wanted = found.detach(), wanted.detach()
     return float((found - wanted).norm() / wanted.norm().clamp(min=1e-12))
