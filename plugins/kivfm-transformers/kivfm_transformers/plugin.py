@@ -14,6 +14,6 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
             prefix="transformers/",
             resolve="kivfm_transformers.resolve:resolve",
             distribution="transformers",
-            summary="CLIP, SigLIP, DINO, SAM, DETR, SegFormer, ...: transformers/<hub id or folder>",
+            summary="CLIP, DINO, SAM, DETR, SegFormer, ...: transformers/<hub id or folder>",
         )
     ]

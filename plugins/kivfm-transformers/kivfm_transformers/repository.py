@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, ModelInfo, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
 from kivfm_core.errors import UsageError, WeightsError
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 TIMEOUT = 5.0
+SAVE = "save the model, in one file, and its image processor with save_pretrained"
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,11 @@ def open_repository(name: str) -> Repository:
         WeightsError: If the hub cannot be asked.
     """
     for folder in (Path(name), Path("/", name)):
-        if (folder / "config.json").is_file():
+        if folder.is_dir():
             return _folder(folder)
     if name.count("/") != 1:
         raise UsageError(
-            f"{name} is no folder with a config.json, and no hub id",
+            f"{name} is no folder, and no hub id",
             "transformers/ORG/NAME, or transformers/FOLDER as save_pretrained writes it",
         )
     return _hub(name)
@@ -62,32 +63,40 @@ def _folder(folder: Path) -> Repository:
         return json.loads(path.read_text()) if path.is_file() else None
 
     here = [file for file in FILES if (folder / file).is_file()]
-    return _repository(str(folder), read, here, f"run:{folder.resolve()}", {})
+    return _repository(str(folder), read, here, f"run:{folder.resolve()}", {}, SAVE)
 
 
 def _hub(name: str) -> Repository:
     offline = os.environ.get("KIVFM_OFFLINE") == "1"
+    info = None if offline else _ask(name)
 
     def read(file: str) -> dict[str, Any] | None:
         try:
             path = hf_hub_download(name, file, local_files_only=offline, etag_timeout=TIMEOUT)
-        except EntryNotFoundError:  # LocalEntryNotFoundError, too
+        except GatedRepoError as error:
+            raise WeightsError(
+                f"{name} is gated", f"ask for access at its hub page, {name}, then: hf auth login"
+            ) from error
+        except EntryNotFoundError:  # and, offline, what is not in the hub's cache
             return None
         return json.loads(Path(path).read_text())
 
+    files = [sibling.rfilename for sibling in info.siblings or ()] if info else [*FILES]
+    mend = f"hf download {name}, where there is a network" if offline else SAVE
+    return _repository(name, read, files, f"hf:{name}", _published(info) if info else {}, mend)
+
+
+def _ask(name: str) -> ModelInfo:
     try:
-        info = None if offline else HfApi().model_info(name, files_metadata=True, timeout=TIMEOUT)
-        files = [sibling.rfilename for sibling in (info.siblings or ())] if info else FILES[:1]
-        fields = _published(info) if info else {}
-        return _repository(name, read, list(files), f"hf:{name}", fields)
+        return HfApi().model_info(name, files_metadata=True, timeout=TIMEOUT)
     except RepositoryNotFoundError as error:
         raise UsageError(
             f"the hub has no model {name}, or it is private", "hf auth login, if it is private"
         ) from error
-    except OSError as error:  # every failure of the network, and a gated file
+    except Exception as error:  # of whichever client the hub's library uses
         raise WeightsError(
-            f"cannot read {name} from the hub: {type(error).__name__}",
-            f"hf download {name}, where there is a network, and name its folder",
+            f"the hub cannot be asked for {name}: {type(error).__name__}",
+            f"KIVFM_OFFLINE=1 if {name} is in the hub's cache, or give a folder",
         ) from error
 
 
@@ -97,6 +106,7 @@ def _repository(
     files: list[str],
     source: str,
     fields: dict[str, Any],
+    mend: str,
 ) -> Repository:
     config = read("config.json")
     preprocessor = read("preprocessor_config.json")
@@ -106,10 +116,7 @@ def _repository(
     wanted = {"config.json": config, "preprocessor_config.json": preprocessor, FILES[0]: file}
     missing = [name for name, found in wanted.items() if not found]
     if config is None or preprocessor is None or file is None:
-        raise UsageError(
-            f"{id} lacks {', '.join(missing)}",
-            "save the model, in one file, and its image processor with save_pretrained",
-        )
+        raise UsageError(f"{id} lacks {', '.join(missing)}", mend)
     sizes = fields.pop("files", {})
     weights = {"source": f"{source}/{file}", **fields, **sizes.get(file, {})}
     return Repository(id, config, preprocessor, weights)

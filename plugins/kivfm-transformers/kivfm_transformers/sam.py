@@ -66,6 +66,6 @@ class MaskDecoder(nn.Module):
         )
         masks, best = out.pred_masks[0], out.iou_scores[0].argmax(dim=1)  # [P, 3, h, w], [P]
         masks = masks[torch.arange(len(masks), device=masks.device), best]
-        return F.interpolate(
-            masks[:, None], levels.canvas, mode="bilinear", align_corners=False
-        )[:, 0]
+        return F.interpolate(masks[:, None], levels.canvas, mode="bilinear", align_corners=False)[
+            :, 0
+        ]

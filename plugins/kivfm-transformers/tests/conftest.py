@@ -7,12 +7,15 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from kivfm_core.data.canvas import make_canvases, normalize
 from kivfm_core.teacher import load_teacher
 
 
 @pytest.fixture(autouse=True)
-def _seed():
+def _alone(tmp_path, monkeypatch):
+    """The same numbers every time, and a cache of one's own."""
     torch.manual_seed(0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -57,3 +60,35 @@ def tokenizer():
 def folder(tmp_path) -> Path:
     """Where `publish` writes."""
     return tmp_path / "org" / "tiny"
+
+
+@pytest.fixture
+def encoded():
+    """A normalized canvas, its frame, and levels that are as declared."""
+
+    def encoded(teacher):
+        image = torch.randint(0, 256, (3, 90, 120), dtype=torch.uint8)
+        x, frames = make_canvases([image], teacher.spec.input)
+        levels = teacher.encode(x, frames)
+        for level in teacher.spec.levels:
+            grid = level.grid(frames[0].canvas)
+            assert levels[level.name].shape[1:] == (level.channels, *grid)
+        return normalize(x, teacher.spec.input), frames[0], levels
+
+    return encoded
+
+
+@pytest.fixture
+def same_canvas():
+    """Whether a teacher's canvas is what its image processor makes of a smooth picture."""
+
+    def same_canvas(teacher, processor):
+        smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8), (90, 120), mode="bicubic")
+        image = (255 * smooth[0]).clamp(0, 255).byte()
+        x, _ = make_canvases([image], teacher.spec.input)
+        expected = processor(images=image, return_tensors="pt")["pixel_values"]
+        # The original resizes in 8 bits, which rounds; 1/255 is below 0.02 after normalization.
+        mine = normalize(x, teacher.spec.input)
+        return mine.shape == expected.shape and (mine - expected).abs().max() < 0.02
+
+    return same_canvas

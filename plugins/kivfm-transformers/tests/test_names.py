@@ -1,0 +1,139 @@
+"""Names become teachers, or errors that say what to do; the encoder stands apart."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import torch
+import transformers as hf
+from safetensors.torch import load_file
+
+from kivfm_core.errors import UsageError, WeightsError
+from kivfm_core.registry import get_registry
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.teacher import Decoders, load_teacher
+from kivfm_transformers import repository
+from kivfm_transformers.families import FAMILIES
+
+NAME = "transformers/org/tiny"
+
+
+def tiny():
+    config = hf.SegformerConfig(
+        hidden_sizes=[8, 16, 24, 32],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        num_labels=5,
+    )
+    processor = hf.SegformerImageProcessor(size={"height": 64, "width": 64})
+    return hf.SegformerForSemanticSegmentation(config), processor
+
+
+def test_plugin_is_light():
+    code = """
+import kivfm_transformers.plugin, sys
+assert not {'torch', 'transformers', 'huggingface_hub'} & {*sys.modules}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_is_found_from_here_and_from_the_root(publish, folder):
+    teacher = publish(*tiny())
+    assert teacher.spec.name == NAME
+    assert teacher.provenance.keys == len(load_file(folder / "model.safetensors"))
+    assert get_registry().resolve(f"transformers/{folder}").levels == teacher.spec.levels
+
+
+def test_a_changed_folder_is_another_teacher(publish, folder):
+    publish(*tiny())
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "image_mean": [0.1, 0.2, 0.3]}))
+    assert get_registry().resolve(NAME).input.mean == (0.1, 0.2, 0.3)
+
+
+def test_encoder_and_decoder_are_disjoint_and_whole(publish):
+    original, processor = tiny()
+    teacher = publish(original, processor)
+    decoder = Decoders(teacher.spec).parts["semantic_segmentation"].state_dict()
+    encoder = teacher.encoder.state_dict()
+    assert decoder and not decoder.keys() & encoder.keys()
+    assert decoder.keys() | encoder.keys() == {f"model.{key}" for key in original.state_dict()}
+
+
+def test_a_decoder_takes_no_memory_for_the_encoder(publish, monkeypatch):
+    spec = publish(*tiny()).spec
+    made = []
+    real = torch.nn.Module.to_empty
+
+    def to_empty(module, **kwargs):
+        made.append(module)
+        return real(module, **kwargs)
+
+    monkeypatch.setattr(torch.nn.Module, "to_empty", to_empty)
+    Decoders(spec)
+    kinds = {type(module).__name__ for module in made}
+    assert "SegformerDecodeHead" in kinds
+    assert "SegformerModel" not in kinds
+
+
+def test_other_architectures_are_refused_naming_those_that_are_not(publish, folder, monkeypatch):
+    publish(*tiny())
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "architectures": ["BertModel"]}))
+    with pytest.raises(UsageError, match="BertModel") as caught:
+        get_registry().resolve(NAME)
+    assert all(name in caught.value.hint for name in FAMILIES)
+
+
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_missing_file_is_named(file, publish, folder):
+    publish(*tiny())
+    (folder / file).unlink()
+    with pytest.raises(UsageError, match=file):
+        get_registry().resolve(NAME)
+
+
+def test_weights_of_another_size_are_refused(publish, tmp_path):
+    publish(*tiny())
+    config = tiny()[0].config
+    config.hidden_sizes = [8, 16, 24, 48]
+    hf.SegformerForSemanticSegmentation(config).save_pretrained(tmp_path / "other")
+    with pytest.raises(WeightsError, match="mismatched keys"):
+        load_teacher(NAME, tmp_path / "other" / "model.safetensors")
+
+
+def test_the_hub_says_license_gate_and_hash(publish, folder, tmp_path, monkeypatch):
+    local = publish(*tiny()).spec
+    lfs = SimpleNamespace(sha256="0" * 64)
+    info = SimpleNamespace(
+        card_data={"license": "other", "license_name": "mine"},
+        gated="manual",
+        siblings=[SimpleNamespace(rfilename="model.safetensors", size=77, lfs=lfs)],
+    )
+    monkeypatch.setattr(repository.HfApi, "model_info", lambda *_a, **_k: info)
+    monkeypatch.setattr(repository, "hf_hub_download", lambda _name, file, **_k: folder / file)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    spec: TeacherSpec = get_registry().resolve(NAME)
+    assert spec.levels == local.levels
+    assert spec.weights.source == "hf:org/tiny/model.safetensors"
+    assert (spec.weights.license, spec.weights.gated, spec.weights.bytes) == ("mine", True, 77)
+    assert spec.weights.sha256 == "0" * 64
+
+
+def test_an_unreachable_hub_is_one_error(monkeypatch):
+    for variable in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(WeightsError, match="facebook/none-such") as caught:
+        get_registry().resolve("transformers/facebook/none-such")
+    assert "KIVFM_OFFLINE=1" in caught.value.hint
+
+
+def test_offline_without_the_files_says_how_to_get_them(monkeypatch):
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
+    with pytest.raises(UsageError) as caught:
+        get_registry().resolve("transformers/facebook/none-such")
+    assert "hf download facebook/none-such" in caught.value.hint

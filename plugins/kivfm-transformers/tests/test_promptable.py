@@ -1,0 +1,62 @@
+"""Promptable models answer clicks as their originals do."""
+
+import pytest
+import torch
+import transformers as hf
+
+
+def sam():
+    config = hf.SamConfig(
+        vision_config={
+            "hidden_size": 32, "output_channels": 16, "num_hidden_layers": 2, "image_size": 64,
+            "num_attention_heads": 2, "patch_size": 8, "window_size": 4, "mlp_dim": 32,
+            "global_attn_indexes": [1], "num_pos_feats": 8,
+        },
+        prompt_encoder_config={"hidden_size": 16, "image_size": 64, "patch_size": 8},
+        mask_decoder_config={"hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2},
+    )  # fmt: skip
+    size = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}}
+    return hf.SamModel(config), hf.SamImageProcessor(**size)
+
+
+def sam2():
+    hiera = {
+        "hidden_size": 8, "image_size": [64, 64], "blocks_per_stage": [1, 1, 1, 1],
+        "embed_dim_per_stage": [8, 16, 24, 32], "num_attention_heads_per_stage": [1, 1, 2, 2],
+        "window_size_per_stage": [4, 4, 2, 2], "global_attention_blocks": [],
+        "window_positional_embedding_background_size": [4, 4],
+    }  # fmt: skip
+    config = hf.Sam2Config(
+        vision_config={
+            "backbone_config": {"model_type": "sam2_hiera_det_model", **hiera},
+            "backbone_channel_list": [32, 24, 16, 8],
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+            "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config={"hidden_size": 32, "image_size": 64, "patch_size": 16},
+        mask_decoder_config={"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2},
+    )
+    return hf.Sam2Model(config), hf.Sam2ImageProcessor(size={"height": 64, "width": 64})
+
+
+@pytest.mark.parametrize("make", [sam, sam2])
+def test_answers_clicks_as_the_original(make, publish, encoded):
+    original, processor = make()
+    teacher = publish(original, processor)
+    x, _, levels = encoded(teacher)
+    clicks = torch.tensor([[20.0, 30.0], [50.0, 10.0]])
+    prompt = teacher.prompt("promptable-segmentation", points=[clicks])
+    found = teacher.decode("promptable-segmentation", levels, prompt).logits[0]
+    with torch.no_grad():
+        out = original(x, input_points=clicks[None, :, None], multimask_output=True)
+    best = out.iou_scores[0].argmax(1)
+    expected = torch.nn.functional.interpolate(out.pred_masks[0], (64, 64), mode="bilinear")
+    torch.testing.assert_close(found, expected[torch.arange(2), best])
+    none = teacher.prompt("promptable-segmentation", points=[torch.zeros(0, 2)])
+    assert teacher.decode("promptable-segmentation", levels, none).logits[0].shape == (0, 64, 64)
+
+
+@pytest.mark.parametrize("make", [sam, sam2])
+def test_canvases_are_the_image_processors(make, publish, same_canvas):
+    original, processor = make()
+    assert same_canvas(publish(original, processor), processor)
