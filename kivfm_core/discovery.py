@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -22,6 +21,7 @@ from packaging.utils import canonicalize_name
 from pydantic import BaseModel
 
 from kivfm_core import hooks
+from kivfm_core.conflicts import mark_conflicts
 from kivfm_core.entries import Entry, broken, incompatible, is_met, read_entry
 from kivfm_core.errors import PluginError
 
@@ -53,7 +53,7 @@ def discover() -> list[Entry]:
         for entry in entries:
             if entry.status in ("broken", "incompatible"):
                 raise PluginError(f"{entry.name} ({entry.distribution}): {entry.cause}", entry.hint)
-    return _mark_conflicts(entries)
+    return mark_conflicts(entries)
 
 
 def _distribution(point: EntryPoint) -> str:
@@ -61,20 +61,24 @@ def _distribution(point: EntryPoint) -> str:
 
 
 def _ids(point: EntryPoint) -> set[str]:
-    return {point.name, _distribution(point), f"{_distribution(point)}::{point.name}"}
+    """What `KIVFM_PLUGINS` may call it."""
+    return {canonicalize_name(point.name), _distribution(point)}
 
 
 def _wanted() -> set[str] | None:
     if os.environ.get("KIVFM_NO_PLUGINS") == "1":
         return set()
     names = os.environ.get("KIVFM_PLUGINS")
-    return None if names is None else {name.strip() for name in names.split(",") if name.strip()}
+    if names is None:
+        return None
+    return {canonicalize_name(name.strip()) for name in names.split(",") if name.strip()}
 
 
 def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
     """Loads one plugin and calls its hook; nothing that it raises gets out."""
     start, before = perf_counter(), {name for name in HEAVY if name in sys.modules}
-    plugin = Entry(point.name, _distribution(point), point.dist.version if point.dist else "")
+    version = point.dist.version if point.dist else ""
+    plugin = Entry(point.name, _distribution(point), version, point=point.name)
     try:
         module = point.load()
         manager.register(module, f"{plugin.distribution}::{point.name}")
@@ -124,34 +128,6 @@ def _pending(points: list[EntryPoint], manager: pluggy.PluginManager) -> list[En
         except pluggy.PluginValidationError as error:
             key = manager.get_name(error.plugin) or "unknown::unknown"
             distribution, _, name = key.partition("::")
-            found.append(broken(Entry(name, distribution, versions.get(key, "")), error))
+            plugin = Entry(name, distribution, versions.get(key, ""), point=name)
+            found.append(broken(plugin, error))
             manager.unregister(error.plugin)
-
-
-def _mark_conflicts(entries: list[Entry]) -> list[Entry]:
-    """Where two distributions give one name, neither wins; a repetition within one is broken."""
-    owners: defaultdict[str, list[str]] = defaultdict(list)
-    for entry in entries:
-        if entry.spec or entry.provider:
-            owners[entry.name].append(entry.distribution)
-    marked: list[Entry] = []
-    seen: set[tuple[str, str]] = set()
-    for entry in entries:
-        given_by = sorted(set(owners[entry.name]))
-        if not (entry.spec or entry.provider):
-            marked.append(entry)
-        elif (entry.distribution, entry.name) in seen:
-            error = ValueError(f"{entry.distribution} gives {entry.name} twice")
-            marked.append(replace(broken(entry, error), spec=None, provider=None))
-        elif len(given_by) > 1:
-            pins = " or ".join(f"{distribution}::{entry.name}" for distribution in given_by)
-            cause = f"{' and '.join(given_by)} both give {entry.name}"
-            hint = f"say which: {pins}"
-            name = f"{entry.distribution}::{entry.name}"
-            if entry.status == "ready":
-                entry = replace(entry, status="conflict", cause=cause, hint=hint)
-            marked.append(replace(entry, name=name))
-        else:
-            marked.append(entry)
-        seen.add((entry.distribution, marked[-1].bare))
-    return marked

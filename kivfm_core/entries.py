@@ -29,8 +29,9 @@ class Entry:
         provider: The provider, if it is one.
         cause: One line: what is wrong.
         hint: What mends it; a command where there is one.
-        milliseconds: That its plugin took at discovery.
-        heavy: A heavy module that its plugin imported at discovery, or nothing.
+        point: Name of the entry point that gave it.
+        milliseconds: That this entry point took at discovery.
+        heavy: A heavy module that it imported at discovery, or nothing.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Entry:
     provider: TeacherProvider | None = None
     cause: str = ""
     hint: str = ""
+    point: str = ""
     milliseconds: float = 0.0
     heavy: str = ""
 

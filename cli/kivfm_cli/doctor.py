@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import socket
-import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import typer
 
 from kivfm_cli.group import make_app
 from kivfm_cli.output import Json, print_json, print_table, size
+from kivfm_cli.plugins import describe_plugins
 
 app = make_app()
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric")
-HUB = ("huggingface.co", 443)
+PATIENCE = 5.0  # seconds that the hub gets to answer
+Check = dict[str, Any]
 
 
 @app.command()
@@ -28,41 +29,39 @@ def doctor(json: Json = False) -> None:
 
     Exit code 1 if anything is wrong.
     """
-    checks = [*_python(), *_packages(), *_devices(), *_disk(), *_hub(), *_plugins()]
-    wrong = [check for check in checks if check["status"] == "wrong"]
+    checks = [*_packages(), *_devices(), *_disk(), _hub(), *_plugins()]
+    wrong = any(check["status"] == "wrong" for check in checks)
     if json:
         print_json({"ok": not wrong, "checks": checks})
     else:
-        rows = [(c["what"], c["status"], c["found"]) for c in checks]
+        rows = [(check["what"], check["status"], check["found"]) for check in checks]
         print_table(("what", "status", "found"), rows)
-        for check in wrong:
-            print(f"\n{check['what']}: {check['hint']}")
+        for check in checks:
+            if check["hint"]:
+                print(f"\n{check['what']}: {check['hint']}")
     raise typer.Exit(1 if wrong else 0)
 
 
-def _check(what: str, found: str, hint: str = "", ok: bool = True) -> dict[str, Any]:
-    return {"what": what, "status": "ok" if ok else "wrong", "found": found, "hint": hint}
+def _check(what: str, found: str, hint: str = "", wrong: bool = False) -> Check:
+    return {"what": what, "status": "wrong" if wrong else "ok", "found": found, "hint": hint}
 
 
-def _python() -> Iterator[dict[str, Any]]:
+def _packages() -> Iterator[Check]:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield _check("python", found, "install Python 3.11 or newer", sys.version_info >= (3, 11))
-
-
-def _packages() -> Iterator[dict[str, Any]]:
+    yield _check("python", found)
     for name in PACKAGES:
         try:
             yield _check(name, version(name))
         except PackageNotFoundError:
-            yield _check(name, "not installed", f"pip install {name}", ok=False)
+            yield _check(name, "not installed", f"pip install {name}", wrong=True)
 
 
-def _devices() -> Iterator[dict[str, Any]]:
+def _devices() -> Iterator[Check]:
     yield _check("processors", str(os.cpu_count()))
     try:
         import torch
     except Exception as error:
-        yield _check("devices", str(error), "pip install --force-reinstall torch", ok=False)
+        yield _check("devices", str(error), "pip install --force-reinstall torch", wrong=True)
         return
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
@@ -70,7 +69,7 @@ def _devices() -> Iterator[dict[str, Any]]:
     yield _check("devices", ", ".join(names) or "cpu only")
 
 
-def _disk() -> Iterator[dict[str, Any]]:
+def _disk() -> Iterator[Check]:
     import platformdirs
 
     from kivfm_core.locate import hub_cache, torch_cache
@@ -81,34 +80,51 @@ def _disk() -> Iterator[dict[str, Any]]:
         files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
         yield _check(what, f"{folder} ({size(sum(file.stat().st_size for file in files))})")
     free = shutil.disk_usage(Path.cwd()).free
-    hint = f"free some space on the disk of {Path.cwd()}"
-    yield _check("disk", f"{size(free)} free here", hint, ok=free > 2e9)
+    full = free < 2e9
+    hint = f"free some space on the disk of {Path.cwd()}" if full else ""
+    yield _check("disk", f"{size(free)} free here", hint, wrong=full)
 
 
-def _hub() -> Iterator[dict[str, Any]]:
+def _hub() -> Check:
     if os.environ.get("KIVFM_OFFLINE") == "1":
-        yield _check("hub", "not asked: KIVFM_OFFLINE=1")
-        return
+        return _check("hub", "not asked: KIVFM_OFFLINE=1")
+    answers: list[str] = []
+    # In a thread, since looking up a name has no time limit of its own.
+    asking = Thread(target=lambda: answers.append(_ask_hub()), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    found = answers[0] if answers else f"no answer in {PATIENCE:.0f} s"
+    if found == "reachable":
+        return _check("hub", found)
+    # Not wrong: everything that is here works without it.
+    return _check("hub", f"out of reach: {found}", "use --weights A=FILE, or the nano variants")
+
+
+def _ask_hub() -> str:
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    # The hub library's own variable: a mirror, for example.
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     try:
-        socket.create_connection(HUB, timeout=3).close()
-        yield _check("hub", "reachable")
-    except OSError as error:
-        # Not wrong: everything that is here works without it.
-        yield _check("hub", f"out of reach ({error}); use --weights A=FILE, or the nano variants")
+        with urlopen(Request(address, method="HEAD"), timeout=PATIENCE):
+            return "reachable"
+    except HTTPError:
+        return "reachable"  # it answers, if only that it minds the question
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
-def _plugins() -> Iterator[dict[str, Any]]:
-    from kivfm_core.registry import list_teachers
-
-    for entry in list_teachers():
-        if entry.cause:
-            yield _check(f"teacher {entry.name}", f"{entry.status}: {entry.cause}", entry.hint,
-                         ok=entry.status == "needs")  # fmt: skip
-        elif entry.heavy:
-            yield _check(f"teacher {entry.name}", f"imports {entry.heavy} at discovery",
-                         f"pip install --upgrade {entry.distribution}", ok=False)  # fmt: skip
-    slow: dict[str, float] = {}
-    for entry in list_teachers():
-        slow[entry.distribution] = max(slow.get(entry.distribution, 0), entry.milliseconds)
-    for name, milliseconds in slow.items():
-        yield _check(f"plugin {name}", f"slowest entry point {milliseconds:.0f} ms")
+def _plugins() -> Iterator[Check]:
+    for plugin in describe_plugins():
+        name, spent = plugin["distribution"], f"loaded in {plugin['milliseconds']:.0f} ms"
+        if plugin["heavy"]:
+            hint = f"pip install --upgrade {name}"
+            found = f"{spent}; imports {plugin['heavy']} at discovery"
+            yield _check(f"plugin {name}", found, hint, wrong=True)
+        else:
+            yield _check(f"plugin {name}", f"{plugin['version']}, {spent}")
+        for problem in plugin["problems"]:
+            # What lacks an optional package is not wrong; it only cannot be selected.
+            yield _check(f"teacher {problem['name']}", f"{problem['status']}: {problem['cause']}",
+                         problem["hint"], wrong=problem["status"] != "needs")  # fmt: skip

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from typing import Any
+
 from kivfm_cli.group import make_app
 from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.entries import Entry
 
 app = make_app(no_args_is_help=True, help="Plugins: the distributions behind the teachers.")
 
@@ -15,43 +19,49 @@ def _group() -> None: ...
 @app.command("list")
 def list_command(json: Json = False) -> None:
     """List the plugins: what they give, how long they take to load, what is wrong with them."""
-    from kivfm_core.registry import list_teachers
-
-    plugins: dict[str, dict] = {}
-    for entry in list_teachers():
-        plugin = plugins.setdefault(
-            entry.distribution,
-            {"distribution": entry.distribution, "version": entry.version, "milliseconds": {},
-             "names": [], "heavy": None, "problems": []},
-        )  # fmt: skip
-        # Every entry of one entry point carries that entry point's time.
-        plugin["milliseconds"][entry.milliseconds] = None
-        plugin["names"].append(entry.name)
-        plugin["heavy"] = plugin["heavy"] or entry.heavy or None
-        if entry.cause:
-            plugin["problems"].append(
-                {"name": entry.name, "status": entry.status, "cause": entry.cause,
-                 "hint": entry.hint}
-            )  # fmt: skip
-    for plugin in plugins.values():
-        plugin["milliseconds"] = round(sum(plugin["milliseconds"]), 2)
+    plugins = describe_plugins()
     if json:
-        print_json({"plugins": list(plugins.values())})
+        print_json({"plugins": plugins})
         return
     rows = [
         (
-            p["distribution"],
-            p["version"],
-            str(len(p["names"])),
-            f"{p['milliseconds']:.0f}",
-            p["heavy"] or "",
-            f"{len(p['problems'])} wrong" if p["problems"] else "ok",
+            plugin["distribution"],
+            plugin["version"],
+            str(len(plugin["names"])),
+            f"{plugin['milliseconds']:.0f}",
+            plugin["heavy"] or "",
+            f"{len(plugin['problems'])} wrong" if plugin["problems"] else "ok",
         )
-        for p in plugins.values()
+        for plugin in plugins
     ]
-    columns = ("distribution", "version", "names", "ms", "heavy import", "status")
-    print_table(columns, rows)
-    for plugin in plugins.values():
+    print_table(("distribution", "version", "names", "ms", "heavy import", "status"), rows)
+    for plugin in plugins:
         for problem in plugin["problems"]:
             print(f"\n{problem['name']} is {problem['status']}: {problem['cause']}")
             print(f"  {problem['hint']}")
+
+
+def describe_plugins() -> list[dict[str, Any]]:
+    """Every distribution that has a plugin, as JSON-able data."""
+    from kivfm_core.registry import list_teachers
+
+    given: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in list_teachers():
+        given[entry.distribution].append(entry)
+    return [_describe(entries) for entries in given.values()]
+
+
+def _describe(entries: list[Entry]) -> dict[str, Any]:
+    times = {entry.point: entry.milliseconds for entry in entries}
+    return {
+        "distribution": entries[0].distribution,
+        "version": entries[0].version,
+        "milliseconds": round(sum(times.values()), 2),
+        "names": [entry.name for entry in entries],
+        "heavy": next((entry.heavy for entry in entries if entry.heavy), None),
+        "problems": [
+            {"name": e.name, "status": e.status, "cause": e.cause, "hint": e.hint}
+            for e in entries
+            if e.cause
+        ],
+    }

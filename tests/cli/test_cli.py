@@ -2,8 +2,10 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
 from functools import partial
 
 import pytest
@@ -199,7 +201,7 @@ def test_no_plugins(kivfm, install, monkeypatch):
 
 
 def test_plugins_and_doctor(kivfm, install, monkeypatch):
-    monkeypatch.setattr("kivfm_cli.doctor.HUB", ("127.0.0.1", 1))
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
     install("two", TWO)
     assert "two" in kivfm("plugins", "list")[1]
     install("bad", "raise RuntimeError('no luck')")
@@ -214,7 +216,25 @@ def test_plugins_and_doctor(kivfm, install, monkeypatch):
     code, out, _ = kivfm("doctor", "--json")
     checks = {check["what"]: check for check in json.loads(out)["checks"]}
     assert code == 1 and checks["teacher bad"]["hint"] == "pip install --upgrade bad"
-    assert checks["hub"]["status"] == "ok" and "out of reach" in checks["hub"]["found"]
+    assert "not asked" in checks["hub"]["found"]
+    assert re.search(r"1.0, loaded in \d+ ms", checks["plugin two"]["found"])
+
+
+def test_doctor_never_waits_for_the_hub(kivfm, hub, monkeypatch):
+    def found() -> str:
+        checks = json.loads(kivfm("doctor", "--json")[1])["checks"]
+        return next(check["found"] for check in checks if check["what"] == "hub")
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("kivfm_cli.doctor.PATIENCE", 1.0)
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    assert found() == "reachable"
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    assert found().startswith("out of reach: ")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        start = time.monotonic()
+        assert found().startswith("out of reach: ") and time.monotonic() - start < 20
 
 
 def test_runs(kivfm, tmp_path):

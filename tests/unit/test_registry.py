@@ -245,7 +245,7 @@ def kivfm_register_teachers():
 """
 RESOLVER = """
 import pathlib
-from lib_plugin import spec
+from lib_plugin import Weights, spec
 def resolve(name):
     with open(pathlib.Path(__file__).with_name("calls"), "a") as file:
         file.write(name + "\\n")
@@ -253,7 +253,7 @@ def resolve(name):
         raise LookupError(f"no model {name!r}; nearest: lib/one")
     if name.endswith("worse"):
         raise ValueError("oh")
-    return spec(name)
+    return spec(name, weights=Weights(source="hf:org/name/file", split="m:split"))
 """
 
 
