@@ -1,7 +1,8 @@
-"""The segmenter declares what it gives, and scores on real photographs."""
+"""The segmenter answers on the whole canvas, and scores on real photographs.
 
-import subprocess
-import sys
+That it is what it declares, the conformance kit checks.
+"""
+
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from kivfm_core.errors import WeightsError
 from kivfm_core.evaluate import evaluate_teacher
 from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.teacher import load_teacher
-from kivfm_deeplab.model import Decoder, Encoder, build_encoder
+from kivfm_deeplab.model import Decoder, Encoder
 from kivfm_deeplab.plugin import MNV2_VOC
 
 ASSETS = Path(__file__).parents[4] / "shared" / "assets"
@@ -26,23 +27,6 @@ def file(tmp_path):
     path = tmp_path / "deeplab.pth"
     torch.save(Encoder("mobilenetv2_100").state_dict() | Decoder(320, 21).state_dict(), path)
     return path
-
-
-def test_plugin_is_light():
-    code = "import kivfm_deeplab.plugin, sys; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("canvas", [(513, 513), (97, 80)])
-def test_declared_levels(canvas):
-    encoder = build_encoder(MNV2_VOC).eval()
-    assert sum(p.numel() for p in encoder.parameters()) == MNV2_VOC.parameters
-    with torch.no_grad():
-        levels = encoder(torch.zeros(1, 3, *canvas))
-    (level,) = MNV2_VOC.levels
-    assert {"dense": (1, 320, *level.grid(canvas))} == {
-        k: tuple(v.shape) for k, v in levels.items()
-    }
 
 
 def test_file_gives_logits_on_the_canvas(file):

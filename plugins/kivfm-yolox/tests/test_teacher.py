@@ -1,7 +1,7 @@
-"""What the specs declare is what the networks give; boxes are decoded as the paper says."""
+"""Six sizes; boxes are decoded as the paper says.
 
-import subprocess
-import sys
+That the small ones are what they declare, the conformance kit checks.
+"""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from kivfm_core.geometry import plan_frame
 from kivfm_core.teacher import Levels, LoadedTeacher
 from kivfm_yolox.head import _decode
 from kivfm_yolox.model import build_encoder
-from kivfm_yolox.plugin import SIZES, kivfm_register_teachers, spec
+from kivfm_yolox.plugin import kivfm_register_teachers
 
 SPECS = {teacher.name: teacher for teacher in kivfm_register_teachers()}
 NANO = SPECS["yolox/nano"]
@@ -22,27 +22,11 @@ def test_six_sizes_and_nano_is_the_default():
     assert len(set(NANO.task("detection").labels)) == 80
 
 
-def test_plugin_is_light():
-    code = "import kivfm_yolox.plugin, sys; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 @pytest.mark.parametrize("teacher", SPECS.values(), ids=SPECS)
 def test_declared_parameters(teacher):
     with torch.device("meta"):
         encoder = build_encoder(teacher)
     assert sum(p.numel() for p in encoder.parameters()) == teacher.parameters
-
-
-@pytest.mark.parametrize("size", ["nano", "tiny"])
-@pytest.mark.parametrize("canvas", [(64, 96), (128, 32)])
-def test_declared_levels(size, canvas):
-    teacher = spec(size, SIZES[size])
-    with torch.no_grad():
-        levels = build_encoder(teacher)(torch.zeros(2, 3, *canvas))
-    assert {k: tuple(v.shape) for k, v in levels.items()} == {
-        level.name: (2, level.channels, *level.grid(canvas)) for level in teacher.levels
-    }
 
 
 def test_boxes_of_a_cell():
