@@ -21,7 +21,8 @@ class TeacherChoice(Record):
     """A selected teacher.
 
     Attributes:
-        name: Family, family/variant, or a name under a provider's prefix.
+        name: Family, family/variant, or a name under a provider's prefix; with `distribution::`
+            before it, that distribution's, where several give the name.
         weight: Its share of the loss, relative to the others'.
     """
 
@@ -122,7 +123,7 @@ class RunConfig(Record):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     seed: int = Field(default=0, ge=0)
-    recipe: Literal["kpu"] = "kpu"
+    recipe: Literal["kpu", "levels"] = "kpu"
     variant: str | None = None
     teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
     weights: dict[str, str] = Field(default_factory=dict)

@@ -6,12 +6,14 @@ case share a process, since starting it is what takes time.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from PIL import Image
 
 KIVFM = """
 import contextlib, io, json, sys
@@ -29,28 +31,72 @@ GOOD = """
 def kivfm_register_teachers():
     return [spec("good/small", aliases=("good",))]
 """
+TRUNK = """
+from kivfm_core.spec import Attachment
+
+@hookimpl
+def kivfm_register_teachers():
+    level = Level(name="v", kind="dense", channels=8, stride=16)
+    point = Attachment(module="a", channels=8, layout="NLC", stride=16)
+    more = {"role": "general", "levels": (level,), "attachments": (point,), "parameters": SIZE}
+    return [spec("good/small", aliases=("good",)).model_copy(update=more)]
+"""
 HOOK = "@hookimpl\ndef kivfm_register_teachers(): return "
 
-# What is wrong: the module's text, the status, and what the list says of it.
+
+class Case(NamedTuple):
+    """A plugin with something wrong.
+
+    Attributes:
+        body: The module's text; None if the entry point leads nowhere.
+        status: What the list says it is.
+        name: Under which it is listed.
+        says: What the list tells of it.
+    """
+
+    body: str | None
+    status: str
+    name: str
+    says: str
+
+
 CASES = {
-    "raises at import": ("raise RuntimeError('no luck')", "broken", "no luck"),
-    "hook raises": (HOOK + "1 / 0", "broken", "ZeroDivisionError"),
-    "invalid spec": (HOOK + "[{'name': 'bad/one', 'parameters': 'many'}]", "broken", "parameters"),
-    "missing requirement": (
+    "raises at import": Case("raise RuntimeError('no luck')", "broken", "bad", "no luck"),
+    "hook raises": Case(HOOK + "1 / 0", "broken", "bad", "ZeroDivisionError"),
+    "hook raises while iterating": Case(
+        HOOK.replace("return ", "\n    yield spec('bad/one')\n    ") + "1 / 0",
+        "broken",
+        "bad",
+        "ZeroDivisionError",
+    ),
+    "invalid spec": Case(
+        HOOK + "[{'name': 'bad/one', 'parameters': 'many'}]", "broken", "bad/one", "parameters"
+    ),
+    "missing requirement": Case(
         HOOK + "[spec('bad/one', requirements=('no-such-thing>=2',))]",
         "needs",
+        "bad/one",
         "pip install 'no-such-thing>=2'",
     ),
-    "heavy import": ("import open_clip\n" + HOOK + "[spec('bad/one')]", "ready", "open_clip"),
-    "sleeping import": (
-        "import time; time.sleep(0.5)\n" + HOOK + "[spec('bad/one')]",
+    "heavy import": Case(
+        "import open_clip\n" + HOOK + "[spec('bad/one')]",
         "ready",
         "bad/one",
+        "imports open_clip at discovery",
     ),
-    "misspelt hook": ("@hookimpl\ndef kivfm_register_teacher(): return []", "broken", "unknown"),
-    "newer api": (HOOK + "[{'api_version': 9, 'name': 'bad/one'}]", "incompatible", "version is 9"),
-    "its name is taken": (HOOK + "[spec('good/small')]", "conflict", "bad::good/small"),
-    "entry point to nothing": (None, "broken", "pip install --force-reinstall bad"),
+    "sleeping import": Case(
+        "import time; time.sleep(0.5)\n" + HOOK + "[spec('bad/one')]", "ready", "bad/one", ""
+    ),
+    "misspelt hook": Case(
+        "@hookimpl\ndef kivfm_register_teacher(): return []", "broken", "bad", "unknown hook"
+    ),
+    "newer api": Case(
+        HOOK + "[{'api_version': 9, 'name': 'bad/one'}]", "incompatible", "bad/one", "version is 9"
+    ),
+    "its name is taken": Case(
+        HOOK + "[spec('good/small')]", "conflict", "bad::good/small", "both give good/small"
+    ),
+    "entry point to nothing": Case(None, "broken", "bad", "pip install --force-reinstall bad"),
 }
 
 
@@ -78,36 +124,74 @@ def kivfm(plugins, tmp_path) -> Callable[..., list[Done]]:
     return run
 
 
-@pytest.mark.parametrize(("body", "status", "says"), CASES.values(), ids=CASES.keys())
-def test_one_bad_plugin(kivfm, install, body, status, says):
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_one_bad_plugin(kivfm, install, case):
     install("good", GOOD)
-    install("bad", body or "", target="bad" if body else "no_such_module")
-    # Who did not select it does not notice.
-    clean, listed, text, *others = kivfm(
-        "--help", "teachers list --json", "teachers list", "teachers show dino",
-        "compose --teachers dino,sam", "plugins list",
+    install("bad", case.body or "", target="bad" if case.body else "no_such_module")
+    listed, text, shown, *others = kivfm(
+        "teachers list --json", "teachers list", f"teachers show {case.name}", "--help",
+        "teachers show good::good", "compose --teachers dino,sam", "plugins list",
     )  # fmt: skip
-    assert clean.code == 0
+    # It is listed with its origin, what is wrong, and what mends it.
     (bad,) = [e for e in json.loads(listed.out)["teachers"] if e["distribution"] == "bad"]
-    assert bad["status"] == status
-    assert bad["heavy"] == ("open_clip" if says == "open_clip" else None)
-    assert "sleep" not in (body or "") or bad["milliseconds"] > 500
-    assert text.code == 0 and says in text.out and not text.err
-    assert all(done.code == 0 and not done.err for done in others)
-    # Who did is told, with the exit code for it; a conflict's pin picks one.
-    expected = 0 if status in ("ready", "conflict") else 3
-    (shown,) = kivfm(f"teachers show {bad['name']}")
-    assert shown.code == expected, shown.err
-    assert expected == 0 or "hint: pip install" in shown.err
-    if status == "conflict":
-        (bare,) = kivfm("compose --teachers dino,good/small")
-        assert bare.code == 3 and "bad::good/small or good::good/small" in bare.err
+    assert (bad["name"], bad["status"], bad["version"]) == (case.name, case.status, "1.0")
+    assert bad["heavy"] == ("open_clip" if "open_clip" in case.says else None)
+    assert bad["milliseconds"] > 500 or "sleep" not in (case.body or "")
+    assert re.search(rf"^{case.name} .*bad 1\.0 +{case.status}$", text.out, re.M)
+    assert case.says in text.out and bad["hint"] in text.out and "\n" not in bad["cause"]
+    # Who did not select it does not notice.
+    assert all(done.code == 0 and not done.err for done in (listed, text, *others))
+    # Who did is told, with the exit code for it; a pinned name works in a conflict.
+    works = case.status in ("ready", "conflict")
+    assert shown.code == (0 if works else 3), shown.err
+    assert works or f"hint: {bad['hint']}" in shown.err
+    (strict,) = kivfm("teachers list", KIVFM_STRICT_PLUGINS="1")
+    fails = case.status in ("broken", "incompatible")
+    assert strict.code == (3 if fails else 0) and (bad["cause"] in strict.err or not fails)
 
 
-def test_doctor_names_the_mending_command(kivfm, install):
-    install("bad", "raise RuntimeError('no luck')")
-    (found,) = kivfm("doctor")
-    assert found.code == 1 and "pip install --upgrade bad" in found.out
+def test_all_bad_plugins_together(kivfm, install, tmp_path):
+    install("good", GOOD)
+    for number, case in enumerate(CASES.values()):
+        body = (case.body or "").replace("bad/", f"bad-{number}/")
+        install(f"bad-{number}", body, target="" if case.body else "no_such_module")
+    (tmp_path / "pictures").mkdir()
+    for number in range(4):
+        color = (60 * number, 128, 255 - 60 * number)
+        Image.new("RGB", (120, 100), color).save(tmp_path / "pictures" / f"{number}.png")
+    helped, listed, found, distilled = kivfm(
+        "--help", "teachers list", "doctor --json",
+        "distill --teachers dino/nano,segmenter/nano --data pictures --out run --steps 1 "
+        "--batch-size 2 --set optim.calibration=4",
+    )  # fmt: skip
+    assert helped.code == listed.code == 0
+    assert distilled.code == 0, distilled.err
+    assert (tmp_path / "run" / "student" / "student.json").is_file()
+    # The doctor has findings, each with what mends it.
+    assert found.code == 1
+    checks = {check["what"]: check for check in json.loads(found.out)["checks"]}
+    for number, case in enumerate(CASES.values()):
+        name = case.name.replace("bad/", f"bad-{number}/").replace("bad:", f"bad-{number}:")
+        name = f"bad_{number}" if name == "bad" else name  # the entry point's
+        check = checks[f"plugin bad-{number}" if case.status == "ready" else f"teacher {name}"]
+        harmless = case.status == "needs" or "sleep" in (case.body or "")
+        assert check["status"] == ("ok" if harmless else "wrong"), check
+        assert check["hint"] or "sleep" in (case.body or "")
+
+
+def test_a_conflict_is_settled_by_the_configuration(kivfm, install, tmp_path):
+    install("one", TRUNK.replace("SIZE", "1000"))
+    install("two", TRUNK.replace("SIZE", "2000"))
+    (tmp_path / "run.toml").write_text('teachers = ["two::good", "sam"]\n')
+    bare, flag, file, based = kivfm(
+        "compose --teachers good/small,sam",
+        "compose --teachers two::good/small,sam --json",
+        "compose --config run.toml --json",
+        "compose --teachers two::good/small,sam --base two::good --json",
+    )
+    assert bare.code == 3 and "one::good/small or two::good/small" in bare.err
+    assert json.loads(flag.out) == json.loads(file.out) == json.loads(based.out)
+    assert json.loads(flag.out)["trunk"] == {"name": "good/small", "parameters": 2000}
 
 
 def test_switches_apply_before_anything_is_imported(kivfm, install, plugins):
