@@ -15,8 +15,10 @@ DEFAULTS = {
     "classifier": "classifier/convnext-base",
     "detector": "detector/maskrcnn-r50",
     "dino": "dino/vit-b-14",
+    "dinov3": "dinov3/vit-b-16",
     "sam": "sam/vit-b",
     "segmenter": "segmenter/deeplabv3-r50",
+    "siglip": "siglip/vit-b-16",
 }
 ASSETS = Path(__file__).parents[3] / "shared/assets/weights"
 FILES = {

@@ -8,7 +8,7 @@ import pytest
 
 from kivfm_core.spec import TeacherSpec
 
-FAMILIES = ("clip", "classifier", "detector", "dino", "sam", "segmenter")
+FAMILIES = ("clip", "classifier", "detector", "dino", "dinov3", "sam", "segmenter", "siglip")
 PROVIDERS = ("open_clip", "timm", "torchvision")
 
 
@@ -18,8 +18,9 @@ def specs(family: str) -> list[TeacherSpec]:
 
 def described(spec: TeacherSpec) -> TeacherSpec:
     """The same network by its library's name."""
-    if spec.family == "clip":
-        resolve, name = "open_clip", f"open_clip/{spec.config['model']}/openai"
+    if spec.family in ("clip", "siglip"):
+        tag = {"clip": "openai", "siglip": "webli"}[spec.family]
+        resolve, name = "open_clip", f"open_clip/{spec.config['model']}/{tag}"
     elif spec.family in ("detector", "segmenter"):
         resolve, name = "torchvision", f"torchvision/{spec.config['model']}"
     else:
@@ -65,7 +66,8 @@ def test_static_specs_agree_with_the_library(spec):
         )
         assert (mine.resize or mine.size) == (theirs.resize or theirs.size)
     assert spec.weights.source == other.weights.source
-    assert spec.weights.bytes == other.weights.bytes or spec.family == "clip"
+    assert spec.requirements == other.requirements
+    assert other.weights.bytes in (spec.weights.bytes, None)  # open_clip does not say it
     if spec.attachments:
         assert spec.attachments == other.attachments
 
