@@ -9,10 +9,12 @@ import typer
 from kivfm_cli.check import check
 from kivfm_cli.fetch import fetch
 from kivfm_cli.group import make_app
+from kivfm_cli.new import new
 from kivfm_cli.output import Json, count, print_fields, print_json, print_table, size
 
 app = make_app(no_args_is_help=True, help="Teachers: what is installed and what it offers.")
 app.command()(check)
+app.command()(new)
 app.command()(fetch)
 
 
