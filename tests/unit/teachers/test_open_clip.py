@@ -9,6 +9,7 @@ from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_teachers.clip.plugin import kivfm_register_teachers
 from kivfm_teachers.open_clip.model import TextTower, VisualTower
 from kivfm_teachers.open_clip.resolve import resolve
+from kivfm_teachers.siglip.plugin import kivfm_register_teachers as siglip_teachers
 
 LABELS = ["cat", "red bicycle"]
 
@@ -19,6 +20,19 @@ def shrunk(spec):
     override = {
         "vision_cfg": {**config["vision_cfg"], "layers": 2},
         "text_cfg": {**config["text_cfg"], "layers": 2},
+    }
+    return spec.model_copy(update={"config": {**spec.config, "override": override}})
+
+
+def siglip():
+    """SigLIP 2 with tiny towers and a short vocabulary."""
+    spec = siglip_teachers()[0]
+    config = open_clip.get_model_config(spec.config["model"])
+    small = {"width": 192, "heads": 3, "layers": 2, "vocab_size": 100}
+    override = {
+        "embed_dim": 192,
+        "vision_cfg": {**config["vision_cfg"], "timm_model_name": "vit_tiny_patch16_224"},
+        "text_cfg": {**config["text_cfg"], **small},
     }
     return spec.model_copy(update={"config": {**spec.config, "override": override}})
 
@@ -56,6 +70,23 @@ def test_zero_shot_as_the_original(spec, save, scramble, canvases):
     dense = spec.level("dense")
     assert levels["dense"].shape[1:] == (dense.channels, *dense.grid((224, 224)))
     assert levels["global"].shape[1:] == (spec.level("global").channels,)
+
+
+def test_siglip_adds_its_bias(save, scramble, canvases, monkeypatch):
+    # Its own tokenizer lies on the hub.
+    words = lambda texts: torch.tensor([[len(t) % 100] * 64 for t in texts])  # noqa: E731
+    monkeypatch.setattr(open_clip, "get_tokenizer", lambda _model: words)
+    spec = siglip()
+    original = scramble(upstream(spec))
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = canvases(spec, 224)
+    prompt = teacher.prompt("zero-shot", labels=LABELS)
+    found = teacher.decode("zero-shot", teacher.encode(x, frames), prompt).logits
+    with torch.no_grad():
+        features = original.encode_image(normalize(x, spec.input), normalize=True)
+        expected = original.logit_scale.exp() * features @ prompt + original.logit_bias
+    assert original.logit_bias < -5
+    assert torch.equal(found, expected)
 
 
 def test_the_dense_level_is_the_tokens_without_the_class_token(canvases):
