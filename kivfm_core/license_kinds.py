@@ -9,7 +9,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, Literal
 
-from license_expression import ExpressionError, get_spdx_licensing
+from license_expression import get_spdx_licensing
 
 Use = Literal["yes", "no", "unknown"]
 
@@ -50,24 +50,30 @@ _CONDITIONS = {
     Kind.NON_COMMERCIAL: "no commercial use",
 }
 
-# By identifier in lower case, without -only and -or-later; within a kind, the laxer come first.
+# By identifier in lower case, without -only, -or-later and -license; the laxer come first. Those
+# without an SPDX identifier have the names that model hubs write.
 _KINDS = {
     Kind.PUBLIC_DOMAIN: ("cc0-1.0", "unlicense", "0bsd", "pddl-1.0"),
     Kind.PERMISSIVE: (
         *("mit-0", "bsl-1.0", "zlib", "isc", "mit", "ncsa", "hpnd", "python-2.0", "bsd-2-clause"),
-        *("bsd-3-clause", "apache-2.0", "odc-by-1.0", "cc-by-3.0", "cc-by-4.0"),
+        *("bsd-3-clause", "afl-3.0", "apache-2.0", "cdla-permissive-2.0", "odc-by-1.0"),
+        *("cc-by-2.0", "cc-by-2.5", "cc-by-3.0", "cc-by-4.0"),
     ),
     Kind.WEAK_COPYLEFT: ("mpl-2.0", "lgpl-2.1", "lgpl-3.0", "epl-2.0"),
     Kind.COPYLEFT: ("gpl-2.0", "gpl-3.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "odbl-1.0"),
     Kind.NETWORK_COPYLEFT: ("agpl-3.0", "sspl-1.0"),
-    # Names without an SPDX identifier, as model hubs write them.
     Kind.USE_RESTRICTED: (
-        *("openrail", "openrail++", "openrail-m", "bigscience-openrail-m", "creativeml-openrail-m"),
-        *("bigscience-bloom-rail-1.0", "dinov3-license", "sam-license", "gemma", "llama3"),
+        *("openrail", "openrail++", "openrail-m", "bigscience-openrail-m", "bigcode-openrail-m"),
+        *("creativeml-openrail-m", "bigscience-bloom-rail-1.0", "nvidia-open-model", "gemma"),
+        *("llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "dinov3", "sam"),
     ),
     Kind.NON_COMMERCIAL: (
-        *("cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-sa-3.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
-        *("apple-amlr", "apple-ascl", "fair-noncommercial-research-license", "fair-nc", "nvclv1"),
+        *(
+            f"cc-by-nc{more}-{n}"
+            for more in ("", "-sa", "-nd")
+            for n in ("2.0", "2.5", "3.0", "4.0")
+        ),
+        *("apple-amlr", "fair-noncommercial-research", "fair-nc", "nvclv1"),
     ),
 }
 _TABLE = {name: kind for kind, names in _KINDS.items() for name in names}
@@ -98,8 +104,8 @@ def _lookup(license: str) -> Kind:
 
 
 def _normalized(license: str) -> str:
-    name = license.strip().lower().replace(" ", "-")
-    for suffix in ("-only", "-or-later", "+"):
+    name = license.strip().lower().replace(" ", "-").removeprefix("licenseref-")
+    for suffix in ("-license", "-only", "-or-later", "+"):
         name = name.removesuffix(suffix) if name not in _TABLE else name
     return name
 
@@ -118,6 +124,11 @@ def _spdx() -> Any:
 def is_spdx(license: str) -> bool:
     """Whether this is a valid SPDX expression of known identifiers."""
     try:
-        return bool(license.strip()) and not _spdx().validate(license).errors
-    except ExpressionError:
+        return _spdx().parse(license, validate=True) is not None
+    except Exception:  # The parser has its own error for what is wrong, and trips over `()`.
         return False
+
+
+def canonical(license: str) -> str:
+    """The SPDX expression as SPDX writes it; any other name as it is."""
+    return str(_spdx().parse(license)) if is_spdx(license) else license

@@ -3,8 +3,10 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kivfm_core.license_kinds import Kind, is_spdx, kind_of
+from kivfm_core.license_kinds import Kind, canonical, is_spdx, kind_of, strictness
 from kivfm_core.licenses import inherited
 from kivfm_core.spec import InputContract, Level, TeacherSpec, Weights
 
@@ -36,6 +38,17 @@ def spec(name: str, weights: str, code: str = "MIT", use: str = "unknown") -> Te
         ("AGPL-3.0+", Kind.NETWORK_COPYLEFT),
         ("OpenRAIL", Kind.USE_RESTRICTED),
         ("CC-BY-NC-4.0", Kind.NON_COMMERCIAL),
+        ("CC-BY-NC-ND-2.0", Kind.NON_COMMERCIAL),
+        ("fair-noncommercial-research-license", Kind.NON_COMMERCIAL),
+        ("dinov3-license", Kind.USE_RESTRICTED),
+        ("DINOv3 License", Kind.USE_RESTRICTED),
+        ("LicenseRef-DINOv3", Kind.USE_RESTRICTED),
+        ("SAM License", Kind.USE_RESTRICTED),
+        ("llama3.2", Kind.USE_RESTRICTED),
+        ("Apache-2.0 license", Kind.PERMISSIVE),
+        ("LicenseRef-Ours", Kind.UNKNOWN),
+        ("apple-ascl", Kind.UNKNOWN),
+        ("CC-BY-ND-4.0", Kind.UNKNOWN),
         ("MIT AND CC-BY-NC-4.0", Kind.NON_COMMERCIAL),
         ("MIT OR CC-BY-NC-4.0", Kind.PERMISSIVE),
         ("(MIT OR GPL-3.0-only) AND (Apache-2.0 OR AGPL-3.0-only)", Kind.PERMISSIVE),
@@ -53,6 +66,68 @@ def test_kinds(license, kind):
 def test_spdx():
     assert is_spdx("Apache-2.0") and is_spdx("MIT OR BSD-3-Clause")
     assert not is_spdx("Apache 2") and not is_spdx("") and not is_spdx("MIT AND (")
+
+
+def test_names_are_written_as_spdx_writes_them():
+    assert canonical("apache-2.0") == "Apache-2.0" and canonical("gpl-3.0") == "GPL-3.0-only"
+    assert canonical("dinov3-license") == "dinov3-license" and canonical("") == ""
+
+
+LICENSES = st.sampled_from(
+    ["CC0-1.0", "MIT", "Apache-2.0", "MPL-2.0", "GPL-3.0-only", "AGPL-3.0-only", "dinov3-license",
+     "Our own", "unknown", "CC-BY-NC-4.0", "Frameworx-1.0"]
+)  # fmt: skip
+USES = st.sampled_from(["yes", "no", "unknown"])
+TEACHERS = st.lists(
+    st.builds(spec, st.sampled_from(["a/b", "c/d", "e/f"]), LICENSES, LICENSES, USES), min_size=1
+)
+STRICTER = ("yes", "unknown", "no")
+
+
+@given(TEACHERS, st.randoms())
+def test_the_order_of_teachers_does_not_matter(teachers, random):
+    terms = inherited(teachers)
+    shuffled = random.sample(teachers, len(teachers))
+    other = inherited(shuffled)
+    assert (terms.strictest, terms.commercial_use) == (other.strictest, other.commercial_use)
+    assert sorted(terms.conditions) == sorted(other.conditions)
+    assert sorted(terms.unknown) == sorted(other.unknown)
+
+
+@given(TEACHERS, TEACHERS)
+def test_another_teacher_never_frees_from_anything(teachers, more):
+    few, many = inherited(teachers), inherited([*teachers, *more])
+    assert STRICTER.index(many.commercial_use) >= STRICTER.index(few.commercial_use)
+    if few.strictest != "unknown":
+        assert strictness(many.strictest) >= strictness(few.strictest)
+    assert set(many.unknown) >= set(few.unknown)
+    clauses = {text.partition(" (")[0] for text in many.conditions}
+    assert clauses >= {text.partition(" (")[0] for text in few.conditions}
+
+
+@given(TEACHERS)
+def test_commercial_use_is_allowed_only_where_each_said_so(teachers):
+    terms = inherited(teachers)
+    assert len(terms.sources) == 2 * len(teachers)
+    if terms.commercial_use == "yes":
+        for teacher in teachers:
+            assert kind_of(teacher.code_license).commercial_use == "yes"
+            said = (teacher.weights.commercial_use, kind_of(teacher.weights.license).commercial_use)
+            assert "yes" in said and "no" not in said
+
+
+@given(LICENSES.filter(is_spdx), LICENSES.filter(is_spdx))
+def test_and_asks_for_both_or_for_one(one, other):
+    both = (kind_of(one), kind_of(other))
+    assert kind_of(f"{one} AND {other}") == kind_of(f"{other} AND {one}") == max(both)
+    assert kind_of(f"{one} OR {other}") == kind_of(f"{other} OR {one}") == min(both)
+
+
+@given(st.one_of(st.text(max_size=20), st.text("()'ANDORWITHmit-+ .0", max_size=12)))
+def test_what_nobody_knows_is_unknown(name):
+    if kind_of(name) is Kind.UNKNOWN:
+        terms = inherited([spec("a/b", name)])
+        assert terms.commercial_use == "unknown" and terms.unknown == (f"a/b weights ({name})",)
 
 
 def test_the_strictest_wins_whatever_the_order():
