@@ -1,5 +1,6 @@
 """What must be light is light: seen from outside, in processes of their own."""
 
+import os
 import subprocess
 import sys
 
@@ -9,9 +10,10 @@ HEAVY = ("torch", "torchvision", "timm", "open_clip", "transformers", "lightning
 SPY = f"""
 import sys
 from kivfm_cli.app import main
-code = main(sys.argv[1:])
-print("HEAVY", *[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
-sys.exit(code)
+try:
+    sys.exit(main(sys.argv[1:]))
+finally:
+    print("HEAVY", *[name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
 
 
@@ -26,6 +28,7 @@ sys.exit(code)
         ["teachers", "show", "dino"],
         ["plugins", "list"],
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
+        ["teachers", "fetch", "dino/nano"],
         ["runs", "list"],
     ],
     ids=" ".join,
@@ -37,6 +40,20 @@ def test_nothing_heavy_is_imported(words):
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "HEAVY"
     assert done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_is_light(shell):
+    asked = {
+        "_KIVFM_COMPLETE": f"complete_{shell}",
+        **{"COMP_WORDS": "kivfm teach", "COMP_CWORD": "1"},
+        **{"_TYPER_COMPLETE_ARGS": "kivfm teach", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SPY], env={**os.environ, **asked}, capture_output=True, text=True
+    )
+    assert "teachers" in done.stdout and "distill" not in done.stdout
+    assert done.stderr == "HEAVY\n"
 
 
 def test_the_core_is_light_to_import():
