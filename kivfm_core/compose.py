@@ -44,10 +44,10 @@ class Composition(Record):
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:
-        """The student's dense maps: V, then the finer ones."""
+        """The student's dense maps: V, then the adapter's."""
         level = self.trunk.level(self.v_level)
         v = _v_plan(level)
-        return (v, *(self.adapter.fine if self.adapter else ()))
+        return (v, *(self.adapter.maps if self.adapter else ()))
 
     @property
     def x_channels(self) -> int:
@@ -266,14 +266,15 @@ def _plan(
         strides = [lv.stride for s in teachers if s is not base for lv in s.levels if lv.stride]
         finest = min(strides, default=v.stride)
         adapter = plan_adapter(trunk.attachments, x_channels, v, finest, student.width)
-    maps = v.channels + sum(fine.channels for fine in (adapter.fine if adapter else ()))
+    maps = (v, *(adapter.maps if adapter else ()))
     natives = {level.name for level in (x_level, v_level) if level}
     aligners = tuple(
         AlignerPlan(
             kind="identity" if spec is base and level.name in natives else "latent",
             teacher=spec.name,
             level=level,
-            inputs=maps + (x_channels if level.kind == "global" else 0),
+            maps={plan.name: plan.channels for plan in maps},
+            x_channels=x_channels,
             hidden=min(student.hidden, 2 * level.channels),
             # A picture gives one global vector: too few to tell its weak axes from noise.
             latent=level.channels

@@ -120,9 +120,13 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """
     from torchvision.models.detection.roi_heads import paste_masks_in_image
 
-    if not len(masks):
-        return masks.new_zeros((0, *size))
-    return paste_masks_in_image(masks[:, None], boxes, size)[:, 0]
+    pasted = masks.new_zeros((len(masks), *size))
+    # torchvision fails on a box that lies beside the picture, as in a letterbox's padding.
+    h, w = size
+    inside = (boxes[:, :2] < boxes.new_tensor([w, h])).all(1) & (boxes[:, 2:] >= 0).all(1)
+    if inside.any():
+        pasted[inside] = paste_masks_in_image(masks[inside, None], boxes[inside], size)[:, 0]
+    return pasted
 
 
 @dataclass(frozen=True)

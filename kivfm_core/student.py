@@ -69,6 +69,8 @@ class Student(nn.Module):
     reads these, and they alone are what probes measure.
     """
 
+    readout_units: Tensor
+
     def __init__(self, composition: Composition) -> None:
         super().__init__()
         self.composition = composition
@@ -78,6 +80,8 @@ class Student(nn.Module):
             self.trunk.requires_grad_(False).eval()
         self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
         self.decoders: dict[str, Decoders] = {}
+        # What the decoders get wrong of each teacher's mean level: fitted, for the loss.
+        self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
         self.spec = student_spec(composition)
 
     def train(self, mode: bool = True) -> Student:

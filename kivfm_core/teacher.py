@@ -14,6 +14,7 @@ from kivfm_core.errors import UsageError
 from kivfm_core.fetch import file_sha256, obtain
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
+from kivfm_core.readout import Readout
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.weights import Provenance, State, load_parts, load_strict
@@ -96,6 +97,15 @@ class Decoders(nn.Module):
                 f"it solves: {', '.join(solved) or 'no task'}",
             )
         return self.parts[solved[task]]
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """What those parts that can tell say before they choose; gradients reach the levels."""
+        return [
+            said
+            for part in self.parts.values()
+            if hasattr(part, "readout")
+            for said in cast(Any, part).readout(levels)
+        ]
 
     def prompt(self, task: str, **raw: Any) -> Any:
         """Prepares a prompt; None for a decoder that takes none."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 from kivfm_core.spec import Attachment, Record
 
 TAPS = 4
 EXPANSION = 2
-KERNEL = 3
+KERNEL = 5
 
 
 class MapPlan(Record):
@@ -31,7 +32,8 @@ class AdapterPlan(Record):
         v_channels: Channels of the student's dense map V.
         strides: Strides of its pyramid, fine to coarse, powers of two from 4.
         widths: Channels at each stride.
-        fine: The maps finer than V that it offers.
+        entry: Where in the pyramid the taps come in: the base's own stride.
+        finest: Where the offered maps begin.
     """
 
     kind: Literal["side"] = "side"
@@ -40,29 +42,32 @@ class AdapterPlan(Record):
     v_channels: int
     strides: tuple[int, ...]
     widths: tuple[int, ...]
-    fine: tuple[MapPlan, ...]
+    entry: int
+    finest: int
+
+    @property
+    def maps(self) -> tuple[MapPlan, ...]:
+        """The maps that it offers beside V, fine to coarse."""
+        pairs = list(zip(self.strides, self.widths, strict=True))[self.finest :]
+        return tuple(MapPlan(name=f"P{s}", channels=w, stride=s) for s, w in pairs)
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Blocks at each stride: three at the coarsest, two where a map is offered, else none."""
-        offered = {fine.stride for fine in self.fine}
-        return (*(2 if s in offered else 0 for s in self.strides[:-1]), 3)
+        """Blocks at each stride on the way down."""
+        return tuple(1 if i < self.entry else 2 for i in range(len(self.strides)))
 
     @property
     def parameters(self) -> int:
         """Trainable parameters of the module that `build_adapter` makes."""
-        top = self.widths[-1]
-        stem = _conv(3, self.widths[0] // 2, 3) + _conv(self.widths[0] // 2, self.widths[0], 3)
-        downs = sum(_conv(a, b, 3) for a, b in zip(self.widths, self.widths[1:], strict=False))
-        blocks = sum(n * _block(w) for n, w in zip(self.depths, self.widths, strict=True))
-        taps = sum(_conv(tap.channels, top, 1) for tap in self.taps)
-        ups = sum(
-            _conv(b, a, 1) + _block(a)
-            for stride, a, b in zip(self.strides, self.widths, self.widths[1:], strict=False)
-            if stride in {fine.stride for fine in self.fine}
-        )
-        norms = 2 * top + sum(2 * fine.channels for fine in self.fine)
-        heads = _conv(top, self.v_channels, 1) + _conv(top, top, 1) + _conv(top, self.x_channels, 1)
+        widths, coarsest = self.widths, self.widths[-1]
+        at_entry = widths[self.entry]
+        stem = _conv(3, widths[0] // 2, 3) + _conv(widths[0] // 2, widths[0], 3)
+        downs = sum(2 * a + _conv(a, b, 2) for a, b in pairwise(widths))
+        blocks = sum(n * _block(w) for n, w in zip(self.depths, widths, strict=True))
+        taps = sum(2 * tap.channels + _conv(tap.channels, at_entry, 1) for tap in self.taps)
+        ups = sum(_conv(b, a, 1) + _block(a) for a, b in pairwise(widths[self.finest :]))
+        norms = sum(2 * plan.channels for plan in self.maps)
+        heads = _conv(at_entry, self.v_channels, 1) + _conv(coarsest, self.x_channels, 1)
         return stem + downs + blocks + taps + ups + norms + heads
 
 
@@ -84,22 +89,21 @@ def plan_adapter(
 ) -> AdapterPlan:
     """Plans the side adapter for a base.
 
+    The pyramid goes one stride beyond the base's, for context, and offers every stride from the
+    finest that a teacher has.
+
     Args:
         attachments: The base's attachment points, shallow to deep; four of them are read.
         x_channels: Channels of the base's global level.
         v: The base's dense level.
         finest: The finest stride that a selected teacher has, in pixels.
-        width: Channels at the coarsest stride.
+        width: Channels at the base's stride.
     """
-    coarsest = max(8, 1 << (v.stride.bit_length() - (0 if v.stride & (v.stride - 1) else 1)))
-    strides = tuple(s for s in (4, 8, 16, 32, 64) if s <= coarsest)
-    top = width or min(v.channels, 384)
-    widths = tuple(max(32, top * s // coarsest // 8 * 8) for s in strides[:-1])
-    fine = tuple(
-        MapPlan(name=f"V{s}", channels=w, stride=s)
-        for s, w in zip(strides[:-1], widths, strict=True)
-        if s >= max(finest, coarsest // 4)
-    )
+    own = max(8, 1 << (v.stride - 1).bit_length())
+    strides = tuple(s for s in (4, 8, 16, 32, 64, 128) if s <= 2 * own)
+    entry = strides.index(own)
+    middle = width or max(32, min(v.channels, 512) * 3 // 4 // 8 * 8)
+    finer = [max(48, middle * s // own // 8 * 8) for s in strides[:entry]]
     count = min(TAPS, len(attachments))
     picks = [len(attachments) * (i + 1) // count - 1 for i in range(count)]
     return AdapterPlan(
@@ -107,6 +111,7 @@ def plan_adapter(
         x_channels=x_channels,
         v_channels=v.channels,
         strides=strides,
-        widths=(*widths, top),
-        fine=fine,
+        widths=(*finer, middle, middle * 4 // 3 // 8 * 8),
+        entry=entry,
+        finest=next(i for i, s in enumerate(strides) if s >= min(max(finest, 4), own)),
     )

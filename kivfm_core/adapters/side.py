@@ -1,9 +1,10 @@
 """The side adapter: a small convolutional pyramid beside a frozen base.
 
 It sees the canvas at full resolution and the base's intermediate features (in the spirit of
-ViT-Adapter, arXiv 2205.08534), and gives what a plain ViT lacks: maps of finer stride. Nothing
-is sent back through the base, so that training needs no gradient there. What it adds to x and V
-starts at zero: an untrained student is exactly its base. The paper leaves the adapter's form open.
+ViT-Adapter, arXiv 2205.08534), and gives what a plain ViT lacks: maps of other strides, finer and
+coarser. Nothing is sent back through the base, so that training needs no gradient there. What it
+adds to x and V starts at zero: an untrained student is exactly its base. The paper leaves the
+adapter's form open.
 """
 
 from __future__ import annotations
@@ -38,36 +39,34 @@ class Block(nn.Module):
 
 
 class SideAdapter(nn.Module):
-    """Adds to a base's `{x, V}` and offers finer maps."""
+    """Adds to a base's `{x, V}` and offers the pyramid's maps beside it."""
 
     def __init__(self, plan: AdapterPlan) -> None:
         super().__init__()
         self.plan = plan
-        widths, top = plan.widths, plan.widths[-1]
+        widths = plan.widths
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0] // 2, 3, stride=2, padding=1),
             nn.GELU(),
             nn.Conv2d(widths[0] // 2, widths[0], 3, stride=2, padding=1),
         )
-        pairs = list(pairwise(widths))
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairs)
+        self.downs = nn.ModuleList(
+            nn.Sequential(LayerNorm2d(a), nn.Conv2d(a, b, 2, stride=2)) for a, b in pairwise(widths)
+        )
         self.blocks = nn.ModuleList(
             nn.Sequential(*(Block(w) for _ in range(n)))
             for n, w in zip(plan.depths, widths, strict=True)
         )
-        self.taps = nn.ModuleList(nn.Conv2d(tap.channels, top, 1) for tap in plan.taps)
-        wanted = {fine.stride for fine in plan.fine}
-        self.ups = nn.ModuleDict(
-            {
-                str(stride): nn.ModuleList([nn.Conv2d(b, a, 1), Block(a), LayerNorm2d(a)])
-                for stride, (a, b) in zip(plan.strides, pairs, strict=False)
-                if stride in wanted
-            }
+        self.taps = nn.ModuleList(
+            nn.Sequential(LayerNorm2d(tap.channels), nn.Conv2d(tap.channels, widths[plan.entry], 1))
+            for tap in plan.taps
         )
-        self.norm = LayerNorm2d(top)
-        self.to_v = nn.Conv2d(top, plan.v_channels, 1)
-        self.mix_x = nn.Conv2d(top, top, 1)
-        self.to_x = nn.Conv2d(top, plan.x_channels, 1)
+        offered = widths[plan.finest :]
+        self.laterals = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(offered))
+        self.mixes = nn.ModuleList(Block(a) for a in offered[:-1])
+        self.norms = nn.ModuleList(LayerNorm2d(a) for a in offered)
+        self.to_v = nn.Conv2d(widths[plan.entry], plan.v_channels, 1)
+        self.to_x = nn.Linear(widths[-1], plan.x_channels)
         for module in (self.to_v, self.to_x):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
@@ -83,7 +82,7 @@ class SideAdapter(nn.Module):
             base: The base's `x [B, D]` and `V [B, D, h, w]`.
 
         Returns:
-            `x`, `V` of the same shapes, and the plan's finer maps.
+            `x`, `V` of the same shapes, and the plan's maps.
         """
         coarsest = self.plan.strides[-1]
         h, w = (-(-side // coarsest) * coarsest for side in canvas.shape[-2:])
@@ -92,28 +91,27 @@ class SideAdapter(nn.Module):
         for i, blocks in enumerate(self.blocks):
             if i:
                 x = self.downs[i - 1](x)
-            if i == len(self.blocks) - 1:
+            if i == self.plan.entry:
                 for tap, read in zip(taps, self.taps, strict=True):
-                    x = x + read(resize(tap, x.shape[-2:]))
+                    x = x + resize(read(tap), x.shape[-2:])
             x = blocks(x)
             pyramid.append(x)
-        out = self._refine(pyramid)
-        for fine in self.plan.fine:
-            grid = [-(-side // fine.stride) for side in canvas.shape[-2:]]
-            out[fine.name] = resize(out[fine.name], grid)
-        top = self.norm(x)
-        pooled = self.to_x(F.gelu(self.mix_x(top.mean((2, 3), keepdim=True))))
-        out["V"] = base["V"] + self.to_v(resize(top, base["V"].shape[-2:]))
-        out["x"] = base["x"] + pooled.flatten(1)
+        maps = self._refine(pyramid[self.plan.finest :])
+        added = self.to_v(maps[self.plan.entry - self.plan.finest])
+        out = {
+            "x": base["x"] + self.to_x(maps[-1].mean((2, 3))),
+            "V": base["V"] + resize(added, base["V"].shape[-2:]),
+        }
+        for plan, offered in zip(self.plan.maps, maps, strict=True):
+            grid = [-(-side // plan.stride) for side in canvas.shape[-2:]]
+            out[plan.name] = resize(offered, grid)
         return out
 
-    def _refine(self, pyramid: Sequence[Tensor]) -> dict[str, Tensor]:
-        out: dict[str, Tensor] = {}
-        coarse = pyramid[-1]
-        for stride, fine in reversed(list(zip(self.plan.strides, pyramid, strict=True))[:-1]):
-            if str(stride) not in self.ups:
-                break
-            lateral, block, norm = self.ups[str(stride)]  # pyright: ignore[reportGeneralTypeIssues]
-            coarse = block(fine + resize(lateral(coarse), fine.shape[-2:]))
-            out[f"V{stride}"] = norm(coarse)
-        return out
+    def _refine(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
+        """Carries what is coarse to what is fine (feature pyramid, arXiv 1612.03144)."""
+        maps = [pyramid[-1]]
+        for lateral, mix, fine in zip(
+            reversed(self.laterals), reversed(self.mixes), reversed(pyramid[:-1]), strict=True
+        ):
+            maps.append(mix(fine + resize(lateral(maps[-1]), fine.shape[-2:])))
+        return [norm(x) for norm, x in zip(self.norms, reversed(maps), strict=True)]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from kivfm_core.aligners.plan import AlignerPlan
-from kivfm_core.resize import resize
 
 Features = Mapping[str, Tensor]
 
@@ -43,19 +41,3 @@ class Aligner(nn.Module):
             total: Their sum `[C]`.
             outer: The sum of their outer products `[C, C]`.
         """
-
-
-def gather(features: Features, grid: tuple[int, int] | None) -> Tensor:
-    """All that the student is, as one map or vector.
-
-    Args:
-        features: `x [B, D]`, and dense maps `[B, D', h, w]`.
-        grid: Grid of a dense level; None for a global one.
-
-    Returns:
-        `[B, sum of D', h, w]`, maps resized bilinearly; or `[B, D + sum of D']`, maps averaged.
-    """
-    names = sorted(name for name in features if name != "x")
-    if grid is None:
-        return torch.cat([features["x"], *(features[n].mean((2, 3)) for n in names)], 1)
-    return torch.cat([resize(features[n], grid) for n in names], 1)

@@ -6,16 +6,19 @@ from streaming sums and never trained, so it cannot collapse, and its pseudo-inv
 back. In these coordinates every level of every teacher has the same mean variance, whatever its
 magnitude and width, so none dominates (the paper's aim, arXiv 2508.14707; its own projectors are
 not public: this form is our choice).
-The student's side is an independent MLP per level, as in the paper.
+The student's side is an independent MLP per level, as in the paper; for a global level it ends in
+attention pooling (a few learned glances at the whole picture).
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.aligners.base import Aligner, Features, gather
-from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.aligners.base import Aligner, Features
+from kivfm_core.aligners.plan import GLANCES, AlignerPlan
+from kivfm_core.resize import resize
 
 
 class LatentAligner(Aligner):
@@ -28,9 +31,17 @@ class LatentAligner(Aligner):
     def __init__(self, plan: AlignerPlan) -> None:
         super().__init__(plan)
         channels = plan.level.channels
-        self.norm = nn.LayerNorm(plan.inputs)
-        self.hidden = nn.Linear(plan.inputs, plan.hidden)
-        self.head = nn.Linear(plan.hidden, plan.latent)
+        self.norms = nn.ModuleDict({name: nn.LayerNorm(c) for name, c in plan.maps.items()})
+        self.reads = nn.ModuleDict(
+            {name: nn.Linear(c, plan.hidden, bias=False) for name, c in plan.maps.items()}
+        )
+        self.bias = nn.Parameter(torch.zeros(plan.hidden))
+        self.is_global = plan.level.kind == "global"
+        if self.is_global:
+            self.norm_x = nn.LayerNorm(plan.x_channels)
+            self.looks = nn.Linear(plan.hidden, GLANCES)
+        inputs = GLANCES * plan.hidden + plan.x_channels if self.is_global else plan.hidden
+        self.head = nn.Linear(inputs, plan.latent)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.register_buffer("mean", torch.zeros(channels))
@@ -58,10 +69,25 @@ class LatentAligner(Aligner):
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""
-        x = gather(features, grid)
-        x = x if grid is None else x.permute(0, 2, 3, 1)
-        x = self.head(nn.functional.gelu(self.hidden(self.norm(x))))
-        return x if grid is None else x.permute(0, 3, 1, 2)
+        if grid is not None:
+            return self.head(F.gelu(self._read(features, grid))).permute(0, 3, 1, 2)
+        h, w = min(features[name].shape[-2:] for name in self.plan.maps)
+        x = self._read(features, (h, w)).flatten(1, 2)
+        looks = self.looks(x).softmax(1)
+        seen = torch.einsum("bng,bnc->bgc", looks, F.gelu(x)).flatten(1)
+        return self.head(torch.cat([seen, self.norm_x(features["x"])], 1))
+
+    def _read(self, features: Features, grid: tuple[int, int]) -> Tensor:
+        """The hidden layer before its activation, on a grid: `[B, h, w, hidden]`."""
+        hidden = self.bias
+        for name in self.plan.maps:
+            x = features[name]
+            # Resizing and a linear map commute: whichever leaves less to compute comes first.
+            if x.shape[-2] > grid[0]:
+                x = resize(x, grid)
+            x = self.reads[name](self.norms[name](x.permute(0, 2, 3, 1)))
+            hidden = hidden + resize(x.permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
+        return hidden
 
     def to_latent(self, level: Tensor) -> Tensor:
         """`[B, C]` to `[B, K]`, or `[B, C, h, w]` to `[B, K, h, w]`."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 from kivfm_core.spec import Level, Record
 
+GLANCES = 4
+
 
 class AlignerPlan(Record):
     """One teacher level's way to and from the student.
@@ -14,7 +16,8 @@ class AlignerPlan(Record):
         kind: Key of the table of aligners.
         teacher: The teacher's name.
         level: The level that is matched.
-        inputs: Channels of the student's features that it reads.
+        maps: Channels of the student's dense maps, by name.
+        x_channels: Channels of its global feature; only a global level's aligner reads it.
         hidden: Hidden width of its MLP.
         latent: Coordinates of the shared latent that the level takes.
     """
@@ -22,7 +25,8 @@ class AlignerPlan(Record):
     kind: Literal["latent", "identity"] = "latent"
     teacher: str
     level: Level
-    inputs: int
+    maps: dict[str, int]
+    x_channels: int
     hidden: int
     latent: int
 
@@ -32,10 +36,18 @@ class AlignerPlan(Record):
         return f"{self.teacher}:{self.level.name}".replace(".", "_").replace("/", "-")
 
     @property
+    def inputs(self) -> int:
+        """Channels of the student's features that it reads."""
+        return sum(self.maps.values()) + (self.x_channels if self.level.kind == "global" else 0)
+
+    @property
     def parameters(self) -> int:
         """Everything that inference uses: the MLP, and the fitted map to the teacher's level."""
         if self.kind == "identity":
             return 0
-        mlp = 2 * self.inputs + self.inputs * self.hidden + self.hidden
+        read = 2 * self.inputs + sum(self.maps.values()) * self.hidden + self.hidden
         head = self.hidden * self.latent + self.latent
-        return mlp + head + self.latent * self.level.channels + 2 * self.level.channels
+        if self.level.kind == "global":
+            looks = self.hidden * GLANCES + GLANCES
+            head = looks + (GLANCES * self.hidden + self.x_channels) * self.latent + self.latent
+        return read + head + self.latent * self.level.channels + 2 * self.level.channels

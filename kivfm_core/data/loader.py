@@ -36,7 +36,7 @@ class Item:
         image: Index of the picture.
         view: Index of the view of it.
         size: Index of the student's canvas size.
-        known: Whether the frozen networks' answers for the whole batch are stored already.
+        known: Whether the whole batch is stored already, canvases and all.
     """
 
     image: int
@@ -55,9 +55,9 @@ class Batch:
     """What the student and the teachers get to see.
 
     Attributes:
-        student: Canvases `[B, 3, H, W]`.
+        student: Canvases `[B, 3, H, W]`; empty if all is stored.
         keys: Each view's key.
-        teachers: Each teacher's canvases `[B, 3, H, W]`; none if all answers are stored.
+        teachers: Each teacher's canvases `[B, 3, H, W]`; none if all is stored.
         frames: Their frames.
         bad: Pictures that could not be decoded.
     """
@@ -97,6 +97,8 @@ class ViewDataset(Dataset[Sample]):
     def __getitem__(self, item: Item) -> Sample:
         """Key, canvases and frames, the student's first, and ids that could not be decoded."""
         bad: list[str] = []
+        if item.known:
+            return item.key, [torch.empty(0)], [], bad
         for offset in range(len(self.images)):
             image_id = self.images[(item.image + offset) % len(self.images)]
             try:
@@ -108,8 +110,7 @@ class ViewDataset(Dataset[Sample]):
             original = (pixels.shape[1], pixels.shape[2])
             view = sample_view(original, self.seed, image_id, item.view)
             contract, sizes = self.student
-            teachers = [] if item.known else self.teachers
-            requests = [(contract, sizes[item.size]), *teachers]
+            requests = [(contract, sizes[item.size]), *self.teachers]
             frames = [plan_view(original, view, size) for _, size in requests]
             canvases = [render(pixels, f, c) for f, (c, _) in zip(frames, requests, strict=True)]
             return item.key, canvases, frames, bad
@@ -170,7 +171,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Stacks samples to a batch."""
     keys, canvases, frames, bad = zip(*samples, strict=True)
     student, *teachers = (torch.stack(column) for column in zip(*canvases, strict=True))
-    _, *theirs = (list(column) for column in zip(*frames, strict=True))
+    theirs = [list(column) for column in zip(*frames, strict=True)][1:]
     return Batch(student, list(keys), teachers, theirs, [name for names in bad for name in names])
 
 

@@ -1,7 +1,8 @@
-"""Fits the aligners' fixed part: streaming sums over some views, then closed forms."""
+"""Fits the aligners' fixed part from streaming sums, and the units of the loss."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import torch
@@ -9,7 +10,11 @@ from torch import Tensor
 
 from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.distill.module import Targets
+from kivfm_core.distill.readouts import fit_units
 from kivfm_core.student import Student
+
+LAST = 4
+"""Batches that are kept to measure the decoders' units on, once the aligners are fitted."""
 
 
 class Sums:
@@ -31,12 +36,11 @@ class Sums:
 def calibrate(
     student: Student, batches: Iterable[Targets], reduce: Callable[[Tensor], Tensor]
 ) -> dict[str, float]:
-    """Fits every aligner of a student.
+    """Fits every aligner of a student, and the units of its teachers' decoders.
 
     Args:
         student: Changed in place.
         batches: The teachers' levels, and the base's own under `trunk`, of some batches.
-
         reduce: Sums a tensor over all processes.
 
     Returns:
@@ -45,7 +49,9 @@ def calibrate(
     """
     plans = student.composition.aligners
     sums = {plan.key: Sums(plan.level.channels) for plan in plans}
+    last: deque[Targets] = deque(maxlen=LAST)
     for targets in batches:
+        last.append(targets)
         for plan in plans:
             native = plan.kind == "identity"
             name = ("x" if plan.level.kind == "global" else "V") if native else plan.level.name
@@ -58,4 +64,5 @@ def calibrate(
             count = int(reduce(torch.tensor(s.count)))
             aligner.fit(count, reduce(s.total), reduce(s.outer))
         kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+    fit_units(student, last, reduce)
     return kept

@@ -1,4 +1,4 @@
-"""The frozen networks of a run: the teachers and the student's base, asked once per stored view."""
+"""What does not change while a student learns: canvases, teachers and base, once a stored view."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher
 
 TRUNK = "trunk"
+CANVAS = "canvas"
 
 
 class Frozen:
@@ -38,11 +39,15 @@ class Frozen:
         self.teachers, self.student, self.cache = teachers, student, cache
         self.to_device = to_device
 
-    def __call__(self, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        """Each teacher's levels by teacher and level, and the base's outputs under `trunk`.
+    def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
+        """The student's canvases, and what was said of them.
 
         Args:
-            batch: Without the teachers' canvases if the cache has all its views.
+            batch: Without canvases if the cache has all its views.
+
+        Returns:
+            `[B, 3, H, W]` in [0, 1]; and each teacher's levels by teacher and level, the base's
+            outputs under `trunk`.
         """
         if self.cache is not None and all(key in self.cache for key in batch.keys):
             stored = self.cache.get(batch.keys)
@@ -52,14 +57,16 @@ class Frozen:
             if self.cache is not None:
                 self.cache.put(batch.keys, answers)
                 answers = {name: as_stored(tensor) for name, tensor in answers.items()}
+        canvas = answers.pop(CANVAS) / 255
         nested: dict[str, dict[str, Tensor]] = {}
         for name, tensor in answers.items():
             owner, _, level = name.partition(":")
             nested.setdefault(owner, {})[level] = tensor
-        return nested
+        return canvas, nested
 
     def _ask(self, batch: Batch) -> dict[str, Tensor]:
-        answers: dict[str, Tensor] = {}
+        # In 256 steps a color, which bfloat16 tells apart.
+        answers = {CANVAS: (self.to_device(batch.student) * 255).round()}
         for (name, teacher), canvases, frames in zip(
             self.teachers.items(), batch.teachers, batch.frames, strict=True
         ):

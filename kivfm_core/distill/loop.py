@@ -50,12 +50,11 @@ def train(
         metrics = None
         if fabric.is_global_zero:
             metrics = stack.enter_context(closing(Metrics(run.path, optim.batch_size, first)))
-        for step, (batch, targets, waited) in enumerate(stream.steps(first, optim.steps), first):
+        for step, (pixels, targets, waited) in enumerate(stream.steps(first, optim.steps), first):
             lr = learning_rate(step, optim)
             for group in wrapped.param_groups:
                 group["lr"] = lr
-            canvas = normalize(fabric.to_device(batch.student), student.spec.input)
-            loss, losses = module(canvas, targets)
+            loss, losses = module(normalize(pixels, student.spec.input), targets)
             fabric.backward(loss)
             fabric.clip_gradients(module, wrapped, max_norm=optim.clip, error_if_nonfinite=False)
             wrapped.step()

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from kivfm_core.cache import MemoryCache
 from kivfm_core.compose import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import list_images
-from kivfm_core.data.loader import Batch, StepSampler, ViewDataset, load
+from kivfm_core.data.loader import StepSampler, ViewDataset, load
 from kivfm_core.distill.assemble import Parts
 from kivfm_core.distill.frozen import Frozen
 from kivfm_core.distill.module import Targets
@@ -61,8 +62,8 @@ class Stream:
         names = hashlib.sha256("\n".join(images).encode()).hexdigest()
         self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
 
-    def steps(self, start: int, stop: int) -> Iterator[tuple[Batch, Targets, float]]:
-        """Batches of steps, their targets, and the seconds that each was waited for.
+    def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
+        """Each step's canvases `[B, 3, H, W]`, targets, and the seconds that it was waited for.
 
         Raises:
             DataError: If too many pictures cannot be decoded.
@@ -79,7 +80,8 @@ class Stream:
             batch = next(loader)
             waited = time.perf_counter() - began
             self._count_bad(batch.bad)
-            yield batch, self.frozen(batch), waited
+            canvas, targets = self.frozen(batch)
+            yield canvas, targets, waited
 
     def _count_bad(self, names: list[str]) -> None:
         new = set(names) - self.bad

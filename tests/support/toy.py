@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from kivfm_core.predictions import ClassLogits, SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import Attachment, InputContract, Level, TaskSpec, TeacherSpec, Weights
 
 WIDTH = 48
@@ -60,6 +61,9 @@ class ToySegmenter(nn.Module):
 
     def forward(self, levels, prompt):
         return SemanticLogits(self.head(levels["fine"]))
+
+    def readout(self, levels):
+        return [Readout(self.head(levels["fine"]).movedim(1, -1), "choice")]
 
 
 def base(spec):

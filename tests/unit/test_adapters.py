@@ -39,9 +39,10 @@ def test_shapes_and_identity_at_the_start(side: int):
     maps = [torch.rand(2, 20, 4, 4) for _ in plan.taps]
     out = build_adapter(plan)(torch.rand(2, 3, side, side), maps, base)
     assert torch.equal(out["x"], base["x"]) and torch.equal(out["V"], base["V"])
-    for fine in plan.fine:
-        grid = -(-side // fine.stride)
-        assert out[fine.name].shape == (2, fine.channels, grid, grid)
+    assert [offered.stride for offered in plan.maps] == [4, 8, 16, 32]
+    for offered in plan.maps:
+        grid = -(-side // offered.stride)
+        assert out[offered.name].shape == (2, offered.channels, grid, grid)
 
 
 def test_four_taps_are_spread_to_the_last():

@@ -9,9 +9,17 @@ from kivfm_core.distill.calibrate import Sums
 from kivfm_core.spec import Level
 
 
-def plan(channels: int, latent: int, kind: str = "latent") -> AlignerPlan:
-    level = Level(name="d", kind="dense", channels=channels, stride=8)
-    return AlignerPlan(kind=kind, teacher="t/x", level=level, inputs=10, hidden=6, latent=latent)
+def plan(channels: int, latent: int, kind: str = "latent", dense: bool = True) -> AlignerPlan:
+    level = Level(
+        name="d",
+        kind="dense" if dense else "global",
+        channels=channels,
+        stride=8 if dense else None,
+    )
+    return AlignerPlan(
+        kind=kind, teacher="t/x", level=level, maps={"V": 10, "P4": 8}, x_channels=10, hidden=6,
+        latent=latent,
+    )  # fmt: skip
 
 
 def fitted(aligner, level: torch.Tensor):
@@ -77,8 +85,8 @@ def test_sums_do_not_depend_on_batches():
 
 
 def test_parameters_are_counted_without_torch():
-    for latent in (5, 12):
-        p = plan(12, latent)
+    for latent, dense in ((5, True), (12, True), (12, False)):
+        p = plan(12, latent, dense=dense)
         aligner = build_aligner(p)
         held = [*aligner.parameters(), *aligner.buffers()]
         assert sum(t.numel() for t in held) == p.parameters
@@ -89,3 +97,21 @@ def test_identity_aligner_returns_the_students_own_features():
     v = torch.randn(2, 10, 4, 4)
     predicted = aligner.to_level(aligner.predict({"x": v.mean((2, 3)), "V": v}, (4, 4)))
     assert torch.allclose(predicted, v, atol=1e-3)
+
+
+def test_a_global_level_is_predicted_from_the_whole_picture():
+    torch.manual_seed(0)
+    aligner = build_aligner(plan(12, 12, dense=False))
+    torch.nn.init.normal_(aligner.head.weight)
+    features = {
+        "x": torch.randn(2, 10),
+        "V": torch.randn(2, 10, 4, 4),
+        "P4": torch.randn(2, 8, 8, 8),
+    }
+    before = aligner.predict(features, None)
+    assert before.shape == (2, 12)
+    for corner in ((0, 0), (-1, -1)):
+        features["P4"][0, :, corner[0], corner[1]] += 5 * torch.randn(8)
+        after = aligner.predict(features, None)
+        assert not torch.allclose(before[0], after[0]) and torch.allclose(before[1], after[1])
+        before = after

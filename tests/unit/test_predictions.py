@@ -138,3 +138,10 @@ def test_box_and_canvas_masks_agree(flip: bool) -> None:
     (b,) = Instances([box], [one], [label], [half]).to_original([frame])
     assert a["masks"].sum() == 20 * 10
     assert (a["masks"] ^ b["masks"]).sum() <= 2 * 22 + 2 * 12  # the rim
+
+
+@pytest.mark.parametrize("corner", [-30.0, 61.0])
+def test_a_box_beside_the_picture_has_an_empty_mask(corner: float) -> None:
+    boxes = torch.tensor([[corner, corner, corner + 10, corner + 10], [5.0, 5, 20, 20]])
+    pasted = paste_masks(torch.ones(2, 14, 14), boxes, (40, 60))
+    assert not pasted[0].any() and pasted[1].any()

@@ -6,12 +6,15 @@ arXiv:1801.04381 (section 6.3: no atrous pyramid, stride 16).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.predictions import SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.weights import State
@@ -49,16 +52,22 @@ class Decoder(nn.Module):
             levels: `dense` `[B, C, h, w]`.
             prompt: None; the classes are fixed.
         """
-        x = levels["dense"]
+        # A canvas of 16 n + 1 pixels has its grid's corners on its own: hence align_corners.
+        logits = F.interpolate(
+            self._logits(levels["dense"]), size=levels.canvas, mode="bilinear", align_corners=True
+        )
+        return SemanticLogits(logits)
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """The scores of every cell."""
+        return [Readout(self._logits(levels["dense"]).movedim(1, -1), "choice")]
+
+    def _logits(self, x: Tensor) -> Tensor:
         pooled = F.relu(self.pool_conv(x.mean(dim=(2, 3), keepdim=True))).expand(
             -1, -1, *x.shape[2:]
         )
         joined = torch.cat([pooled, F.relu(self.aspp0(x))], dim=1)
-        logits = self.logits(F.relu(self.project(joined)))
-        # A canvas of 16 n + 1 pixels has its grid's corners on its own: hence align_corners.
-        return SemanticLogits(
-            F.interpolate(logits, size=levels.canvas, mode="bilinear", align_corners=True)
-        )
+        return self.logits(F.relu(self.project(joined)))
 
 
 def build_encoder(spec: TeacherSpec) -> nn.Module:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
 
 from kivfm_core.predictions import Instances
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
 
@@ -80,13 +81,26 @@ class Decoder(nn.Module):
             Class logits [B, N, K], boxes xyxy in canvas pixels [B, N, 4], logits of centeredness
             [B, N], and the places (x, y, stride) [N, 3].
         """
-        found = [self.heads[name](levels[name]) for name in STRIDES]
-        classes, reach, center = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+        classes, reach, center = self._heads(levels)
         spots = torch.cat([places(levels[name], stride) for name, stride in STRIDES.items()])
         x, y, stride = spots.unbind(1)
         left, up, right, down = (reach * stride[:, None]).unbind(2)
         boxes = torch.stack((x - left, y - up, x + right, y + down), dim=2)
         return classes, boxes, center, spots
+
+    def _heads(self, levels: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        found = [self.heads[name](levels[name]) for name in STRIDES]
+        return tuple(torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Classes, extents and centeredness, an object each at the places that find one."""
+        classes, reach, center = self._heads(levels)
+        sure = (classes.detach().sigmoid().amax(2) * center.detach().sigmoid()).sqrt()
+        return [
+            Readout(classes, "binary"),
+            Readout(reach.log(), "number", sure),
+            Readout(center[..., None], "binary", sure),
+        ]
 
     def mask_logits(self, fine: Tensor, boxes: Tensor | list[Tensor]) -> Tensor:
         """Segment inside boxes.

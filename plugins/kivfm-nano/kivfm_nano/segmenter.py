@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.predictions import SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
 
@@ -39,6 +40,10 @@ class Decoder(nn.Module):
     def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> SemanticLogits:
         """Score every place: [B, K, H/4, W/4]."""
         return SemanticLogits(self.logits(self.hidden(levels["dense"])))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """The scores of every place."""
+        return [Readout(self(levels).logits.movedim(1, -1), "choice")]
 
 
 def encoder(spec: TeacherSpec) -> Encoder:

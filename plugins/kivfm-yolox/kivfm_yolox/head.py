@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
 from kivfm_core.predictions import Detections
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_yolox.layers import Conv, conv3x3
@@ -26,6 +29,7 @@ class Head(nn.Module):
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
         task = spec.task("detection")
+        self.classes = task.labels
         self.levels = [spec.level(name) for name in task.levels]
         self.confidence, self.nms = spec.config["confidence"], spec.config["nms"]
         c, depthwise = int(256 * spec.config["width"]), spec.config["depthwise"]
@@ -42,7 +46,7 @@ class Head(nn.Module):
         self.cls_preds, self.reg_preds = outputs(len(task.labels)), outputs(4)
         self.obj_preds = outputs(1)
 
-    def raw(self, levels: Levels) -> list[Tensor]:
+    def raw(self, levels: Mapping[str, Tensor]) -> list[Tensor]:
         """A `[B, 4 + 1 + K, h, w]` a level: box, objectness and class logits, undecoded."""
         out = []
         for k, level in enumerate(self.levels):
@@ -51,6 +55,17 @@ class Head(nn.Module):
             parts = [self.reg_preds[k](boxes), self.obj_preds[k](boxes), self.cls_preds[k](classes)]
             out.append(torch.cat(parts, dim=1))
         return out
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Objectness, and classes and boxes of the places that find an object, over all levels."""
+        raw = torch.cat([x.flatten(2) for x in self.raw(levels)], dim=2).transpose(1, 2)
+        boxes, objectness, classes = raw.split([4, 1, len(self.classes)], dim=2)
+        score = objectness.detach()[..., 0].sigmoid()
+        return [
+            Readout(objectness, "binary"),
+            Readout(classes, "binary", score),
+            Readout(boxes, "number", score),
+        ]
 
     def forward(self, levels: Levels, prompt: None = None) -> Detections:
         """Boxes in canvas pixels, each cell's best class, suppressed class by class.

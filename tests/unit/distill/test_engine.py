@@ -19,7 +19,7 @@ from kivfm_core.distill.frozen import Frozen
 from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import DataError, KivfmError, UsageError, WeightsError
-from kivfm_core.objectives.recipes import RECIPES
+from kivfm_core.objectives.recipes import RECIPES, Recipe
 from kivfm_core.run import open_run
 from kivfm_core.student import Student, load_student
 
@@ -166,7 +166,8 @@ def test_the_latest_checkpoint_outlives_a_million_steps(tmp_path: Path, composit
 
 
 def test_a_loss_that_is_not_finite_is_never_saved(config: RunConfig, tmp_path: Path, monkeypatch):
-    monkeypatch.setitem(RECIPES, "kpu", lambda student, teacher: student.sum() * float("nan"))
+    broken = Recipe(lambda student, teacher: student.sum() * float("nan"), readout=0.0)
+    monkeypatch.setitem(RECIPES, "kpu", broken)
     with pytest.raises(KivfmError, match="loss is nan"):
         distill(config, out=tmp_path / "run")
     assert (tmp_path / "run/checkpoints/latest").read_text() == "step-000000"
@@ -182,7 +183,7 @@ def test_untrained_student_is_kept(config: RunConfig, tmp_path: Path):
 def test_bundle_holds_no_encoder_but_the_base(config: RunConfig, tmp_path: Path):
     path = distill(config, out=tmp_path / "run")
     student = load_student(path)
-    assert "fine.weight" not in {k.split(".", 1)[1] for k in student.state_dict()}
+    assert "fine.weight" not in {k.partition(".")[2] for k in student.state_dict()}
     stand_in = student.stand_in("toypurpose")
     levels = stand_in.encode(torch.rand(1, 3, 96, 96), [])
     assert stand_in.decode("classification", levels).logits.shape == (1, 3)
