@@ -57,9 +57,10 @@ def _choice(said: Tensor, meant: Tensor) -> Tensor:
 
 def _binary(said: Tensor, meant: Tensor) -> Tensor:
     p = meant.sigmoid()
-    return p * (F.logsigmoid(meant) - F.logsigmoid(said)) + (1 - p) * (
-        F.logsigmoid(-meant) - F.logsigmoid(-said)
+    cross, own = (
+        F.binary_cross_entropy_with_logits(logits, p, reduction="none") for logits in (said, meant)
     )
+    return cross - own
 
 
 def _number(said: Tensor, meant: Tensor) -> Tensor:
