@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from kivfm_core.spec import Level
 
@@ -25,6 +26,14 @@ def dense_level(
         None if the map's size follows from no such stride.
     """
     _, channels, height, _ = shape_at(side)
+
+    @cache
+    def grid_at(side: int) -> Shape | None:
+        try:
+            return shape_at(side)[2:]
+        except (AssertionError, RuntimeError):
+            return None
+
     # The last resort is the network's own size alone, with cells as large as they come out there.
     tries = (
         (1, stride, (1, stride - 1)),
@@ -37,13 +46,7 @@ def dense_level(
             level = Level(
                 name=name, kind="dense", channels=channels, stride=cell, rounding=rounding
             )
-            if all(_fits(shape_at, level, side + extra) for extra in (0, *more)):
+            sides = [side + extra for extra in (0, *more)]
+            if all(grid_at(n) == level.grid((n, n)) for n in sides):
                 return level, multiple
     return None
-
-
-def _fits(shape_at: Callable[[int], Shape], level: Level, side: int) -> bool:
-    try:
-        return shape_at(side)[2:] == level.grid((side, side))
-    except (AssertionError, RuntimeError):
-        return False

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from kivfm_core.spec import Attachment, InputContract, Level, TeacherSpec
+from kivfm_core.spec import InputContract, Level, TeacherSpec
 from kivfm_teachers.names import unknown
 from kivfm_teachers.probe import dense_level
 from kivfm_teachers.timm.describe import describe
+from kivfm_teachers.timm.look import attachments, feature_info, look, run
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 POLICIES = {"center": "short-side-crop", "squash": "stretch", "border": "letterbox-center"}
 # What lets an architecture take canvases of other sizes; the first that it accepts.
@@ -33,14 +33,16 @@ def resolve(name: str) -> TeacherSpec:
     side = sides.pop()
     if sides:
         raise LookupError(f"{name} takes pictures of {data['input_size']}, not square ones")
-    norm = _norm(model, side, name)
-    stride = _feature_info(model)[-1]["reduction"]
-    dense = dense_level("dense", lambda n: tuple(_run(model, n, norm)[1].shape), side, stride)
+    norm, first, places = look(model, side, name)
+    stride = feature_info(model)[-1]["reduction"]
+    dense = dense_level(
+        "dense", lambda n: first[1] if n == side else run(model, n, norm)[1], side, stride
+    )
     cfg: dict[str, Any] = full.pretrained_cfg
     resolved = f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else cfg["architecture"]
-    levels = [Level(name="global", kind="global", channels=_run(model, side, norm)[0].shape[1])]
+    levels = [Level(name="global", kind="global", channels=first[0][1])]
     classifier, classes, bias = _classifier(model, full, levels[0].channels)
-    attachments = _attachments(model, side, norm)
+    found = attachments(model, places, side)
     return describe(
         f"timm/{resolved}",
         resolved,
@@ -54,8 +56,8 @@ def resolve(name: str) -> TeacherSpec:
         license=cfg.get("license"),
         weights=_source(cfg, sum(t.numel() for t in full.state_dict().values())),
         config=({} if bias else {"bias": False}) | ({"url": cfg["url"]} if _by_url(cfg) else {}),
-        attachments=attachments,
-        role="general" if attachments else "purpose",
+        attachments=found,
+        role="general" if found else "purpose",
         summary=f"timm {resolved}",
         paper=cfg.get("paper_ids") or "",
     )
@@ -88,31 +90,6 @@ def _data_config(model: nn.Module) -> dict[str, Any]:
     from timm.data import resolve_model_data_config
 
     return resolve_model_data_config(model)
-
-
-def _run(model: Any, side: int, norm: bool) -> tuple[Tensor, Tensor]:
-    """`global` and `dense` of a canvas, on the meta device."""
-    import torch
-
-    x = torch.empty(1, 3, side, side, device="meta")
-    with torch.no_grad():
-        final, maps = model.forward_intermediates(x, indices=1, norm=norm, output_fmt="NCHW")
-        return model.forward_head(final, pre_logits=True), maps[-1]
-
-
-def _norm(model: nn.Module, side: int, name: str) -> bool:
-    """Whether the last map can be had after the final normalization, as the head sees it."""
-    try:
-        _run(model, side, norm=True)
-    except AssertionError:
-        return False
-    except (AttributeError, TypeError, NotImplementedError) as error:
-        raise LookupError(f"{name} has no forward_intermediates, hence no dense level") from error
-    return True
-
-
-def _feature_info(model: Any) -> list[dict[str, Any]]:
-    return getattr(model.feature_info, "info", model.feature_info)
 
 
 def _classifier(model: nn.Module, full: Any, channels: int) -> tuple[str, int, bool]:
@@ -159,59 +136,3 @@ def _source(cfg: Mapping[str, Any], elements: int) -> dict[str, Any]:
         file = cfg["url"].rsplit("/", 1)[1]
         return {"source": f"torch:{file}", "fetch": "kivfm_teachers.fetch:from_url"}
     return {"source": f"torch:{cfg['architecture']}.pth"}  # none published: give your own
-
-
-def _attachments(model: Any, side: int, norm: bool) -> tuple[Attachment, ...]:
-    """The modules of timm's `feature_info` that exist and run, with the layout they really have."""
-    info = _feature_info(model)
-    names = {i["module"] for i in info}
-    with _recorded({n: m for n, m in model.named_modules() if n in names}) as out:
-        _run(model, side, norm)
-    prefix = getattr(model, "num_prefix_tokens", None)
-    found = (_attachment(i, out.get(i["module"]), side, prefix) for i in info)
-    return tuple(attachment for attachment in found if attachment is not None)
-
-
-@contextmanager
-def _recorded(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    outputs: dict[str, Tensor] = {}
-    hooks = [
-        module.register_forward_hook(lambda _m, _x, y, name=name: outputs.update({name: y}))
-        for name, module in modules.items()
-    ]
-    yield outputs
-    for hook in hooks:
-        hook.remove()
-
-
-def _attachment(
-    info: Mapping[str, Any], output: Any, side: int, prefix: int | None
-) -> Attachment | None:
-    channels, stride = info["num_chs"], info["reduction"]
-    shape = tuple(getattr(output, "shape", ()))
-    layout: Literal["NLC", "NCHW", "NHWC"]
-    # Models that do not say how many prefix tokens they have may order their tokens in any way, as
-    # Hiera does.
-    if (
-        len(shape) == 3
-        and prefix is not None
-        and shape[1:]
-        == (
-            prefix + (side // stride) ** 2,
-            channels,
-        )
-    ):
-        layout = "NLC"
-    elif len(shape) == 4 and shape[1] == channels:
-        layout = "NCHW"
-    elif len(shape) == 4 and shape[3] == channels:
-        layout = "NHWC"
-    else:
-        return None
-    return Attachment(
-        module=f"model.{info['module']}",
-        channels=channels,
-        layout=layout,
-        stride=stride,
-        prefix_tokens=prefix or 0 if layout == "NLC" else 0,
-    )

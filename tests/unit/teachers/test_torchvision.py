@@ -118,6 +118,36 @@ def test_mask_rcnn_on_the_same_canvas_is_the_original_bit_for_bit(save, upstream
     assert torch.equal(found.masks[0], expected["masks"][:, 0])
 
 
+def test_ssd_on_the_same_canvas_is_the_original_bit_for_bit(save, scramble):
+    name = "ssdlite320_mobilenet_v3_large"
+    spec = resolve(f"torchvision/{name}")
+    original = scramble(models.get_model(name, weights=None, weights_backbone=None))
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = make_canvases(pictures()[:1], spec.input)
+    levels = teacher.encode(x, frames)
+    for level in spec.levels:
+        assert levels[level.name].shape[1:] == (level.channels, *level.grid((320, 320)))
+    found = teacher.decode("detection", levels)
+    with torch.no_grad():
+        expected = original(list(x))[0]
+    assert len(expected["boxes"]) > 5
+    for key in ("boxes", "scores", "labels"):
+        assert torch.equal(getattr(found, key)[0], expected[key])
+
+
+@pytest.mark.parametrize(
+    "name", models.list_models(module=models.detection) + models.list_models(models.segmentation)
+)
+def test_every_detector_and_segmenter_has_a_name(name):
+    spec = resolve(f"torchvision/{name}")
+    assert all(level.kind == "dense" for level in spec.levels)
+    assert [task.task for task in spec.tasks][-1] in (
+        "detection",
+        "instance-segmentation",
+        "semantic-segmentation",
+    )
+
+
 def test_takes_files_with_the_names_of_old_versions(save, upstream):
     spec = shrunk(resolve("torchvision/maskrcnn_resnet50_fpn"))
     state, _ = upstream(spec)
