@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from kivfm_core.compose import Composition
+from kivfm_core.composition import Composition
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.files import make_aside, put_in_place
 from kivfm_core.licenses import inherited

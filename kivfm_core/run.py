@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.bundle import UNTRAINED, load_trained, read_bundle
-from kivfm_core.compose import Composition, assign_weights
+from kivfm_core.compose import assign_weights
+from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, build_config, dump_config
 from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.files import write_text

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from kivfm_core.adapters import build_adapter
 from kivfm_core.aligners import build_aligner
 from kivfm_core.aligners.base import Aligner
-from kivfm_core.compose import Composition
+from kivfm_core.composition import Composition
 from kivfm_core.data.canvas import normalize, repad
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame

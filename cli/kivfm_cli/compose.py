@@ -45,8 +45,9 @@ def compose(
     made = o.make_config(config, sets, flags, "compose")
     from kivfm_core.compose import compose as plan
     from kivfm_core.config import dump_config
+    from kivfm_core.outline import outline
 
-    composition = plan(made).as_dict()
+    composition = outline(plan(made))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")

@@ -25,7 +25,9 @@ Base = Annotated[
 Student = Annotated[
     str | None, typer.Option(metavar="timm/...", help="A backbone to train in full, not a base.")
 ]
-Recipe = Annotated[str | None, typer.Option(metavar="R", help="How to distill: kpu (default), levels.")]
+Recipe = Annotated[
+    str | None, typer.Option(metavar="R", help="How to distill: kpu (default), levels.")
+]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A configuration, as TOML.")
 ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from kivfm_core.compose import Composition, assign_weights
+from kivfm_core.compose import assign_weights
+from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher

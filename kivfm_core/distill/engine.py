@@ -12,7 +12,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from kivfm_core.bundle import write_bundle
-from kivfm_core.compose import Composition, compose
+from kivfm_core.compose import compose
+from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.calibrate import calibrate

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from kivfm_core.cache import MemoryCache
-from kivfm_core.compose import Composition
+from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import list_images
 from kivfm_core.data.loader import StepSampler, ViewDataset, load

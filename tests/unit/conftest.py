@@ -8,7 +8,8 @@ import pytest
 import toy
 from PIL import Image
 
-from kivfm_core.compose import Composition, compose
+from kivfm_core.compose import compose
+from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.entries import Entry
 from kivfm_core.registry import Registry

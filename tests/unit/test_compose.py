@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 import toy
 
-from kivfm_core.compose import Composition, compose
+from kivfm_core.compose import compose
+from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, build_config, dump_config
 from kivfm_core.errors import UsageError
+from kivfm_core.outline import outline
 
 
 def with_(config: RunConfig, **fields) -> RunConfig:
@@ -47,7 +49,7 @@ def test_a_teacher_named_twice_is_refused(config: RunConfig):
 
 
 def test_the_outline_adds_up(composition: Composition):
-    plan = composition.as_dict()
+    plan = outline(composition)
     parts = plan["adapter"]["parameters"] + sum(a["parameters"] for a in plan["aligners"])
     assert plan["parameters"]["trainable"] == parts
     assert plan["parameters"]["total"] == parts + toy.BASE.parameters

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from kivfm_core.compose import Composition
+from kivfm_core.composition import Composition
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
 from kivfm_core.student import Student

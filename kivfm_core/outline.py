@@ -1,0 +1,86 @@
+"""A composition as `kivfm compose` shows it: parts, parameters, costs, downloads, license."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kivfm_core.composition import Composition, stride_of
+from kivfm_core.licenses import inherited
+from kivfm_core.registry import get_registry
+from kivfm_core.spec import TeacherSpec
+
+
+def outline(composition: Composition) -> dict[str, Any]:
+    """The plan as JSON-able data: parts, parameters, costs, licenses, warnings."""
+    terms = inherited(composition.teachers)
+    return {
+        "schema": 1,
+        "teachers": [spec.name for spec in composition.teachers],
+        "base": composition.base,
+        "trunk": {"name": composition.trunk.name, "parameters": composition.trunk.parameters},
+        "image_size": list(composition.image_size),
+        "trunk_size": composition.trunk_size,
+        "features": {
+            "x": [composition.x_channels],
+            **{m.name: [m.channels, f"/{m.stride}"] for m in composition.maps},
+        },
+        "adapter": None
+        if composition.adapter is None
+        else {
+            "kind": composition.adapter.kind,
+            "taps": [tap.module for tap in composition.adapter.taps],
+            "strides": list(composition.adapter.strides),
+            "widths": list(composition.adapter.widths),
+            "parameters": composition.adapter.parameters,
+        },
+        "aligners": [
+            {
+                "teacher": a.teacher,
+                "level": a.level.name,
+                "kind": a.kind,
+                "shape": [a.level.channels] + ([f"/{a.level.stride}"] if a.level.stride else []),
+                "reads": a.inputs,
+                "latent": a.latent,
+                "parameters": a.parameters,
+            }
+            for a in composition.aligners
+        ],
+        "parameters": {
+            "trainable": composition.trainable,
+            "total": composition.total,
+            "share": composition.trainable / composition.total,
+        },
+        "cost": _cost(composition),
+        "downloads": [
+            {"teacher": s.name, "source": s.weights.source, "bytes": s.weights.bytes}
+            for s in composition.teachers
+            if not get_registry().weights_here(s)
+        ],
+        "license": terms.as_dict(),
+        "warnings": list(composition.warnings),
+    }
+
+
+def _cost(composition: Composition) -> dict[str, float]:
+    """Estimates, good to a factor of two or so.
+
+    A pass costs parameters x cells of the coarsest dense level multiply-adds (exact for a
+    transformer's linear layers); the backward pass twice that, in the trained part alone.
+    """
+
+    def gmacs(spec: TeacherSpec, side: int) -> float:
+        strides = [stride_of(level) for level in spec.levels if level.kind == "dense"]
+        return spec.parameters * (side // max(strides, default=side)) ** 2 / 1e9
+
+    largest = max(composition.image_size)
+    teachers = sum(gmacs(s, composition.side(s)) for s in composition.teachers)
+    trunk = gmacs(composition.trunk, composition.trunk_size)
+    share = composition.trainable * (largest // composition.maps[0].stride) ** 2 / 1e9
+    weights = 4 * (composition.total + sum(s.parameters for s in composition.teachers))
+    return {
+        "teachers_gmacs_per_image": round(teachers, 2),
+        "student_gmacs_per_image": round(trunk + share, 2),
+        "training_gmacs_per_image": round(teachers + trunk + 3 * share, 2),
+        "weights_bytes": weights,
+        "optimizer_bytes": 12 * composition.trainable,
+    }
