@@ -1,0 +1,160 @@
+"""How long the command line takes to answer, beside `import torch` and a peer's `--help`.
+
+    python -m benchmarks.startup [--rounds 9] [--no-peer]
+
+Everything runs in turn, round after round, in processes of its own: a busy machine slows all of it
+alike. Medians count. Bytecode is compiled before, as an installation does. Exit code 1 if a
+share of `import torch` is above its bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+from benchmarks.real.record import commit, machine
+
+RESULTS = Path(__file__).parent / "results"
+KIVFM = str(Path(sys.executable).with_name("kivfm"))
+TORCH = "import torch"
+COMMANDS = {
+    TORCH: [sys.executable, "-c", "import torch"],
+    "kivfm --help": [KIVFM, "--help"],
+    "kivfm teachers list, ten plugins more": [KIVFM, "teachers", "list"],
+    "kivfm compose": [KIVFM, "compose", "--teachers", "clip,dino,sam"],
+}
+# Shares of the time that `import torch` takes.
+BARS = dict(zip(list(COMMANDS)[1:], (0.15, 0.25, 0.35), strict=True))
+PEER = "lightly-train"
+PLUGIN = """
+from kivfm_core.hooks import hookimpl
+from kivfm_core.spec import InputContract, Level, TeacherSpec, Weights
+
+@hookimpl
+def kivfm_register_teachers():
+    return [
+        TeacherSpec(
+            name=f"{__name__}/{size}", encoder="m:build", parameters=1,
+            levels=(Level(name="x", kind="global", channels=4),),
+            input=InputContract(policy="stretch", size=32),
+            weights=Weights(source="run:/no-such", split="m:split"),
+        )
+        for size in ("small", "base", "large")
+    ]
+"""
+
+
+def main() -> int:
+    """Measures, prints and writes the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--no-peer", action="store_true", help=f"leave {PEER} out")
+    args = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        commands = dict(COMMANDS)
+        note = f"{PEER} was left out." if args.no_peer else _install_peer(root / "peer")
+        if not note:
+            commands[f"{PEER} --help"] = [str(root / "peer" / "bin" / PEER), "--help"]
+        environment = {
+            **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
+            "PYTHONPYCACHEPREFIX": str(root / "bytecode"),
+            "PYTHONPATH": str(_write_plugins(root / "plugins")),
+            # The peer's libraries ask the network for newer versions; we measure no network.
+            **{"NO_ALBUMENTATIONS_UPDATE": "1", "LIGHTLY_DID_VERSION_CHECK": "True"},
+        }
+        seconds = _measure(commands, environment, args.rounds)
+    record: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "benchmarks.startup", *sys.argv[1:]]),
+        "commit": commit(),
+        "machine": machine(),
+        "seconds": seconds,
+        "note": note,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "startup.json").write_text(json.dumps(record, indent=1) + "\n")
+    (RESULTS / "startup.md").write_text(table(record))
+    print(table(record))
+    shares = _shares(seconds)
+    return int(any(shares[name] > bar for name, bar in BARS.items()))
+
+
+def _measure(
+    commands: Mapping[str, list[str]], environment: dict[str, str], rounds: int
+) -> dict[str, list[float]]:
+    """Seconds of every command in every round; the round before the first only compiles."""
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, words in commands.items():
+            start = perf_counter()
+            subprocess.run(words, env=environment, check=True, capture_output=True)
+            if number:
+                seconds[name].append(round(perf_counter() - start, 4))
+    return seconds
+
+
+def _shares(seconds: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: median(times) / median(seconds[TORCH]) for name, times in seconds.items()}
+
+
+def _write_plugins(site: Path) -> Path:
+    for number in range(10):
+        name = f"plugin{number}"
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}.py").write_text(PLUGIN)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[kivfm]\n{name} = {name}\n")
+    return site
+
+
+def _install_peer(folder: Path) -> str:
+    """Installs the peer beside our own torch; says why if it cannot be had within minutes."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    words = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", PEER]
+    try:
+        subprocess.run(words, check=True, capture_output=True, timeout=600)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        return f"{PEER} was left out: it could not be installed ({type(error).__name__})."
+    return ""
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """The medians and what share of `import torch` they are, as a page."""
+    shares, where = _shares(record["seconds"]), record["machine"]
+    rounds = len(record["seconds"][TORCH])
+    lines = [
+        "# Startup",
+        "",
+        f"| process | median of {rounds}, s | share of `{TORCH}` | bar |",
+        "|---|---|---|---|",
+        *(
+            f"| `{name}` | {median(times):.3f} | {shares[name]:.2f} | {BARS.get(name, '')} |"
+            for name, times in record["seconds"].items()
+        ),
+        "",
+        *([record["note"], ""] if record["note"] else []),
+        f"{where['processor']}, {where['cores']} cores, load {where['load']}, "
+        f"torch {where['torch']}, commit {record['commit']}.",
+        "",
+        f"```\n{record['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
