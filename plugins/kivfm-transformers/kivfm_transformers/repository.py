@@ -63,7 +63,8 @@ def _folder(folder: Path) -> Repository:
         return json.loads(path.read_text()) if path.is_file() else None
 
     here = [file for file in FILES if (folder / file).is_file()]
-    return _repository(str(folder), read, here, f"run:{folder.resolve()}", {}, SAVE)
+    path = str(folder.resolve())  # a run that is resumed elsewhere must find it
+    return _repository(path, read, here, f"run:{path}", {}, SAVE)
 
 
 def _hub(name: str) -> Repository:

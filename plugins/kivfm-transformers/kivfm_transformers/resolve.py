@@ -12,7 +12,7 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import Attachment, InputContract, Level, TaskSpec, TeacherSpec, Weights
 from kivfm_transformers.contract import input_contract
 from kivfm_transformers.families import FAMILIES, Family, architecture
-from kivfm_transformers.repository import open_repository
+from kivfm_transformers.repository import Repository, open_repository
 
 PREFIX = "transformers/"
 PROBE = 448  # a multiple of all usual strides and patches
@@ -66,7 +66,7 @@ def _reference(family: Family, kind: str) -> str:
     return f"kivfm_transformers.{family.module}:{kind}"
 
 
-def _contract(family: Family, repository: Any) -> InputContract:
+def _contract(family: Family, repository: Repository) -> InputContract:
     vision = repository.config.get("vision_config", repository.config)
     multiple = {
         "any": 1,
