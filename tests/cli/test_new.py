@@ -4,11 +4,12 @@ import math
 import re
 import sys
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from safetensors.torch import load_file
@@ -16,13 +17,15 @@ from safetensors.torch import load_file
 import kivfm_core
 from kivfm_cli.app import main
 from kivfm_cli.new import TEMPLATE, check_name, module_of, suggest, write_package
+from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import NAME
-
+from kivfm_core.teacher import load_teacher
 
 NEARLY = st.from_regex(r"(kivfm-?)*[a-z0-9 -]{0,45}", fullmatch=True)
 
 
+@settings(deadline=None)  # the first look discovers all plugins
 @given(st.one_of(st.text(max_size=60), NEARLY))
 def test_every_name_is_taken_or_answered_with_one_that_will_do(name):
     try:
@@ -60,7 +63,7 @@ def test_what_is_written(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "kivfm-my-acme"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {
-        *("pyproject.toml", "README.md", "LICENSE", "tests/test_my-acme.py"),
+        *("pyproject.toml", "README.md", "LICENSE", "tests/test_teacher.py"),
         *(f"kivfm_my_acme/{f}" for f in ("__init__.py", "plugin.py", "model.py")),
         "kivfm_my_acme/weights.safetensors",
     }
@@ -71,11 +74,30 @@ def test_what_is_written(tmp_path, monkeypatch, capsys):
     kivfm = Requirement(project["dependencies"][0])
     assert kivfm.name == "kivfm" and kivfm.specifier.contains(kivfm_core.__version__)
     assert any(part.operator == "<" for part in kivfm.specifier)
-    monkeypatch.syspath_prepend(str(folder))
-    sys.modules.pop("kivfm_my_acme", None)
-    from kivfm_my_acme.plugin import TINY
 
-    assert (TINY.name, TINY.aliases) == ("my-acme/tiny", ("my-acme",))
+
+@pytest.fixture
+def teacher(tmp_path, monkeypatch):
+    """What a package teaches as it was written."""
+    write_package("my-acme", tmp_path / "made")
+    monkeypatch.syspath_prepend(str(tmp_path / "made"))
+    plugin = import_module("kivfm_my_acme.plugin")
+    (spec,) = plugin.kivfm_register_teachers()
+    yield load_teacher(spec)
+    for name in [name for name in sys.modules if name.startswith("kivfm_my_acme")]:
+        del sys.modules[name]
+
+
+def test_it_teaches_as_it_is(teacher):
+    assert (teacher.spec.name, teacher.spec.aliases) == ("my-acme/tiny", ("my-acme",))
+    picture = torch.zeros(3, 60, 80, dtype=torch.uint8)
+    picture[0, :, :40] = 250  # red, and black on the right
+    x, frames = make_canvases([picture], teacher.spec.input)
+    found = teacher.decode("semantic-segmentation", teacher.encode(x, frames))
+    names, (logits,) = teacher.spec.tasks[0].labels, found.to_original(frames)
+    assert logits.shape[1:] == (60, 80)
+    assert {names[i] for i in logits.argmax(0)[:, :32].unique()} == {"red"}
+    assert {names[i] for i in logits.argmax(0)[:, 48:].unique()} == {"black"}
 
 
 def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """The docs say what the code says: keys, fields, commands, flags, links and command lines."""
 
 import ast
+import inspect
 import json
 import re
 import shlex
@@ -14,7 +15,7 @@ import pytest
 import typer
 
 from kivfm_cli.app import app
-from kivfm_core import spec
+from kivfm_core import hooks, spec
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.sources import FORMATS, READERS
 from kivfm_core.spec import Record
@@ -123,6 +124,28 @@ def test_every_spec_field_is_described(kind):
         has_row(text, name, field, f"{page.name}, {kind.__name__}")
     rows = re.findall(r"^\| `(\w+)` \|", text, re.M)
     assert sorted(rows) == sorted(kind.model_fields)
+
+
+def test_every_hook_is_described():
+    page = DOCS / "reference/hooks.md"
+    functions = {n: f for n, f in vars(hooks).items() if hasattr(f, f"{hooks.PROJECT}_spec")}
+    assert functions
+    for name, function in functions.items():
+        text = flat(section(page, name))
+        assert flat(inspect.getdoc(function)) in text, f"{page.name}, {name}: says another thing"
+        signature = str(inspect.signature(function)).replace("'", "")
+        assert f"`{signature}`" in text, f"{page.name}, {name}: is {signature}"
+
+
+def test_every_reference_is_described():
+    """The fields of specs that name code, each with what it leads to."""
+    rows = re.findall(r"^\| `(\w+\.\w+)` \|", prose(DOCS / "reference/hooks.md"), re.M)
+    assert sorted(rows) == sorted(
+        f"{kind.__name__}.{name}"
+        for kind in RECORDS
+        for name, field in kind.model_fields.items()
+        if spec.REFERENCE in (getattr(item, "pattern", "") for item in field.metadata)
+    )
 
 
 def test_every_field_of_an_evaluation_is_described():
