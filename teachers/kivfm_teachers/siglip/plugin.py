@@ -42,7 +42,5 @@ def kivfm_register_teachers() -> list[TeacherSpec]:
     return [
         _spec("vit-b-16", "ViT-B-16-SigLIP2-256", 256, 768, 92_930_304, 375_234_050),
         _spec("vit-l-16", "ViT-L-16-SigLIP2-256", 256, 1024, 315_956_224, 881_526_786),
-        _spec(
-            "vit-so400m-16", "ViT-SO400M-16-SigLIP2-384", 384, 1152, 428_256_704, 1_136_039_602
-        ),
+        _spec("vit-so400m-16", "ViT-SO400M-16-SigLIP2-384", 384, 1152, 428_256_704, 1_136_039_602),
     ]
