@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 
 from kivfm_core.predictions import ClassLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 
@@ -15,6 +18,10 @@ class LinearClassifier(nn.Linear):
     def forward(self, levels: Levels, prompt: None = None) -> ClassLogits:
         """Gives `logits [B, K]` from `global [B, C]`."""
         return ClassLogits(super().forward(levels["global"]))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """The scores."""
+        return [Readout(super().forward(levels["global"]), "choice")]
 
 
 def linear(spec: TeacherSpec) -> nn.Module:

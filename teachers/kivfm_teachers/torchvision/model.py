@@ -63,7 +63,11 @@ class GivenBackbone(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Gives the maps under the backbone's own names; `x` is not looked at."""
         assert self.levels is not None
-        return {key: self.levels[name] for name, key in self.keys.items()}
+        return self.maps(self.levels)
+
+    def maps(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Levels `[B, C, h, w]` under the backbone's own names."""
+        return {key: levels[name] for name, key in self.keys.items()}
 
 
 def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:

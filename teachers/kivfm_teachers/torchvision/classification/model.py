@@ -9,6 +9,7 @@ from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from kivfm_core.predictions import ClassLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.weights import State
@@ -39,6 +40,10 @@ class ConvClassifier(nn.Module):
     def forward(self, levels: Levels, prompt: None = None) -> ClassLogits:
         """Gives `logits [B, K]` from `dense [B, C, h, w]`."""
         return ClassLogits(self.head(levels["dense"]).flatten(1))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """The scores."""
+        return [Readout(self.head(levels["dense"]).flatten(1), "choice")]
 
 
 def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:

@@ -7,14 +7,18 @@ al., FCOS, https://arxiv.org/abs/1904.01355.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.ssd import SSD
 
 from kivfm_core.predictions import Detections, Instances
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_teachers.torchvision.model import GivenBackbone, build
@@ -23,9 +27,9 @@ from kivfm_teachers.torchvision.model import GivenBackbone, build
 class GivenPyramid(GivenBackbone):
     """The given levels, and the map that R-CNN's proposals have on top of them."""
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def maps(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Adds `pool`, every other cell of the coarsest level, unless that level is declared."""
-        maps = super().forward(x)
+        maps = super().maps(levels)
         if self.pool:
             coarsest = next(reversed(maps.values()))
             maps["pool"] = F.max_pool2d(coarsest, kernel_size=1, stride=2)
@@ -81,3 +85,28 @@ class Detector(nn.Module):
         if not all("masks" in f for f in found):
             return Detections(boxes, scores, labels)
         return Instances(boxes, scores, labels, [f["masks"][:, 0] for f in found])
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Every anchor's scores and box: a one-stage detector's, or a region proposal network's."""
+        maps = list(self.model.backbone.maps(levels).values())
+        if isinstance(self.model, GeneralizedRCNN):
+            objectness, deltas = self.model.rpn.head(maps)
+            scores, boxes = _flat(objectness, 1), _flat(deltas, 4)
+            return _readouts(scores, boxes, scores.detach().sigmoid(), "binary")
+        said = self.model.head(maps)
+        scores, boxes = said["cls_logits"], said["bbox_regression"]
+        if isinstance(self.model, SSD):  # its first class is the background
+            sure = scores.detach().softmax(2)[..., 1:].amax(2, keepdim=True)
+            return _readouts(scores, boxes, sure, "choice")
+        return _readouts(scores, boxes, scores.detach().sigmoid().amax(2, keepdim=True), "binary")
+
+
+def _flat(maps: Sequence[Tensor], size: int) -> Tensor:
+    """`[B, A * size, h, w]` a level to `[B, N, size]`."""
+    return torch.cat([x.unflatten(1, (-1, size)).movedim(2, -1).flatten(1, 3) for x in maps], 1)
+
+
+def _readouts(
+    scores: Tensor, boxes: Tensor, sure: Tensor, kind: Literal["choice", "binary"]
+) -> list[Readout]:
+    return [Readout(scores, kind), Readout(boxes, "number", sure[..., 0])]

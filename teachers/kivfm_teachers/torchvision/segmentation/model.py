@@ -6,10 +6,14 @@ https://arxiv.org/abs/1411.4038; Howard et al., LR-ASPP, https://arxiv.org/abs/1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torchvision.models.segmentation.lraspp import LRASPP
 
 from kivfm_core.predictions import SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_teachers.torchvision.model import GivenBackbone, build
@@ -31,3 +35,10 @@ class Segmenter(nn.Module):
             return SemanticLogits(self.model(canvas)["out"])  # it looks at the canvas's size only
         finally:
             self.model.backbone.levels = None
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """The scores of every cell."""
+        maps = self.model.backbone.maps(levels)
+        # LR-ASPP's head takes all maps, the others' the last.
+        given = maps if isinstance(self.model, LRASPP) else maps["out"]
+        return [Readout(self.model.classifier(given).movedim(1, -1), "choice")]
