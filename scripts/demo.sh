@@ -2,7 +2,7 @@
 # The main job, end to end, offline: five tiny teachers into one student. All of it stays in runs/.
 set -euo pipefail
 
-STEPS=${STEPS:-1000}
+STEPS=${STEPS:-2000}
 TRAIN=${TRAIN:-1500}
 VAL=${VAL:-150}
 DATA=runs/demo-data
@@ -24,7 +24,7 @@ kivfm compose --teachers "$TEACHERS"
 
 say "Distilling, $STEPS steps"
 kivfm distill --teachers "$TEACHERS" --data "$DATA/train/images" --steps "$STEPS" --out "$RUN" \
-  --batch-size 8 --set data.views=1
+  --batch-size 8 --image-size 96 --set data.views=1 --set student.width=128
 
 say "The student beside its teachers, on held-out pictures"
 kivfm evaluate "$RUN" --data "$DATA/val"

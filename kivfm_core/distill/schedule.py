@@ -19,7 +19,7 @@ def make_optimizer(student: nn.Module, config: OptimConfig) -> torch.optim.AdamW
         {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:
