@@ -15,6 +15,7 @@ from kivfm_core.testing.discovery import discovery
 from kivfm_core.testing.original import original
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.published import checksum, golden
+from kivfm_core.testing.readouts import readouts
 from kivfm_core.testing.safety import safe_loading
 from kivfm_core.testing.shapes import attachments, levels
 from kivfm_core.testing.subject import Subject
@@ -24,7 +25,7 @@ Check = Callable[[Subject], None]
 CHECKS: tuple[Check, ...] = (
     *(schema, discovery, references, builds, safe_loading, parameters),
     *(levels, attachments, deterministic, frozen, batch, bfloat16, gradients, contract),
-    *(decoders, original, checksum, golden),
+    *(decoders, readouts, original, checksum, golden),
 )
 
 

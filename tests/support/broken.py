@@ -10,6 +10,7 @@ import toy
 from torch import nn
 
 from kivfm_core.predictions import ClassLogits, SemanticLogits
+from kivfm_core.readout import Readout
 
 MEAN = (9.0, 8.0, 7.0)
 GOOD = toy.PURPOSE.model_copy(
@@ -166,3 +167,18 @@ class Mistaken(Wide):
 class Greedy(Wide):
     def forward(self, levels, prompt):
         return ClassLogits(self.head(levels["global"]) + levels["fine"].mean())
+
+
+class Named(toy.ToyClassifier):
+    def __init__(self, spec):
+        super().__init__()
+
+
+class Numb(Named):
+    def readout(self, levels):
+        return [Readout(self.head(levels["global"]).detach(), "choice")]
+
+
+class Plain(Named):
+    def readout(self, levels):
+        return [self.head(levels["global"])]

@@ -63,6 +63,8 @@ BROKEN = {
     "too many classes": (classifier("Wide"), "decoders", "than the 3 of its label space"),
     "another prediction": (classifier("Mistaken"), "decoders", "2 of SemanticLogits"),
     "reads what is not declared": (classifier("Greedy"), "decoders", "KeyError: 'fine'"),
+    "readout without gradient": (classifier("Numb"), "readouts", "no gradient reaches"),
+    "readout of another kind": (classifier("Plain"), "readouts", "is not a list of"),
     "not the original": ({"original": "broken:OtherOriginal"}, "original", "off what the original"),
 }
 # And with its weights.

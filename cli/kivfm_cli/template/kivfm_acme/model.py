@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from kivfm_core.predictions import SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 
 
@@ -31,6 +32,10 @@ class Decoder(nn.Module):
     def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> SemanticLogits:
         """Answer in canvas pixels: logits [B, K, h, w] cover the canvas."""
         return SemanticLogits(self.names(levels["dense"]))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """What students are compared by, beside the levels: every cell's scores."""
+        return [Readout(self.names(levels["dense"]).movedim(1, -1), "choice")]
 
 
 class Original(nn.Module):

@@ -1,0 +1,45 @@
+"""The check of readouts: what decoders say before they choose, for distillation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from kivfm_core.readout import Readout
+from kivfm_core.teacher import Levels
+from kivfm_core.testing.decoders import tasks_of
+from kivfm_core.testing.outcome import Finding, NotChecked
+from kivfm_core.testing.subject import Subject
+
+
+def readouts(subject: Subject) -> None:
+    """A decoder's readout is finite, a picture each, and lets gradients through to the levels."""
+    tasks_of(subject)
+    parts = [part for part in subject.teacher.decoders.parts.values() if hasattr(part, "readout")]
+    if not parts:
+        raise NotChecked("no decoder has a readout", "see docs/reference/hooks.md, Decoders")
+    for part in parts:
+        _agrees(part, subject.levels())
+
+
+def _agrees(part: Any, levels: Levels) -> None:
+    with torch.no_grad():
+        meant: list[Any] = part.readout(levels)
+    for said in meant:
+        if not isinstance(said, Readout) or len(said.values) != len(levels.frames):
+            raise Finding(
+                "a readout is not a list of kivfm_core.readout.Readout with values [B, ..., K]",
+                "give what the decoder computes of every place, before it chooses",
+            )
+        if not said.values.isfinite().all():
+            raise Finding("a readout is not finite", "leave out what the decoder masks")
+    own = {name: level.detach().clone().requires_grad_() for name, level in levels.items()}
+    values = torch.stack([said.values.sum() for said in part.readout(own)]).sum()
+    if values.requires_grad:
+        values.backward()
+    if not any(level.grad is not None and level.grad.any() for level in own.values()):
+        raise Finding(
+            "no gradient reaches the levels through a readout",
+            "compute its values with differentiable operations, outside torch.no_grad()",
+        )
