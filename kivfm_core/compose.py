@@ -57,13 +57,14 @@ def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) 
         UsageError: If a name is no selected teacher's, or two files are given for one.
     """
     assigned: dict[str, str] = {}
-    for name, file in weights.items():
+    for given, file in weights.items():
+        name = given.rpartition("::")[2]  # a pin says whose teacher it is, and one is selected
         exact = [s for s in teachers if name in (s.name, *s.aliases)]
         found = exact or [s for s in teachers if s.family == name]
         if len(found) != 1:
             chosen = ", ".join(spec.name for spec in teachers)
             raise UsageError(
-                f"--weights {name}=...: {len(found)} of the selected teachers have this name",
+                f"--weights {given}=...: {len(found)} of the selected teachers have this name",
                 f"one of: {chosen}",
             )
         if found[0].name in assigned:

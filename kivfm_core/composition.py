@@ -54,19 +54,6 @@ class Composition(Record):
         """Parameters of the student without the teachers' decoders."""
         return self.trainable + (self.trunk.parameters if self.adapter else 0)
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know before starting."""
-        notes = [
-            f"{spec.name}: its weights' license ({spec.weights.license}) "
-            + ("forbids commercial use" if use == "no" else "does not say what it allows")
-            for spec in self.teachers
-            if (use := spec.weights.commercial_use) != "yes"
-        ]
-        if all(spec.role != "general" for spec in self.teachers):
-            notes.append("no general teacher: what is not in the purpose teachers is not kept")
-        return tuple(notes)
-
     def side(self, teacher: TeacherSpec) -> int:
         """The side of a teacher's canvases in training, in pixels."""
         return teacher.input.train_side(max(self.image_size))

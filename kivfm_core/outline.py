@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kivfm_core.composition import Composition, stride_of
-from kivfm_core.licenses import inherited
+from kivfm_core.licenses import Terms, inherited
 from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
@@ -57,7 +57,7 @@ def outline(composition: Composition) -> dict[str, Any]:
             if not get_registry().weights_here(s)
         ],
         "license": terms.as_dict(),
-        "warnings": list(composition.warnings),
+        "warnings": _warnings(composition, terms),
     }
 
 
@@ -84,3 +84,20 @@ def _cost(composition: Composition) -> dict[str, float]:
         "weights_bytes": weights,
         "optimizer_bytes": 12 * composition.trainable,
     }
+
+
+def _warnings(composition: Composition, terms: Terms) -> list[str]:
+    """What the user should know before starting."""
+    notes = [
+        f"{source.teacher}: its weights' license ({source.license}) "
+        + (
+            "forbids commercial use"
+            if source.commercial_use == "no"
+            else "does not say what it allows"
+        )
+        for source in terms.sources
+        if source.what == "weights" and source.commercial_use != "yes"
+    ]
+    if all(spec.role != "general" for spec in composition.teachers):
+        notes.append("no general teacher: what is not in the purpose teachers is not kept")
+    return notes

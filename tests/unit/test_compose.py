@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import toy
 
-from kivfm_core.compose import compose
+from kivfm_core.compose import assign_weights, compose
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, build_config, dump_config
 from kivfm_core.errors import UsageError
@@ -80,3 +80,23 @@ def test_flags_beat_set_beats_file(tmp_path):
         file, {"optim.lr": 0.3, "optim.steps": None}, ["optim.lr=0.2", "optim.clip=2"]
     )
     assert (config.optim.lr, config.optim.steps, config.optim.clip) == (0.3, 5, 2.0)
+
+
+def test_a_license_that_is_known_is_not_warned_about(composition: Composition):
+    def warned(**weights) -> list[str]:
+        first, *others = composition.teachers
+        changed = first.model_copy(update={"weights": first.weights.model_copy(update=weights)})
+        plan = outline(composition.model_copy(update={"teachers": (changed, *others)}))
+        return [warning for warning in plan["warnings"] if first.name in warning]
+
+    assert not warned(license="MIT", commercial_use="unknown")
+    assert "does not say" in warned(license="unknown", commercial_use="unknown")[0]
+    assert "forbids" in warned(license="CC-BY-NC-4.0", commercial_use="unknown")[0]
+
+
+def test_weights_are_assigned_by_any_name(composition: Composition):
+    name = composition.teachers[0].name
+    for given in (name, name.split("/")[0], f"some-distribution::{name}"):
+        assert assign_weights({given: "a.pth"}, composition.teachers) == {name: "a.pth"}
+    with pytest.raises(UsageError, match="0 of the selected"):
+        assign_weights({"nobody": "a.pth"}, composition.teachers)
