@@ -15,22 +15,12 @@ app = make_app()
 
 
 @app.command()
+@o.configured
 def compose(
-    teachers: o.Teachers = None,
-    variant: o.Variant = None,
-    base: o.Base = None,
-    student: o.Student = None,
-    recipe: o.Recipe = None,
-    data: o.Data = None,
-    steps: o.Steps = None,
-    batch_size: o.BatchSize = None,
-    image_size: o.ImageSize = None,
-    seed: o.Seed = None,
-    weights: o.Weights = None,
-    devices: o.Devices = None,
-    precision: o.Precision = None,
-    config: o.Config = None,
-    sets: o.Sets = None,
+    *,
+    flags: dict[str, Any],
+    config: Path | None,
+    sets: list[str] | None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Write it for `distill --config`."),
@@ -41,7 +31,6 @@ def compose(
 
     Needs no weights and no network.
     """
-    flags = {name: value for name, value in locals().items() if name in o.KEYS}
     made = o.make_config(config, sets, flags, "compose")
     from kivfm_core.compose import compose as plan
     from kivfm_core.config import dump_config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,22 +15,12 @@ app = make_app()
 
 
 @app.command()
+@o.configured
 def distill(
-    teachers: o.Teachers = None,
-    variant: o.Variant = None,
-    base: o.Base = None,
-    student: o.Student = None,
-    recipe: o.Recipe = None,
-    data: o.Data = None,
-    steps: o.Steps = None,
-    batch_size: o.BatchSize = None,
-    image_size: o.ImageSize = None,
-    seed: o.Seed = None,
-    weights: o.Weights = None,
-    devices: o.Devices = None,
-    precision: o.Precision = None,
-    config: o.Config = None,
-    sets: o.Sets = None,
+    *,
+    flags: dict[str, Any],
+    config: Path | None,
+    sets: list[str] | None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="RUN", help="The run folder; runs/DATE-TIME."),
@@ -41,7 +31,6 @@ def distill(
     ] = None,
 ) -> None:
     """Distill teachers into one student, and write a run folder."""
-    flags = {name: value for name, value in locals().items() if name in o.KEYS}
     if resume is not None:
         asked = {**flags, "config": config, "set": sets, "out": out}
         given = [k for k, value in asked.items() if value is not None and k != "steps"]
@@ -63,7 +52,13 @@ def distill(
 
     progress = make_progress()
     try:
-        run = work(made, out=out, resume=resume, steps=steps if resume else None, progress=progress)
+        run = work(
+            made,
+            out=out,
+            resume=resume,
+            steps=flags["steps"] if resume else None,
+            progress=progress,
+        )
     finally:
         progress.close()
     print(f"run: {run}")

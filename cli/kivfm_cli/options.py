@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +57,46 @@ Precision = Annotated[
 ]
 
 
+SETTINGS: dict[str, tuple[str, Any]] = {
+    "teachers": ("teachers", Teachers),
+    "variant": ("variant", Variant),
+    "base": ("student.base", Base),
+    "student": ("student.model", Student),
+    "recipe": ("recipe", Recipe),
+    "data": ("data.path", Data),
+    "steps": ("optim.steps", Steps),
+    "batch_size": ("optim.batch_size", BatchSize),
+    "image_size": ("data.image_size", ImageSize),
+    "seed": ("seed", Seed),
+    "weights": ("weights", Weights),
+    "devices": ("engine.devices", Devices),
+    "precision": ("engine.precision", Precision),
+}
+"""Flags that stand for a key of the configuration."""
+
+
+def configured(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command all flags of a configuration, before its own.
+
+    The command gets `flags`, the settings by flag, beside `config` and `sets`.
+    """
+    shared = {name: hint for name, (_, hint) in SETTINGS.items()} | {"config": Config, "sets": Sets}
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        command(flags={name: values.pop(name) for name in SETTINGS}, **values)
+
+    own = signature(command, eval_str=True).parameters.values()
+    parameters = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+        for name, hint in shared.items()
+    ]
+    parameters += [p for p in own if p.name not in ("flags", *shared)]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__dict__["__signature__"] = Signature(parameters)
+    return run
+
+
 def make_config(
     config: Path | None, sets: list[str] | None, flags: dict[str, Any], command: str
 ) -> RunConfig:
@@ -70,7 +113,7 @@ def make_config(
     """
     from kivfm_core.config import build_config
 
-    given = {KEYS[name]: value for name, value in flags.items() if value is not None}
+    given = {SETTINGS[name][0]: value for name, value in flags.items() if value is not None}
     if "weights" in given:
         given["weights"] = dict(_pair(item) for item in given["weights"])
     if "data.image_size" in given:
@@ -81,23 +124,6 @@ def make_config(
     if "teachers" not in given and not chosen:
         raise UsageError("no teachers are selected", f"kivfm {command} --teachers clip,dino,sam")
     return build_config(config, given, sets or [])
-
-
-KEYS = {
-    "teachers": "teachers",
-    "variant": "variant",
-    "base": "student.base",
-    "student": "student.model",
-    "recipe": "recipe",
-    "data": "data.path",
-    "steps": "optim.steps",
-    "batch_size": "optim.batch_size",
-    "image_size": "data.image_size",
-    "seed": "seed",
-    "weights": "weights",
-    "devices": "engine.devices",
-    "precision": "engine.precision",
-}
 
 
 def _pair(text: str) -> tuple[str, str]:
