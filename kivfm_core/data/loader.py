@@ -5,7 +5,7 @@ What a step sees is a function of (seed, step) alone, never of workers, ranks or
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +78,7 @@ class ViewDataset(Dataset[Sample]):
         seed: Of the run.
         student: The student's contract and its canvas sizes.
         teachers: Each teacher's contract and canvas size.
+        bad_limit: Pictures in a row that may be undecodable.
     """
 
     def __init__(
@@ -87,9 +88,11 @@ class ViewDataset(Dataset[Sample]):
         seed: int,
         student: tuple[InputContract, Sequence[int]],
         teachers: Sequence[Request],
+        bad_limit: int,
     ) -> None:
         self.folder, self.images, self.seed = folder, list(images), seed
         self.student, self.teachers = student, list(teachers)
+        self.bad_limit = bad_limit
 
     def __len__(self) -> int:
         return len(self.images)
@@ -106,6 +109,7 @@ class ViewDataset(Dataset[Sample]):
             except DataError:
                 # The next picture takes its place, so that a step never depends on the workers.
                 bad.append(image_id)
+                check_bad(bad, self.bad_limit)
                 continue
             original = (pixels.shape[1], pixels.shape[2])
             view = sample_view(original, self.seed, image_id, item.view)
@@ -117,6 +121,20 @@ class ViewDataset(Dataset[Sample]):
         raise DataError(
             f"none of the {len(self.images)} pictures in {self.folder} can be decoded",
             "--data FOLDER, a folder of pictures",
+        )
+
+
+def check_bad(names: Collection[str], limit: int) -> None:
+    """Stops once too many pictures cannot be decoded.
+
+    Raises:
+        DataError: If there are more than `limit`.
+    """
+    if len(names) > limit:
+        raise DataError(
+            f"{len(names)} pictures cannot be decoded, more than the limit of {limit}",
+            f"remove them ({', '.join(sorted(names)[:3])}, ...), "
+            f"or --set data.bad_limit={2 * limit}",
         )
 
 

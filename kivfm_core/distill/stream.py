@@ -14,11 +14,10 @@ from kivfm_core.cache import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import list_images
-from kivfm_core.data.loader import StepSampler, ViewDataset, load
+from kivfm_core.data.loader import StepSampler, ViewDataset, check_bad, load
 from kivfm_core.distill.assemble import Parts
 from kivfm_core.distill.frozen import Frozen
 from kivfm_core.distill.module import Targets
-from kivfm_core.errors import DataError
 
 
 class Stream:
@@ -55,6 +54,7 @@ class Stream:
             config.seed,
             (parts.student.spec.input, self.sizes),
             [(t.spec.input, composition.side(t.spec)) for t in parts.teachers.values()],
+            config.data.bad_limit,
         )
         self.cache = MemoryCache(int(config.data.memory * 2**30)) if config.data.views else None
         self.frozen = Frozen(parts.teachers, parts.student, self.cache, fabric.to_device)
@@ -86,12 +86,6 @@ class Stream:
     def _count_bad(self, names: list[str]) -> None:
         new = set(names) - self.bad
         self.bad |= new
-        limit = self.config.data.bad_limit
         if new:
             self.say(f"skipped, cannot be decoded: {', '.join(sorted(new))}")
-        if len(self.bad) > limit:
-            raise DataError(
-                f"{len(self.bad)} pictures cannot be decoded, more than the limit of {limit}",
-                f"remove them ({', '.join(sorted(self.bad)[:3])}, ...), "
-                f"or --set data.bad_limit={2 * limit}",
-            )
+        check_bad(self.bad, self.config.data.bad_limit)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
-from kivfm_core.data.loader import StepSampler, ViewDataset, load
+from kivfm_core.data.loader import Item, StepSampler, ViewDataset, load
+from kivfm_core.errors import DataError
 from kivfm_core.spec import InputContract
 
 CONTRACT = InputContract(policy="stretch", size=32)
@@ -15,7 +17,7 @@ def sampler(start: int = 0, stop: int = 9, **more) -> StepSampler:
 
 
 def dataset(pictures: Path, images: list[str]) -> ViewDataset:
-    return ViewDataset(pictures, images, 5, (CONTRACT, (32, 48)), [(CONTRACT, 64)])
+    return ViewDataset(pictures, images, 5, (CONTRACT, (32, 48)), [(CONTRACT, 64)], bad_limit=20)
 
 
 def test_an_epoch_sees_every_picture_once():
@@ -55,3 +57,11 @@ def test_a_bad_picture_is_replaced_and_named(pictures: Path):
     batches = list(load(dataset(pictures, names), sampler(), workers=0))
     assert {name for batch in batches for name in batch.bad} == {"bad.png"}
     assert all(torch.isfinite(batch.student).all() and len(batch.student) == 4 for batch in batches)
+
+
+def test_a_folder_of_bad_pictures_is_not_read_to_its_end(pictures: Path):
+    for i in range(50):
+        (pictures / f"bad{i:02}.png").write_bytes(b"no picture")
+    names = sorted(path.name for path in pictures.iterdir() if path.name.startswith("bad"))
+    with pytest.raises(DataError, match="^21 pictures cannot be decoded, more than the limit"):
+        dataset(pictures, names)[Item(0, 0, 0)]
