@@ -9,6 +9,8 @@ from transformers import PreTrainedTokenizerFast
 
 from kivfm_core.data.canvas import make_canvases, normalize
 from kivfm_core.teacher import load_teacher
+from kivfm_core.testing.checks import run_checks
+from kivfm_core.testing.subject import Subject
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +94,14 @@ def same_canvas():
         return mine.shape == expected.shape and (mine - expected).abs().max() < 0.02
 
     return same_canvas
+
+
+@pytest.fixture
+def findings():
+    """What the conformance kit finds wrong with a teacher."""
+
+    def findings(teacher):
+        results = run_checks(Subject(teacher.spec))
+        return {r.name: r.message for r in results if r.status == "finding"}
+
+    return findings

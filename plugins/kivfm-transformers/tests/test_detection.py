@@ -98,3 +98,9 @@ def test_detr_does_not_look_at_padding(publish):
 def test_canvases_are_the_image_processors(make, publish, same_canvas):
     original, processor = make()
     assert same_canvas(publish(original, processor), processor)
+
+
+@pytest.mark.parametrize("make", [detr, rt_detr])
+def test_the_kit_finds_nothing(make, publish, findings):
+    original, processor = make()
+    assert findings(publish(original, processor)) == {}

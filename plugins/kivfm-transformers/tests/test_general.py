@@ -114,3 +114,9 @@ def test_levels_are_the_originals(make, publish):
 def test_canvases_are_the_image_processors(make, publish, tokenizer, same_canvas):
     original, processor, *_ = make()
     assert same_canvas(publish(original, processor, tokenizer), processor)
+
+
+@pytest.mark.parametrize("make", [clip, siglip, dinov2, registers, dinov3])
+def test_the_kit_finds_nothing(make, publish, tokenizer, findings):
+    original, processor, *_ = make()
+    assert findings(publish(original, processor, tokenizer)) == {}

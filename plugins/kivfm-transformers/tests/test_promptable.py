@@ -60,3 +60,9 @@ def test_answers_clicks_as_the_original(make, publish, encoded):
 def test_canvases_are_the_image_processors(make, publish, same_canvas):
     original, processor = make()
     assert same_canvas(publish(original, processor), processor)
+
+
+@pytest.mark.parametrize("make", [sam, sam2])
+def test_the_kit_finds_nothing(make, publish, findings):
+    original, processor = make()
+    assert findings(publish(original, processor)) == {}

@@ -83,3 +83,9 @@ def test_mask2former_segments_as_the_original(publish, encoded):
 def test_canvases_are_the_image_processors(make, publish, same_canvas):
     original, processor = make()
     assert same_canvas(publish(original, processor), processor)
+
+
+@pytest.mark.parametrize("make", [segformer, mask2former])
+def test_the_kit_finds_nothing(make, publish, findings):
+    original, processor = make()
+    assert findings(publish(original, processor)) == {}
