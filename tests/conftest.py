@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: real distributions on the path, a cache of one's own."""
+"""Fixtures that every test may use: real distributions on the path, a hub, fresh plugins."""
 
 from __future__ import annotations
 
@@ -76,11 +76,3 @@ def fresh_registry() -> Iterator[None]:
     get_registry.cache_clear()
     yield
     get_registry.cache_clear()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing is read from, or left in, the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
