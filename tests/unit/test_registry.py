@@ -278,6 +278,20 @@ def test_a_provider_resolves_once(install, plugins, tmp_path, monkeypatch):
         registry.resolve("lib/worse")
 
 
+def test_a_folder_comes_before_what_is_cached_under_its_name(
+    install, plugins, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    install("lib-plugin", PROVIDER)
+    (plugins / "lib_model.py").write_text(RESOLVER)
+    get_registry().resolve("lib/org/mine")
+    (tmp_path / "org" / "mine").mkdir(parents=True)
+    for name in ("lib/org/mine", f"lib{tmp_path}/org/mine"):
+        get_registry().resolve(name)
+        get_registry().resolve(name)
+    assert len((plugins / "calls").read_text().splitlines()) == 5
+
+
 def spec(name: str, source: str = "run:/no-such") -> TeacherSpec:
     return TeacherSpec(
         name=name,
