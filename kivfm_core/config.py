@@ -37,10 +37,12 @@ class StudentConfig(Record):
         base: The teacher whose frozen encoder is the trunk; the first general one by default.
         model: A `timm/...` backbone to train from scratch instead of a base.
         adapter: Kind of adapter on the base.
-        width: Channels of the adapter's coarsest map; the base's, at most 384, by default.
+        width: Channels of the adapter at the base's stride; by default three quarters of the
+            base's, at most 384.
         trunk_size: Side of the square whose area the trunk's input gets, in pixels; the base's
             own input size by default.
-        latent: Width of the shared latent.
+        latent: Coordinates of the shared latent that a dense level takes at most; a global level
+            keeps all it has.
         hidden: Hidden width of the aligners.
     """
 

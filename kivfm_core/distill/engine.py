@@ -107,7 +107,8 @@ def _work(
     # First what can fail for want of a file; the demo scenes take a minute to draw.
     parts = assemble(config, composition, fabric.device, say)
     student = parts.student
-    folder = Path(config.data.path) if config.data.path else demo_images(watch)
+    with fabric.rank_zero_first(local=True):
+        folder = Path(config.data.path) if config.data.path else demo_images(watch)
     stream = Stream(config, composition, parts, folder, fabric, say)
     optimizer = make_optimizer(student, config.optim)
     first = 0

@@ -64,9 +64,12 @@ def train(
             save = done % checkpoint.every == 0 or last or stop
             if metrics is not None:
                 metrics.add(loss, losses, waited)
-                if done % LOG_EVERY == 0 or save:
-                    info = metrics.write(done, lr)
-                    _check_finite(info["loss"], done)
+            if done % LOG_EVERY == 0 or save:
+                info = metrics.write(done, lr) if metrics is not None else None
+                # All processes stop, or none: one alone would leave the others waiting.
+                mean = float(info["loss"]) if info is not None else 0.0
+                _check_finite(fabric.broadcast(mean), done)
+                if info is not None:
                     watch.step(info)
             if fabric.is_global_zero and save:
                 save_checkpoint(run.checkpoints, done, student, optimizer, checkpoint.keep)

@@ -62,3 +62,11 @@ def test_unlikely_logits_stay_finite():
         gap = distance(said, torch.tensor([[90.0, -90.0, 0.0]]), kind)
         gap.backward()
         assert gap.isfinite() and said.grad is not None and said.grad.isfinite().all()
+
+
+def test_a_readout_that_makes_no_sense_is_refused_at_once():
+    values = torch.zeros(2, 7, 3)
+    with pytest.raises(ValueError, match="not 'logits'"):
+        Readout(values, "logits")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="places has weights"):
+        Readout(values, "number", torch.ones(2, 7, 1))
