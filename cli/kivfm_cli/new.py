@@ -35,7 +35,7 @@ def new(
         )
     write_package(name, folder)
     print(f"written: {folder}; edit plugin.py and model.py in {folder / module_of(name)}")
-    print(f"next: pip install -e {folder}; pytest {folder}; kivfm teachers check {name}")
+    print(f"next: pip install -e '{folder}[test]'; pytest {folder}; kivfm teachers check {name}")
 
 
 def module_of(name: str) -> str:

@@ -59,7 +59,7 @@ def test_a_name_that_is_taken(name):
 def test_what_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["teachers", "new", "my-acme"]) == 0
-    assert "pip install -e kivfm-my-acme" in capsys.readouterr().out
+    assert "pip install -e 'kivfm-my-acme[test]'; pytest kivfm-my-acme" in capsys.readouterr().out
     folder = tmp_path / "kivfm-my-acme"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {

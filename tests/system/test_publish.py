@@ -1,7 +1,7 @@
 """The tutorial for teacher authors, executed: every file is written, every command is run.
 
 In an environment of its own: a virtual one that sees the packages of this one, so that installing
-and removing is real, and takes seconds.
+and removing is real, and takes seconds. What is installed from a clone is installed from this one.
 """
 
 import json
@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/tutorial/publish-a-teacher.md"
+FROM_CLONE = "pip install . "
 SHIM = '#!/bin/sh\nexec "{python}" -m {module} "$@"\n'
 COMMANDS = {"kivfm": "kivfm_cli.app", "pip": "pip", "pytest": "pytest"}
 
@@ -55,7 +56,8 @@ def told(environment, tmp_path_factory):
             # A command is a line, or several up to a closing quote.
             for command in re.findall(r'^[^"\n]*(?:"[^"]*"[^"\n]*)*$', text, re.M):
                 if command:
-                    done.append((command, run(command, folder, environment)))
+                    where = ROOT if command.startswith(FROM_CLONE) else folder
+                    done.append((command, run(command, where, environment)))
     return done
 
 
