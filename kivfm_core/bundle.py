@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from kivfm_core.composition import Composition
+from kivfm_core.entries import pip_install, unmet
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.files import make_aside, put_in_place
 from kivfm_core.licenses import inherited
+from kivfm_core.registry import get_registry
 from kivfm_core.student import Student
 from kivfm_core.teacher import Decoders
 from kivfm_core.weights import load_strict, read_state
@@ -60,7 +63,7 @@ def write_bundle(student: Student, folder: Path) -> None:
     card = {
         "schema": 1,
         "kivfm": version("kivfm"),
-        "distributions": _distributions(plan),
+        **_packages(plan),
         "composition": plan.model_dump(mode="json"),
     }
     (aside / "student.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
@@ -82,7 +85,7 @@ def read_bundle(folder: Path) -> Student:
 
     Raises:
         UsageError: If the folder holds no bundle.
-        PluginError: If the plugin of a teacher is missing.
+        PluginError: If the plugin of a teacher, or what it requires, is missing.
         WeightsError: If a file is damaged or does not fit.
     """
     file = folder / "student.json"
@@ -91,7 +94,7 @@ def read_bundle(folder: Path) -> Student:
             f"{folder.parent} holds no student", f"kivfm distill --resume {folder.parent}"
         )
     card = json.loads(file.read_text(encoding="utf-8"))
-    _check_installed(card.get("distributions", {}))
+    _check_installed(card)
     plan = Composition.model_validate(card["composition"])
     student = Student(plan)
     load_strict(student, read_state(folder / "student.safetensors"), "the student")
@@ -109,23 +112,28 @@ def load_trained(student: Student, checkpoint: Path) -> None:
     left = student.load_state_dict(state, strict=False)
     missing = set(left.missing_keys) & student.trained().keys()
     if left.unexpected_keys or missing:
-        raise UsageError(f"{checkpoint} is another student's checkpoint")
+        run = checkpoint.parents[1]
+        raise UsageError(
+            f"{checkpoint} is another student's checkpoint",
+            f"kivfm distill --config {run / 'config.toml'} --out {run}-2",
+        )
 
 
-def _distributions(plan: Composition) -> dict[str, str]:
-    """The distributions, and their versions, that the decoders and the base come from."""
-    modules = {spec.encoder.split(".")[0].split(":")[0] for spec in plan.teachers}
-    providers = packages_distributions()
-    names = {name for module in modules for name in providers.get(module, [])}
-    return {name: version(name) for name in sorted(names)}
+def _packages(plan: Composition) -> dict[str, Any]:
+    """What encoders and decoders come from, with versions, and what these require."""
+    specs = (*plan.teachers, plan.trunk)
+    entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
+    libraries = {entry.provider.distribution for entry in entries if entry.provider}
+    required = {text for spec in specs for text in spec.requirements}
+    return {
+        "distributions": {entry.distribution: entry.version for entry in entries},
+        "requirements": sorted(libraries | required),
+    }
 
 
-def _check_installed(distributions: Mapping[str, str]) -> None:
-    for name, wanted in distributions.items():
-        try:
-            version(name)
-        except PackageNotFoundError as error:
-            raise PluginError(
-                f"the student needs {name} ({wanted} made it), which is not installed",
-                f"pip install {name}",
-            ) from error
+def _check_installed(card: Mapping[str, Any]) -> None:
+    missing = unmet([*card.get("distributions", {}), *card.get("requirements", [])])
+    if missing:
+        raise PluginError(
+            f"the student needs {', '.join(missing)}, not installed here", pip_install(missing)
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -82,11 +82,21 @@ def _get(item: object, field: str) -> Any:
 
 
 def _with_requirements(entry: Entry, requirements: tuple[str, ...]) -> Entry:
-    missing = [text for text in requirements if not is_met(Requirement(text))]
+    missing = unmet(requirements)
     if not missing:
         return entry
-    command = "pip install " + " ".join(f"'{text}'" for text in missing)
-    return replace(entry, status="needs", cause=f"needs {', '.join(missing)}", hint=command)
+    cause, hint = f"needs {', '.join(missing)}", pip_install(missing)
+    return replace(entry, status="needs", cause=cause, hint=hint)
+
+
+def unmet(requirements: Iterable[str]) -> list[str]:
+    """The requirements that are not installed here."""
+    return [text for text in requirements if not is_met(Requirement(text))]
+
+
+def pip_install(requirements: Iterable[str]) -> str:
+    """The command that installs requirements."""
+    return "pip install " + " ".join(f"'{text}'" for text in requirements)
 
 
 def is_met(requirement: Requirement) -> bool:

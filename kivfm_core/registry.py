@@ -65,6 +65,16 @@ class Registry:
                 return provided(entry, entry.provider, wanted), entry
         raise explain_unknown(wanted, entries)
 
+    def origin(self, spec: TeacherSpec) -> Entry | None:
+        """The entry that a spec comes from, if that is still there; in a conflict the equal one."""
+        found = [
+            entry
+            for entry in self.entries
+            if (entry.spec and entry.bare == spec.name)
+            or (entry.provider and spec.name.startswith(entry.provider.prefix))
+        ]
+        return max(found, key=lambda entry: entry.spec == spec, default=None)
+
     def usable(self) -> list[TeacherSpec]:
         """The teachers whose requirements are met and whose weights are on this machine."""
         ready = (entry.spec for entry in self.entries if entry.status == "ready" and entry.spec)

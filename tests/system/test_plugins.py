@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import NamedTuple
 
 import pytest
@@ -166,7 +167,8 @@ def test_all_bad_plugins_together(kivfm, install, tmp_path):
     )  # fmt: skip
     assert helped.code == listed.code == 0
     assert distilled.code == 0, distilled.err
-    assert (tmp_path / "run" / "student" / "student.json").is_file()
+    card = json.loads((tmp_path / "run" / "student" / "student.json").read_text())
+    assert card["distributions"] == {"kivfm-nano": version("kivfm-nano")}
     # The doctor has findings, each with what mends it.
     assert found.code == 1
     checks = {check["what"]: check for check in json.loads(found.out)["checks"]}
