@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from kivfm_core.adapters.plan import plan_adapter
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.base import choose_base
 from kivfm_core.composition import Composition, v_plan
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
@@ -36,12 +37,12 @@ def compose(config: RunConfig) -> Composition:
     seen = [spec.name for spec in teachers]
     repeated = sorted({name for name in seen if seen.count(name) > 1})
     if repeated:
-        raise UsageError(f"teachers named twice: {', '.join(repeated)}")
-    base = None if config.student.model else _base(config, teachers)
+        raise UsageError(
+            f"teachers named twice: {', '.join(repeated)}",
+            f"--teachers {','.join(dict.fromkeys(seen))}",
+        )
+    base = None if config.student.model else choose_base(config, teachers)
     trunk = base or registry.resolve(str(config.student.model))
-    if base is not None and not base.attachments:
-        raise UsageError(f"{base.name} has no attachment points, so it cannot be the base",
-                         "choose another with --base NAME")  # fmt: skip
     assign_weights(config.weights, teachers)
     return _plan(config, teachers, base, trunk)
 
@@ -73,33 +74,16 @@ def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) 
     return assigned
 
 
-def _base(config: RunConfig, teachers: list[TeacherSpec]) -> TeacherSpec:
-    if config.student.base is not None:
-        name = get_registry().resolve(config.student.base, config.variant).name
-        chosen = next((spec for spec in teachers if spec.name == name), None)
-        if chosen is None:
-            raise UsageError(
-                f"the base {name} is not among the teachers",
-                f"--teachers {name},{','.join(spec.name for spec in teachers)}",
-            )
-        return chosen
-    general = [spec for spec in teachers if spec.role == "general"]
-    if not general:
-        names = ",".join(spec.name for spec in teachers)
-        raise UsageError(
-            "no general teacher is selected, so the student has no base",
-            f"--teachers dino,{names}, or name a base among them: --base {teachers[0].name}",
-        )
-    return general[0]
-
-
 def _plan(
     config: RunConfig, teachers: list[TeacherSpec], base: TeacherSpec | None, trunk: TeacherSpec
 ) -> Composition:
     student = config.student
     dense = [level for level in trunk.levels if level.kind == "dense"]
     if not dense:
-        raise UsageError(f"{trunk.name} has no dense level, so it cannot be the student's trunk")
+        raise UsageError(
+            f"{trunk.name} has no dense level, so it cannot be the student's trunk",
+            "--student timm/resnet18",
+        )
     v_level = dense[-1]
     x_level = next((level for level in trunk.levels if level.kind == "global"), None)
     v = v_plan(v_level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from kivfm_core.composition import Composition, stride_of
@@ -10,8 +11,13 @@ from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 
-def outline(composition: Composition) -> dict[str, Any]:
-    """The plan as JSON-able data: parts, parameters, costs, licenses, warnings."""
+def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, Any]:
+    """The plan as JSON-able data: parts, parameters, costs, licenses, warnings.
+
+    Args:
+        composition: The plan.
+        files: The teachers whose weights are given, and need no download.
+    """
     terms = inherited(composition.teachers)
     return {
         "schema": 1,
@@ -54,7 +60,7 @@ def outline(composition: Composition) -> dict[str, Any]:
         "downloads": [
             {"teacher": s.name, "source": s.weights.source, "bytes": s.weights.bytes}
             for s in composition.teachers
-            if not get_registry().weights_here(s)
+            if s.name not in files and not get_registry().weights_here(s)
         ],
         "license": terms.as_dict(),
         "warnings": _warnings(composition, terms),
@@ -62,21 +68,25 @@ def outline(composition: Composition) -> dict[str, Any]:
 
 
 def _cost(composition: Composition) -> dict[str, float]:
-    """Estimates, good to a factor of two or so.
+    """Lower bounds of the work, and the memory that is certain.
 
-    A pass costs parameters x cells of the coarsest dense level multiply-adds (exact for a
-    transformer's linear layers); the backward pass twice that, in the trained part alone.
+    A pass costs at least parameters x cells of the coarsest dense level multiply-adds: all of a
+    transformer's linear layers, but a fraction of a convolutional net, which does most of its work
+    on finer maps that a spec does not tell of. The backward pass costs twice that, in the trained
+    part alone. The base is asked once, as the trunk, unless it has levels that the trunk lacks.
     """
+    asked = [s for s in composition.teachers
+             if any(a.kind != "identity" for a in composition.of(s.name))]  # fmt: skip
 
     def gmacs(spec: TeacherSpec, side: int) -> float:
         strides = [stride_of(level) for level in spec.levels if level.kind == "dense"]
         return spec.parameters * (side // max(strides, default=side)) ** 2 / 1e9
 
     largest = max(composition.image_size)
-    teachers = sum(gmacs(s, composition.side(s)) for s in composition.teachers)
+    teachers = sum(gmacs(s, composition.side(s)) for s in asked)
     trunk = gmacs(composition.trunk, composition.trunk_size)
     share = composition.trainable * (largest // composition.maps[0].stride) ** 2 / 1e9
-    weights = 4 * (composition.total + sum(s.parameters for s in composition.teachers))
+    weights = 4 * (composition.total + sum(s.parameters for s in asked))
     return {
         "teachers_gmacs_per_image": round(teachers, 2),
         "student_gmacs_per_image": round(trunk + share, 2),
@@ -89,14 +99,14 @@ def _cost(composition: Composition) -> dict[str, float]:
 def _warnings(composition: Composition, terms: Terms) -> list[str]:
     """What the user should know before starting."""
     notes = [
-        f"{source.teacher}: its weights' license ({source.license}) "
+        f"{source.teacher}: the license of its {source.what} ({source.license}) "
         + (
             "forbids commercial use"
             if source.commercial_use == "no"
             else "does not say what it allows"
         )
         for source in terms.sources
-        if source.what == "weights" and source.commercial_use != "yes"
+        if source.commercial_use != "yes"
     ]
     if all(spec.role != "general" for spec in composition.teachers):
         notes.append("no general teacher: what is not in the purpose teachers is not kept")

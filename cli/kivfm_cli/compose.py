@@ -32,11 +32,13 @@ def compose(
     Needs no weights and no network.
     """
     made = o.make_config(config, sets, flags, "compose")
+    from kivfm_core.compose import assign_weights
     from kivfm_core.compose import compose as plan
     from kivfm_core.config import dump_config
     from kivfm_core.outline import outline
 
-    composition = outline(plan(made))
+    planned = plan(made)
+    composition = outline(planned, assign_weights(made.weights, planned.teachers))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")
@@ -59,7 +61,7 @@ def render(plan: dict[str, Any]) -> None:
             "features": ", ".join(f"{n} {_shape(shape)}" for n, shape in plan["features"].items()),
             "parameters": f"{count(parameters['trainable'])} trainable of "
             f"{count(parameters['total'])} ({percent(parameters['share'])})",
-            "cost": f"about {cost['training_gmacs_per_image']:g} GMACs an image in training "
+            "cost": f"at least {cost['training_gmacs_per_image']:g} GMACs an image in training "
             f"(teachers {cost['teachers_gmacs_per_image']:g}), "
             f"{cost['student_gmacs_per_image']:g} in use",
             "memory": f"{size(cost['weights_bytes'])} of weights, "
@@ -81,8 +83,8 @@ def render(plan: dict[str, Any]) -> None:
         print(f"to download: {item['teacher']} from {item['source']} ({size(item['bytes'])})")
     for condition in terms["conditions"]:
         print(f"license: {condition}")
-    for text in (*terms["unknown"], *plan["warnings"]):
-        print(f"warning: {text}" if text in plan["warnings"] else f"unknown license: {text}")
+    for text in plan["warnings"]:
+        print(f"warning: {text}")
 
 
 def _adapter_row(adapter: dict[str, Any]) -> tuple[str, str, str, str, str]:

@@ -117,9 +117,10 @@ def make_config(
     if "weights" in given:
         given["weights"] = dict(_pair(item) for item in given["weights"])
     if "data.image_size" in given:
-        given["data.image_size"] = [_whole(side) for side in given["data.image_size"].split(",")]
+        sides = given["data.image_size"].split(",")
+        given["data.image_size"] = [_whole(side, "--image-size 224") for side in sides]
     if given.get("engine.devices", "auto") != "auto":
-        given["engine.devices"] = _whole(given["engine.devices"])
+        given["engine.devices"] = _whole(given["engine.devices"], "--devices 1")
     chosen = config is not None or any(line.startswith("teachers") for line in sets or ())
     if "teachers" not in given and not chosen:
         raise UsageError("no teachers are selected", f"kivfm {command} --teachers clip,dino,sam")
@@ -133,8 +134,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, file
 
 
-def _whole(text: str) -> int:
+def _whole(text: str, hint: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"{text!r} is not a whole number") from None
+        raise UsageError(f"{text!r} is not a whole number", hint) from None

@@ -115,8 +115,9 @@ def test_compose(kivfm, install, tmp_path):
     words = ("compose", "--teachers", "base,other", "--steps", "7", "--weights", "base=a=b.pt")
     code, out, _ = kivfm(*words, "-o", "plans/run.toml")
     assert code == 0
-    for text in ("base/small, other/small", "warning: ", "no commercial use", "to download"):
+    for text in ("base/small, other/small", "warning: ", "no commercial use", "at least"):
         assert text in out
+    assert re.findall(r"^to download: (\S+)", out, re.M) == ["other/small"]
     written = (tmp_path / "plans" / "run.toml").read_text()
     assert "steps = 7" in written and 'base = "a=b.pt"' in written
     again = kivfm("compose", "--config", "plans/run.toml", "--json")[1]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,9 @@ from kivfm_core.registry import Registry
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """The toy teachers are installed, and their weights files are here."""
     specs = (toy.BASE, toy.PURPOSE)
-    registry = Registry(tuple(Entry(spec.name, "toys", "1.0", spec=spec) for spec in specs))
-    for module in ("kivfm_core.compose", "kivfm_core.registry"):
-        monkeypatch.setattr(sys.modules[module], "get_registry", lambda: registry)
+    registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
+    for module in ("base", "bundle", "compose", "registry"):
+        monkeypatch.setattr(import_module(f"kivfm_core.{module}"), "get_registry", lambda: registry)
     files = {}
     for spec in specs:
         path = tmp_path / f"{spec.family}.safetensors"

@@ -30,12 +30,13 @@ def test_no_general_teacher_says_what_to_add(config: RunConfig):
     with pytest.raises(UsageError) as caught:
         compose(with_(config, teachers="toypurpose"))
     assert caught.value.exit_code == 2
-    assert "--teachers dino,toypurpose/small" in caught.value.hint
+    assert caught.value.hint == "--teachers dino,toypurpose/small --base dino"
 
 
 def test_a_base_without_attachment_points_is_refused(config: RunConfig):
-    with pytest.raises(UsageError, match="no attachment points"):
+    with pytest.raises(UsageError, match="no attachment points") as caught:
         compose(with_(config, **{"student.base": "toypurpose"}))
+    assert caught.value.hint == "--base toybase/small"
 
 
 def test_a_base_that_is_not_selected_is_refused(config: RunConfig):
@@ -44,8 +45,9 @@ def test_a_base_that_is_not_selected_is_refused(config: RunConfig):
 
 
 def test_a_teacher_named_twice_is_refused(config: RunConfig):
-    with pytest.raises(UsageError, match="twice"):
+    with pytest.raises(UsageError, match="twice") as caught:
         compose(with_(config, teachers="toybase,toypurpose,toybase"))
+    assert caught.value.hint == "--teachers toybase/small,toypurpose/small"
 
 
 def test_the_outline_adds_up(composition: Composition):
@@ -55,6 +57,17 @@ def test_the_outline_adds_up(composition: Composition):
     assert plan["parameters"]["total"] == parts + toy.BASE.parameters
     assert plan["license"]["commercial_use"] == "no"
     assert any("forbids commercial use" in warning for warning in plan["warnings"])
+    # The base is asked as the trunk, and lies in memory once.
+    held = plan["parameters"]["total"] + toy.PURPOSE.parameters
+    assert plan["cost"]["weights_bytes"] == 4 * held
+
+
+def test_what_is_given_is_not_downloaded(composition: Composition):
+    def wanted(*files: str) -> list[str]:
+        return [item["teacher"] for item in outline(composition, files)["downloads"]]
+
+    assert wanted() == ["toybase/small", "toypurpose/small"]
+    assert wanted("toybase/small") == ["toypurpose/small"]
 
 
 def test_canvases_follow_the_image_size(config: RunConfig):
@@ -92,6 +105,14 @@ def test_a_license_that_is_known_is_not_warned_about(composition: Composition):
     assert not warned(license="MIT", commercial_use="unknown")
     assert "does not say" in warned(license="unknown", commercial_use="unknown")[0]
     assert "forbids" in warned(license="CC-BY-NC-4.0", commercial_use="unknown")[0]
+
+
+def test_code_is_warned_about_too(composition: Composition):
+    first, *others = composition.teachers
+    changed = first.model_copy(update={"code_license": "unknown"})
+    plan = outline(composition.model_copy(update={"teachers": (changed, *others)}))
+    (warning,) = [text for text in plan["warnings"] if first.name in text]
+    assert "its code (unknown) does not say" in warning
 
 
 def test_weights_are_assigned_by_any_name(composition: Composition):

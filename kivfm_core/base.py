@@ -1,0 +1,54 @@
+"""Which teacher is the base, the student's trunk. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kivfm_core.config import RunConfig
+from kivfm_core.errors import UsageError
+from kivfm_core.registry import get_registry
+from kivfm_core.spec import TeacherSpec
+
+
+def choose_base(config: RunConfig, teachers: Sequence[TeacherSpec]) -> TeacherSpec:
+    """The teacher that `--base` names; by default the first general one.
+
+    Args:
+        config: Names a base, or leaves it open.
+        teachers: The selected.
+
+    Raises:
+        UsageError: If it is not selected, there is none, or an adapter cannot be attached to it.
+    """
+    name = config.student.base
+    if name is not None:
+        name = get_registry().resolve(name, config.variant).name
+        found = [spec for spec in teachers if spec.name == name]
+        problem = f"the base {name} is not among the teachers"
+        hint = f"--teachers {name},{_names(teachers)}"
+    else:
+        found = [spec for spec in teachers if spec.role == "general"]
+        problem = "no general teacher is selected, so the student has no base"
+        hint = _possible(teachers)
+    if not found:
+        raise UsageError(problem, hint)
+    if not _can_be(found[0]):
+        raise UsageError(
+            f"{found[0].name} has no attachment points or no dense level, so it cannot be the base",
+            _possible(teachers),
+        )
+    return found[0]
+
+
+def _can_be(spec: TeacherSpec) -> bool:
+    return bool(spec.attachments) and any(level.kind == "dense" for level in spec.levels)
+
+
+def _possible(teachers: Sequence[TeacherSpec]) -> str:
+    """What to select for a base: one of these teachers or, if none can be one, another."""
+    able = [spec.name for spec in teachers if _can_be(spec)]
+    return f"--base {able[0]}" if able else f"--teachers dino,{_names(teachers)} --base dino"
+
+
+def _names(teachers: Sequence[TeacherSpec]) -> str:
+    return ",".join(spec.name for spec in teachers)
