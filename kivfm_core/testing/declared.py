@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from packaging.utils import canonicalize_name
-
-from kivfm_core.entries import Entry, one_line, read_entry
+from kivfm_core.entries import one_line, pip_install, unmet
 from kivfm_core.errors import KivfmError
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
@@ -28,9 +26,9 @@ def schema(subject: Subject) -> None:
             f"{', '.join(changed)} is another after a way through JSON",
             "use lists, dicts, strings, numbers and booleans in config",
         )
-    entry = read_entry(spec.model_dump(), Entry(spec.name, canonicalize_name(spec.family), ""))
-    if entry.status != "ready":
-        raise Finding(entry.cause, entry.hint)
+    missing = unmet(spec.requirements)
+    if missing:
+        raise Finding(f"needs {', '.join(missing)}", pip_install(missing))
 
 
 def references(subject: Subject) -> None:

@@ -16,7 +16,7 @@ from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.decoders import raw_prompts, tasks_of
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.pictures import canvases
-from kivfm_core.testing.subject import Subject, difference, scrambled
+from kivfm_core.testing.subject import Subject, difference, scrambled, seeded
 from kivfm_core.weights import load_strict, read_state
 
 EQUAL = 1e-3
@@ -29,8 +29,9 @@ def original(subject: Subject) -> None:
     if spec.original is None:
         raise NotChecked("the spec names no original", "original='PACKAGE.MODULE:FUNCTION'")
     tasks = tasks_of(subject)
-    whole: Any = resolve_reference(spec.original)(spec).eval()
-    state = read_state(subject.weights) if subject.weights else scrambled(whole.state_dict())
+    with seeded():
+        whole: Any = resolve_reference(spec.original)(spec).eval()
+        state = read_state(subject.weights) if subject.weights else scrambled(whole.state_dict())
     try:
         load_strict(whole, state, f"the original of {spec.name}")
         teacher = LoadedTeacher(spec)
@@ -45,25 +46,39 @@ def original(subject: Subject) -> None:
     levels = teacher.encode(images, frames)
     with torch.no_grad():
         theirs = whole(images, prompts)
+    silent: list[str] = []
     for task in (task.task for task in tasks):
         prompt = teacher.prompt(task, **prompts.get(task, {}))
-        apart = _apart(teacher.decode(task, levels, prompt), theirs[task])
+        pairs = _pairs(teacher.decode(task, levels, prompt), theirs[task])
+        apart = max(_apart(ours, other) for ours, other in pairs)
         if not apart <= EQUAL:
             raise Finding(
                 f"{task} is {apart:.0%} off what the original gives",
                 "check normalization (scale, mean, std, channel_order), split() and the decoder",
             )
 
+        if not any(ours.numel() for ours, _ in pairs):
+            silent.append(task)
+    if silent:
+        raise NotChecked(
+            f"nothing is found on the kit's pictures, so nothing was compared: {', '.join(silent)}",
+            "" if subject.weights else f"kivfm teachers check {spec.name} --weights FILE",
+        )
 
-def _apart(ours: Predictions, theirs: Predictions) -> float:
-    """The largest relative difference of two predictions; infinite if their shapes differ."""
-    worst = 0.0
+
+def _pairs(ours: Predictions, theirs: Predictions) -> list[tuple[Tensor, Tensor]]:
+    """The tensors of two predictions, one beside the other."""
+    pairs: list[tuple[Tensor, Tensor]] = []
     for field in fields(ours):
         mine, other = getattr(ours, field.name), getattr(theirs, field.name)
-        if isinstance(mine, str | float):
-            continue
-        pairs = [(mine, other)] if isinstance(mine, Tensor) else list(zip(mine, other, strict=True))
-        for a, b in pairs:
-            same = a.shape == b.shape
-            worst = max(worst, difference(a.float(), b.float()) if same else float("inf"))
-    return worst
+        if isinstance(mine, Tensor):
+            pairs.append((mine, other))
+        elif not isinstance(mine, str | float):
+            pairs += zip(mine, other, strict=True)
+    return pairs
+
+
+def _apart(ours: Tensor, theirs: Tensor) -> float:
+    """Their relative difference; infinite if their shapes differ."""
+    same = ours.shape == theirs.shape
+    return difference(ours.float(), theirs.float()) if same else float("inf")

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from kivfm_core.objectives.losses import readout_distance
 from kivfm_core.readout import Readout
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.decoders import tasks_of
@@ -19,13 +20,17 @@ def readouts(subject: Subject) -> None:
     parts = [part for part in subject.teacher.decoders.parts.values() if hasattr(part, "readout")]
     if not parts:
         raise NotChecked("no decoder has a readout", "see docs/reference/hooks.md, Decoders")
-    for part in parts:
-        _agrees(part, subject.levels())
+    said = [_agrees(part, subject.levels()) for part in parts]
+    if not all(said):
+        raise NotChecked("a decoder's readout is an empty list", "leave the method out")
 
 
-def _agrees(part: Any, levels: Levels) -> None:
+def _agrees(part: Any, levels: Levels) -> bool:
+    """Whether there is anything to look at; raises a finding if that is wrong."""
     with torch.no_grad():
         meant: list[Any] = part.readout(levels)
+    if not meant:
+        return False
     for said in meant:
         if not isinstance(said, Readout) or len(said.values) != len(levels.frames):
             raise Finding(
@@ -35,7 +40,13 @@ def _agrees(part: Any, levels: Levels) -> None:
         if not said.values.isfinite().all():
             raise Finding("a readout is not finite", "leave out what the decoder masks")
     own = {name: level.detach().clone().requires_grad_() for name, level in levels.items()}
-    values = torch.stack([said.values.sum() for said in part.readout(own)]).sum()
+    said = part.readout(own)
+    if not readout_distance(said, meant).isfinite():
+        raise Finding(
+            "the distance of a readout from itself is not finite",
+            "give finite weights, in the shape of values without its last axis",
+        )
+    values = torch.stack([one.values.sum() for one in said]).sum()
     if values.requires_grad:
         values.backward()
     if not any(level.grad is not None and level.grad.any() for level in own.values()):
@@ -43,3 +54,4 @@ def _agrees(part: Any, levels: Levels) -> None:
             "no gradient reaches the levels through a readout",
             "compute its values with differentiable operations, outside torch.no_grad()",
         )
+    return True

@@ -17,7 +17,7 @@ BATCH = 2
 
 
 def levels(subject: Subject) -> None:
-    """Every level has its declared shape at two sizes and on a canvas that is not square."""
+    """Every level has its declared shape on the declared canvases, and on others unless refused."""
     for canvas, declared in _canvases(subject):
         try:
             found = subject.forward(_pictures(canvas))

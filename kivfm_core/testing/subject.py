@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,7 @@ class Subject:
     def build(self) -> LoadedTeacher:
         """Builds the teacher anew and loads it; whatever its code raises gets out."""
         parts = load_parts(self.spec, self.weights) if self.weights else None
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with seeded():
             teacher = LoadedTeacher(self.spec)
             if parts is not None:
                 teacher.load(parts)
@@ -94,6 +94,14 @@ class Subject:
                 "return {level name: tensor} from its forward",
             )
         return found
+
+
+@contextmanager
+def seeded() -> Generator[None, None, None]:
+    """Random numbers are the same every time here, and the caller's are left as they were."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def scrambled(state: State) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 import toy
 from torch import nn
 
-from kivfm_core.predictions import ClassLogits, SemanticLogits
+from kivfm_core.predictions import ClassLogits, Detections, SemanticLogits
 from kivfm_core.readout import Readout
 
 MEAN = (9.0, 8.0, 7.0)
@@ -182,3 +182,28 @@ class Numb(Named):
 class Plain(Named):
     def readout(self, levels):
         return [self.head(levels["global"])]
+
+
+class Heavy(Named):
+    def readout(self, levels):
+        said = self.head(levels["global"])
+        return [Readout(said, "choice", torch.full(said.shape[:-1], torch.inf))]
+
+
+class Silent(Named):
+    def readout(self, levels):
+        return []
+
+
+class Blind(Named):
+    """A detector that finds nothing."""
+
+    def forward(self, levels, prompt):
+        none = [torch.zeros(0)] * len(levels["global"])
+        return Detections([torch.zeros(0, 4)] * len(none), none, [n.long() for n in none])
+
+
+class BlindOriginal(Original):
+    def forward(self, canvases, prompts):
+        found = super().forward(canvases, prompts)
+        return {**found, "detection": Blind.forward(self, {"global": canvases}, None)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import broken
 import pytest
+import torch
 import toy
 
 from kivfm_core.spec import TeacherSpec
@@ -65,6 +66,7 @@ BROKEN = {
     "reads what is not declared": (classifier("Greedy"), "decoders", "KeyError: 'fine'"),
     "readout without gradient": (classifier("Numb"), "readouts", "no gradient reaches"),
     "readout of another kind": (classifier("Plain"), "readouts", "is not a list of"),
+    "readout of infinite weight": (classifier("Heavy"), "readouts", "is not finite"),
     "not the original": ({"original": "broken:OtherOriginal"}, "original", "off what the original"),
 }
 # And with its weights.
@@ -113,6 +115,29 @@ def test_a_broken_teacher_is_found(fields, name, says):
     found = findings(Subject(changed(broken.GOOD, fields)))
     assert list(found) == [name], found
     assert says in found[name].message and found[name].fix
+
+
+def test_what_says_nothing_is_not_checked():
+    first, *others = broken.GOOD.tasks
+    blind = first.model_copy(update={"task": "detection", "decoder": "broken:Blind"})
+    cases = {
+        "readouts": classifier("Silent"),
+        "original": {"tasks": (blind, *others), "original": "broken:BlindOriginal"},
+    }
+    for name, fields in cases.items():
+        results = {r.name: r for r in run_checks(Subject(changed(broken.GOOD, fields)))}
+        assert results[name].status == "not checked", results[name]
+        assert not [r for r in results.values() if r.status == "finding"]
+
+
+def test_random_weights_are_the_same_every_time():
+    fields, name, _ = BROKEN["not the original"]
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        found.append(findings(Subject(changed(broken.GOOD, fields)))[name].message)
+        assert torch.initial_seed() == seed
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(("fields", "name", "says"), BROKEN_FILE.values(), ids=BROKEN_FILE.keys())
