@@ -6,12 +6,15 @@ https://arxiv.org/abs/2005.12872.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from kivfm_core.predictions import Detections
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_transformers.model import decoder_half, encoder_half
@@ -57,3 +60,13 @@ class Detector(nn.Module):
         sizes = (content[..., 2:] - content[..., :2]).tile(2)
         boxes = box_convert(out.pred_boxes, "cxcywh", "xyxy") * sizes + content[..., :2].tile(2)
         return Detections(list(boxes), list(scores), list(labels))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Every query's class, and its box before the sigmoid, on canvases without padding.
+
+        Queries have no order, but these are learned: the same one asks the student and the teacher.
+        """
+        out = self.given.run(self.model, levels)
+        sure = out.logits.detach().softmax(-1)[..., :-1].amax(-1)
+        boxes = out.pred_boxes.logit(eps=1e-4)
+        return [Readout(out.logits, "choice"), Readout(boxes, "number", sure)]

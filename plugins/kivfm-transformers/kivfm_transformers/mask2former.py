@@ -5,6 +5,7 @@ Paper: Cheng et al., Masked-attention Mask Transformer, https://arxiv.org/abs/21
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import masks_to_boxes
 
 from kivfm_core.predictions import Instances, SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_transformers.model import decoder_half, encoder_half
@@ -76,6 +78,18 @@ class InstanceSegmenter(_Segmenter):
         found = [self._instances(c, m) for c, m in zip(*self.queries(levels), strict=True)]
         boxes, scores, labels, masks = (list(column) for column in zip(*found, strict=True))
         return Instances(boxes, scores, labels, masks, region="canvas")
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Every query's class, and its mask, which counts as much as the class.
+
+        The same learned query asks the student and the teacher. The semantic decoder has the same
+        weights, and would say the same once more.
+        """
+        out = self.given.run(self.model, levels)
+        classes, masks = out.class_queries_logits, out.masks_queries_logits
+        sure = classes.detach().softmax(-1)[..., :-1].amax(-1)
+        share = (sure[..., None, None] / masks[0, 0].numel()).expand(masks.shape)
+        return [Readout(classes, "choice"), Readout(masks[..., None], "binary", share)]
 
     def _instances(self, classes: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         scores, index = classes.flatten().topk(len(masks))

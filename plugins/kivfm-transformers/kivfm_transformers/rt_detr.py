@@ -6,10 +6,13 @@ https://arxiv.org/abs/2304.08069.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from kivfm_core.predictions import Detections
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_transformers.model import decoder_half, encoder_half
@@ -52,3 +55,15 @@ class Detector(nn.Module):
         boxes = box_convert(out.pred_boxes, "cxcywh", "xyxy") * size
         best = (index // classes)[..., None].expand(-1, -1, 4)
         return Detections(list(boxes.gather(1, best)), list(scores), list(index % classes))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Every place's classes and its box before the sigmoid.
+
+        From the best places queries are made; what these say cannot be compared, for a student's
+        best places are others.
+        """
+        out = self.given.run(self.model, levels)
+        classes = out.enc_outputs_class
+        boxes = out.enc_outputs_coord_logits.clamp(-10, 10)  # places at the border have none
+        sure = classes.detach().sigmoid().amax(-1)
+        return [Readout(classes, "binary"), Readout(boxes, "number", sure)]

@@ -5,9 +5,12 @@ Paper: Xie et al., SegFormer, https://arxiv.org/abs/2105.15203.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from kivfm_core.predictions import SemanticLogits
+from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_transformers.model import decoder_half, encoder_half
@@ -36,4 +39,11 @@ class Segmenter(nn.Module):
 
     def forward(self, levels: Levels, prompt: None = None) -> SemanticLogits:
         """Gives `logits [B, K, H / 4, W / 4]` from the maps."""
-        return SemanticLogits(self.model.decode_head(list(levels.values())))
+        return SemanticLogits(self._logits(levels))
+
+    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
+        """Every place's class."""
+        return [Readout(self._logits(levels).movedim(1, -1), "choice")]
+
+    def _logits(self, levels: Mapping[str, Tensor]) -> Tensor:
+        return self.model.decode_head(list(levels.values()))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
-
-from kivfm_core.teacher import Levels
 
 
 def as_levels(maps: Iterable[Tensor]) -> dict[str, Tensor]:
@@ -32,16 +30,19 @@ class GivenMaps(nn.Module):
         """Gives the maps; the canvas is not looked at."""
         return self.form(self.maps, *more)
 
-    def run(self, model: nn.Module, levels: Levels, *more: Any) -> Any:
+    def run(self, model: nn.Module, levels: Mapping[str, Tensor], *more: Any) -> Any:
         """What the model around this gives for the levels."""
         self.maps = list(levels.values())
         try:
-            return model(blank(levels), *more, return_dict=True)
+            return model(blank(self.maps[0]), *more, return_dict=True)
         finally:
             self.maps = []
 
 
-def blank(levels: Levels) -> Tensor:
-    """A canvas `[B, 3, H, W]` without memory, for models that ask it for size and device."""
-    like = next(iter(levels.values()))
-    return like.new_zeros(()).expand(len(levels.frames), 3, *levels.canvas)
+def blank(like: Tensor) -> Tensor:
+    """A canvas without memory, for models that ask it for size and device.
+
+    Args:
+        like: A map `[B, C, h, w]`, whose size is as good as any: without a mask, all is content.
+    """
+    return like.new_zeros(()).expand(len(like), 3, *like.shape[2:])

@@ -97,6 +97,20 @@ def same_canvas():
 
 
 @pytest.fixture
+def said():
+    """What a teacher's decoders say of its levels; every level has a say."""
+
+    def said(teacher, levels):
+        own = {name: level.clone().requires_grad_() for name, level in levels.items()}
+        readouts = teacher.decoders.readout(own)
+        torch.stack([readout.values.sum() for readout in readouts]).sum().backward()
+        assert all(level.grad.any() for level in own.values())
+        return readouts
+
+    return said
+
+
+@pytest.fixture
 def findings():
     """What the conformance kit finds wrong with a teacher."""
 

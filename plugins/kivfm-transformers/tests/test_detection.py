@@ -74,6 +74,29 @@ def test_detects_as_the_original(make, publish, encoded):
     assert len(teacher.spec.task("detection").labels) == 5
 
 
+def test_detr_says_its_queries(publish, encoded, said):
+    original, processor = detr()
+    teacher = publish(original, processor)
+    x, _, levels = encoded(teacher)
+    classes, boxes = said(teacher, levels)
+    with torch.no_grad():
+        out = original(x)
+    torch.testing.assert_close(classes.values, out.logits)
+    torch.testing.assert_close(boxes.values.sigmoid(), out.pred_boxes)
+
+
+def test_rt_detr_says_what_it_thinks_of_every_place(publish, encoded, said):
+    original, processor = rt_detr()
+    teacher = publish(original, processor)
+    x, _, levels = encoded(teacher)
+    classes, boxes = said(teacher, levels)
+    with torch.no_grad():
+        out = original(x)
+    torch.testing.assert_close(classes.values, out.enc_outputs_class)
+    assert boxes.values.shape == (1, 8 * 8 + 4 * 4 + 2 * 2, 4)
+    assert boxes.values.isfinite().all() and 0 < boxes.weight.min() < boxes.weight.max() < 1
+
+
 def test_detr_does_not_look_at_padding(publish):
     original, processor = detr()
     teacher = publish(original, processor)

@@ -79,6 +79,27 @@ def test_mask2former_segments_as_the_original(publish, encoded):
         assert found.boxes[0][index].tolist() == box
 
 
+def test_segformer_says_its_logits(publish, encoded, said):
+    original, processor = segformer()
+    teacher = publish(original, processor)
+    x, _, levels = encoded(teacher)
+    (classes,) = said(teacher, levels)
+    with torch.no_grad():
+        assert torch.equal(classes.values, original(x).logits.movedim(1, -1))
+
+
+def test_mask2former_says_its_queries(publish, encoded, said):
+    original, processor = mask2former()
+    teacher = publish(original, processor)
+    x, _, levels = encoded(teacher)
+    classes, masks = said(teacher, levels)
+    with torch.no_grad():
+        out = original(x)
+    torch.testing.assert_close(classes.values, out.class_queries_logits)
+    torch.testing.assert_close(masks.values[..., 0], out.masks_queries_logits)
+    assert masks.weight.sum() < 7  # a query counts for one at most
+
+
 @pytest.mark.parametrize("make", [segformer, mask2former])
 def test_canvases_are_the_image_processors(make, publish, same_canvas):
     original, processor = make()
