@@ -45,9 +45,16 @@ class Backbone(nn.Module):
         super().__init__()
         self.backbone: nn.Module = build(spec).backbone
         self.keys: dict[str, str] = spec.config["keys"]
+        self.side = spec.input.size if spec.input.policy == "stretch" else None
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Gives maps `[B, C, h, w]` by level name of `[B, 3, H, W]`."""
+        """Gives maps `[B, C, h, w]` by level name of `[B, 3, H, W]`.
+
+        Raises:
+            ValueError: If the canvas is not of the one size that the model was made for.
+        """
+        if self.side and x.shape[2:] != (self.side, self.side):
+            raise ValueError(f"takes canvases of {self.side} x {self.side} pixels, no others")
         maps = self.backbone(x)
         return {name: maps[key] for name, key in self.keys.items()}
 

@@ -82,7 +82,8 @@ def _levels(backbone: Any, keys: dict[str, str], side: int) -> tuple[Level, ...]
 
 
 def _stride(shape: tuple[int, ...], side: int) -> int:
-    return 2 ** round(math.log2(side / shape[2]))
+    """The power of two; the map of a canvas that it does not divide is rounded up."""
+    return 2 ** math.ceil(math.log2(side / shape[2]))
 
 
 def _parameters(model: Any, frozen: bool) -> int:
@@ -101,9 +102,7 @@ def _detector(name: str, model: str, weights: Any, common: dict[str, Any]) -> Te
     shapes = _shapes(whole.backbone, side)
     pool = "pool" in shapes
     maps = [key for key in shapes if key != "pool"]
-    names = [f"p{round(math.log2(_stride(shapes[key], side)))}" for key in maps]
-    if len(set(names)) < len(names):
-        names = [f"map{key}" for key in maps]
+    names = [f"p{_stride(shapes[key], side).bit_length() - 1}" for key in maps]
     keys = dict(zip(names, maps, strict=True))
     mean, std = tuple(transform.image_mean), tuple(transform.image_std)
     frozen = FROZEN.get(model)

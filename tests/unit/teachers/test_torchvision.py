@@ -5,6 +5,7 @@ import torch
 from torchvision import models
 
 from kivfm_core.data.canvas import make_canvases, normalize
+from kivfm_core.reference import resolve_reference
 from kivfm_core.teacher import load_teacher
 from kivfm_teachers.torchvision.resolve import resolve
 
@@ -116,6 +117,19 @@ def test_mask_rcnn_on_the_same_canvas_is_the_original_bit_for_bit(save, upstream
     assert torch.equal(found.scores[0], expected["scores"])
     assert torch.equal(found.labels[0], expected["labels"])
     assert torch.equal(found.masks[0], expected["masks"][:, 0])
+
+
+@pytest.mark.parametrize("name", ["ssdlite320_mobilenet_v3_large", "ssd300_vgg16"])
+def test_ssd_takes_the_canvas_that_it_was_made_for(name):
+    spec = resolve(f"torchvision/{name}")
+    with torch.device("meta"):
+        encoder = resolve_reference(spec.encoder)(spec)
+    side = spec.input.size
+    levels = encoder(torch.empty(1, 3, side, side, device="meta"))
+    for level in spec.levels:
+        assert levels[level.name].shape[1:] == (level.channels, *level.grid((side, side)))
+    with pytest.raises(ValueError, match=f"{side} x {side}"):
+        encoder(torch.empty(1, 3, 2 * side, 2 * side, device="meta"))
 
 
 def test_ssd_on_the_same_canvas_is_the_original_bit_for_bit(save, scramble):
