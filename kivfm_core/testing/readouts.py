@@ -46,7 +46,8 @@ def _agrees(part: Any, levels: Levels) -> bool:
             "the distance of a readout from itself is not finite",
             "give finite weights, in the shape of values without its last axis",
         )
-    values = torch.stack([one.values.sum() for one in said]).sum()
+    # Squared: scores may sum to a constant over the classes.
+    values = torch.stack([one.values.square().sum() for one in said]).sum()
     if values.requires_grad:
         values.backward()
     if not any(level.grad is not None and level.grad.any() for level in own.values()):

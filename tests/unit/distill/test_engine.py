@@ -89,6 +89,7 @@ def test_same_seed_gives_the_same_student(config: RunConfig, tmp_path: Path):
     assert not same(one, three)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_workers_change_nothing(config: RunConfig, tmp_path: Path):
     one = distill(config, out=tmp_path / "one")
     two = distill(changed(config, data__workers=2), out=tmp_path / "two")
