@@ -103,6 +103,8 @@ def _detector(name: str, model: str, weights: Any, common: dict[str, Any]) -> Te
     pool = "pool" in shapes
     maps = [key for key in shapes if key != "pool"]
     names = [f"p{_stride(shapes[key], side).bit_length() - 1}" for key in maps]
+    if len(set(names)) < len(names):  # two maps of one stride
+        names = [f"map{key}" for key in maps]
     keys = dict(zip(names, maps, strict=True))
     mean, std = tuple(transform.image_mean), tuple(transform.image_std)
     frozen = FROZEN.get(model)
