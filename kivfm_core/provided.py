@@ -53,12 +53,13 @@ def _resolve(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
         record = read_entry(resolve_reference(provider.resolve)(name), entry)
     except KivfmError:
         raise
-    except LookupError as error:
-        raise UsageError(
-            str(error.args[0]) if error.args else f"no teacher is named {name!r}",
-            f"{provider.prefix}NAME takes any model of {provider.distribution}",
-        ) from error
     except Exception as error:
+        # An unknown name is a plain LookupError; a KeyError or IndexError is a resolver's slip.
+        if type(error) is LookupError:
+            raise UsageError(
+                str(error) or f"no teacher is named {name!r}",
+                f"{provider.prefix}NAME takes any model of {provider.distribution}",
+            ) from error
         raise PluginError(
             f"{entry.distribution} cannot describe {name}: {one_line(error)}",
             f"pip install --upgrade {provider.distribution}",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping, Sequence
 from math import lcm, sqrt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,44 +20,11 @@ from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.resize import resize
-from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
+from kivfm_core.spec import Level, TeacherSpec, Weights
+from kivfm_core.taps import as_map, tapped
 from kivfm_core.teacher import Decoders, Levels
 
-if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
-
 Features = dict[str, Tensor]
-
-
-def _keep(
-    store: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Tensor
-) -> None:
-    store[name] = output
-
-
-@contextmanager
-def tapped(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tensor]]:
-    """Reads submodules' outputs from outside; the encoder is as before when it is left."""
-    store: dict[str, Tensor] = {}
-    handles: list[RemovableHandle] = [
-        encoder.get_submodule(path).register_forward_hook(partial(_keep, store, path))
-        for path in paths
-    ]
-    try:
-        yield store
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def as_map(output: Tensor, tap: Attachment, grid: tuple[int, int]) -> Tensor:
-    """An attachment's output as a map `[B, C, h, w]`, prefix tokens removed."""
-    if tap.layout == "NCHW":
-        return output
-    if tap.layout == "NHWC":
-        return output.permute(0, 3, 1, 2)
-    tokens = output[:, tap.prefix_tokens :]
-    return tokens.transpose(1, 2).unflatten(2, grid)
 
 
 class Student(nn.Module):

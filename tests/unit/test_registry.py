@@ -253,6 +253,8 @@ def resolve(name):
         raise LookupError(f"no model {name!r}; nearest: lib/one")
     if name.endswith("worse"):
         raise ValueError("oh")
+    if name.endswith("slip"):
+        return {}["width"]
     return spec(name, weights=Weights(source="hf:org/name/file", split="m:split"))
 """
 
@@ -276,6 +278,8 @@ def test_a_provider_resolves_once(install, plugins, tmp_path, monkeypatch):
         registry.resolve("lib/none")
     with pytest.raises(PluginError, match="ValueError: oh"):
         registry.resolve("lib/worse")
+    with pytest.raises(PluginError, match="KeyError: 'width'"):
+        registry.resolve("lib/slip")
 
 
 def test_a_folder_comes_before_what_is_cached_under_its_name(

@@ -25,12 +25,18 @@ def input_contract(processor: dict[str, Any], multiple: int) -> InputContract:
     normalized = processor.get("do_normalize", True)
     mean = tuple(processor["image_mean"]) if normalized else BLACK
     std = tuple(processor["image_std"]) if normalized else WHITE
+    resample = processor.get("resample", 2)
+    if resample not in INTERPOLATION:
+        raise UsageError(
+            f"its image processor resamples by Pillow's filter {resample}, which kivfm has not",
+            'set "resample" to 2 (bilinear) or 3 (bicubic) in preprocessor_config.json',
+        )
     rescale = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1
     return InputContract.model_validate(
         {
             **_geometry(processor),
             "multiple": max(multiple, processor.get("size_divisor") or 1),
-            "interpolation": INTERPOLATION[processor.get("resample", 2)],
+            "interpolation": INTERPOLATION[resample],
             "scale": round(255 * rescale, 6),
             "mean": mean,
             "std": std,

@@ -15,6 +15,7 @@ from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_transformers import repository
+from kivfm_transformers.contract import input_contract
 from kivfm_transformers.families import FAMILIES
 
 NAME = "transformers/org/tiny"
@@ -137,3 +138,9 @@ def test_offline_without_the_files_says_how_to_get_them(monkeypatch):
     with pytest.raises(UsageError) as caught:
         get_registry().resolve("transformers/facebook/none-such")
     assert "hf download facebook/none-such" in caught.value.hint
+
+
+def test_a_filter_that_the_core_has_not_is_refused():
+    processor = {"size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 4}
+    with pytest.raises(UsageError, match="filter 4"):
+        input_contract(processor, multiple=8)

@@ -7,8 +7,8 @@ Need Registers, https://arxiv.org/abs/2309.16588.
 from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
-from kivfm_core.spec import InputContract, Level, TeacherSpec
-from kivfm_teachers.timm.describe import describe, vit_attachments
+from kivfm_core.spec import InputContract, TeacherSpec
+from kivfm_teachers.timm.describe import describe_vit
 
 # 224 after a short side of 256 is how the paper evaluates the class token; 518 is only the size
 # of its last training phase, at more than five times the cost. Any multiple of 14 works.
@@ -21,25 +21,18 @@ INPUT = InputContract(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
-PREFIX_TOKENS = 5  # the class token and four registers
 
 
 def _spec(letter: str, size: str, channels: int, depth: int, parameters: int) -> TeacherSpec:
-    return describe(
+    return describe_vit(
         f"dino/vit-{letter}-14",
         f"vit_{size}_patch14_reg4_dinov2.lvd142m",
-        levels=(
-            Level(name="global", kind="global", channels=channels),
-            Level(name="dense", kind="dense", channels=channels, stride=14),
-        ),
-        input=INPUT,
+        channels,
+        depth,
+        INPUT,
         parameters=parameters,
-        kwargs={"dynamic_img_size": True},
-        weights={"bytes": 4 * parameters},  # float32 values; the header of some kilobytes aside
         aliases=("dino",) if letter == "b" else (),
-        role="general",
         summary=f"DINOv2 with registers, ViT-{letter.upper()}/14",
-        attachments=vit_attachments(depth, channels, stride=14, prefix_tokens=PREFIX_TOKENS),
         paper="https://arxiv.org/abs/2304.07193",
     )
 

@@ -10,8 +10,8 @@ Paper: Simeoni et al., DINOv3, https://arxiv.org/abs/2508.10104.
 from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
-from kivfm_core.spec import InputContract, Level, TeacherSpec
-from kivfm_teachers.timm.describe import describe, vit_attachments
+from kivfm_core.spec import InputContract, TeacherSpec
+from kivfm_teachers.timm.describe import describe_vit
 
 INPUT = InputContract(
     policy="short-side-crop",
@@ -22,26 +22,19 @@ INPUT = InputContract(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
-PREFIX_TOKENS = 5  # the class token and four registers
 
 
 def _spec(letter: str, size: str, channels: int, depth: int, parameters: int) -> TeacherSpec:
-    return describe(
+    return describe_vit(
         f"dinov3/vit-{letter}-16",
         f"vit_{size}_patch16_dinov3.lvd1689m",
-        levels=(
-            Level(name="global", kind="global", channels=channels),
-            Level(name="dense", kind="dense", channels=channels, stride=16),
-        ),
-        input=INPUT,
+        channels,
+        depth,
+        INPUT,
         parameters=parameters,
-        kwargs={"dynamic_img_size": True},
         license="dinov3-license",
-        weights={"bytes": 4 * parameters},  # float32 values; the header of some kilobytes aside
         aliases=("dinov3",) if letter == "b" else (),
-        role="general",
         summary=f"DINOv3, ViT-{letter.upper()}/16; a license of its own",
-        attachments=vit_attachments(depth, channels, stride=16, prefix_tokens=PREFIX_TOKENS),
         paper="https://arxiv.org/abs/2508.10104",
     )
 

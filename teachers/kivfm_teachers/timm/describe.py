@@ -73,6 +73,37 @@ def describe(
     )
 
 
+def describe_vit(
+    name: str, model: str, channels: int, depth: int, input: InputContract, **fields: Any
+) -> TeacherSpec:
+    """The spec of a general vision transformer with a class token and four registers.
+
+    Args:
+        name: The teacher's name.
+        model: timm's name with tag.
+        channels: Of both levels.
+        depth: Blocks, each an attachment point.
+        input: How a picture becomes its canvas; sides are multiples of the patch.
+        fields: Further arguments of `describe`, `parameters` among them.
+    """
+    stride = input.multiple
+    return describe(
+        name,
+        model,
+        levels=(
+            Level(name="global", kind="global", channels=channels),
+            Level(name="dense", kind="dense", channels=channels, stride=stride),
+        ),
+        input=input,
+        kwargs={"dynamic_img_size": True},
+        # float32 values; the header of some kilobytes aside
+        weights={"bytes": 4 * fields["parameters"]},
+        role="general",
+        attachments=vit_attachments(depth, channels, stride, prefix_tokens=5),
+        **fields,
+    )
+
+
 def vit_attachments(
     depth: int, channels: int, stride: int, prefix_tokens: int
 ) -> tuple[Attachment, ...]:

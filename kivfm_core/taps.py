@@ -1,0 +1,46 @@
+"""Reading a frozen base at its attachment points, from outside: it is never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from kivfm_core.spec import Attachment
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+
+
+def _keep(
+    store: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Tensor
+) -> None:
+    store[name] = output
+
+
+@contextmanager
+def tapped(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tensor]]:
+    """Reads submodules' outputs from outside; the encoder is as before when it is left."""
+    store: dict[str, Tensor] = {}
+    handles: list[RemovableHandle] = [
+        encoder.get_submodule(path).register_forward_hook(partial(_keep, store, path))
+        for path in paths
+    ]
+    try:
+        yield store
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def as_map(output: Tensor, tap: Attachment, grid: tuple[int, int]) -> Tensor:
+    """An attachment's output as a map `[B, C, h, w]`, prefix tokens removed."""
+    if tap.layout == "NCHW":
+        return output
+    if tap.layout == "NHWC":
+        return output.permute(0, 3, 1, 2)
+    tokens = output[:, tap.prefix_tokens :]
+    return tokens.transpose(1, 2).unflatten(2, grid)
