@@ -14,7 +14,7 @@ class Composition(Record):
         teachers: The resolved specs, in the order given.
         base: Name of the teacher whose frozen encoder is the trunk; None if trained from scratch.
         trunk: Spec of the student's encoder: the base's, or the `--student` backbone's.
-        trunk_size: Side of the square whose area the trunk's input gets, in pixels.
+        trunk_size: Side of the square whose area the trunk's input gets at most, in pixels.
         x_level: The trunk's level that is the student's global feature x; None: V averaged.
         v_level: The trunk's level that is the student's dense map V.
         adapter: None on a backbone trained from scratch.

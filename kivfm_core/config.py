@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, cast
 import tomli_w
 from pydantic import Field, ValidationError, field_validator
 
+from kivfm_core.data.views import SMALLEST
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import Record
 
@@ -39,8 +40,8 @@ class StudentConfig(Record):
         adapter: Kind of adapter on the base.
         width: Channels of the adapter at the base's stride; by default three quarters of the
             base's, at most 384.
-        trunk_size: Side of the square whose area the trunk's input gets, in pixels; the base's
-            own input size by default.
+        trunk_size: Side of the square whose area the trunk's input gets at most, in pixels; the
+            base's own input size by default, which smaller canvases always get.
         latent: Coordinates of the shared latent that a dense level takes at most; a global level
             keeps all it has.
         hidden: Hidden width of the aligners.
@@ -60,10 +61,12 @@ class DataConfig(Record):
 
     Attributes:
         path: A folder of pictures, searched recursively; the demo scenes if not given.
-        image_size: Sides of the student's square canvases, one drawn a step; the teachers'
-            own by default.
+        image_size: Sides of the student's square canvases, one drawn a step
+            (stored views take turns); the teachers' own by default.
         views: Views of a picture that are stored and used again, which spares the teachers'
             work; 0: every view is a fresh one.
+        smallest: Smallest side of a view, in short sides of its picture; 1: whole pictures, or
+            nearly.
         memory: GiB that stored views may take; what does not fit is asked again.
         workers: Loader processes.
         bad_limit: Undecodable pictures that are skipped before the run stops.
@@ -72,6 +75,7 @@ class DataConfig(Record):
     path: str | None = None
     image_size: tuple[Annotated[int, Field(gt=0)], ...] = ()
     views: int = Field(default=0, ge=0)
+    smallest: float = Field(default=SMALLEST, gt=0, le=1)
     memory: float = Field(default=4.0, gt=0)
     workers: int = Field(default=0, ge=0)
     bad_limit: int = Field(default=20, ge=0)

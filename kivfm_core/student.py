@@ -98,7 +98,7 @@ class Student(nn.Module):
         multiple = plan.trunk.input.multiple
         if v_level.rounding == "floor":
             multiple = lcm(multiple, v_level.stride or 1)
-        side = _trunk_size((x.shape[-2], x.shape[-1]), plan.trunk_size, multiple)
+        side = _trunk_input((x.shape[-2], x.shape[-1]), plan, multiple)
         taps = plan.adapter.taps if plan.adapter else ()
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
             with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
@@ -140,9 +140,10 @@ class Student(nn.Module):
         return StandIn(self, matches[0])
 
 
-def _trunk_size(canvas: tuple[int, int], trunk_size: int, multiple: int) -> tuple[int, int]:
-    # Same area as the trunk's own input, whatever the canvas's size and shape.
-    scale = trunk_size / sqrt(canvas[0] * canvas[1])
+def _trunk_input(canvas: tuple[int, int], plan: Composition, multiple: int) -> tuple[int, int]:
+    # At least the area that the trunk is used to, whatever the canvas's size and shape.
+    side = sqrt(canvas[0] * canvas[1])
+    scale = min(max(side, plan.trunk.input.train_side()), plan.trunk_size) / side
     h, w = (max(1, round(side * scale / multiple)) * multiple for side in canvas)
     return h, w
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kivfm_core.data.canvas import render, to_tensor
 from kivfm_core.data.images import open_image
-from kivfm_core.data.views import sample_view
+from kivfm_core.data.views import SMALLEST, sample_view
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame, plan_view
 from kivfm_core.spec import InputContract
@@ -79,6 +79,7 @@ class ViewDataset(Dataset[Sample]):
         student: The student's contract and its canvas sizes.
         teachers: Each teacher's contract and canvas size.
         bad_limit: Pictures in a row that may be undecodable.
+        smallest: Smallest side of a view, in short sides of its picture.
     """
 
     def __init__(
@@ -89,10 +90,11 @@ class ViewDataset(Dataset[Sample]):
         student: tuple[InputContract, Sequence[int]],
         teachers: Sequence[Request],
         bad_limit: int,
+        smallest: float = SMALLEST,
     ) -> None:
         self.folder, self.images, self.seed = folder, list(images), seed
         self.student, self.teachers = student, list(teachers)
-        self.bad_limit = bad_limit
+        self.bad_limit, self.smallest = bad_limit, smallest
 
     def __len__(self) -> int:
         return len(self.images)
@@ -112,7 +114,7 @@ class ViewDataset(Dataset[Sample]):
                 check_bad(bad, self.bad_limit)
                 continue
             original = (pixels.shape[1], pixels.shape[2])
-            view = sample_view(original, self.seed, image_id, item.view)
+            view = sample_view(original, self.seed, image_id, item.view, self.smallest)
             contract, sizes = self.student
             requests = [(contract, sizes[item.size]), *self.teachers]
             frames = [plan_view(original, view, size) for _, size in requests]
@@ -143,7 +145,7 @@ class StepSampler:
 
     Args:
         images: Number of pictures.
-        sizes: Number of student canvas sizes; one is drawn a step.
+        sizes: Number of student canvas sizes; one is drawn a step, or a stored view.
         batch_size: Views a step, over all processes.
         start: First step.
         stop: One after the last step.
@@ -170,9 +172,10 @@ class StepSampler:
         for step in range(self.start, self.stop):
             places = range(step * self.batch_size, (step + 1) * self.batch_size)
             epochs = [divmod(place, self.images) for place in places]
-            # A stored view keeps its size, or it would have to be stored once for each.
-            draw = epochs[0][0] % self.views if self.views else step
-            size = int(np.random.default_rng([self.seed, 1, draw]).integers(self.sizes))
+            if self.views:  # A stored view keeps its size: they take turns.
+                size = epochs[0][0] % self.views % self.sizes
+            else:
+                size = int(np.random.default_rng([self.seed, 1, step]).integers(self.sizes))
             keys = [
                 (int(order(epoch)[place]), epoch % self.views if self.views else epoch, size)
                 for epoch, place in epochs[self.rank :: self.world]

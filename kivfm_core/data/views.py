@@ -11,20 +11,23 @@ from kivfm_core.geometry import Size, View
 SMALLEST = 0.5
 
 
-def sample_view(original: Size, seed: int, image_id: str, index: int) -> View:
+def sample_view(
+    original: Size, seed: int, image_id: str, index: int, smallest: float = SMALLEST
+) -> View:
     """A square box somewhere on a picture, and a flip.
 
-    Sides are uniform from half the short side to the whole long side. A box longer than a side
-    holds all of it, somewhere, and padding beside it: as letterboxed and cropped canvases do.
+    Sides are uniform from a share of the short side to the whole long side. A box longer than a
+    side holds all of it, somewhere, and padding beside it: as letterboxed and cropped canvases do.
 
     Args:
         original: `(height, width)` of the picture.
         seed: Of the run.
         image_id: Stable name of the picture.
         index: Which view of the picture.
+        smallest: That share.
     """
     rng = np.random.default_rng([seed, zlib.crc32(image_id.encode()), index])
     h, w = original
-    side = max(1, round(rng.uniform(SMALLEST * min(h, w), max(h, w))))
+    side = max(1, round(rng.uniform(smallest * min(h, w), max(h, w))))
     x, y = (int(rng.integers(min(0, n - side), max(0, n - side) + 1)) for n in (w, h))
     return View((x, y, x + side, y + side), flip=bool(rng.random() < 0.5))

@@ -55,6 +55,7 @@ class Stream:
             (parts.student.spec.input, self.sizes),
             [(t.spec.input, composition.side(t.spec)) for t in parts.teachers.values()],
             config.data.bad_limit,
+            config.data.smallest,
         )
         self.cache = MemoryCache(int(config.data.memory * 2**30)) if config.data.views else None
         self.frozen = Frozen(parts.teachers, parts.student, self.cache, fabric.to_device)

@@ -112,3 +112,19 @@ def test_unknown_stand_in_names_the_choices(composition: Composition):
     with pytest.raises(UsageError) as caught:
         student_of(composition).stand_in("clip")
     assert "toypurpose/small" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("canvas", "trunk_size", "seen"),
+    [(128, 64, 64), (128, 256, 128), (256, 128, 128), (32, 256, 64)],
+)
+def test_a_trunk_sees_canvases_between_its_own_size_and_the_largest_asked_for(
+    composition: Composition, canvas: int, trunk_size: int, seen: int
+):
+    student = student_of(composition.model_copy(update={"trunk_size": trunk_size}))
+    own = composition.trunk.input.train_side()
+    sizes: list[tuple[int, ...]] = []
+    student.trunk.register_forward_pre_hook(lambda _, args: sizes.append(tuple(args[0].shape[2:])))
+    features = student(torch.rand(1, 3, canvas, canvas))
+    assert own == 64 and sizes == [(seen, seen)]
+    assert features["V"].shape[-1] == -(-canvas // composition.trunk.levels[-1].stride)

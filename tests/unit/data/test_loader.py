@@ -42,6 +42,11 @@ def test_stored_views_come_again():
     assert {item.view for item in items} == {0, 1}
 
 
+def test_stored_views_take_turns_at_the_sizes():
+    steps = [step for step in sampler(stop=21, views=2) if len({item.view for item in step}) == 1]
+    assert {(item.view, item.size) for step in steps for item in step} == {(0, 0), (1, 1)}
+
+
 def test_known_views_are_not_rendered_for_teachers(pictures: Path):
     names = [f"{'more/' if i % 2 else ''}{i:02d}.png" for i in range(7)]
     first = next(iter(sampler(views=1)))
