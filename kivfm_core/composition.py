@@ -58,6 +58,12 @@ class Composition(Record):
         """The side of a teacher's canvases in training, in pixels."""
         return teacher.input.train_side(max(self.image_size))
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The teachers whose levels the student's own pass does not give."""
+        needed = {plan.teacher for plan in self.aligners if plan.kind != "identity"}
+        return tuple(spec.name for spec in self.teachers if spec.name in needed)
+
     def of(self, teacher: str) -> tuple[AlignerPlan, ...]:
         """The aligners of one teacher."""
         return tuple(aligner for aligner in self.aligners if aligner.teacher == teacher)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -28,6 +30,21 @@ def list_images(folder: Path) -> list[str]:
         kinds = " ".join(sorted(SUFFIXES))
         raise DataError(f"no pictures in {folder}", f"put pictures there ({kinds})")
     return found
+
+
+def fingerprint(folder: Path, images: Sequence[str]) -> str:
+    """What tells a folder's pictures from others, without reading them, in hexadecimal.
+
+    Their names, bytes and times of change: pictures that were copied without their times count as
+    others.
+    """
+    digest = hashlib.sha256()
+    for image in images:
+        stat = (folder / image).stat()
+        digest.update(
+            f"{image}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
+        )
+    return digest.hexdigest()
 
 
 def open_image(path: Path) -> Image.Image:

@@ -9,6 +9,8 @@ import numpy as np
 from kivfm_core.geometry import Size, View
 
 SMALLEST = 0.5
+VERSION = 1
+"""Of how pictures become canvases: raised with every change, so that stored answers are stale."""
 
 
 def sample_view(

@@ -1,0 +1,89 @@
+"""The index of a store: which row holds which view. Append-only; torch-free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENTRY = np.dtype([(name, "<u4") for name in ("image", "view", "row", "crc", "check")])
+"""`check` is the entry's own; `crc` is the record's."""
+
+UNKNOWN, SOUND, BAD = range(3)
+
+
+def make_entries(
+    images: Sequence[int], views: Sequence[int], rows: Sequence[int], crcs: Sequence[int]
+) -> NDArray[np.void]:
+    """Entries with their checks, one for each place of the lists."""
+    entries = np.empty(len(images), ENTRY)
+    for name, values in zip(ENTRY.names or (), (images, views, rows, crcs), strict=False):
+        entries[name] = values
+    entries["check"] = _check(entries)
+    return entries
+
+
+def _check(entries: NDArray[np.void]) -> NDArray[np.uint32]:
+    # Bijective in each field, so that no single one can change unnoticed; zeros do not pass.
+    mixed = np.full(len(entries), 0x9E3779B9, np.uint32)
+    for name in ("image", "view", "row", "crc"):
+        mixed = (mixed ^ entries[name]) * np.uint32(0x85EBCA6B)
+        mixed ^= mixed >> np.uint32(15)
+    return mixed
+
+
+class Index:
+    """Row, checksum and state of every view, in tables `[views, images]`.
+
+    Args:
+        file: Where the entries are, or will be.
+        images: Number of pictures; an entry of another picture is not ours.
+    """
+
+    def __init__(self, file: Path, images: int) -> None:
+        self.file, self.images = file, images
+        self.read = self.next_row = 0
+        self.rows = np.empty((0, images), np.int64)
+        self.crcs = np.empty((0, images), np.uint32)
+        self.states = np.empty((0, images), np.uint8)
+        self.refresh()
+
+    def row(self, image: int, view: int) -> int:
+        """The row of a view's record, -1 if there is none."""
+        return int(self.rows[view, image]) if view < len(self.rows) else -1
+
+    def refresh(self) -> None:
+        """Reads what was appended since, by this process or another; torn entries are passed by."""
+        whole = self.file.stat().st_size // ENTRY.itemsize if self.file.exists() else 0
+        if whole > self.read:
+            start = self.read * ENTRY.itemsize
+            self._take(np.fromfile(self.file, ENTRY, whole - self.read, offset=start))
+            self.read = whole
+
+    def append(self, entries: NDArray[np.void]) -> None:
+        """Writes entries behind the last whole one, to the disk itself."""
+        with self.file.open("r+b" if self.file.exists() else "w+b") as file:
+            file.seek(self.read * ENTRY.itemsize)
+            file.write(entries.tobytes())
+            file.truncate()
+            file.flush()
+            os.fsync(file.fileno())
+        self.refresh()
+
+    def _take(self, entries: NDArray[np.void]) -> None:
+        mine = (entries["check"] == _check(entries)) & (entries["image"] < self.images)
+        entries = entries[mine]
+        if not len(entries):
+            return
+        more = int(entries["view"].max()) + 1 - len(self.rows)
+        if more > 0:
+            grow = ((0, more), (0, 0))
+            self.rows = np.pad(self.rows, grow, constant_values=-1)
+            self.crcs, self.states = np.pad(self.crcs, grow), np.pad(self.states, grow)
+        place = entries["view"], entries["image"]
+        self.rows[place], self.crcs[place] = entries["row"], entries["crc"]
+        self.states[place] = UNKNOWN
+        self.next_row = max(self.next_row, int(entries["row"].max()) + 1)

@@ -1,0 +1,99 @@
+"""What stored answers depend on: a digest for each network that was asked. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kivfm_core.composition import Composition
+from kivfm_core.config import RunConfig
+from kivfm_core.data import views
+from kivfm_core.spec import TeacherSpec
+
+VERSION = 1
+"""Of the store, and of what is asked of a trunk: raised with every change of either."""
+
+TRUNK = "trunk"
+CANVAS = "canvas"
+
+
+def at(owner: str, side: int) -> str:
+    """The name of what belongs to one size of the student's canvas: `trunk@224`."""
+    return f"{owner}@{side}"
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose records: a teacher, the frozen trunk, or the student's canvas.
+
+    Attributes:
+        name: A teacher's name, `trunk@224` or `canvas@224`.
+        facts: All that its records depend on; JSON.
+    """
+
+    name: str
+    facts: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Of the facts, in hexadecimal."""
+        text = json.dumps([self.name, self.facts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its records."""
+        return f"{re.sub('[^A-Za-z0-9@._-]+', '--', self.name)}-{self.digest[:16]}"
+
+
+def list_owners(
+    config: RunConfig,
+    composition: Composition,
+    hashes: Mapping[str, str],
+    pictures: Mapping[str, Any],
+) -> dict[str, Owner]:
+    """Everyone whose answers a run stores, by name.
+
+    A digest holds what its own records depend on and nothing else, so that another teacher, or
+    another size of the student's canvas, leaves the rest as it is.
+
+    Args:
+        config: The run's.
+        composition: The student's plan.
+        hashes: SHA-256 of every teacher's weights, by name.
+        pictures: What tells them from others: their number, and their fingerprint.
+    """
+    shared = {
+        "version": VERSION,
+        "dtype": "bfloat16",
+        "views": {"version": views.VERSION, "seed": config.seed, "smallest": config.data.smallest},
+        "pictures": dict(pictures),
+    }
+    owners: list[Owner] = []
+    for side in composition.image_size:
+        mine = {"canvas": side, **shared}
+        contract = composition.trunk.input.model_dump(mode="json")
+        owners.append(Owner(at(CANVAS, side), {"input": contract, **mine}))
+        if composition.adapter is not None and composition.base is not None:
+            facts = _encoder(composition.trunk, hashes[composition.base]) | _taken(composition)
+            owners.append(Owner(at(TRUNK, side), facts | mine))
+    for spec in composition.teachers:
+        if spec.name in composition.asked:
+            facts = _encoder(spec, hashes[spec.name])
+            owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
+    return {owner.name: owner for owner in owners}
+
+
+def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
+    fields = {"encoder", "config", "levels", "input"}
+    return {**spec.model_dump(mode="json", include=fields), "weights": sha256}
+
+
+def _taken(composition: Composition) -> dict[str, Any]:
+    plan = composition.model_dump(mode="json", include={"trunk_size", "x_level", "v_level"})
+    taps = composition.adapter.taps if composition.adapter else ()
+    return {**plan, "taps": [tap.model_dump(mode="json") for tap in taps]}

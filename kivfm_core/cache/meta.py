@@ -1,0 +1,62 @@
+"""What a store says of itself, in JSON. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from kivfm_core.cache.key import Owner
+from kivfm_core.cache.store import Store
+from kivfm_core.errors import DataError, KivfmError
+from kivfm_core.files import write_text
+
+META = "meta.json"
+
+
+def write_meta(store: Store) -> None:
+    """Writes what a store is, into its folder."""
+    meta = {
+        "schema": 1,
+        "owner": store.owner.name,
+        "digest": store.owner.digest,
+        "record": {"bytes": store.bytes, "tensors": store.layout},
+        "depends_on": store.owner.facts,
+    }
+    store.folder.mkdir(parents=True, exist_ok=True)
+    write_text(store.folder / META, json.dumps(meta, indent=1))
+
+
+def open_store(folder: Path) -> Store:
+    """Opens a store.
+
+    Raises:
+        DataError: If the folder is none, or not what its name says.
+    """
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        owner = Owner(meta["owner"], meta["depends_on"])
+        if owner.folder != folder.name:
+            raise ValueError("it is another's than its name says")
+        tensors = meta["record"]["tensors"]
+        return Store(folder, owner, {name: tuple(shape) for name, shape in tensors.items()})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{folder} cannot be read as a store: {error}",
+            "a run that needs it makes it anew; else remove the folder",
+        ) from error
+
+
+def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:
+    """Every store of a cache, by name, or what is wrong with it.
+
+    Raises:
+        DataError: If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"no cache {folder}", "kivfm cache build makes one")
+    for meta in sorted(folder.glob(f"*/{META}")):
+        try:
+            yield meta.parent, open_store(meta.parent)
+        except KivfmError as error:
+            yield meta.parent, error

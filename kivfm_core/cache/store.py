@@ -1,0 +1,135 @@
+"""One owner's records on disk: rows of equal length in shards, and their index. Torch-free."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from kivfm_core.cache.index import BAD, SOUND, UNKNOWN, Index, make_entries
+from kivfm_core.cache.key import Owner
+
+Place = tuple[int, int]
+"""Index of a picture, and of the view of it."""
+Layout = Mapping[str, tuple[int, ...]]
+"""Shapes of a record's tensors by name, in order; each number takes two bytes."""
+
+SHARD = 16 * 2**30
+"""Bytes that a file of records takes at most; part of the format, as `key.VERSION` counts it."""
+
+
+class Store:
+    """Random access to one owner's records. Several processes may read and write at once.
+
+    A record is written before its entry in the index, and both bear checksums: what was cut off,
+    changed, or belongs elsewhere counts as not there, and is made again in the same place. A
+    checksum is compared when a process first reads a record.
+
+    Args:
+        folder: Its own.
+        owner: Whose records.
+        layout: What a record holds.
+    """
+
+    def __init__(self, folder: Path, owner: Owner, layout: Layout) -> None:
+        self.folder, self.owner, self.layout = folder, owner, dict(layout)
+        self.bytes = 2 * sum(prod(shape) for shape in layout.values())
+        self.per_shard = max(1, SHARD // self.bytes)
+        self.index = Index(folder / "index.bin", owner.facts["pictures"]["number"])
+        self.lock = FileLock(folder / "lock")
+        # A record of another store, or of another shape, does not fit its checksum.
+        self.seed = zlib.crc32(json.dumps([owner.digest, self.layout]).encode())
+        self.shards: dict[int, BinaryIO] = {}
+
+    def __del__(self) -> None:
+        for file in self.shards.values():
+            file.close()
+
+    def __contains__(self, place: Place) -> bool:
+        image, view = place
+        return self.index.row(image, view) >= 0 and self.index.states[view, image] != BAD
+
+    @property
+    def places(self) -> Iterator[Place]:
+        """Every view that has an entry."""
+        for view, image in np.argwhere(self.index.rows >= 0):
+            yield int(image), int(view)
+
+    def __len__(self) -> int:
+        return int((self.index.rows >= 0).sum())
+
+    def read(self, places: Sequence[Place]) -> NDArray[np.uint8] | None:
+        """Records `[B, bytes]`; None if one is not there, or not sound."""
+        if not all(place in self for place in places):
+            return None
+        records = np.empty((len(places), self.bytes), np.uint8)
+        # All are read, so that all that are bad are known.
+        sound = [self._read(place, record) for place, record in zip(places, records, strict=True)]
+        return records if all(sound) else None
+
+    def _read(self, place: Place, record: NDArray[np.uint8]) -> bool:
+        image, view = place
+        shard, row = divmod(self.index.row(image, view), self.per_shard)
+        state = int(self.index.states[view, image])
+        try:
+            if shard not in self.shards:
+                self.shards[shard] = self._shard(shard).open("rb", buffering=0)
+            file = self.shards[shard]
+            file.seek(row * self.bytes)
+            whole = file.readinto(record.data) == self.bytes  # pyright: ignore[reportAttributeAccessIssue]
+        except OSError:
+            whole = False
+        if not whole:
+            state = BAD
+        elif state == UNKNOWN:
+            state = SOUND if self._crc(place, record) == self.index.crcs[view, image] else BAD
+        self.index.states[view, image] = state
+        return state == SOUND
+
+    def put(self, places: Sequence[Place], records: NDArray[np.uint8]) -> int:
+        """Keeps records `[B, bytes]` of places that have none; returns how many there were.
+
+        Raises:
+            OSError: If the disk is full; what was kept before is whole.
+        """
+        rows: dict[Place, tuple[int, int]] = {}
+        with self.lock, ExitStack() as stack:
+            self.index.refresh()
+            files: dict[int, BinaryIO] = {}
+            next_row = self.index.next_row
+            for place, record in zip(places, records, strict=True):
+                if place in self or place in rows:
+                    continue
+                row = self.index.row(*place)
+                if row < 0:
+                    row, next_row = next_row, next_row + 1
+                shard, offset = divmod(row, self.per_shard)
+                if shard not in files:
+                    path = self._shard(shard)
+                    mode = "r+b" if path.exists() else "w+b"
+                    files[shard] = stack.enter_context(path.open(mode))
+                files[shard].seek(offset * self.bytes)
+                files[shard].write(record.data)
+                rows[place] = row, self._crc(place, record)
+            for file in files.values():
+                file.flush()
+                os.fsync(file.fileno())
+            if rows:
+                images, views = zip(*rows, strict=True)
+                self.index.append(make_entries(images, views, *zip(*rows.values(), strict=True)))
+        return len(rows)
+
+    def _shard(self, number: int) -> Path:
+        return self.folder / f"records-{number:04d}.bin"
+
+    def _crc(self, place: Place, record: NDArray[np.uint8]) -> int:
+        return zlib.crc32(record.data, zlib.crc32(np.array(place, "<u4").tobytes(), self.seed))
