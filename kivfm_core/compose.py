@@ -13,8 +13,9 @@ from kivfm_core.base import choose_base
 from kivfm_core.composition import Composition, v_plan
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
+from kivfm_core.recipes import RECIPES, Target
 from kivfm_core.registry import get_registry
-from kivfm_core.spec import TeacherSpec
+from kivfm_core.spec import Level, TeacherSpec
 
 
 def compose(config: RunConfig) -> Composition:
@@ -77,7 +78,7 @@ def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) 
 def _plan(
     config: RunConfig, teachers: list[TeacherSpec], base: TeacherSpec | None, trunk: TeacherSpec
 ) -> Composition:
-    student = config.student
+    student, recipe = config.student, RECIPES[config.recipe]
     dense = [level for level in trunk.levels if level.kind == "dense"]
     if not dense:
         raise UsageError(
@@ -103,10 +104,9 @@ def _plan(
             maps={plan.name: plan.channels for plan in maps},
             x_channels=x_channels,
             hidden=min(student.hidden, 2 * level.channels),
-            # A picture gives one global vector: too few to tell its weak axes from noise.
-            latent=level.channels
-            if level.kind == "global"
-            else min(level.channels, student.latent),
+            latent=_coordinates(level, recipe.match(level.kind).target, student.latent),
+            target=recipe.match(level.kind).target,
+            projector=recipe.projector,
         )
         for spec in teachers
         for level in spec.levels
@@ -132,3 +132,9 @@ def _plan(
         aligners=aligners,
         image_size=image_size,
     )
+
+
+def _coordinates(level: Level, target: Target, latent: int) -> int:
+    # A picture gives one global vector: too few to tell its weak axes from noise.
+    narrowed = level.kind == "dense" and target == "principal"
+    return min(level.channels, latent) if narrowed else level.channels

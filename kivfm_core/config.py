@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from kivfm_core.data.views import SMALLEST
 from kivfm_core.errors import UsageError
+from kivfm_core.recipes import RECIPES
 from kivfm_core.spec import Record
 
 
@@ -129,7 +130,7 @@ class RunConfig(Record):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     seed: int = Field(default=0, ge=0)
-    recipe: Literal["kpu", "levels"] = "kpu"
+    recipe: str = "kpu"
     variant: str | None = None
     teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
     weights: dict[str, str] = Field(default_factory=dict)
@@ -146,6 +147,13 @@ class RunConfig(Record):
             data = data.model_copy(update={"path": str(Path(data.path).absolute())})
         weights = {name: str(Path(file).absolute()) for name, file in files.items()}
         return self.model_copy(update={"data": data, "weights": weights})
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe_is_known(cls, value: str) -> str:
+        if value not in RECIPES:
+            raise ValueError(f"no recipe {value!r}; one of: {', '.join(RECIPES)}")
+        return value
 
     @field_validator("teachers", mode="before")
     @classmethod

@@ -29,7 +29,7 @@ Student = Annotated[
     str | None, typer.Option(metavar="timm/...", help="A backbone to train in full, not a base.")
 ]
 Recipe = Annotated[
-    str | None, typer.Option(metavar="R", help="How to distill: kpu (default), levels.")
+    str | None, typer.Option(metavar="R", help="How to distill: kpu (default), or a rival of it.")
 ]
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="A configuration, as TOML.")

@@ -29,6 +29,11 @@ class Aligner(nn.Module):
         """A teacher's level in the shared latent."""
         raise NotImplementedError
 
+    @property
+    def distance_unit(self) -> Tensor | float:
+        """What a distance between coordinates of this level is counted in."""
+        return getattr(self, "unit", 1.0)
+
     def to_level(self, latent: Tensor) -> Tensor:
         """From the shared latent back to the teacher's level."""
         raise NotImplementedError

@@ -1,13 +1,14 @@
 """The default aligner: a fixed, invertible map into the shared latent, and an MLP that meets it.
 
-The teacher's side is closed-form: every channel is standardized, then rotated to its principal
-axes, of which the leading `latent` are kept and scaled to unit mean variance. It is fitted once
-from streaming sums and never trained, so it cannot collapse, and its pseudo-inverse is the way
-back. In these coordinates every level of every teacher has the same mean variance, whatever its
-magnitude and width, so none dominates (the paper's aim, arXiv 2508.14707; its own projectors are
-not public: this form is our choice).
-The student's side is an independent MLP per level, as in the paper; for a global level it ends in
-attention pooling (a few learned glances at the whole picture).
+The teacher's side is closed-form (`targets`), by default: every channel is standardized, then
+rotated to its principal axes, of which the leading `latent` are kept and scaled to unit mean
+variance. It is fitted once from streaming sums and never trained, so it cannot collapse, and its
+pseudo-inverse is the way back. In these coordinates every level of every teacher has the same mean
+variance, whatever its magnitude and width, so none dominates (the paper's aim, arXiv 2508.14707;
+its own projectors are not public: this form is our choice).
+The student's side is an independent MLP per level, as in the paper, or a transformer block
+(DUNE, arXiv 2503.14405); for a global level it ends in attention pooling (a few learned glances at
+the whole picture).
 """
 
 from __future__ import annotations
@@ -17,8 +18,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.aligners.base import Aligner, Features
-from kivfm_core.aligners.plan import GLANCES, AlignerPlan
+from kivfm_core.aligners.plan import GLANCES, AlignerPlan, heads_of
+from kivfm_core.aligners.targets import TARGETS, dispersion
 from kivfm_core.resize import resize
+
+
+def _transformer(width: int) -> nn.Module:
+    return nn.TransformerEncoderLayer(
+        width, heads_of(width), 2 * width, dropout=0.0, activation="gelu", batch_first=True,
+        norm_first=True,
+    )  # fmt: skip
 
 
 class LatentAligner(Aligner):
@@ -27,6 +36,7 @@ class LatentAligner(Aligner):
     mean: Tensor
     std: Tensor
     axes: Tensor
+    unit: Tensor
 
     def __init__(self, plan: AlignerPlan) -> None:
         super().__init__(plan)
@@ -36,6 +46,7 @@ class LatentAligner(Aligner):
             {name: nn.Linear(c, plan.hidden, bias=False) for name, c in plan.maps.items()}
         )
         self.bias = nn.Parameter(torch.zeros(plan.hidden))
+        self.mix = _transformer(plan.hidden) if plan.projector == "attention" else None
         self.is_global = plan.level.kind == "global"
         if self.is_global:
             self.norm_x = nn.LayerNorm(plan.x_channels)
@@ -47,25 +58,23 @@ class LatentAligner(Aligner):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         self.register_buffer("axes", torch.eye(channels)[:, : plan.latent].clone())
+        if plan.target == "direction":
+            self.register_buffer("unit", torch.ones(()))
         self.kept = 1.0
 
     def fit(self, count: int, total: Tensor, outer: Tensor) -> None:
-        """Fits mean, standard deviation `[C]` and principal axes `[C, K]`."""
+        """Fits mean, standard deviation `[C]` and axes `[C, K]`, as the plan's target says."""
         mean = total / count
         covariance = outer / count - mean[:, None] * mean
-        # A channel that hardly moves would be blown up to unit variance, and be all noise.
-        std = covariance.diagonal().clamp(min=0).sqrt()
-        std = std.maximum(0.1 * std.mean()).clamp(min=1e-8)
-        values, axes = torch.linalg.eigh(covariance / (std[:, None] * std))
-        # eigh leaves signs open; the largest entry made positive makes the axes reproducible.
-        axes = axes.flip(1)[:, : self.plan.latent]
-        peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-        self.mean.copy_(mean)
-        self.std.copy_(std)
-        values = values.clamp(min=0).flip(0)
-        kept = values[: self.plan.latent]
-        self.axes.copy_(axes * peak.sign() / kept.mean().clamp(min=1e-8).sqrt())
-        self.kept = float(kept.sum() / values.sum().clamp(min=1e-8))
+        fitted = TARGETS[self.plan.target](mean, covariance, self.plan.latent)
+        for buffer, value in zip((self.mean, self.std, self.axes), fitted, strict=True):
+            buffer.copy_(value)
+        _, std, axes = fitted
+        standard = covariance / (std[:, None] * std)
+        seen = (axes * (standard @ axes)).sum() / axes[:, 0].square().sum()
+        self.kept = float(seen / standard.trace().clamp(min=1e-8))
+        if self.plan.target == "direction":
+            self.unit.fill_(max(dispersion(mean, covariance), 1e-4))
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""
@@ -87,6 +96,8 @@ class LatentAligner(Aligner):
                 x = resize(x, grid)
             x = self.reads[name](self.norms[name](x.permute(0, 2, 3, 1)))
             hidden = hidden + resize(x.permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
+        if self.mix is not None:
+            hidden = self.mix(hidden.flatten(1, 2)).unflatten(1, grid)
         return hidden
 
     def to_latent(self, level: Tensor) -> Tensor:

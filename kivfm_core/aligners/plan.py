@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Literal
 
+from kivfm_core.recipes import Target
 from kivfm_core.spec import Level, Record
 
 GLANCES = 4
+
+
+def heads_of(width: int) -> int:
+    """Attention heads of a projector of this width."""
+    return gcd(width, 4)
 
 
 class AlignerPlan(Record):
@@ -20,6 +27,8 @@ class AlignerPlan(Record):
         x_channels: Channels of its global feature; only a global level's aligner reads it.
         hidden: Hidden width of its MLP.
         latent: Coordinates of the shared latent that the level takes.
+        target: The teacher's side: which fixed map leads to them.
+        projector: The student's side.
     """
 
     kind: Literal["latent", "identity"] = "latent"
@@ -29,6 +38,8 @@ class AlignerPlan(Record):
     x_channels: int
     hidden: int
     latent: int
+    target: Target = "principal"
+    projector: Literal["mlp", "attention"] = "mlp"
 
     @property
     def key(self) -> str:
@@ -50,4 +61,7 @@ class AlignerPlan(Record):
         if self.level.kind == "global":
             looks = self.hidden * GLANCES + GLANCES
             head = looks + (GLANCES * self.hidden + self.x_channels) * self.latent + self.latent
-        return read + head + self.latent * self.level.channels + 2 * self.level.channels
+        if self.projector == "attention":
+            read += 8 * self.hidden**2 + 11 * self.hidden
+        unit = 1 if self.target == "direction" else 0
+        return read + head + unit + self.latent * self.level.channels + 2 * self.level.channels

@@ -42,7 +42,8 @@ def train(
     """
     optim, checkpoint = config.optim, config.checkpoint
     weights = _teacher_weights(config, student)
-    module, wrapped = fabric.setup(Distillation(student, config.recipe, weights), optimizer)
+    seed = config.seed, fabric.global_rank
+    module, wrapped = fabric.setup(Distillation(student, config.recipe, weights, seed), optimizer)
     watch.start(optim.steps, first)
     student.train()
     with ExitStack() as stack:
@@ -54,7 +55,7 @@ def train(
             lr = learning_rate(step, optim)
             for group in wrapped.param_groups:
                 group["lr"] = lr
-            loss, losses = module(normalize(pixels, student.spec.input), targets)
+            loss, losses = module(normalize(pixels, student.spec.input), targets, step)
             fabric.backward(loss)
             fabric.clip_gradients(module, wrapped, max_norm=optim.clip, error_if_nonfinite=False)
             wrapped.step()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.distill.readouts import decoders_distance
-from kivfm_core.objectives.recipes import RECIPES
+from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.losses import DISTANCES
+from kivfm_core.recipes import RECIPES
+from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
 
 Targets = Mapping[str, Mapping[str, Tensor]]
@@ -22,56 +26,81 @@ class Distillation(nn.Module):
         student: What is trained.
         recipe: Name of the objective.
         weights: Each teacher's share of the loss; they sum to 1.
+        seed: What draws depend on, beside the step: the run's, and the process's number.
     """
 
-    def __init__(self, student: Student, recipe: str, weights: Mapping[str, float]) -> None:
-        super().__init__()
-        self.student, self.weights = student, dict(weights)
-        self.recipe = RECIPES[recipe]
-        names = [spec.name for spec in student.composition.teachers]
-        self.units = dict(zip(names, student.readout_units, strict=True))
+    weights: Tensor
 
-    def forward(self, canvas: Tensor, targets: Targets) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and each teacher's share of it, unweighted.
+    def __init__(
+        self,
+        student: Student,
+        recipe: str,
+        weights: Mapping[str, float],
+        seed: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__()
+        self.student, self.seed = student, seed
+        self.recipe = RECIPES[recipe]
+        shares = [weights[spec.name] for spec in student.composition.teachers]
+        self.register_buffer("weights", torch.tensor(shares), persistent=False)
+
+    def forward(
+        self, canvas: Tensor, targets: Targets, step: int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and each teacher's part of it, unweighted.
 
         Args:
             canvas: The student's normalized canvases `[B, 3, H, W]`.
             targets: Each teacher's levels, and what the frozen base said, under `trunk`; the
                 base's own levels are in it.
+            step: Number of the step, for recipes that draw.
         """
         trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
         features = self.student.adapt(canvas, trunk)
-        losses = {
-            spec.name: self._distance(spec.name, features, targets.get(spec.name, {}), trunk)
-            for spec in self.student.composition.teachers
-        }
-        total = sum(
-            (self.weights[name] * loss for name, loss in losses.items()), torch.zeros(()).to(canvas)
-        )
-        return total, losses
+        pairs = [
+            self._distances(i, spec, features, targets.get(spec.name, {}), trunk)
+            for i, spec in enumerate(self.student.composition.teachers)
+        ]
+        levels = torch.stack([level for level, _ in pairs])
+        readouts = torch.stack([readout.to(levels) for _, readout in pairs])
+        shares = self._shares(levels.detach(), step)
+        total = (shares * levels).sum(0).mean() + (self.weights * readouts).sum()
+        each = levels.mean(1) + readouts
+        names = [spec.name for spec in self.student.composition.teachers]
+        return total, dict(zip(names, each, strict=True))
 
-    def _distance(
+    def _shares(self, losses: Tensor, step: int) -> Tensor:
+        """Each teacher's share of the loss in each picture, `[T, B]`."""
+        weights = self.weights[:, None].expand_as(losses)
+        if self.recipe.balance == "fixed":
+            return weights
+        draws = np.random.default_rng([*self.seed, 3, step]).random(losses.shape, np.float32)
+        return dropping(losses, weights, torch.from_numpy(draws).to(losses.device))
+
+    def _distances(
         self,
-        teacher: str,
+        index: int,
+        spec: TeacherSpec,
         features: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
         trunk: Mapping[str, Tensor],
-    ) -> Tensor:
-        """How far the student is from one teacher: mean over its levels, and its decoders."""
+    ) -> tuple[Tensor, Tensor]:
+        """How far the student is from one teacher: its levels' mean `[B]`, and its decoders."""
         distances: list[Tensor] = []
         levels: dict[str, Tensor] = {}
-        for plan in self.student.composition.of(teacher):
-            aligner = self.student.aligner(teacher, plan.level.name)
+        for plan in self.student.composition.of(spec.name):
+            aligner = self.student.aligner(spec.name, plan.level.name)
             if plan.kind == "identity":
                 target = trunk["x" if plan.level.kind == "global" else "V"]
             else:
                 target = targets[plan.level.name]
             grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None
             predicted = aligner.predict(features, grid)
-            distances.append(self.recipe.distance(predicted, aligner.to_latent(target)))
+            distance = DISTANCES[self.recipe.match(plan.level.kind).distance]
+            distances.append(distance(predicted, aligner.to_latent(target)) / aligner.distance_unit)
             levels[plan.level.name] = aligner.to_level(predicted)
-        distance = torch.stack(distances).mean()
+        readout = torch.zeros(())
         if self.recipe.readout:
-            wrong = decoders_distance(self.student.decoders[teacher], levels, targets)
-            distance = distance + self.recipe.readout * wrong / self.units[teacher]
-        return distance
+            wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
+            readout = self.recipe.readout * wrong / self.student.readout_units[index]
+        return torch.stack(distances).mean(0), readout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,22 +10,67 @@ from torch import Tensor
 
 from kivfm_core.readout import Readout
 
+EPS = 1e-6
 
-def latent_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """Half squared error plus one minus cosine, averaged over everything but the coordinates.
+
+def mse(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared error."""
+    return (student - teacher).square().flatten(1).mean(1)
+
+
+def cosine(student: Tensor, teacher: Tensor) -> Tensor:
+    """One minus the cosine over the coordinates of a place."""
+    similar = F.cosine_similarity(student, teacher, dim=1, eps=EPS)
+    return 1 - similar.reshape(len(student), -1).mean(1)
+
+
+def mse_cosine(student: Tensor, teacher: Tensor) -> Tensor:
+    """Half squared error plus one minus cosine.
 
     In the shared latent every teacher's coordinates have unit variance, so a student that only
     knows the mean starts near 1.5 for every level of every teacher.
-
-    Args:
-        student: `[B, K]` or `[B, K, h, w]`.
-        teacher: Same shape.
-
-    Returns:
-        A scalar.
     """
-    cosine = F.cosine_similarity(student, teacher, dim=1, eps=1e-6)
-    return 0.5 * F.mse_loss(student, teacher) + (1 - cosine).mean()
+    return 0.5 * mse(student, teacher) + cosine(student, teacher)
+
+
+def angle(student: Tensor, teacher: Tensor) -> Tensor:
+    """Squared angle between vectors, in radians squared (C-RADIOv4)."""
+    similar = F.cosine_similarity(student, teacher, dim=1, eps=EPS)
+    # The slope of the arc cosine has no bound at one.
+    angles = similar.clamp(EPS - 1, 1 - EPS).acos()
+    return angles.square().reshape(len(student), -1).mean(1)
+
+
+def smooth(student: Tensor, teacher: Tensor) -> Tensor:
+    """Smooth absolute error."""
+    return F.smooth_l1_loss(student, teacher, reduction="none").flatten(1).mean(1)
+
+
+def cosine_smooth(student: Tensor, teacher: Tensor) -> Tensor:
+    """0.9 cosine and 0.1 smooth absolute error (AM-RADIO, SAK, EUPE)."""
+    return 0.9 * cosine(student, teacher) + 0.1 * smooth(student, teacher)
+
+
+def even_smooth(student: Tensor, teacher: Tensor) -> Tensor:
+    """Cosine and smooth absolute error in equal parts (UNIC, DUNE)."""
+    return 0.5 * cosine(student, teacher) + 0.5 * smooth(student, teacher)
+
+
+def flat_smooth(student: Tensor, teacher: Tensor) -> Tensor:
+    """As `cosine_smooth`, one cosine over the whole flattened map (Theia)."""
+    return cosine_smooth(student.flatten(1), teacher.flatten(1))
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": mse,
+    "mse-cosine": mse_cosine,
+    "cosine": cosine,
+    "angle": angle,
+    "cosine-smooth": cosine_smooth,
+    "even-smooth": even_smooth,
+    "flat-smooth": flat_smooth,
+}
+"""Between a student's and a teacher's coordinates, `[B, K]` or `[B, K, h, w]`; one a picture."""
 
 
 def readout_distance(student: Sequence[Readout], teacher: Sequence[Readout]) -> Tensor:
@@ -43,7 +88,7 @@ def readout_distance(student: Sequence[Readout], teacher: Sequence[Readout]) -> 
     """
     total = torch.zeros(()).to(student[0].values)
     for said, meant in zip(student, teacher, strict=True):
-        distance = _DISTANCES[meant.kind](said.values, meant.values).sum(-1)
+        distance = _KINDS[meant.kind](said.values, meant.values).sum(-1)
         if meant.weight is not None:
             distance = distance * meant.weight
         total = total + distance.sum() / len(meant.values)
@@ -67,4 +112,4 @@ def _number(said: Tensor, meant: Tensor) -> Tensor:
     return F.smooth_l1_loss(said, meant, reduction="none", beta=0.1)
 
 
-_DISTANCES = {"choice": _choice, "binary": _binary, "number": _number}
+_KINDS = {"choice": _choice, "binary": _binary, "number": _number}

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kivfm_core.aligners import AlignerPlan, build_aligner
+from kivfm_core.aligners.targets import TARGETS
 from kivfm_core.distill.calibrate import Sums
 from kivfm_core.spec import Level
 
 
-def plan(channels: int, latent: int, kind: str = "latent", dense: bool = True) -> AlignerPlan:
+def plan(
+    channels: int, latent: int, kind: str = "latent", dense: bool = True, **more
+) -> AlignerPlan:
     level = Level(
         name="d",
         kind="dense" if dense else "global",
@@ -18,7 +22,7 @@ def plan(channels: int, latent: int, kind: str = "latent", dense: bool = True) -
     )
     return AlignerPlan(
         kind=kind, teacher="t/x", level=level, maps={"V": 10, "P4": 8}, x_channels=10, hidden=6,
-        latent=latent,
+        latent=latent, **more,
     )  # fmt: skip
 
 
@@ -85,8 +89,12 @@ def test_sums_do_not_depend_on_batches():
 
 
 def test_parameters_are_counted_without_torch():
-    for latent, dense in ((5, True), (12, True), (12, False)):
-        p = plan(12, latent, dense=dense)
+    for latent, dense, more in (
+        (5, True, {}),
+        (12, True, {"projector": "attention"}),
+        (12, False, {"target": "direction"}),
+    ):
+        p = plan(12, latent, dense=dense, **more)
         aligner = build_aligner(p)
         held = [*aligner.parameters(), *aligner.buffers()]
         assert sum(t.numel() for t in held) == p.parameters
@@ -115,3 +123,45 @@ def test_a_global_level_is_predicted_from_the_whole_picture():
         after = aligner.predict(features, None)
         assert not torch.allclose(before[0], after[0]) and torch.allclose(before[1], after[1])
         before = after
+
+
+@settings(max_examples=20, deadline=None)
+@given(channels=st.integers(2, 24), scale=st.sampled_from([1e-2, 1.0, 1e3]))
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_target_leads_back(target: str, channels: int, scale: float):
+    level = correlated(channels, scale)
+    aligner = fitted(build_aligner(plan(channels, channels, target=target)), level)
+    back = aligner.to_level(aligner.to_latent(level))
+    assert torch.allclose(back, level, rtol=1e-2, atol=1e-2 * scale)
+    assert aligner.kept == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("channels", [2, 3, 8, 21])
+def test_phi_s_is_a_rotation_and_one_scale_to_unit_variances(channels: int):
+    level = correlated(channels)
+    aligner = fitted(build_aligner(plan(channels, channels, target="phi-s")), level)
+    flat = aligner.to_latent(level).movedim(1, -1).flatten(0, -2)
+    assert flat.mean(0).abs().max() < 1e-3
+    assert torch.allclose(flat.square().mean(0), torch.ones(channels), atol=1e-3)
+    axes = aligner.axes / aligner.axes[:, 0].norm()
+    assert torch.allclose(axes.T @ axes, torch.eye(channels), atol=1e-5)
+
+
+def test_dispersion_is_the_mean_squared_angle_to_the_mean():
+    torch.manual_seed(0)
+    vectors = torch.randn(4000, 64) * 0.3 + torch.randn(64)
+    aligner = fitted(build_aligner(plan(64, 64, dense=False, target="direction")), vectors)
+    cosine = torch.nn.functional.cosine_similarity(vectors, vectors.mean(0), dim=1)
+    assert float(aligner.unit) == pytest.approx(float(cosine.acos().square().mean()), rel=0.05)
+
+
+def test_attention_lets_a_place_see_the_others():
+    torch.manual_seed(0)
+    for projector, sees in (("mlp", False), ("attention", True)):
+        aligner = build_aligner(plan(12, 12, projector=projector))
+        torch.nn.init.normal_(aligner.head.weight)
+        features = {"V": torch.randn(1, 10, 4, 4), "P4": torch.randn(1, 8, 4, 4)}
+        before = aligner.predict(features, (4, 4))
+        features["V"][0, :, 0, 0] += 3 * torch.randn(10)
+        after = aligner.predict(features, (4, 4))
+        assert torch.allclose(before[..., 1:], after[..., 1:]) is not sees

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kivfm_core.objectives.losses import latent_distance, readout_distance
+from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.losses import DISTANCES, mse_cosine, readout_distance
 from kivfm_core.readout import Readout
 
 KINDS = ("choice", "binary", "number")
@@ -19,10 +20,9 @@ def test_a_student_that_knows_only_the_mean_is_at_one_and_a_half():
     torch.manual_seed(0)
     teacher = torch.randn(50, 16, 4, 4)
     teacher = teacher / teacher.square().mean().sqrt()
-    assert float(latent_distance(torch.zeros_like(teacher), teacher)) == pytest.approx(
-        1.5, abs=1e-3
-    )
-    assert float(latent_distance(teacher, teacher)) == pytest.approx(0, abs=1e-5)
+    ignorant = mse_cosine(torch.zeros_like(teacher), teacher)
+    assert ignorant.shape == (50,) and float(ignorant.mean()) == pytest.approx(1.5, abs=1e-3)
+    assert mse_cosine(teacher, teacher).mean() == pytest.approx(0, abs=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -70,3 +70,57 @@ def test_a_readout_that_makes_no_sense_is_refused_at_once():
         Readout(values, "logits")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="places has weights"):
         Readout(values, "number", torch.ones(2, 7, 1))
+
+
+@pytest.mark.parametrize("name", sorted(DISTANCES))
+@pytest.mark.parametrize("shape", [(3, 5), (3, 5, 2, 4)])
+def test_distances_are_one_a_picture_and_nothing_where_student_and_teacher_agree(name, shape):
+    torch.manual_seed(0)
+    student, teacher = torch.randn(shape).requires_grad_(), torch.randn(shape)
+    apart = DISTANCES[name](student, teacher)
+    assert apart.shape == (3,) and (apart > 0).all()
+    apart.sum().backward()
+    assert student.grad is not None and student.grad.isfinite().all()
+    assert DISTANCES[name](teacher, teacher).abs().max() < 1e-4
+
+
+# At (3, 4) from (4, 3): cosine 24/25, squared error 1, smooth absolute error 1/2.
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mse", 1.0),
+        ("cosine", 0.04),
+        ("mse-cosine", 0.54),
+        ("angle", math.acos(0.96) ** 2),
+        ("cosine-smooth", 0.9 * 0.04 + 0.1 * 0.5),
+        ("even-smooth", 0.5 * 0.04 + 0.5 * 0.5),
+        ("flat-smooth", 0.9 * 0.04 + 0.1 * 0.5),
+    ],
+)
+def test_level_distances_by_hand(name: str, expected: float):
+    student, teacher = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0]])
+    assert float(DISTANCES[name](student, teacher)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_flat_cosine_is_one_over_the_whole_map():
+    # Two places, parallel each, of very different length.
+    student = torch.tensor([[[[1.0, 0.0]], [[0.0, 9.0]]]])
+    teacher = torch.tensor([[[[9.0, 0.0]], [[0.0, 1.0]]]])
+    place, flat = (DISTANCES[n](student, teacher) for n in ("cosine-smooth", "flat-smooth"))
+    assert float(flat - place) == pytest.approx(0.9 * (1 - 18 / 82), abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(teachers=st.integers(1, 6), pictures=st.integers(1, 5), seed=st.integers(0, 999))
+def test_dropping_is_as_defined(teachers: int, pictures: int, seed: int):
+    torch.manual_seed(seed)
+    losses, draws = torch.rand(teachers, pictures), torch.rand(teachers, pictures)
+    weights = torch.rand(teachers, 1).expand(-1, pictures) + 0.1
+    shares = dropping(losses, weights, draws)
+    for b in range(pictures):
+        largest = int(losses[:, b].argmax())
+        stays = [t == largest or float(draws[t, b]) < 0.5 for t in range(teachers)]
+        total = sum(float(weights[t, b]) for t in range(teachers) if stays[t])
+        for t in range(teachers):
+            expected = float(weights[t, b]) / total if stays[t] else 0.0
+            assert float(shares[t, b]) == pytest.approx(expected, abs=1e-5)

@@ -1,0 +1,101 @@
+"""Teachers' sides of aligners: fixed maps `y = ((x - mean) / std) @ axes`, fitted in closed form.
+
+The axes `[C, K]` are orthogonal and of one length, so `axes.T` over that length squared leads back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import atan2
+
+import torch
+from torch import Tensor
+
+Fit = tuple[Tensor, Tensor, Tensor]
+
+
+def principal(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
+    """Standardized channels' leading principal axes, scaled to unit mean variance."""
+    std = _std(covariance)
+    values, axes = torch.linalg.eigh(covariance / (std[:, None] * std))
+    # eigh leaves signs open; the largest entry made positive makes the axes reproducible.
+    axes = axes.flip(1)[:, :latent]
+    peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
+    kept = values.clamp(min=0).flip(0)[:latent]
+    return mean, std, axes * peak.sign() / kept.mean().clamp(min=1e-8).sqrt()
+
+
+def none(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
+    """The raw level."""
+    return torch.zeros_like(mean), torch.ones_like(mean), _eye(mean)
+
+
+def channel(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
+    """Mean zero and variance one in every channel."""
+    return mean, _std(covariance), _eye(mean)
+
+
+def scale(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
+    """Variance one in every channel, means as they are."""
+    return torch.zeros_like(mean), _std(covariance), _eye(mean)
+
+
+def phi_s(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
+    """Unit variance in every coordinate by one rotation and one scale (arXiv 2410.01680).
+
+    The paper rotates principal axes by a Hadamard matrix, which not every width has; any rotation
+    to equal variances does the same.
+    """
+    values, axes = torch.linalg.eigh(covariance)
+    size = values.clamp(min=0).mean().clamp(min=1e-12)
+    return mean, torch.ones_like(mean), axes @ _equalizing(values.clamp(min=0) / size) / size.sqrt()
+
+
+def dispersion(mean: Tensor, covariance: Tensor) -> float:
+    """Mean squared angle between vectors and their mean, in radians squared.
+
+    Of wide vectors, what is not the mean is nearly orthogonal to it.
+    """
+    return atan2(float(covariance.trace().clamp(min=0).sqrt()), float(mean.norm())) ** 2
+
+
+def _std(covariance: Tensor) -> Tensor:
+    # A channel that hardly moves would be blown up to unit variance, and be all noise.
+    std = covariance.diagonal().clamp(min=0).sqrt()
+    return std.maximum(0.1 * std.mean()).clamp(min=1e-8)
+
+
+def _eye(mean: Tensor) -> Tensor:
+    return torch.eye(len(mean), dtype=mean.dtype)
+
+
+def _equalizing(variances: Tensor) -> Tensor:
+    """A rotation after which variances of mean one are all one (Bendel and Mickey, 1978)."""
+    matrix, rotation = variances.diag(), torch.eye(len(variances), dtype=variances.dtype)
+    open_ = list(range(len(variances)))
+    while len(open_) > 1:
+        low = min(open_, key=lambda i: float(matrix[i, i]))
+        high = max(open_, key=lambda i: float(matrix[i, i]))
+        a, b, c = (float(matrix[i, j]) for i, j in ((low, low), (high, high), (low, high)))
+        if b - a < 1e-9:
+            break
+        root = max(c * c - (a - 1) * (b - 1), 0.0) ** 0.5
+        tangent = (c + (root if c >= 0 else -root)) / (b - 1)
+        cosine = (1 + tangent * tangent) ** -0.5
+        turn = torch.tensor([[cosine, cosine * tangent], [-cosine * tangent, cosine]]).to(matrix)
+        pair = [low, high]
+        matrix[:, pair] = matrix[:, pair] @ turn
+        matrix[pair] = turn.T @ matrix[pair]
+        rotation[:, pair] = rotation[:, pair] @ turn
+        open_.remove(low)  # now one
+    return rotation
+
+
+TARGETS: dict[str, Callable[[Tensor, Tensor, int], Fit]] = {
+    "principal": principal,
+    "none": none,
+    "direction": none,
+    "channel": channel,
+    "scale": scale,
+    "phi-s": phi_s,
+}

@@ -1,0 +1,117 @@
+"""Recipes: what a student is asked for, by name. The one place where objectives are wired.
+
+Rivals are given our student, our frozen base and our views, so that what differs is the objective:
+how a teacher's levels are normalized, how they are compared, and how teachers are balanced. Where a
+rival does more than that, its line says what was left out. Torch-free.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from kivfm_core.spec import Record
+
+Target = Literal["principal", "none", "direction", "channel", "scale", "phi-s"]
+Distance = Literal[
+    "mse", "mse-cosine", "cosine", "angle", "cosine-smooth", "even-smooth", "flat-smooth"
+]
+
+
+class Match(Record):
+    """How one kind of level is compared.
+
+    Attributes:
+        target: The teacher's side, a fixed map: `kivfm_core/aligners/targets.py`.
+        distance: Between it and the student's: `kivfm_core/objectives/losses.py`.
+    """
+
+    target: Target
+    distance: Distance
+
+
+class Recipe(Record):
+    """What a student is asked for.
+
+    Attributes:
+        source: Where it comes from, and how faithful this is.
+        glob: For global levels.
+        dense: For dense levels.
+        balance: How teachers share the loss: by their weights, or some dropped in every picture
+            (`kivfm_core/objectives/balancing.py`).
+        projector: The student's side of an aligner: an MLP, or attention over the grid before it.
+        readout: Weight of what the teachers' decoders say of the student's levels, beside the
+            levels' distance; the unit is what they get wrong of a teacher's mean level.
+    """
+
+    source: str
+    glob: Match
+    dense: Match
+    balance: Literal["fixed", "dropping"] = "fixed"
+    projector: Literal["mlp", "attention"] = "mlp"
+    readout: float = Field(default=0.0, ge=0)
+
+    def match(self, kind: Literal["global", "dense"]) -> Match:
+        """How a level of this kind is compared."""
+        return self.glob if kind == "global" else self.dense
+
+
+_SHARED = Match(target="principal", distance="mse-cosine")
+_RAW = Match(target="none", distance="mse")
+_THEIA = Match(target="channel", distance="flat-smooth")
+_UNIC = Match(target="channel", distance="even-smooth")
+_DUNE = Match(target="scale", distance="even-smooth")
+
+RECIPES = {
+    "kpu": Recipe(
+        source="KPU (arXiv 2508.14707): student and teachers meet in a shared latent. The paper's "
+        "loss is not public; ours is squared error and cosine of standardized coordinates, and "
+        "what the teachers' decoders say",
+        glob=_SHARED,
+        dense=_SHARED,
+        readout=3.0,
+    ),
+    "levels": Recipe(source="kpu without decoders", glob=_SHARED, dense=_SHARED),
+    "mse": Recipe(source="no care at all: squared error of raw levels", glob=_RAW, dense=_RAW),
+    "am-radio": Recipe(
+        source="AM-RADIO (arXiv 2312.06709): loss and fixed weights as there",
+        glob=Match(target="none", distance="cosine"),
+        dense=Match(target="none", distance="cosine-smooth"),
+    ),
+    "phi-s": Recipe(
+        source="PHI-S (arXiv 2410.01680): any rotation to equal variances in place of Hadamard's",
+        glob=Match(target="none", distance="cosine"),
+        dense=Match(target="phi-s", distance="mse"),
+    ),
+    "c-radio": Recipe(
+        source="C-RADIOv4: PHI-S, and squared angles in units of the teacher's angular dispersion, "
+        "here from mean and covariance",
+        glob=Match(target="direction", distance="angle"),
+        dense=Match(target="phi-s", distance="mse"),
+    ),
+    "theia": Recipe(
+        source="Theia (arXiv 2407.20179): loss and normalization as there, translators ours",
+        glob=_THEIA,
+        dense=_THEIA,
+    ),
+    "unic": Recipe(
+        source="UNIC (arXiv 2408.05088): loss and teacher dropping as there; fitted statistics for "
+        "running ones, aligners that read every map for its ladder",
+        glob=_UNIC,
+        dense=_UNIC,
+        balance="dropping",
+    ),
+    "dune": Recipe(
+        source="DUNE (arXiv 2503.14405): as UNIC, but deviations only and a transformer block",
+        glob=_DUNE,
+        dense=_DUNE,
+        balance="dropping",
+        projector="attention",
+    ),
+    "eupe": Recipe(
+        source="EUPE: its loss and normalization in one stage, without its proxy teacher",
+        glob=Match(target="channel", distance="cosine"),
+        dense=Match(target="channel", distance="cosine-smooth"),
+    ),
+}
