@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import tomli_w
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from kivfm_core.data.views import SMALLEST
 from kivfm_core.errors import UsageError
@@ -118,6 +118,19 @@ class EngineConfig(Record):
     strategy: str = "auto"
 
 
+class CacheConfig(Record):
+    """Where stored views are kept from run to run.
+
+    Attributes:
+        path: A folder, which runs may share; in memory only if not given.
+        limit: GiB that the folder may take; what does not fit is asked again. By default all
+            that the disk has.
+    """
+
+    path: str | None = None
+    limit: float | None = Field(default=None, gt=0)
+
+
 class CheckpointConfig(Record):
     """Checkpoints: one every `every` steps, the last `keep` of them kept."""
 
@@ -138,15 +151,26 @@ class RunConfig(Record):
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
     engine: EngineConfig = EngineConfig()
+    cache: CacheConfig = CacheConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     def anchored(self) -> RunConfig:
         """The same with absolute paths, so that the run can be opened from anywhere."""
-        data, files = self.data, self.weights
+        data, cache, files = self.data, self.cache, self.weights
         if data.path is not None:
             data = data.model_copy(update={"path": str(Path(data.path).absolute())})
+        if cache.path is not None:
+            cache = cache.model_copy(update={"path": str(Path(cache.path).absolute())})
         weights = {name: str(Path(file).absolute()) for name, file in files.items()}
-        return self.model_copy(update={"data": data, "weights": weights})
+        return self.model_copy(update={"data": data, "cache": cache, "weights": weights})
+
+    @field_validator("cache")
+    @classmethod
+    def _there_is_something_to_keep(cls, value: CacheConfig, info: ValidationInfo) -> CacheConfig:
+        data = info.data.get("data")
+        if value.path is not None and data is not None and not data.views:
+            raise ValueError("a path keeps stored views, and there are none: data.views=4, say")
+        return value
 
     @field_validator("recipe")
     @classmethod

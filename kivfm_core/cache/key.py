@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data import views
+from kivfm_core.data.images import fingerprint
 from kivfm_core.spec import TeacherSpec
 
 VERSION = 1
@@ -54,7 +56,8 @@ def list_owners(
     config: RunConfig,
     composition: Composition,
     hashes: Mapping[str, str],
-    pictures: Mapping[str, Any],
+    folder: Path,
+    images: Sequence[str],
 ) -> dict[str, Owner]:
     """Everyone whose answers a run stores, by name.
 
@@ -65,13 +68,14 @@ def list_owners(
         config: The run's.
         composition: The student's plan.
         hashes: SHA-256 of every teacher's weights, by name.
-        pictures: What tells them from others: their number, and their fingerprint.
+        folder: Where the pictures are.
+        images: Their ids.
     """
     shared = {
         "version": VERSION,
         "dtype": "bfloat16",
         "views": {"version": views.VERSION, "seed": config.seed, "smallest": config.data.smallest},
-        "pictures": dict(pictures),
+        "pictures": {"number": len(images), "fingerprint": fingerprint(folder, images)},
     }
     owners: list[Owner] = []
     for side in composition.image_size:

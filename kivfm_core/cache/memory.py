@@ -1,20 +1,22 @@
-"""A cache in memory: bfloat16 tensors by key, up to a number of bytes."""
+"""A cache in memory: bfloat16 tensors by owner and view, up to a number of bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from kivfm_core.cache.store import Place
+
 
 def as_stored(tensor: Tensor) -> Tensor:
-    """What the cache would give back: rounded, and laid out the same, since sums depend on it."""
+    """What a cache would give back: rounded, and laid out the same, since sums depend on it."""
     return tensor.bfloat16().float().contiguous()
 
 
 class MemoryCache:
-    """Keeps tensors of one picture's view each; once full it takes no more, and forgets nothing.
+    """Keeps what every owner said of a view; once full it takes no more, and forgets nothing.
 
     Args:
         limit: Bytes that it may hold.
@@ -22,22 +24,25 @@ class MemoryCache:
 
     def __init__(self, limit: int) -> None:
         self.limit, self.bytes = limit, 0
-        self.records: dict[Hashable, dict[str, Tensor]] = {}
+        self.records: dict[tuple[str, Place], dict[str, Tensor]] = {}
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self.records
+    def has(self, owner: str, place: Place) -> bool:
+        """Whether an owner's record of a view is kept."""
+        return (owner, place) in self.records
 
-    def put(self, keys: Sequence[Hashable], batch: Mapping[str, Tensor]) -> None:
-        """Takes a batch `{name: [B, ...]}`, one key a row."""
+    def put(self, owner: str, places: Sequence[Place], batch: Mapping[str, Tensor]) -> None:
+        """Takes an owner's batch `{name: [B, ...]}`, one view a row."""
         size = sum(2 * v[0].numel() for v in batch.values())
-        for row, key in enumerate(keys):
-            if key not in self.records and self.bytes + size <= self.limit:
+        for row, place in enumerate(places):
+            if not self.has(owner, place) and self.bytes + size <= self.limit:
                 # A view of a row would keep the whole batch alive.
                 record = {k: v[row].to("cpu", torch.bfloat16, copy=True) for k, v in batch.items()}
-                self.records[key] = record
+                self.records[owner, place] = record
                 self.bytes += size
 
-    def get(self, keys: Sequence[Hashable]) -> dict[str, Tensor]:
-        """The records of these keys as a batch `{name: [B, ...]}`, float32."""
-        rows = [self.records[key] for key in keys]
+    def get(self, owner: str, places: Sequence[Place]) -> dict[str, Tensor] | None:
+        """An owner's records as a batch `{name: [B, ...]}`, float32; None if one is missing."""
+        if not all(self.has(owner, place) for place in places):
+            return None
+        rows = [self.records[owner, place] for place in places]
         return {name: as_stored(torch.stack([row[name] for row in rows])) for name in rows[0]}

@@ -5,7 +5,7 @@ What a step sees is a function of (seed, step) alone, never of workers, ranks or
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -196,11 +196,11 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(student, list(keys), teachers, theirs, [name for names in bad for name in names])
 
 
-def load(dataset: ViewDataset, sampler: StepSampler, workers: int) -> Iterator[Batch]:
-    """Loads the sampler's batches in its order, ahead of time if there are workers."""
+def load(dataset: ViewDataset, batches: Iterable[list[Item]], workers: int) -> Iterator[Batch]:
+    """Loads batches in their order, ahead of time if there are workers."""
     loader: Any = DataLoader(
         dataset,
-        batch_sampler=sampler,  # pyright: ignore[reportArgumentType]
+        batch_sampler=batches,  # pyright: ignore[reportArgumentType]
         num_workers=workers,
         collate_fn=collate,
         # Else every loader would draw from the global generator, and a resumed run differ.

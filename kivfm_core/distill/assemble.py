@@ -10,6 +10,8 @@ import torch
 from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.distill.frozen import Asked
+from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights import Provenance
@@ -29,6 +31,13 @@ class Parts:
     teachers: dict[str, LoadedTeacher]
     provenance: dict[str, Provenance | None]
 
+    @property
+    def asked(self) -> Asked:
+        """What of them is frozen, and answers for the run's views."""
+        trunk = self.student.ask_trunk if self.student.adapter is not None else None
+        hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
+        return Asked(self.teachers, trunk, hashes)
+
 
 def assemble(
     config: RunConfig, composition: Composition, device: torch.device, say: Callable[[str], None]
@@ -42,19 +51,29 @@ def assemble(
     files = assign_weights(config.weights, composition.teachers)
     teachers: dict[str, LoadedTeacher] = {}
     for spec in composition.teachers:
-        teacher = load_teacher(spec, files.get(spec.name))
+        teacher = load(spec, files.get(spec.name), device)
         say(f"{spec.name}: {teacher.provenance}")
-        # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
-        teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        teachers[spec.name] = teacher.to(device)
-    student = Student(composition)
-    if composition.base is not None:
-        student.trunk.load_state_dict(teachers[composition.base].encoder.state_dict(), strict=True)
+        teachers[spec.name] = teacher
+    student = make_student(composition, teachers.get(composition.base or ""))
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
-    # The base's own levels come from the student's pass; only what that lacks needs a teacher.
-    needed = {plan.teacher for plan in composition.aligners if plan.kind != "identity"}
     return Parts(
         student.to(device),
-        {name: teacher for name, teacher in teachers.items() if name in needed},
+        {name: teachers[name] for name in composition.asked},
         {name: teacher.provenance for name, teacher in teachers.items()},
     )
+
+
+def load(spec: TeacherSpec, file: str | None, device: torch.device) -> LoadedTeacher:
+    """Loads a teacher, laid out for speed."""
+    teacher = load_teacher(spec, file)
+    # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
+    teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return teacher.to(device)
+
+
+def make_student(composition: Composition, base: LoadedTeacher | None) -> Student:
+    """An untrained student, its trunk as the base's encoder is."""
+    student = Student(composition)
+    if base is not None:
+        student.trunk.load_state_dict(base.encoder.state_dict(), strict=True)
+    return student

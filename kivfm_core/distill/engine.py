@@ -109,7 +109,7 @@ def _work(
     student = parts.student
     with fabric.rank_zero_first(local=True):
         folder = Path(config.data.path) if config.data.path else demo_images(watch)
-    stream = Stream(config, composition, parts, folder, fabric, say)
+    stream = Stream(config, composition, parts.asked, folder, fabric, say)
     optimizer = make_optimizer(student, config.optim)
     first = 0
     if resumed:

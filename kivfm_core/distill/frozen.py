@@ -2,78 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from kivfm_core.cache import MemoryCache, as_stored
+from kivfm_core.cache.disk import DiskCache
+from kivfm_core.cache.key import CANVAS, TRUNK, at
+from kivfm_core.cache.memory import MemoryCache, as_stored
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch
-from kivfm_core.student import Student
+from kivfm_core.data.loader import Batch, Key
+from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
-TRUNK = "trunk"
-CANVAS = "canvas"
+Cache = MemoryCache | DiskCache
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The frozen networks of a run.
+
+    Attributes:
+        teachers: Those whose levels are wanted.
+        trunk: What the student's frozen base says of normalized canvases; None without a base.
+        hashes: SHA-256 of every teacher's weights, the base's too.
+    """
+
+    teachers: Mapping[str, LoadedTeacher]
+    trunk: Callable[[Tensor], Mapping[str, Tensor]] | None
+    hashes: Mapping[str, str]
 
 
 class Frozen:
     """Answers for batches, from the cache where a view is stored.
 
-    What comes through a cache is rounded to bfloat16, at first use too, so that a view says the
-    same in every epoch.
+    Each owner of stored answers - the canvas, a teacher, the trunk - is asked for a whole batch or
+    not at all: encoders answer a little differently to batches of another size. What comes through
+    a cache is rounded to bfloat16, at first use too, so that a view says the same in every epoch.
 
     Args:
-        teachers: The teachers whose levels are wanted.
-        student: Its frozen base is asked too; one without is not.
+        asked: The networks.
+        student: The student's contract and its canvas sizes.
         cache: Where stored views are kept; None if every view is a fresh one.
+        decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
     """
 
     def __init__(
         self,
-        teachers: Mapping[str, LoadedTeacher],
-        student: Student,
-        cache: MemoryCache | None,
+        asked: Asked,
+        student: tuple[InputContract, Sequence[int]],
+        cache: Cache | None,
+        decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
     ) -> None:
-        self.teachers, self.student, self.cache = teachers, student, cache
-        self.to_device = to_device
+        self.asked, self.cache = asked, cache
+        self.contract, self.sides = student
+        self.decode, self.to_device = decode, to_device
+
+    def owners(self, size: int) -> Iterator[str]:
+        """Whose answers a view of this size needs."""
+        yield at(CANVAS, self.sides[size])
+        yield from self.asked.teachers
+        if self.asked.trunk is not None:
+            yield at(TRUNK, self.sides[size])
+
+    def __contains__(self, key: Key) -> bool:
+        image, view, size = key
+        return self.cache is not None and all(
+            self.cache.has(owner, (image, view)) for owner in self.owners(size)
+        )
 
     def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
         """The student's canvases, and what was said of them.
 
         Args:
-            batch: Without canvases if the cache has all its views.
+            batch: Of one size; without canvases if the cache has all its views.
 
         Returns:
             `[B, 3, H, W]` in [0, 1]; and each teacher's levels by teacher and level, the base's
             outputs under `trunk`.
         """
-        if self.cache is not None and all(key in self.cache for key in batch.keys):
-            stored = self.cache.get(batch.keys)
-            answers = {name: self.to_device(tensor) for name, tensor in stored.items()}
-        else:
-            answers = self._ask(batch)
-            if self.cache is not None:
-                self.cache.put(batch.keys, answers)
-                answers = {name: as_stored(tensor) for name, tensor in answers.items()}
-        canvas = answers.pop(CANVAS) / 255
-        nested: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in answers.items():
-            owner, _, level = name.partition(":")
-            nested.setdefault(owner, {})[level] = tensor
-        return canvas, nested
+        places = [(image, view) for image, view, _ in batch.keys]
+        answers: dict[str, dict[str, Tensor]] = {}
+        for owner in self.owners(batch.keys[0][2]):
+            said = self.cache.get(owner, places) if self.cache is not None else None
+            if said is None:
+                if not batch.student.numel():
+                    batch = self.decode(batch.keys)
+                said = dict(self._ask(owner, batch))
+                if self.cache is not None:
+                    self.cache.put(owner, places, said)
+                    said = {name: as_stored(tensor) for name, tensor in said.items()}
+            moved = {name: self.to_device(tensor) for name, tensor in said.items()}
+            answers[owner.partition("@")[0]] = moved
+        return answers.pop(CANVAS)[CANVAS] / 255, answers
 
-    def _ask(self, batch: Batch) -> dict[str, Tensor]:
+    def _ask(self, owner: str, batch: Batch) -> Mapping[str, Tensor]:
+        if owner in self.asked.teachers:
+            place = list(self.asked.teachers).index(owner)
+            canvases = self.to_device(batch.teachers[place])
+            return self.asked.teachers[owner].encode(canvases, batch.frames[place])
+        canvas = self.to_device(batch.student)
+        if self.asked.trunk is not None and owner.startswith(TRUNK):
+            return self.asked.trunk(normalize(canvas, self.contract))
         # In 256 steps a color, which bfloat16 tells apart.
-        answers = {CANVAS: (self.to_device(batch.student) * 255).round()}
-        for (name, teacher), canvases, frames in zip(
-            self.teachers.items(), batch.teachers, batch.frames, strict=True
-        ):
-            levels = teacher.encode(self.to_device(canvases), frames)
-            answers |= {f"{name}:{level}": tensor for level, tensor in levels.items()}
-        if self.student.adapter is not None:
-            canvas = normalize(self.to_device(batch.student), self.student.spec.input)
-            trunk = self.student.ask_trunk(canvas)
-            answers |= {f"{TRUNK}:{name}": tensor for name, tensor in trunk.items()}
-        return answers
+        return {CANVAS: (canvas * 255).round()}

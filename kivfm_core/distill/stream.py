@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from kivfm_core.cache import MemoryCache
+from kivfm_core.cache.disk import DiskCache
+from kivfm_core.cache.key import list_owners
+from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import list_images
-from kivfm_core.data.loader import StepSampler, ViewDataset, check_bad, load
-from kivfm_core.distill.assemble import Parts
-from kivfm_core.distill.frozen import Frozen
+from kivfm_core.data.loader import (
+    Batch,
+    Item,
+    Key,
+    StepSampler,
+    ViewDataset,
+    check_bad,
+    collate,
+    load,
+)
+from kivfm_core.distill.frozen import Asked, Cache, Frozen
 from kivfm_core.distill.module import Targets
 
 
@@ -26,39 +37,41 @@ class Stream:
     Args:
         config: The run's.
         composition: The student's plan.
-        parts: The student and its teachers.
+        asked: The frozen networks.
         folder: Where the pictures are.
         fabric: Devices and processes.
         say: Told what is worth a line.
 
     Raises:
         DataError: If the folder holds no pictures.
+        KivfmError: If the cache cannot be written to.
     """
 
     def __init__(
         self,
         config: RunConfig,
         composition: Composition,
-        parts: Parts,
+        asked: Asked,
         folder: Path,
         fabric: Fabric,
         say: Callable[[str], None],
     ) -> None:
         self.config, self.fabric, self.say = config, fabric, say
-        self.sizes = composition.image_size
+        self.sizes, contract = composition.image_size, composition.trunk.input
         images = list_images(folder)
         say(f"{len(images)} pictures in {folder}")
         self.dataset = ViewDataset(
             folder,
             images,
             config.seed,
-            (parts.student.spec.input, self.sizes),
-            [(t.spec.input, composition.side(t.spec)) for t in parts.teachers.values()],
+            (contract, self.sizes),
+            [(t.spec.input, composition.side(t.spec)) for t in asked.teachers.values()],
             config.data.bad_limit,
             config.data.smallest,
         )
-        self.cache = MemoryCache(int(config.data.memory * 2**30)) if config.data.views else None
-        self.frozen = Frozen(parts.teachers, parts.student, self.cache, fabric.to_device)
+        self.cache = self._cache(composition, asked, folder, images)
+        decode = partial(_decode, self.dataset)
+        self.frozen = Frozen(asked, (contract, self.sizes), self.cache, decode, fabric.to_device)
         self.bad: set[str] = set()
         names = hashlib.sha256("\n".join(images).encode()).hexdigest()
         self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
@@ -69,20 +82,37 @@ class Stream:
         Raises:
             DataError: If too many pictures cannot be decoded.
         """
-        data = self.config.data
         sampler = StepSampler(
             len(self.dataset), len(self.sizes), self.config.optim.batch_size,
-            start, stop, self.config.seed, data.views, self.cache or (),
+            start, stop, self.config.seed, self.config.data.views, self.frozen,
             self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
-        loader = load(self.dataset, sampler, data.workers)
-        for _ in range(start, stop):
+        return self.answers(sampler)
+
+    def answers(self, batches: Iterable[list[Item]]) -> Iterator[tuple[Tensor, Targets, float]]:
+        """The same of other batches, each of one size."""
+        loader = load(self.dataset, batches, self.config.data.workers)
+        while True:
             began = time.perf_counter()
-            batch = next(loader)
+            batch = next(loader, None)
+            if batch is None:
+                return
             waited = time.perf_counter() - began
             self._count_bad(batch.bad)
             canvas, targets = self.frozen(batch)
             yield canvas, targets, waited
+
+    def _cache(
+        self, composition: Composition, asked: Asked, folder: Path, images: Sequence[str]
+    ) -> Cache | None:
+        data, where = self.config.data, self.config.cache
+        if not data.views:
+            return None
+        if where.path is None:
+            return MemoryCache(int(data.memory * 2**30))
+        owners = list_owners(self.config, composition, asked.hashes, folder, images)
+        limit = int(where.limit * 2**30) if where.limit is not None else None
+        return DiskCache(Path(where.path), owners, limit)
 
     def _count_bad(self, names: list[str]) -> None:
         new = set(names) - self.bad
@@ -90,3 +120,7 @@ class Stream:
         if new:
             self.say(f"skipped, cannot be decoded: {', '.join(sorted(new))}")
         check_bad(self.bad, self.config.data.bad_limit)
+
+
+def _decode(dataset: ViewDataset, keys: Sequence[Key]) -> Batch:
+    return collate([dataset[Item(*key)] for key in keys])

@@ -1,0 +1,189 @@
+"""Training through a cache on disk: the same batches, and nobody is asked twice."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from kivfm_core.cache.disk import DiskCache
+from kivfm_core.cache.memory import MemoryCache
+from kivfm_core.cache.store import Store
+from kivfm_core.compose import compose
+from kivfm_core.config import RunConfig
+from kivfm_core.data import loader
+from kivfm_core.distill import distill
+from kivfm_core.distill.assemble import assemble
+from kivfm_core.distill.interrupt import Interrupted
+from kivfm_core.distill.progress import Silent
+from kivfm_core.distill.stream import Stream
+from kivfm_core.errors import KivfmError
+from kivfm_core.student import Student, load_student
+from kivfm_core.teacher import LoadedTeacher
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
+
+CPU = Fabric(accelerator="cpu", devices=1)
+STEPS = 9
+"""Twice twelve pictures at four a step, and half as much again."""
+
+
+def with_cache(config: RunConfig, path: Path | None, views=2, **more) -> RunConfig:
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    values["data"] |= {"views": views, "image_size": [64]}
+    values["cache"] = {"path": str(path), **more} if path else {}
+    return RunConfig.model_validate(values)
+
+
+class Asked:
+    """Counts the pictures that are decoded, and those that each network sees."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.counts = dict.fromkeys(("decoded", "trunk", "teacher"), 0)
+        self._count(patch, loader, "open_image", "decoded", lambda *_: 1)
+        self._count(patch, Student, "ask_trunk", "trunk", lambda _, x: len(x))
+        self._count(patch, LoadedTeacher, "encode", "teacher", lambda _, x, __: len(x))
+
+    def _count(self, patch, where, name: str, what: str, size: Callable[..., int]) -> None:
+        real = getattr(where, name)
+
+        def counted(*args):
+            self.counts[what] += size(*args)
+            return real(*args)
+
+        patch.setattr(where, name, counted)
+
+    def since(self) -> dict[str, int]:
+        """What was asked since the last time."""
+        counts, self.counts = self.counts, dict.fromkeys(self.counts, 0)
+        return counts
+
+
+@pytest.fixture
+def asked(monkeypatch) -> Asked:
+    return Asked(monkeypatch)
+
+
+def stream(config: RunConfig) -> Stream:
+    composition = compose(config)
+    parts = assemble(config, composition, CPU.device, lambda _: None)
+    return Stream(config, composition, parts.asked, Path(str(config.data.path)), CPU, print)
+
+
+def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:
+    return [
+        {"canvas": canvas, **{f"{o}:{k}": t for o, ts in targets.items() for k, t in ts.items()}}
+        for canvas, targets, _ in stream(config).steps(0, STEPS)
+    ]
+
+
+def same(one: list[dict[str, torch.Tensor]], two: list[dict[str, torch.Tensor]]) -> bool:
+    return all(
+        a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+        for a, b in zip(one, two, strict=True)
+    )
+
+
+def test_batches_are_the_same_and_nobody_is_asked_twice(
+    config: RunConfig, tmp_path: Path, asked: Asked
+):
+    memory = batches(with_cache(config, None))
+    assert asked.since() == {"decoded": 24, "trunk": 24, "teacher": 24}
+    disk = with_cache(config, tmp_path / "cache")
+    assert same(memory, batches(disk))
+    assert asked.since() == {"decoded": 24, "trunk": 24, "teacher": 24}
+    assert same(memory, batches(disk))
+    assert asked.since() == {"decoded": 0, "trunk": 0, "teacher": 0}
+    # Cached and asked mix; a bad record is asked for with its batch.
+    for path in (tmp_path / "cache").glob("trunk*/*"):
+        path.unlink()
+    assert same(memory, batches(disk))
+    assert asked.since() == {"decoded": 24, "trunk": 24, "teacher": 0}
+    [file] = (tmp_path / "cache").glob("toypurpose*/records-0000.bin")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 16
+    file.write_bytes(data)
+    assert same(memory, batches(disk))
+    assert asked.since() == {"decoded": 4, "trunk": 0, "teacher": 4}
+    assert same(memory, batches(disk)) and asked.since()["decoded"] == 0
+    assert file.stat().st_size == len(data)
+
+
+class StopAt(Silent):
+    def step(self, info):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_resumed_run_asks_nobody(config: RunConfig, tmp_path: Path, asked: Asked):
+    def lengthened(path: Path | None) -> RunConfig:
+        made = with_cache(config, path, views=1)
+        return made.model_copy(update={"optim": made.optim.model_copy(update={"steps": 13})})
+
+    whole = distill(lengthened(None), out=tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        distill(lengthened(tmp_path / "cache"), out=tmp_path / "cut", progress=StopAt())
+    asked.since()
+    resumed = distill(resume=tmp_path / "cut")
+    assert asked.since() == {"decoded": 0, "trunk": 0, "teacher": 0}
+    left, right = load_student(whole).state_dict(), load_student(resumed).state_dict()
+    assert all(torch.equal(left[k], right[k]) for k in left)
+    logs = [(run / "metrics.jsonl").read_text().splitlines() for run in (whole, resumed)]
+    losses = [[json.loads(line)["loss"] for line in log] for log in logs]
+    assert losses[0][-1] == losses[1][-1]
+
+
+def test_past_its_limit_a_cache_takes_no_more(config: RunConfig, tmp_path: Path, asked: Asked):
+    memory = batches(with_cache(config, None))
+    asked.since()
+    limited = with_cache(config, tmp_path / "cache", limit=5e-4)
+    assert same(memory, batches(limited))
+    files = [f.stat().st_size for f in (tmp_path / "cache").glob("*/records-*.bin")]
+    assert 0 < sum(files) <= 5e-4 * 2**30
+    assert 24 < asked.since()["decoded"] < 4 * STEPS + 1
+
+
+def test_a_full_disk_is_named_with_its_remedy(config: RunConfig, tmp_path: Path, monkeypatch):
+    put = Store.put
+
+    def full(self: Store, places, records):
+        if len(self) == 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return put(self, places, records)
+
+    disk = with_cache(config, tmp_path / "cache")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "put", full)
+        with pytest.raises(KivfmError, match="No space left on device") as caught:
+            batches(disk)
+    assert "kivfm cache" in caught.value.hint and "--resume" in caught.value.hint
+    assert same(batches(with_cache(config, None)), batches(disk))
+
+
+def test_a_cache_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(KivfmError, match="cannot write to the cache"):
+        DiskCache(tmp_path / "file", {})
+
+
+def test_memory_and_disk_give_back_the_same(config: RunConfig, tmp_path: Path):
+    disk = stream(with_cache(config, tmp_path / "cache")).cache
+    assert isinstance(disk, DiskCache)
+    torch.manual_seed(0)
+    batch = {"a": torch.randn(3, 5) * 1e4, "b": torch.randn(3, 2, 4, 4).mT, "c": torch.randn(3, 1)}
+    places = [(4, 0), (1, 1), (2, 0)]
+    found = []
+    for cache in (MemoryCache(2**20), disk):
+        cache.put("toypurpose/small", places, batch)
+        said = cache.get("toypurpose/small", [places[i] for i in (2, 0, 1)])
+        assert said is not None and cache.get("toypurpose/small", [(0, 0)]) is None
+        assert all(tensor.is_contiguous() for tensor in said.values())
+        found.append(said)
+    assert same([found[0]], [found[1]])
+    assert torch.equal(found[0]["a"], batch["a"][[2, 0, 1]].bfloat16().float())

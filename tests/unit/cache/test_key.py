@@ -1,0 +1,79 @@
+"""Digests: what changes whose."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kivfm_core.cache.key import list_owners
+from kivfm_core.compose import compose
+from kivfm_core.config import RunConfig, build_config
+from kivfm_core.data import views
+from kivfm_core.data.images import list_images
+from kivfm_core.errors import UsageError
+
+BASE, PURPOSE = "toybase/small", "toypurpose/small"
+ALL = {"canvas@64", "trunk@64", "canvas@96", "trunk@96", PURPOSE}
+
+
+def digests(config: RunConfig, base="aa", purpose="bb", **changes) -> dict[str, str]:
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        (values[section] if name else values)[name or section] = value
+    made = RunConfig.model_validate(values)
+    folder = Path(str(made.data.path))
+    hashes = {BASE: base, PURPOSE: purpose}
+    owners = list_owners(made, compose(made), hashes, folder, list_images(folder))
+    return {name: owner.folder for name, owner in owners.items()}
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_a_digest_holds_what_its_records_depend_on(config: RunConfig, monkeypatch):
+    before = digests(config)
+    assert before.keys() == ALL
+    for same in ({"data__views": 3}, {"optim__lr": 1.0}, {"student__latent": 8}):
+        assert changed(before, digests(config, **same)) == set()
+    for all_else in ({"seed": 1}, {"data__smallest": 0.7}):
+        assert changed(before, digests(config, **all_else)) == ALL
+    assert changed(before, digests(config, purpose="cc")) == {PURPOSE}
+    assert changed(before, digests(config, base="cc")) == {"trunk@64", "trunk@96"}
+    assert changed(before, digests(config, student__trunk_size=128)) == {"trunk@64", "trunk@96"}
+    monkeypatch.setattr(views, "VERSION", 0)
+    assert changed(before, digests(config)) == ALL
+
+
+def test_another_size_or_teacher_leaves_the_rest(config: RunConfig):
+    before = digests(config)
+    one = digests(config, data__image_size=[96])
+    assert one == {k: v for k, v in before.items() if "64" not in k}
+    alone = digests(config, teachers=["toybase"], weights={}, data__image_size=[64, 96])
+    assert alone == {k: v for k, v in before.items() if k != PURPOSE}
+
+
+def test_a_picture_that_changed_is_another(config: RunConfig, pictures: Path):
+    before = digests(config)
+    assert digests(config) == before
+    file = pictures / "00.png"
+    os.utime(file, ns=(0, file.stat().st_mtime_ns + 1))
+    assert changed(before, digests(config)) == ALL
+    now = digests(config)
+    file.rename(pictures / "renamed.png")
+    assert changed(now, digests(config)) == ALL
+
+
+def test_names_of_folders_are_plain(config: RunConfig):
+    folders = digests(config).values()
+    assert all(set("/\\: ").isdisjoint(folder) for folder in folders)
+    assert any(folder.startswith("toypurpose--small-") for folder in folders)
+
+
+def test_a_cache_without_stored_views_is_refused():
+    with pytest.raises(UsageError, match="stored views"):
+        build_config(None, {"teachers": "a", "cache.path": "x"})
