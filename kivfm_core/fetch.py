@@ -13,11 +13,19 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
+TIMEOUT = 5.0
+"""Seconds that the hub gets to answer."""
+
 
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def offline() -> bool:
+    """Whether the hub must not be asked."""
+    return os.environ.get("KIVFM_OFFLINE") == "1"
 
 
 def obtain(spec: TeacherSpec, file: Path | None = None) -> Path:
@@ -55,7 +63,7 @@ def _fetch(spec: TeacherSpec) -> Path:
     hint = f"download the file elsewhere and pass --weights {spec.name}=FILE"
     if nano in known:
         hint += f", or use the variant that works offline: {nano}"
-    if os.environ.get("KIVFM_OFFLINE") == "1":
+    if offline():
         raise WeightsError(
             f"weights of {spec.name} ({weights.source}) are not here, and KIVFM_OFFLINE=1 forbids "
             "fetching them",
@@ -67,8 +75,7 @@ def _fetch(spec: TeacherSpec) -> Path:
         if weights.source.startswith("hf:"):
             return _fetch_hub(weights.source)
     except Exception as error:
-        if weights.gated or type(error).__name__ == "GatedRepoError":
-            hint = f"ask for access at {_page(weights.source)}, then: hf auth login; or {hint}"
+        hint = access_hint(error, weights.source, hint, gated=weights.gated)
         text = next(iter(str(error).splitlines()), "")
         raise WeightsError(
             f"cannot fetch the weights of {spec.name} ({weights.source}): "
@@ -83,12 +90,19 @@ def _fetch_hub(source: str) -> Path:
 
     org, name, file = source.removeprefix("hf:").split("/", 2)
     # Asks once, without the download's retries of half a minute, so that no network fails at once.
-    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=5)
-    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=5))
+    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=TIMEOUT)
+    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=TIMEOUT))
 
 
-def _page(source: str) -> str:
-    """Where a person asks for access."""
+def access_hint(error: Exception, source: str, hint: str, *, gated: bool = False) -> str:
+    """A hint with, if the hub asks for an agreement first, where a person gives it."""
+    if not gated and type(error).__name__ != "GatedRepoError":
+        return hint
+    return f"ask for access at {page(source)}, then: hf auth login; or {hint}"
+
+
+def page(source: str) -> str:
+    """The page of a weights source, where a person asks for access."""
     if not source.startswith("hf:"):
         return "its source"
     from huggingface_hub.constants import ENDPOINT

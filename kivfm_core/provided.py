@@ -21,23 +21,17 @@ from kivfm_core.spec import API_VERSION, TeacherProvider, TeacherSpec
 def provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
     """The spec of a name under a provider's prefix, from the cache or from its resolver.
 
-    What lies on this machine may be another tomorrow: it is not kept, and a name of a folder, from
-    here or from the root, is not looked up in the cache, where a hub's may be of the same name.
-
     Raises:
         UsageError: If the library knows no such model.
         PluginError: If the resolver fails.
     """
-    short = name.removeprefix(provider.prefix)
-    if Path(short).is_dir() or Path("/", short).is_dir():
+    if not provider.cached:
         return _resolve(entry, provider, name)
     file = _cache_file(entry, provider, name)
     try:
         return TeacherSpec.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         spec = _resolve(entry, provider, name)
-    if spec.weights.source.startswith("run:"):
-        return spec
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_name(f"{file.name}.{os.getpid()}")

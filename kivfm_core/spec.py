@@ -133,6 +133,8 @@ class TaskSpec(Record):
         part: Name of the decoder's own state; tasks of one part share one decoder.
         labels: The label space: names in order, a known space (`imagenet-1k`, `coco-91`,
             `voc-21`), or `open` if the prompt brings them, `none` if there are none.
+        tokenizer: The folder of the tokenizer that its prompts need: `hf:ORG/NAME` (the hub),
+            `package:NAME/PATH` or `run:FOLDER`.
     """
 
     task: Task
@@ -140,6 +142,7 @@ class TaskSpec(Record):
     decoder: str = Field(pattern=REFERENCE)
     part: str = "decoder"
     labels: tuple[str, ...] | Literal["imagenet-1k", "coco-91", "voc-21", "open", "none"] = "none"
+    tokenizer: str | None = Field(default=None, pattern=r"^(package|hf|run):.+$")
 
 
 class Attachment(Record):
@@ -276,6 +279,8 @@ class TeacherProvider(Record):
         resolve: Reference to `(name) -> TeacherSpec`, imported when a name under the prefix is
             first selected. Raises `LookupError` naming the nearest names.
         distribution: The library whose version the resolved spec is cached by.
+        cached: Whether a spec follows from its name and that version, and so is kept; false where
+            it comes from a hub or a folder, which may say another thing tomorrow.
         summary: One line for the list.
     """
 
@@ -283,4 +288,5 @@ class TeacherProvider(Record):
     prefix: str = Field(pattern=r"^[A-Za-z0-9_.-]+/$")
     resolve: str = Field(pattern=REFERENCE)
     distribution: str
+    cached: bool = True
     summary: str = ""

@@ -86,7 +86,9 @@ def _disk() -> Iterator[Check]:
 
 
 def _hub() -> Check:
-    if os.environ.get("KIVFM_OFFLINE") == "1":
+    from kivfm_core.fetch import offline
+
+    if offline():
         return _check("hub", "not asked: KIVFM_OFFLINE=1")
     answers: list[str] = []
     # In a thread, since looking up a name has no time limit of its own.

@@ -1,4 +1,4 @@
-"""`kivfm teachers fetch`: weights ahead of their first use."""
+"""`kivfm teachers fetch`: weights and tokenizers ahead of their first use."""
 
 from __future__ import annotations
 
@@ -13,30 +13,38 @@ def fetch(
     names: Annotated[list[str], typer.Argument(help="Teachers by name.")],
     json: Json = False,
 ) -> None:
-    """Download teachers' weights ahead of their first use.
+    """Download teachers' weights and tokenizers ahead of their first use.
 
     Prints each file, its size and its SHA-256; what is here already is not downloaded again.
     """
     from kivfm_core.fetch import file_sha256, obtain
     from kivfm_core.locate import locate
     from kivfm_core.registry import get_registry
+    from kivfm_core.tokenizer import obtain_tokenizer
 
     records: list[dict[str, Any]] = []
     # Every name is resolved before the first download: a typing error costs none.
     for spec in [get_registry().resolve(name) for name in names]:
         here = locate(spec.weights.source) is not None
         file = obtain(spec)
-        record = {
+        record: dict[str, Any] = {
             "name": spec.name,
             "source": spec.weights.source,
             "status": "here already" if here else "fetched",
             "file": str(file),
             "bytes": file.stat().st_size,
             "sha256": file_sha256(file),
+            "tokenizers": {
+                task.task: str(folder)
+                for task in spec.tasks
+                if (folder := obtain_tokenizer(spec, task.task))
+            },
         }
         records.append(record)
         if not json:
             print(f"{spec.name}: {record['status']}, {size(record['bytes'])}, {file}")
             print(f"  sha256 {record['sha256']}")
+            for task, folder in record["tokenizers"].items():
+                print(f"  tokenizer of {task}: {folder}")
     if json:
         print_json({"teachers": records})

@@ -20,6 +20,7 @@ from kivfm_core.predictions import (
 from kivfm_core.spec import Task, TaskSpec
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
+from kivfm_core.tokenizer import locate_tokenizer
 
 ANSWERS: Mapping[Task, type[Any]] = {
     "classification": ClassLogits,
@@ -42,6 +43,10 @@ def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
     """What the teacher solves, for a check that needs a task."""
     if not subject.spec.tasks:
         raise NotChecked("it solves no task")
+    for source in filter(None, (task.tokenizer for task in subject.spec.tasks)):
+        if locate_tokenizer(source) is None:
+            fetch = f"kivfm teachers fetch {subject.spec.name}"
+            raise NotChecked(f"no tokenizer: {source} is not here", fetch)
     return subject.spec.tasks
 
 

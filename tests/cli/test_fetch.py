@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 TEACHERS = """
+from kivfm_core.spec import TaskSpec
+
 @hookimpl
 def kivfm_register_teachers():
     def weights(name, **more):
@@ -19,6 +21,9 @@ def kivfm_register_teachers():
         spec("closed/a", weights=weights("gated", gated=True)),
         spec("surprise/a", weights=weights("gated-since-then")),
         spec("known/a", weights=weights("known", sha256=SHA256)),
+        spec("words/a", weights=weights("words"), tasks=(TaskSpec(
+            task="zero-shot", levels=("x",), decoder="m:f", labels="open", tokenizer="hf:org/words",
+        ),)),
     ]
 """
 CONTENT = b"weights"
@@ -51,6 +56,28 @@ def test_once_fetched_the_hub_is_not_asked_again(fetch, hub):
     again = fetch("open")
     assert again.returncode == 0 and not hub.asked
     assert again.stdout == f"open/a: here already, 7 B, {first['file']}\n  sha256 {SHA256}\n"
+
+
+def test_what_words_need_comes_along(fetch, hub):
+    hub.files = ["tokenizer.json", "tokenizer_config.json", "model.safetensors", "cat.jpg"]
+    done = fetch("words/a")
+    (line,) = [line for line in done.stdout.splitlines() if "tokenizer" in line]
+    folder = Path(line.removeprefix("  tokenizer of zero-shot: "))
+    # The weights are linked there, too; of the rest, all that may be a tokenizer's.
+    assert {file.name for file in folder.iterdir()} == {*hub.files[:3]}
+    hub.asked.clear()
+    assert fetch("words/a", KIVFM_OFFLINE="1").stdout.splitlines()[-1] == line
+    assert fetch("words/a").stdout.splitlines()[-1] == line
+    assert not hub.asked
+
+
+def test_weights_without_their_tokenizer_are_not_enough_offline(fetch, hub):
+    assert "the repository holds none" in fetch("words/a").stderr
+    hub.asked.clear()
+    done = fetch("words/a", KIVFM_OFFLINE="1")
+    assert done.returncode == 1 and not hub.asked
+    assert "the tokenizer of words/a (hf:org/words) is not here" in done.stderr
+    assert "hint: kivfm teachers fetch words/a" in done.stderr
 
 
 def test_a_wrong_name_costs_no_download(fetch, hub):

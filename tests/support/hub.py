@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+COMMIT = 40 * "f"
 
 
 class FakeHub(ThreadingHTTPServer):
@@ -12,18 +15,29 @@ class FakeHub(ThreadingHTTPServer):
 
     Attributes:
         content: What every file holds.
+        files: Names of the files in every repository, as its API lists them.
         asked: Method and path of every request.
     """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.content = b"weights"
+        self.files: list[str] = []
         self.asked: list[str] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def answer(self, path: str) -> bytes:
+        """What lies at an address: of the API its record of a repository, or its files."""
+        if not path.startswith("/api/"):
+            return self.content
+        if "/tree/" not in path:
+            return json.dumps({"id": "org/name", "sha": COMMIT}).encode()
+        record = {"type": "file", "size": len(self.content), "oid": 40 * "0"}
+        return json.dumps([{**record, "path": name} for name in self.files]).encode()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -36,14 +50,15 @@ class _Handler(BaseHTTPRequestHandler):
         if gated:
             self.send_header("X-Error-Code", "GatedRepo")
         self.send_header("ETag", f'"{hashlib.sha256(self.server.content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", 40 * "f")
-        self.send_header("Content-Length", "0" if gated else str(len(self.server.content)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        length = 0 if gated else len(self.server.answer(self.path))
+        self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def do_GET(self) -> None:
         self.do_HEAD()
         if "gated" not in self.path:
-            self.wfile.write(self.server.content)
+            self.wfile.write(self.server.answer(self.path))
 
     def log_message(self, format: str, *args: object) -> None:
         pass

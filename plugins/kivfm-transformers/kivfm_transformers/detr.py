@@ -17,21 +17,16 @@ from kivfm_core.predictions import Detections
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_transformers.model import decoder_half, encoder_half
-from kivfm_transformers.stages import GivenMaps
+from kivfm_transformers.model import decoder_half
+from kivfm_transformers.stages import GivenMaps, MaskedBackbone
 
 
-class Encoder(nn.Module):
+class Encoder(MaskedBackbone):
     """The convolutional backbone."""
-
-    def __init__(self, spec: TeacherSpec) -> None:
-        super().__init__()
-        self.model = encoder_half(spec)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Gives `dense [B, C, h, w]`."""
-        everywhere = x.new_ones(x.shape[0], *x.shape[2:])
-        return {"dense": self.model.model.backbone(x, everywhere)[-1][0]}
+        return {"dense": self.maps(x)[-1]}
 
 
 def _with_mask(maps: list[Tensor], mask: Tensor) -> list[tuple[Tensor, Tensor]]:

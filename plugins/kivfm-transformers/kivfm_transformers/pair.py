@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 from kivfm_core.predictions import ClassLogits
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
+from kivfm_core.tokenizer import obtain_tokenizer
 from kivfm_transformers.model import decoder_half, encoder_half
 from kivfm_transformers.tokens import as_map
 
@@ -41,11 +42,11 @@ class TextTower(nn.Module):
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
         self.model = decoder_half(spec)
-        self.repository: str = spec.config["repository"]
+        self.spec = spec
 
     def prompt(self, labels: Sequence[str]) -> Tensor:
         """Makes a zero-shot classifier `[C, K]` of K class names."""
-        tokenizer = AutoTokenizer.from_pretrained(self.repository)
+        tokenizer = AutoTokenizer.from_pretrained(obtain_tokenizer(self.spec, "zero-shot"))
         # SigLIP was trained on texts of full length; CLIP does not see what it is padded with.
         full = self.model.config.model_type == "siglip"
         length = {"padding": "max_length", "max_length": 64} if full else {"padding": True}

@@ -14,6 +14,7 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
             prefix="transformers/",
             resolve="kivfm_transformers.resolve:resolve",
             distribution="transformers",
+            cached=False,
             summary="CLIP, DINO, SAM, DETR, SegFormer, ...: transformers/<hub id or folder>",
         )
     ]

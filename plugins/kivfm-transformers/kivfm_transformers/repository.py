@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,11 @@ from huggingface_hub import HfApi, ModelInfo, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
 from kivfm_core.errors import UsageError, WeightsError
+from kivfm_core.fetch import TIMEOUT, offline, page
+from kivfm_core.locate import locate
+from kivfm_core.spec import NAME
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-TIMEOUT = 5.0
 SAVE = "save the model, in one file, and its image processor with save_pretrained"
 
 
@@ -24,13 +28,15 @@ class Repository:
     """What is known of a model before its weights are read.
 
     Attributes:
-        id: What transformers finds it by: a hub id or a folder.
+        name: As in `transformers/<name>`: a hub id, or a folder from here or from the root.
+        source: `hf:ORG/NAME` or `run:FOLDER`.
         config: Its `config.json`.
         preprocessor: How its pictures are made ready, `preprocessor_config.json`.
         weights: Fields of the spec's `Weights`.
     """
 
-    id: str
+    name: str
+    source: str
     config: dict[str, Any]
     preprocessor: dict[str, Any]
     weights: dict[str, Any]
@@ -48,8 +54,8 @@ def open_repository(name: str) -> Repository:
     """
     for folder in (Path(name), Path("/", name)):
         if folder.is_dir():
-            return _folder(folder)
-    if name.count("/") != 1:
+            return _folder(name, folder)
+    if name.count("/") != 1 or not re.match(NAME, name):
         raise UsageError(
             f"{name} is no folder, and no hub id",
             "transformers/ORG/NAME, or transformers/FOLDER as save_pretrained writes it",
@@ -57,34 +63,45 @@ def open_repository(name: str) -> Repository:
     return _hub(name)
 
 
-def _folder(folder: Path) -> Repository:
+def _folder(name: str, folder: Path) -> Repository:
+    path = os.path.abspath(folder)  # a run that is resumed elsewhere must find it
+    if not re.match(NAME, name):  # such as ../models/mine
+        name = path.strip("/")
+    if not re.match(NAME, name):
+        raise UsageError(
+            f"{path} holds what the name of a teacher must not, such as a space or a hidden folder",
+            f"ln -s {shlex.quote(path)} model, and select transformers/model",
+        )
+
     def read(file: str) -> dict[str, Any] | None:
         path = folder / file
         return json.loads(path.read_text()) if path.is_file() else None
 
     here = [file for file in FILES if (folder / file).is_file()]
-    path = str(folder.resolve())  # a run that is resumed elsewhere must find it
-    return _repository(path, read, here, f"run:{path}", {}, SAVE)
+    return _repository(name, f"run:{path}", read, here, {}, SAVE)
 
 
 def _hub(name: str) -> Repository:
-    offline = os.environ.get("KIVFM_OFFLINE") == "1"
-    info = None if offline else _ask(name)
+    alone = offline()
+    info = None if alone else _ask(name)
 
     def read(file: str) -> dict[str, Any] | None:
         try:
-            path = hf_hub_download(name, file, local_files_only=offline, etag_timeout=TIMEOUT)
+            path = hf_hub_download(name, file, local_files_only=alone, etag_timeout=TIMEOUT)
         except GatedRepoError as error:
             raise WeightsError(
-                f"{name} is gated", f"ask for access at its hub page, {name}, then: hf auth login"
+                f"{name} is gated", f"ask for access at {page(f'hf:{name}')}, then: hf auth login"
             ) from error
         except EntryNotFoundError:  # and, offline, what is not in the hub's cache
             return None
         return json.loads(Path(path).read_text())
 
-    files = [sibling.rfilename for sibling in info.siblings or ()] if info else [*FILES]
-    mend = f"hf download {name}, where there is a network" if offline else SAVE
-    return _repository(name, read, files, f"hf:{name}", _published(info) if info else {}, mend)
+    if info is None:
+        here = [file for file in FILES if locate(f"hf:{name}/{file}")]
+        mend = f"kivfm teachers fetch transformers/{name}, where there is a network"
+        return _repository(name, f"hf:{name}", read, here or [*FILES], {}, mend)
+    files = [sibling.rfilename for sibling in info.siblings or ()]
+    return _repository(name, f"hf:{name}", read, files, _published(info), SAVE)
 
 
 def _ask(name: str) -> ModelInfo:
@@ -102,10 +119,10 @@ def _ask(name: str) -> ModelInfo:
 
 
 def _repository(
-    id: str,
+    name: str,
+    source: str,
     read: Callable[[str], dict[str, Any] | None],
     files: list[str],
-    source: str,
     fields: dict[str, Any],
     mend: str,
 ) -> Repository:
@@ -115,12 +132,12 @@ def _repository(
         preprocessor = (read("processor_config.json") or {}).get("image_processor")
     file = next((file for file in FILES if file in files), None)
     wanted = {"config.json": config, "preprocessor_config.json": preprocessor, FILES[0]: file}
-    missing = [name for name, found in wanted.items() if not found]
+    missing = [what for what, found in wanted.items() if not found]
     if config is None or preprocessor is None or file is None:
-        raise UsageError(f"{id} lacks {', '.join(missing)}", mend)
+        raise UsageError(f"{name} lacks {', '.join(missing)}", mend)
     sizes = fields.pop("files", {})
     weights = {"source": f"{source}/{file}", **fields, **sizes.get(file, {})}
-    return Repository(id, config, preprocessor, weights)
+    return Repository(name, source, config, preprocessor, weights)
 
 
 def _published(info: ModelInfo) -> dict[str, Any]:

@@ -24,8 +24,8 @@ def resolve(name: str) -> TeacherSpec:
     Raises:
         UsageError: If there is no such model, or its architecture is not supported.
     """
-    short = name.removeprefix(PREFIX).strip("/")
-    repository = open_repository(short)
+    repository = open_repository(name.removeprefix(PREFIX).strip("/"))
+    short = repository.name
     known = architecture(repository.config)
     if known not in FAMILIES:
         raise UsageError(
@@ -34,7 +34,6 @@ def resolve(name: str) -> TeacherSpec:
         )
     family = FAMILIES[known]
     config = {
-        "repository": repository.id,
         "architecture": known,
         "config": repository.config,
         "trunk": list(family.trunk),
@@ -51,7 +50,7 @@ def resolve(name: str) -> TeacherSpec:
         config=config,
         levels=levels,
         input=contract,
-        tasks=_tasks(family, encoder.model.config, tuple(level.name for level in levels)),
+        tasks=_tasks(family, repository, encoder.model.config, levels),
         attachments=attachments,
         weights=Weights.model_validate(
             {**repository.weights, "split": "kivfm_transformers.model:split"}
@@ -120,13 +119,16 @@ def _look(
     return tuple(levels), tuple(attachments)
 
 
-def _tasks(family: Family, config: Any, levels: tuple[str, ...]) -> tuple[TaskSpec, ...]:
+def _tasks(
+    family: Family, repository: Repository, config: Any, levels: tuple[Level, ...]
+) -> tuple[TaskSpec, ...]:
     labels: tuple[str, ...] | Literal["open", "none"]
     if family.labels == "config":
         labels = tuple(config.id2label[index] for index in range(config.num_labels))
     else:
         labels = family.labels
-    reads = ("global",) if "global" in levels else levels
+    names = tuple(level.name for level in levels)
+    reads = ("global",) if "global" in names else names
     return tuple(
         TaskSpec(
             task=task,
@@ -134,6 +136,7 @@ def _tasks(family: Family, config: Any, levels: tuple[str, ...]) -> tuple[TaskSp
             decoder=_reference(family, decoder),
             part=task.replace("-", "_"),
             labels=labels,
+            tokenizer=repository.source if task == "zero-shot" else None,
         )
         for task, decoder in family.decoders
     )

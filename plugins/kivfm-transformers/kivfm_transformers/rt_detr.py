@@ -15,21 +15,16 @@ from kivfm_core.predictions import Detections
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_transformers.model import decoder_half, encoder_half
-from kivfm_transformers.stages import GivenMaps, as_levels
+from kivfm_transformers.model import decoder_half
+from kivfm_transformers.stages import GivenMaps, MaskedBackbone, as_levels
 
 
-class Encoder(nn.Module):
+class Encoder(MaskedBackbone):
     """The convolutional backbone."""
-
-    def __init__(self, spec: TeacherSpec) -> None:
-        super().__init__()
-        self.model = encoder_half(spec)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Gives maps `[B, C, h, w]`, fine to coarse."""
-        everywhere = x.new_ones(x.shape[0], *x.shape[2:])
-        return as_levels(value for value, _ in self.model.model.backbone(x, everywhere))
+        return as_levels(self.maps(x))
 
 
 def _without_mask(maps: list[Tensor], mask: Tensor) -> list[tuple[Tensor, None]]:

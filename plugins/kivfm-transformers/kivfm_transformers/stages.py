@@ -7,10 +7,26 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from kivfm_core.spec import TeacherSpec
+from kivfm_transformers.model import encoder_half
+
 
 def as_levels(maps: Iterable[Tensor]) -> dict[str, Tensor]:
     """Names maps `[B, C, h, w]`, fine to coarse: `stage1`, `stage2`, ..."""
     return {f"stage{index}": value for index, value in enumerate(maps, 1)}
+
+
+class MaskedBackbone(nn.Module):
+    """A backbone that is called with a canvas and a mask of its content."""
+
+    def __init__(self, spec: TeacherSpec) -> None:
+        super().__init__()
+        self.model = encoder_half(spec)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Its maps `[B, C, h, w]` of canvases `[B, 3, H, W]`, as if all were content."""
+        everywhere = x.new_ones(x.shape[0], *x.shape[2:])
+        return [value for value, _ in self.model.model.backbone(x, everywhere)]
 
 
 class GivenMaps(nn.Module):

@@ -5,6 +5,7 @@ import torch
 import transformers as hf
 
 from kivfm_core.data.canvas import make_canvases, normalize
+from kivfm_core.errors import WeightsError
 
 VISION = {
     "hidden_size": 32,
@@ -62,6 +63,14 @@ def test_zero_shot_as_the_original(make, publish, tokenizer):
     tokens = out.vision_model_output.last_hidden_state[:, -16:]
     assert torch.equal(levels["dense"].flatten(2).transpose(1, 2), tokens)
     assert found.std() > 0
+
+
+def test_without_its_tokenizer_a_model_is_not_asked_for_words(publish, folder):
+    # transformers would make a tokenizer of two words, and say nothing.
+    original, processor = clip()
+    teacher = publish(original, processor)
+    with pytest.raises(WeightsError, match=f"run:{folder}"):
+        teacher.prompt("zero-shot", labels=["cat"])
 
 
 def dinov2():

@@ -4,10 +4,13 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import torch
 import transformers as hf
+from huggingface_hub.constants import ENDPOINT
+from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file
 
 from kivfm_core.errors import UsageError, WeightsError
@@ -46,6 +49,32 @@ def test_a_folder_is_found_from_here_and_from_the_root(publish, folder):
     assert teacher.spec.name == NAME
     assert teacher.provenance.keys == len(load_file(folder / "model.safetensors"))
     assert get_registry().resolve(f"transformers/{folder}").levels == teacher.spec.levels
+
+
+def test_a_folder_above_is_known_by_its_whole_path(publish, folder, tmp_path, monkeypatch):
+    publish(*tiny())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    spec = get_registry().resolve("transformers/../org/tiny")
+    assert spec.name == f"transformers{folder}"
+    assert get_registry().resolve(spec.name) == spec
+
+
+def test_a_folder_that_no_teacher_can_be_named_by_needs_a_link(publish, folder, tmp_path):
+    publish(*tiny())
+    spaced = folder.rename(tmp_path / "my model")
+    with pytest.raises(UsageError, match="my model") as caught:
+        get_registry().resolve("transformers/my model")
+    command, _, then = caught.value.hint.partition(", and select ")
+    subprocess.run(command, shell=True, check=True)
+    assert get_registry().resolve(then).weights.source == f"run:{tmp_path}/model/model.safetensors"
+    assert spaced.is_dir()
+
+
+@pytest.mark.parametrize("name", ["../none", "none such/here", "none"])
+def test_what_is_neither_folder_nor_hub_id_is_refused(name):
+    with pytest.raises(UsageError, match="no folder, and no hub id"):
+        get_registry().resolve(f"transformers/{name}")
 
 
 def test_a_changed_folder_is_another_teacher(publish, folder):
@@ -125,6 +154,18 @@ def test_the_hub_says_license_gate_and_hash(publish, folder, tmp_path, monkeypat
     assert spec.weights.sha256 == "0" * 64
 
 
+def test_a_gated_model_says_where_to_ask(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise GatedRepoError("gated", response=Mock())
+
+    info = SimpleNamespace(siblings=(), card_data=None, gated="manual")
+    monkeypatch.setattr(repository.HfApi, "model_info", lambda *_a, **_k: info)
+    monkeypatch.setattr(repository, "hf_hub_download", refuse)
+    with pytest.raises(WeightsError, match="gated") as caught:
+        get_registry().resolve(NAME)
+    assert f"ask for access at {ENDPOINT}/org/tiny, then" in caught.value.hint
+
+
 def test_an_unreachable_hub_is_one_error(monkeypatch):
     for variable in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
@@ -137,7 +178,20 @@ def test_offline_without_the_files_says_how_to_get_them(monkeypatch):
     monkeypatch.setenv("KIVFM_OFFLINE", "1")
     with pytest.raises(UsageError) as caught:
         get_registry().resolve("transformers/facebook/none-such")
-    assert "hf download facebook/none-such" in caught.value.hint
+    assert "kivfm teachers fetch transformers/facebook/none-such" in caught.value.hint
+
+
+@pytest.mark.parametrize("file", repository.FILES)
+def test_offline_the_file_that_is_here_is_the_one(file, publish, folder, tmp_path, monkeypatch):
+    publish(*tiny())
+    snapshot = tmp_path / "hub" / "models--org--tiny" / "snapshots" / "main"
+    snapshot.parent.mkdir(parents=True)
+    (folder / "model.safetensors").rename(folder / file)
+    folder.rename(snapshot)
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(repository, "hf_hub_download", lambda _name, file, **_k: snapshot / file)
+    assert get_registry().resolve(NAME).weights.source == f"hf:org/tiny/{file}"
 
 
 def test_a_filter_that_the_core_has_not_is_refused():

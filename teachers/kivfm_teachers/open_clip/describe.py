@@ -29,6 +29,7 @@ def describe(
     mean: tuple[float, ...] = MEAN,
     std: tuple[float, ...] = STD,
     license: str | None = "mit",
+    tokenizer: str | None = None,
     weights: dict[str, Any] | None = None,
     **fields: Any,
 ) -> TeacherSpec:
@@ -50,6 +51,7 @@ def describe(
         mean: Of the input.
         std: Of the input.
         license: Of the weights, as the hub writes it.
+        tokenizer: `ORG/NAME` on the hub, if it is not open_clip's own; transformers reads it.
         weights: Fields of `Weights` that differ.
         fields: Further fields of the spec.
     """
@@ -78,6 +80,7 @@ def describe(
                 decoder="kivfm_teachers.open_clip.model:TextTower",
                 part="text",
                 labels="open",
+                tokenizer=f"hf:{tokenizer}" if tokenizer else None,
             ),
         ),
         attachments=tuple(
@@ -93,6 +96,7 @@ def describe(
             }
         ),
         code_license="MIT",
+        requirements=("transformers",) if tokenizer else (),
         parameters=parameters,
         **fields,
     )

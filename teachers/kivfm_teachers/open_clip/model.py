@@ -13,11 +13,13 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from open_clip import model as towers
+from open_clip.tokenizer import DEFAULT_CONTEXT_LENGTH, HFTokenizer
 from torch import Tensor, nn
 
 from kivfm_core.predictions import ClassLogits
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
+from kivfm_core.tokenizer import obtain_tokenizer
 from kivfm_core.weights import State
 
 # OpenAI's files carry these numbers among the tensors.
@@ -52,7 +54,7 @@ class TextTower(nn.Module):
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
         config = _config(spec)
-        self.model_name: str = spec.config["model"]
+        self.spec = spec
         self.text = towers._build_text_tower(
             config["embed_dim"], config["text_cfg"], config["quick_gelu"]
         )
@@ -71,10 +73,24 @@ class TextTower(nn.Module):
         """
         return open_clip.build_zero_shot_classifier(
             self,
-            open_clip.get_tokenizer(self.model_name),
+            self._tokenizer(),
             list(labels),
             open_clip.SIMPLE_IMAGENET_TEMPLATES,
             device=self.logit_scale.device,
+        )
+
+    def _tokenizer(self) -> Any:
+        """As `open_clip.get_tokenizer` makes it, which asks the hub even for what is here."""
+        model = self.spec.config["model"]
+        folder = obtain_tokenizer(self.spec, "zero-shot")
+        if folder is None:
+            return open_clip.get_tokenizer(model)
+        text = open_clip.get_model_config(model)["text_cfg"]
+        return HFTokenizer(
+            str(folder),
+            text.get("context_length", DEFAULT_CONTEXT_LENGTH),
+            tokenizer_mode=text.get("tokenizer_mode"),
+            **text.get("tokenizer_kwargs", {}),
         )
 
     def forward(self, levels: Levels, prompt: Tensor) -> ClassLogits:

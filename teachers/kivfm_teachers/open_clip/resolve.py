@@ -21,6 +21,9 @@ LICENSES = {
     "webli": "apache-2.0",
 }
 
+# Names from before the hub had organizations.
+MOVED = {"bert-base-uncased": "google-bert/bert-base-uncased"}
+
 
 def resolve(name: str) -> TeacherSpec:
     """The spec of `open_clip/<model>/<tag>`.
@@ -60,10 +63,15 @@ def resolve(name: str) -> TeacherSpec:
         quick_gelu=quick_gelu,
         license=next((v for k, v in LICENSES.items() if tag.startswith(k)), None),
         weights=_source(hub, file, pretrained.get("url", "")),
-        requirements=("transformers",) if "hf_tokenizer_name" in text else (),
+        tokenizer=_tokenizer(text),
         summary=f"open_clip {model}, {tag}",
         **{key: pretrained[key] for key in preprocess if pretrained.get(key)},
     )
+
+
+def _tokenizer(text: dict[str, Any]) -> str | None:
+    name = text.get("hf_tokenizer_name")
+    return MOVED.get(name, name)
 
 
 def _visual(config: dict[str, Any], quick_gelu: bool) -> nn.Module:

@@ -29,7 +29,7 @@ def _spec(
         std=HALF,
         license="apache-2.0",
         weights={"bytes": 4 * both_towers},  # float32 values; the header of some kilobytes aside
-        requirements=("transformers",),  # its tokenizer
+        tokenizer=f"timm/{model}",
         aliases=("siglip",) if variant == "vit-b-16" else (),
         summary=f"SigLIP 2, {variant.removeprefix('vit-').upper().replace('-', '/')} at {size}",
         paper="https://arxiv.org/abs/2502.14786",

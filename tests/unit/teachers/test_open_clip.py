@@ -1,10 +1,15 @@
 """open_clip's towers apart give what open_clip's models give."""
 
+import json
+
 import open_clip
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from kivfm_core.data.canvas import normalize
+from kivfm_core.errors import WeightsError
 from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_teachers.clip.plugin import kivfm_register_teachers
 from kivfm_teachers.open_clip.model import TextTower, VisualTower
@@ -72,10 +77,29 @@ def test_zero_shot_as_the_original(spec, save, scramble, canvases):
     assert levels["global"].shape[1:] == (spec.level("global").channels,)
 
 
-def test_siglip_adds_its_bias(save, scramble, canvases, monkeypatch):
-    # Its own tokenizer lies on the hub.
-    words = lambda texts: torch.tensor([[len(t) % 100] * 64 for t in texts])  # noqa: E731
-    monkeypatch.setattr(open_clip, "get_tokenizer", lambda _model: words)
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """A tiny tokenizer in the hub's cache, where SigLIP's own would lie."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--timm--ViT-B-16-SigLIP2-256/snapshots/main"
+    core = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1, "cat": 2}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=core, pad_token="<pad>").save_pretrained(folder)
+    config = {"model_cfg": open_clip.get_model_config("ViT-B-16-SigLIP2-256")}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return open_clip.get_tokenizer(f"local-dir:{folder}")
+
+
+def test_siglip_asks_for_a_tokenizer_that_is_not_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
+    spec = siglip()
+    with pytest.raises(WeightsError, match=r"SigLIP2-256.* is not here") as caught:
+        Decoders(spec).prompt("zero-shot", labels=LABELS)
+    assert caught.value.hint.startswith("kivfm teachers fetch siglip/vit-b-16")
+
+
+def test_siglip_adds_its_bias(save, scramble, canvases, words):
     spec = siglip()
     original = scramble(upstream(spec))
     teacher = load_teacher(spec, weights=save(original))
@@ -83,8 +107,12 @@ def test_siglip_adds_its_bias(save, scramble, canvases, monkeypatch):
     prompt = teacher.prompt("zero-shot", labels=LABELS)
     found = teacher.decode("zero-shot", teacher.encode(x, frames), prompt).logits
     with torch.no_grad():
+        expected_prompt = open_clip.build_zero_shot_classifier(
+            original, words, LABELS, open_clip.SIMPLE_IMAGENET_TEMPLATES
+        )
         features = original.encode_image(normalize(x, spec.input), normalize=True)
         expected = original.logit_scale.exp() * features @ prompt + original.logit_bias
+    assert torch.equal(prompt, expected_prompt)
     assert original.logit_bias < -5
     assert torch.equal(found, expected)
 
