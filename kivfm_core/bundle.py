@@ -14,7 +14,7 @@ from torch import Tensor
 from kivfm_core.composition import Composition
 from kivfm_core.entries import pip_install, unmet
 from kivfm_core.errors import PluginError, UsageError
-from kivfm_core.files import make_aside, put_in_place
+from kivfm_core.files import new_folder
 from kivfm_core.licenses import inherited
 from kivfm_core.registry import get_registry
 from kivfm_core.student import Student
@@ -54,30 +54,29 @@ def write_bundle(student: Student, folder: Path) -> None:
         student: With its decoders.
         folder: `RUN/student`; replaced if it exists.
     """
-    aside = make_aside(folder)
-    (aside / "decoders").mkdir()
-    plan = student.composition
-    save_tensors(student.state_dict(), aside / "student.safetensors")
-    for name, decoders in student.decoders.items():
-        save_tensors(decoders.state_dict(), aside / "decoders" / f"{slug(name)}.safetensors")
-    card = {
-        "schema": 1,
-        "kivfm": version("kivfm"),
-        **_packages(plan),
-        "composition": plan.model_dump(mode="json"),
-    }
-    (aside / "student.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
-    (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
-    text = CARD.format(
-        teachers=", ".join(spec.name for spec in plan.teachers),
-        base=plan.base or "none",
-        trainable=plan.trainable,
-        total=plan.total,
-        run=folder.parent,
-        example=plan.teachers[-1].name,
-    )
-    (aside / "README.md").write_text(text, encoding="utf-8")
-    put_in_place(aside, folder)
+    with new_folder(folder) as aside:
+        (aside / "decoders").mkdir()
+        plan = student.composition
+        save_tensors(student.state_dict(), aside / "student.safetensors")
+        for name, decoders in student.decoders.items():
+            save_tensors(decoders.state_dict(), aside / "decoders" / f"{slug(name)}.safetensors")
+        card = {
+            "schema": 1,
+            "kivfm": version("kivfm"),
+            **_packages(plan),
+            "composition": plan.model_dump(mode="json"),
+        }
+        (aside / "student.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
+        text = CARD.format(
+            teachers=", ".join(spec.name for spec in plan.teachers),
+            base=plan.base or "none",
+            trainable=plan.trainable,
+            total=plan.total,
+            run=folder.parent,
+            example=plan.teachers[-1].name,
+        )
+        (aside / "README.md").write_text(text, encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Student:

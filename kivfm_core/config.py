@@ -95,18 +95,25 @@ class OptimConfig(Record):
         weight_decay: Of matrices and convolutions; vectors have none.
         steps: Optimizer steps.
         batch_size: Views a step.
+        micro_batch: Views that the student learns from at once; a step takes several passes then,
+            and little else changes. A process's whole share by default, and less once memory runs
+            out.
         warmup: Steps of warm-up.
         clip: Largest norm of the gradient.
         calibration: Views that the aligners' statistics are fitted on.
+        bad_limit: Steps that are skipped, since a value in them is not finite, before the run
+            stops.
     """
 
     lr: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)
     steps: int = Field(default=1000, gt=0)
     batch_size: int = Field(default=16, gt=0)
+    micro_batch: int | None = Field(default=None, gt=0)
     warmup: int = Field(default=50, ge=0)
     clip: float = Field(default=1.0, gt=0)
     calibration: int = Field(default=256, gt=0)
+    bad_limit: int = Field(default=5, ge=0)
 
 
 class EngineConfig(Record):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -11,7 +13,28 @@ def write_text(path: Path, text: str) -> None:
     """Writes a file aside and renames it into place."""
     aside = path.with_name(f".{path.name}.partial")
     aside.write_text(text, encoding="utf-8")
+    _sync(aside)
     os.replace(aside, path)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Generator[Path]:
+    """A folder to be filled, which appears whole, in place of an old one, or not at all."""
+    aside = make_aside(folder)
+    try:
+        yield aside
+        put_in_place(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or folder would outlive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def make_aside(folder: Path) -> Path:
@@ -25,6 +48,8 @@ def make_aside(folder: Path) -> Path:
 def put_in_place(aside: Path, folder: Path) -> None:
     """Renames a filled folder into place; an old one goes only when the new one is there."""
     old = folder.with_name(f".{folder.name}.old")
+    for path in aside.rglob("*"):
+        _sync(path)
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)

@@ -24,6 +24,8 @@ from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights import Provenance
 
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric", "numpy")
+PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial")
+"""What a folder may hold that is no run yet: all that a kill leaves before the last of its plan."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,17 @@ class Run:
                 f"put the file with sha256 {known} back",
             )
 
+    def changes(self, weights: Mapping[str, Provenance | None], pictures: str) -> list[str]:
+        """What is not as the run began, a line each: teachers' weights, and pictures."""
+        known = self.environment["weights"]
+        lines = [
+            f"weights of {name}: sha256 {known[name]['sha256']}, now {now.sha256}"
+            for name, now in weights.items()
+            if now is not None and name in known and known[name]["sha256"] != now.sha256
+        ]
+        before = self.environment.get("pictures", pictures)
+        return lines + ([f"pictures: {before}, now {pictures}"] if before != pictures else [])
+
     def load_student(self, untrained: bool = False) -> Student:
         """Loads the student, or what it was before its first step."""
         student = read_bundle(self.bundle)
@@ -99,8 +112,8 @@ class Run:
         """Writes configuration and composition."""
         self.path.mkdir(parents=True, exist_ok=True)
         plan = json.dumps(composition.model_dump(mode="json"), indent=1)
-        write_text(self.path / "config.toml", dump_config(config))
         write_text(self.path / "composition.json", plan)
+        write_text(self.path / "config.toml", dump_config(config))
 
     def write_environment(
         self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
@@ -133,7 +146,7 @@ def open_run(path: str | Path) -> Run:
         UsageError: If it is none.
     """
     folder = Path(path)
-    if not (folder / "composition.json").is_file():
+    if not all((folder / name).is_file() for name in ("config.toml", "composition.json")):
         runs = sorted(str(p.parent) for p in folder.parent.glob("*/composition.json"))
         hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes one"
         raise UsageError(f"{folder} is no run folder", hint)

@@ -29,18 +29,22 @@ def distill(
         Path | None,
         typer.Option(metavar="RUN", help="Go on with a run; --steps changes its length."),
     ] = None,
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="Go on with other teachers, data or settings, too."),
+    ] = False,
 ) -> None:
     """Distill teachers into one student, and write a run folder."""
     if resume is not None:
-        asked = {**flags, "config": config, "set": sets, "out": out}
-        given = [k for k, value in asked.items() if value is not None and k != "steps"]
-        if given:
-            words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        if out is not None:
             raise UsageError(
-                f"a resumed run keeps its own configuration, so leave out {words}",
+                "a resumed run stays where it is, so leave out --out",
                 f"kivfm distill --resume {resume}",
             )
-        made = None
+        from kivfm_core.run import open_run
+
+        file = config or open_run(resume).path / "config.toml"
+        made = o.make_config(file, sets, flags, "distill")
     else:
         made = o.make_config(config, sets, flags, "distill")
         # Names are checked before torch is imported: a typing error is answered at once.
@@ -56,7 +60,7 @@ def distill(
             made,
             out=out,
             resume=resume,
-            steps=flags["steps"] if resume else None,
+            allow_changes=allow_changes,
             progress=progress,
         )
     finally:

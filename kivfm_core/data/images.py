@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -21,10 +23,12 @@ def list_images(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}", "--data FOLDER, a folder of pictures")
+    # What cannot be entered is passed over, as are loops of links, pipes and devices.
     found = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        Path(place, name).relative_to(folder).as_posix()
+        for place, _, names in os.walk(folder)
+        for name in names
+        if os.path.splitext(name)[1].lower() in SUFFIXES and os.path.isfile(f"{place}/{name}")
     )
     if not found:
         kinds = " ".join(sorted(SUFFIXES))
@@ -51,10 +55,28 @@ def open_image(path: Path) -> Image.Image:
     """Decodes a picture as RGB.
 
     Raises:
-        DataError: If it cannot be decoded, or is a decompression bomb.
+        DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,
+            as a decompression bomb has.
     """
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"cannot decode {path}: {error}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return image.convert("RGB")
+    except MemoryError:
+        raise
+    # A hostile file can make a decoder raise anything.
+    except Exception as error:
+        raise DataError(f"cannot decode {printable(path)}: {error}") from error
+
+
+def printable(name: str | Path) -> str:
+    """A file's name as a message may show it: on one line, and none of it a terminal's command."""
+    text = str(name)
+    return text if text.isprintable() else ascii(text)
+
+
+def listed(names: Iterable[str], limit: int = 3) -> str:
+    """The first of some names, sorted."""
+    first = sorted(names)
+    return ", ".join(map(printable, first[:limit])) + (", ..." if len(first) > limit else "")

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kivfm_core.data.canvas import render, to_tensor
-from kivfm_core.data.images import open_image
+from kivfm_core.data.images import listed, open_image
 from kivfm_core.data.views import SMALLEST, sample_view
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame, plan_view
@@ -67,6 +67,12 @@ class Batch:
     teachers: list[Tensor]
     frames: list[list[Frame]]
     bad: list[str]
+
+    def part(self, views: slice) -> Batch:
+        """Some of its views."""
+        canvases = [column[views] for column in self.teachers]
+        frames = [column[views] for column in self.frames]
+        return Batch(self.student[views], self.keys[views], canvases, frames, self.bad)
 
 
 class ViewDataset(Dataset[Sample]):
@@ -135,8 +141,7 @@ def check_bad(names: Collection[str], limit: int) -> None:
     if len(names) > limit:
         raise DataError(
             f"{len(names)} pictures cannot be decoded, more than the limit of {limit}",
-            f"remove them ({', '.join(sorted(names)[:3])}, ...), "
-            f"or --set data.bad_limit={2 * limit}",
+            f"remove them ({listed(names)}), or --set data.bad_limit={2 * limit}",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 
 import numpy as np
@@ -28,7 +29,7 @@ def sample_view(
         index: Which view of the picture.
         smallest: That share.
     """
-    rng = np.random.default_rng([seed, zlib.crc32(image_id.encode()), index])
+    rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index])
     h, w = original
     side = max(1, round(rng.uniform(smallest * min(h, w), max(h, w))))
     x, y = (int(rng.integers(min(0, n - side), max(0, n - side) + 1)) for n in (w, h))

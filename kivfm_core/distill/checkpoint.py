@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kivfm_core.bundle import load_trained, save_tensors
 from kivfm_core.errors import UsageError
-from kivfm_core.files import make_aside, put_in_place, write_text
+from kivfm_core.files import new_folder, write_text
 from kivfm_core.student import Student
 
 
@@ -31,16 +31,23 @@ def save_checkpoint(
         keep: How many of the last to keep.
     """
     name = f"step-{step:06d}"
-    aside = make_aside(folder / name)
-    save_tensors(student.trained(), aside / "student.safetensors")
-    save_tensors(_flatten(optimizer), aside / "optimizer.safetensors")
-    save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
-    (aside / "state.json").write_text(json.dumps({"schema": 1, "step": step}), encoding="utf-8")
-    put_in_place(aside, folder / name)
+    with new_folder(folder / name) as aside:
+        save_tensors(student.trained(), aside / "student.safetensors")
+        save_tensors(_flatten(optimizer), aside / "optimizer.safetensors")
+        save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
+        state = json.dumps({"schema": 1, "step": step})
+        (aside / "state.json").write_text(state, encoding="utf-8")
     write_text(folder / "latest", name)
     steps = sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
     for old in steps[1:-keep]:
         shutil.rmtree(folder / f"step-{old:06d}")
+    for torn in folder.glob(".step-*"):  # by a kill
+        shutil.rmtree(torn)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is one to go on with."""
+    return (folder / "latest").is_file()
 
 
 def load_checkpoint(folder: Path, student: Student, optimizer: torch.optim.Optimizer) -> int:
@@ -49,10 +56,9 @@ def load_checkpoint(folder: Path, student: Student, optimizer: torch.optim.Optim
     Raises:
         UsageError: If there is none.
     """
-    latest = folder / "latest"
-    if not latest.is_file():
+    if not has_checkpoint(folder):
         raise UsageError(f"no checkpoint in {folder}", "start anew: kivfm distill --out ANOTHER")
-    path = folder / latest.read_text(encoding="utf-8").strip()
+    path = folder / (folder / "latest").read_text(encoding="utf-8").strip()
     load_trained(student, path)
     _restore(optimizer, load_file(path / "optimizer.safetensors"))
     torch.set_rng_state(load_file(path / "rng.safetensors")["torch"])

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor
 
 from kivfm_core.bundle import write_bundle
 from kivfm_core.compose import compose
-from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.calibrate import calibrate
-from kivfm_core.distill.checkpoint import load_checkpoint, save_checkpoint
+from kivfm_core.distill.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from kivfm_core.distill.demo import demo_images
+from kivfm_core.distill.guard import Guard
+from kivfm_core.distill.interrupt import Interrupt
+from kivfm_core.distill.launch import launch, summed
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.progress import Progress, Silent
+from kivfm_core.distill.resume import Going, as_begun, check, go_on
+from kivfm_core.distill.room import room
 from kivfm_core.distill.schedule import make_optimizer
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import UsageError
-from kivfm_core.run import Run, open_run
-from kivfm_core.weights import Provenance
+from kivfm_core.run import PLAN, Run, open_run
 
 
 def distill(
@@ -34,51 +33,51 @@ def distill(
     out: str | Path | None = None,
     resume: str | Path | None = None,
     steps: int | None = None,
+    allow_changes: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Distills the teachers of a configuration into one student.
 
     Args:
-        config: What to do; with `resume`, the run's own configuration is used.
+        config: What to do; with `resume`, the run's own configuration by default.
         out: The run folder; `runs/` and the time of day by default.
         resume: A run folder to go on with.
         steps: With `resume`, another length for the run; the learning rate follows it.
+        allow_changes: With `resume`, go on although teachers, weights, pictures or settings are
+            not those that the run began with.
         progress: Watches.
 
     Returns:
         The run folder.
 
     Raises:
-        UsageError: If the configuration is wrong, or the folder is not empty.
-        WeightsError: If a teacher's weights cannot be had.
+        UsageError: If the configuration is wrong, or not the resumed run's, or the folder is not
+            empty.
+        WeightsError: If a teacher's weights cannot be had, or are not the resumed run's.
         DataError: If there are no pictures, or too many bad ones.
+        Interrupted: If a signal asked to stop.
     """
     watch = progress or Silent()
     if resume is not None:
         run = open_run(resume)
-        config, composition = _lengthened(run, steps), run.composition
+        wanted = config.anchored() if config is not None else run.config
+        if steps is not None:
+            optim = wanted.optim.model_copy(update={"steps": steps})
+            wanted = wanted.model_copy(update={"optim": optim})
+        plan = go_on(run, wanted, allow_changes)
     elif config is not None:
         config = config.anchored()
         run = _new_run(out)
-        composition = compose(config)
+        plan = Going(config, compose(config))
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
-    _work(run, config, composition, watch, resumed=resume is not None)
+    _work(run, plan, watch, allow_changes)
     return run.path
-
-
-def _lengthened(run: Run, steps: int | None) -> RunConfig:
-    if steps is None:
-        return run.config
-    optim = run.config.optim.model_copy(update={"steps": steps})
-    config = run.config.model_copy(update={"optim": optim})
-    run.write_plan(config, run.composition)
-    return config
 
 
 def _new_run(out: str | Path | None) -> Run:
     path = Path(out) if out is not None else Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(p.name not in PLAN for p in path.iterdir())):
         raise UsageError(
             f"the run folder {path} is not empty",
             f"go on with it: kivfm distill --resume {path}; or choose another: --out {path}-2",
@@ -86,60 +85,51 @@ def _new_run(out: str | Path | None) -> Run:
     return Run(path)
 
 
-def _work(
-    run: Run, config: RunConfig, composition: Composition, watch: Progress, resumed: bool
-) -> None:
+def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
     """All stages, in order."""
-    engine = config.engine
-    fabric = Fabric(
-        devices=engine.devices,
-        num_nodes=engine.nodes,
-        precision=engine.precision,  # pyright: ignore[reportArgumentType]
-        strategy=engine.strategy,
-    )
-    fabric.launch()
+    config, composition = plan.config, plan.composition
+    fabric = launch(config)
+    # Where the run is made after the time of day, processes may disagree.
+    run = Run(Path(fabric.broadcast(str(run.path))))
 
     def say(text: str) -> None:
         if fabric.is_global_zero:
             watch.message(text)
 
-    torch.manual_seed(config.seed)
-    # First what can fail for want of a file; the demo scenes take a minute to draw.
-    parts = assemble(config, composition, fabric.device, say)
-    student = parts.student
-    with fabric.rank_zero_first(local=True):
-        folder = Path(config.data.path) if config.data.path else demo_images(watch)
-    stream = Stream(config, composition, parts.asked, folder, fabric, say)
-    optimizer = make_optimizer(student, config.optim)
-    first = 0
-    if resumed:
-        _check_unchanged(run, parts.provenance, stream.digest)
-        first = load_checkpoint(run.checkpoints, student, optimizer)
-        say(f"resuming at step {first}")
-    else:
-        steps = -(-config.optim.calibration // config.optim.batch_size)
-        say(f"fitting aligners on {steps * config.optim.batch_size} views")
-        kept = calibrate(
-            student,
-            (targets for _, targets, _ in stream.steps(0, steps)),
-            lambda tensor: cast(Tensor, fabric.all_reduce(tensor, reduce_op="sum")),
-        )
-        if fabric.is_global_zero:
-            facts = {"round_trip": kept, "pictures": stream.digest}
+    again = f"kivfm distill --resume {run.path}"
+    with Interrupt(run.path) as interrupt, room(again):
+        resumed = has_checkpoint(run.checkpoints)
+        if fabric.is_global_zero and not resumed:
             run.write_plan(config, composition)
-            run.write_environment(config.seed, parts.provenance, **facts)
-            save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
-    train(run, config, student, optimizer, stream, fabric, watch, first)
-    if fabric.is_global_zero:
-        write_bundle(student, run.bundle)
-
-
-def _check_unchanged(run: Run, weights: Mapping[str, Provenance | None], pictures: str) -> None:
-    for name, provenance in weights.items():
-        run.check_same(name, provenance)
-    known = run.environment.get("pictures", pictures)
-    if known != pictures:
-        raise UsageError(
-            f"the pictures are not those that {run.path} began with ({known}; now {pictures})",
-            "put them back, or start anew with --out",
-        )
+        torch.manual_seed(config.seed)
+        # First what can fail for want of a file; the demo scenes take a minute to draw.
+        parts = assemble(config, composition, fabric.device, say)
+        student = parts.student
+        with fabric.rank_zero_first(local=True):
+            folder = Path(config.data.path) if config.data.path else demo_images(watch)
+        stream = Stream(config, composition, parts.asked, folder, fabric, say)
+        guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
+        optimizer = make_optimizer(student, config)
+        facts = {"pictures": stream.digest, "configuration": as_begun(config)}
+        first = 0
+        if resumed:
+            changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
+            check(run, changes, allow_changes)
+            first = load_checkpoint(run.checkpoints, student, optimizer)
+            say(f"resuming at step {first}")
+            if fabric.is_global_zero:
+                run.write_plan(config, composition)
+                if changes:
+                    facts["round_trip"] = run.environment["round_trip"]
+                    facts["changes"] = run.environment.get("changes", []) + changes
+                    run.write_environment(config.seed, parts.provenance, **facts)
+        else:
+            steps = -(-config.optim.calibration // config.optim.batch_size)
+            say(f"fitting aligners on {steps * config.optim.batch_size} views")
+            kept = calibrate(student, guard.finite(student, steps), summed(fabric))
+            if fabric.is_global_zero:
+                run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
+                save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
+        train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
+        if fabric.is_global_zero:
+            write_bundle(student, run.bundle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from kivfm_core.cache.disk import DiskCache
@@ -12,6 +13,7 @@ from kivfm_core.cache.key import CANVAS, TRUNK, at
 from kivfm_core.cache.memory import MemoryCache, as_stored
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.loader import Batch, Key
+from kivfm_core.distill.portions import Portions
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
@@ -46,6 +48,7 @@ class Frozen:
         cache: Where stored views are kept; None if every view is a fresh one.
         decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
+        say: Told when memory runs out.
     """
 
     def __init__(
@@ -55,10 +58,12 @@ class Frozen:
         cache: Cache | None,
         decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
+        say: Callable[[str], None],
     ) -> None:
         self.asked, self.cache = asked, cache
         self.contract, self.sides = student
         self.decode, self.to_device = decode, to_device
+        self.portions = Portions("the teachers are asked", say)
 
     def owners(self, size: int) -> Iterator[str]:
         """Whose answers a view of this size needs."""
@@ -90,13 +95,22 @@ class Frozen:
             if said is None:
                 if not batch.student.numel():
                     batch = self.decode(batch.keys)
-                said = dict(self._ask(owner, batch))
+                said = self._ask_all(owner, batch)
                 if self.cache is not None:
                     self.cache.put(owner, places, said)
                     said = {name: as_stored(tensor) for name, tensor in said.items()}
             moved = {name: self.to_device(tensor) for name, tensor in said.items()}
             answers[owner.partition("@")[0]] = moved
         return answers.pop(CANVAS)[CANVAS] / 255, answers
+
+    def _ask_all(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+        def ask(parts: list[slice]) -> dict[str, Tensor]:
+            said = [dict(self._ask(owner, batch.part(part))) for part in parts]
+            if len(said) == 1:
+                return said[0]
+            return {name: torch.cat([some[name] for some in said]) for name in said[0]}
+
+        return self.portions.run(len(batch.keys), ask)
 
     def _ask(self, owner: str, batch: Batch) -> Mapping[str, Tensor]:
         if owner in self.asked.teachers:

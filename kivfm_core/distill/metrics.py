@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class Metrics:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         write_text(path, "".join(f"{line}\n" for line in lines if _step(line) <= first))
         self.file = path.open("a", encoding="utf-8")
-        self.board = SummaryWriter(str(run / "tensorboard"))
+        # What lies beyond is hidden from there, too.
+        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first + 1)
         self.batch_size = batch_size
         self.gathered: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.began, self.waited = time.perf_counter(), 0.0
@@ -37,23 +39,27 @@ class Metrics:
         self.gathered.append((loss.detach(), {k: v.detach() for k, v in losses.items()}))
         self.waited += waited
 
-    def write(self, step: int, lr: float) -> dict[str, Any]:
-        """Averages what was gathered, writes it, and returns it."""
+    def write(self, step: int, lr: float, skipped: int) -> dict[str, Any]:
+        """Averages what was gathered and is finite, writes it, and returns it."""
         count, seconds = len(self.gathered), time.perf_counter() - self.began
-        names = self.gathered[0][1]
-        info: dict[str, Any] = {
-            "step": step,
-            "loss": sum(float(loss) for loss, _ in self.gathered) / count,
-            "losses": {n: sum(float(x[n]) for _, x in self.gathered) / count for n in names},
+        pairs = [(float(x), {k: float(v) for k, v in by.items()}) for x, by in self.gathered]
+        pairs = [(loss, by) for loss, by in pairs if isfinite(loss)]
+        info: dict[str, Any] = {"step": step}
+        if pairs:
+            info["loss"] = sum(loss for loss, _ in pairs) / len(pairs)
+            info["losses"] = {n: sum(by[n] for _, by in pairs) / len(pairs) for n in pairs[0][1]}
+            self.board.add_scalar("loss", info["loss"], step)
+            for name, value in info["losses"].items():
+                self.board.add_scalar(f"loss/{name}", value, step)
+            self.board.flush()
+        info |= {
             "lr": lr,
+            "skipped": skipped,
             "images_per_second": count * self.batch_size / seconds,
             "data_share": self.waited / seconds,
         }
         self.file.write(json.dumps(info) + "\n")
         self.file.flush()
-        self.board.add_scalar("loss", info["loss"], step)
-        for name, value in info["losses"].items():
-            self.board.add_scalar(f"loss/{name}", value, step)
         self.gathered, self.waited, self.began = [], 0.0, time.perf_counter()
         return info
 
@@ -66,5 +72,5 @@ class Metrics:
 def _step(line: str) -> float:
     try:
         return json.loads(line)["step"]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, TypeError):
         return float("inf")  # torn by a kill

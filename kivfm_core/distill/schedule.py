@@ -7,19 +7,22 @@ from math import cos, pi
 import torch
 from torch import nn
 
-from kivfm_core.config import OptimConfig
+from kivfm_core.config import OptimConfig, RunConfig
 
 FLOOR = 0.01
 
 
-def make_optimizer(student: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.AdamW:
     """AdamW over what is trainable; biases and norms without weight decay."""
+    optim = config.optim
     trainable = [p for p in student.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": optim.weight_decay},
         {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True)
+    # Gradients that a scaler has yet to unscale could not be clipped.
+    fused = config.engine.precision != "16-mixed"
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=(0.9, 0.98), fused=fused)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from kivfm_core.cache.key import list_owners
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
-from kivfm_core.data.images import list_images
+from kivfm_core.data.images import list_images, listed
 from kivfm_core.data.loader import (
     Batch,
     Item,
@@ -71,9 +72,11 @@ class Stream:
         )
         self.cache = self._cache(composition, asked, folder, images)
         decode = partial(_decode, self.dataset)
-        self.frozen = Frozen(asked, (contract, self.sizes), self.cache, decode, fabric.to_device)
+        self.frozen = Frozen(
+            asked, (contract, self.sizes), self.cache, decode, fabric.to_device, say
+        )
         self.bad: set[str] = set()
-        names = hashlib.sha256("\n".join(images).encode()).hexdigest()
+        names = hashlib.sha256(os.fsencode("\n".join(images))).hexdigest()
         self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
@@ -82,12 +85,7 @@ class Stream:
         Raises:
             DataError: If too many pictures cannot be decoded.
         """
-        sampler = StepSampler(
-            len(self.dataset), len(self.sizes), self.config.optim.batch_size,
-            start, stop, self.config.seed, self.config.data.views, self.frozen,
-            self.fabric.global_rank, self.fabric.world_size,
-        )  # fmt: skip
-        return self.answers(sampler)
+        return self.answers(self._sampler(start, stop))
 
     def answers(self, batches: Iterable[list[Item]]) -> Iterator[tuple[Tensor, Targets, float]]:
         """The same of other batches, each of one size."""
@@ -114,11 +112,23 @@ class Stream:
         limit = int(where.limit * 2**30) if where.limit is not None else None
         return DiskCache(Path(where.path), owners, limit)
 
+    def pictures(self, step: int) -> list[str]:
+        """The ids of a step's pictures, this process's share of them."""
+        (items,) = self._sampler(step, step + 1)
+        return [self.dataset.images[item.image] for item in items]
+
+    def _sampler(self, start: int, stop: int) -> StepSampler:
+        return StepSampler(
+            len(self.dataset), len(self.sizes), self.config.optim.batch_size,
+            start, stop, self.config.seed, self.config.data.views, self.frozen,
+            self.fabric.global_rank, self.fabric.world_size,
+        )  # fmt: skip
+
     def _count_bad(self, names: list[str]) -> None:
         new = set(names) - self.bad
         self.bad |= new
         if new:
-            self.say(f"skipped, cannot be decoded: {', '.join(sorted(new))}")
+            self.say(f"skipped, cannot be decoded: {listed(new, len(new))}")
         check_bad(self.bad, self.config.data.bad_limit)
 
 

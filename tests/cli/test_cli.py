@@ -152,7 +152,8 @@ USAGE = {
     "not a setting": (["compose", "--teachers", "a", "--set", "seed"], "not key=value"),
     "no such file": (["distill", "--config", "no.toml"], "cannot read no.toml"),
     "not a click": (["predict", "r", "i", "--task", "t", "--points", "1"], "is not X,Y"),
-    "resume and more": (["distill", "--resume", "r", "--teachers", "a"], "leave out --teachers"),
+    "resume elsewhere": (["distill", "--resume", "r", "--out", "s"], "leave out --out"),
+    "resume what": (["distill", "--resume", "r", "--seed", "1"], "r is no run folder"),
     "not a run": (["runs", "show", "r"], "r is no run folder"),
     "all at once": (
         ["compose", "--teachers", "a", "--set", "sede=1", "--set", "optim.lr=-1"],

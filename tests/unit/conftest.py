@@ -3,10 +3,9 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-import numpy as np
 import pytest
 import toy
-from PIL import Image
+from toy_pictures import write_pictures
 
 from kivfm_core.compose import compose
 from kivfm_core.composition import Composition
@@ -20,7 +19,7 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """The toy teachers are installed, and their weights files are here."""
     specs = (toy.BASE, toy.PURPOSE)
     registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
-    for module in ("base", "bundle", "compose", "registry"):
+    for module in ("base", "bundle", "compose", "distill.resume", "registry"):
         monkeypatch.setattr(import_module(f"kivfm_core.{module}"), "get_registry", lambda: registry)
     files = {}
     for spec in specs:
@@ -33,16 +32,7 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """A folder of twelve small pictures of different shapes."""
-    folder = tmp_path / "pictures"
-    (folder / "more").mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for i in range(12):
-        # Smooth, as photographs are: nothing could be learned from noise.
-        pixels = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
-        pixels.resize((90 - 3 * i, 50 + 7 * i)).save(
-            folder / ("more" if i % 2 else "") / f"{i:02d}.png"
-        )
-    return folder
+    return write_pictures(tmp_path / "pictures")
 
 
 @pytest.fixture

@@ -1,0 +1,88 @@
+"""One optimizer step: gradients in as many passes as memory asks for, and one update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright: ignore
+from torch import Tensor
+
+from kivfm_core.config import OptimConfig
+from kivfm_core.data.canvas import normalize
+from kivfm_core.distill.module import Targets
+from kivfm_core.distill.portions import Portions
+from kivfm_core.spec import InputContract
+
+
+class Step:
+    """Makes steps.
+
+    Args:
+        fabric: Devices and processes.
+        module: The student against its teachers, as Fabric wrapped it.
+        optimizer: As Fabric wrapped it.
+        contract: How the student's canvases are normalized.
+        optim: Clipping, and the micro-batch.
+        say: Told when memory runs out.
+    """
+
+    def __init__(
+        self, fabric: Fabric, module: _FabricModule, optimizer: _FabricOptimizer,
+        contract: InputContract, optim: OptimConfig, say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.fabric, self.module, self.optimizer = fabric, module, optimizer
+        self.contract, self.clip = contract, optim.clip
+        alone = fabric.world_size == 1
+        self.portions = Portions("the student learns", say, optim.micro_batch, alone)
+
+    def __call__(
+        self, canvas: Tensor, targets: Targets, step: int, lr: float
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Makes a step, or skips it if its gradient is not finite.
+
+        Args:
+            canvas: `[B, 3, H, W]` in [0, 1].
+            targets: The teachers' levels.
+            step: Its number.
+            lr: Learning rate.
+
+        Returns:
+            The loss, each teacher's, and whether the step was made: scalars on the device.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        loss, losses = self.portions.run(
+            len(canvas), lambda parts: self._gradients(canvas, targets, step, parts)
+        )
+        norm = self.fabric.clip_gradients(
+            self.module, self.optimizer, max_norm=self.clip, error_if_nonfinite=False
+        )
+        assert norm is not None
+        fine = norm.isfinite()
+        if self.optimizer.defaults["fused"]:
+            # As a gradient scaler tells it: the update is left out on the device, without a wait.
+            inner: Any = self.optimizer.optimizer
+            inner.found_inf = (~fine).float()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss, losses, fine
+
+    def _gradients(
+        self, canvas: Tensor, targets: Targets, step: int, parts: list[slice]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        self.optimizer.zero_grad()
+        total, shares = torch.zeros((), device=canvas.device), dict[str, Tensor]()
+        for part in parts:
+            seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
+            share = len(canvas[part]) / len(canvas)
+            with self.fabric.no_backward_sync(self.module, enabled=part is not parts[-1]):
+                loss, losses = self.module(normalize(canvas[part], self.contract), seen, step)
+                # Gradients can be finite where a loss is not; then they shall not be, anywhere.
+                self.fabric.backward(loss * share * torch.where(loss.isfinite(), 1.0, torch.nan))
+            total = total + share * loss.detach()
+            for name, value in losses.items():
+                shares[name] = shares.get(name, 0.0) + share * value.detach()
+        return total, shares

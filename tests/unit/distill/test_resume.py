@@ -1,0 +1,140 @@
+"""Going on with a run: only as it began, unless one is told that all may change."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import toy
+
+from kivfm_core.config import RunConfig
+from kivfm_core.distill import distill, engine
+from kivfm_core.distill.interrupt import SIGNALS, Interrupt, Interrupted
+from kivfm_core.distill.resume import go_on
+from kivfm_core.entries import Entry
+from kivfm_core.errors import UsageError
+from kivfm_core.registry import Registry
+from kivfm_core.run import open_run
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
+
+
+def changed(config: RunConfig, **keys) -> RunConfig:
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    for key, value in keys.items():
+        *path, last = key.split("__")
+        table = values
+        for part in path:
+            table = table[part]
+        table[last] = value
+    return RunConfig.model_validate(values)
+
+
+def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, monkeypatch):
+    path = distill(changed(config, optim__steps=2), out=tmp_path / "run")
+    run = open_run(path)
+    began = run.config
+
+    free = changed(
+        began, data__workers=2, engine__devices=2, checkpoint__every=7, optim__steps=9,
+        optim__micro_batch=1, data__path="/moved",
+    )  # fmt: skip
+    assert go_on(run, free, allow=False).config == free
+
+    other = changed(began, optim__lr=0.1, seed=3, teachers="toypurpose,toybase")
+    with pytest.raises(UsageError) as caught:
+        distill(other, resume=path)
+    for line in ("optim.lr: 0.002, now 0.1", "seed: 0, now 3",
+                 "teachers: toybase, toypurpose, now toypurpose, toybase"):  # fmt: skip
+        assert line in caught.value.message
+    assert f"--resume {path} --allow-changes" in caught.value.hint
+    assert open_run(path).config == began
+
+    # An edited file does not pass for how the run began.
+    text = (path / "config.toml").read_text()
+    (path / "config.toml").write_text(text.replace("lr = 0.002", "lr = 0.1"))
+    with pytest.raises(UsageError, match=r"optim.lr: 0.002, now 0.1"):
+        distill(resume=path)
+
+    # Allowed once, it is how the run is from then on.
+    distill(resume=path, steps=3, allow_changes=True)
+    assert distill(resume=path) == path
+    assert open_run(path).environment["changes"] == ["optim.lr: 0.002, now 0.1"]
+
+    bigger = toy.PURPOSE.input.model_copy(update={"size": 128})
+    specs = (toy.BASE, toy.PURPOSE.model_copy(update={"input": bigger}))
+    entries = tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs)
+    monkeypatch.setattr("kivfm_core.distill.resume.get_registry", lambda: Registry(entries))
+    with pytest.raises(UsageError, match=r"toypurpose/small declares input.size: 96, now 128"):
+        distill(resume=path)
+
+
+def test_a_run_that_was_stopped_before_its_first_step_begins_again(
+    config: RunConfig, tmp_path: Path, monkeypatch
+):
+    def preempted(*_):
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
+        patch.setattr(engine, "calibrate", preempted)
+        distill(changed(config, optim__steps=2), out=tmp_path / "run")
+    assert caught.value.exit_code == 130
+    assert f"--resume {tmp_path / 'run'}" in caught.value.hint
+    path = distill(resume=tmp_path / "run")
+    assert (path / "student/student.json").exists()
+
+    # A kill between the two files of the plan leaves no run, and a folder that may be used.
+    started = tmp_path / "started"
+    started.mkdir()
+    shutil.copy(path / "composition.json", started)
+    with pytest.raises(UsageError, match="is no run folder"):
+        distill(resume=started)
+    engine._new_run(started)
+
+
+def test_what_a_killed_process_wrote_beyond_its_checkpoint_is_dropped(
+    config: RunConfig, tmp_path: Path
+):
+    path = distill(changed(config, optim__steps=4), out=tmp_path / "run")
+    file = path / "metrics.jsonl"
+    before = [json.loads(line) for line in file.read_text().splitlines()]
+    shutil.rmtree(path / "checkpoints/step-000004")
+    (path / "checkpoints/latest").write_text("step-000002")
+    (path / "checkpoints/.step-000004.partial").mkdir()
+    with file.open("a") as stream:
+        stream.write('{"step": 4, "loss"')
+    distill(resume=path)
+    after = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(x["step"], x["loss"]) for x in after] == [(x["step"], x["loss"]) for x in before]
+    assert not list(path.rglob("*.partial"))
+    assert board_steps(path) == [2, 4]
+
+
+def board_steps(path: Path) -> list[int]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(path / "tensorboard"))
+    board.Reload()
+    return [event.step for event in board.Scalars("loss")]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signals(number: signal.Signals, tmp_path: Path):
+    with Interrupt(tmp_path) as patient:
+        patient.patient = True
+        os.kill(os.getpid(), number)
+        assert patient.asked
+    with pytest.raises(Interrupted, match="interrupted") as caught, Interrupt(tmp_path):
+        os.kill(os.getpid(), number)
+    assert caught.value.hint == f"kivfm distill --resume {tmp_path}"
+
+
+def test_a_second_control_c_does_not_wait(tmp_path: Path):
+    with pytest.raises(Interrupted), Interrupt(tmp_path) as patient:
+        patient.patient = True
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
