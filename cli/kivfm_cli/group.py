@@ -14,7 +14,7 @@ from kivfm_core.errors import UsageError
 
 COMMANDS = (
     *("teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "scenes"),
-    "runs",
+    *("cache", "runs"),
 )
 
 

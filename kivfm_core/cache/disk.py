@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from kivfm_core.cache.key import Owner
-from kivfm_core.cache.meta import META, open_store, write_meta
+from kivfm_core.cache.meta import META, open_store, used_bytes, write_meta
 from kivfm_core.cache.store import Place, Store
 from kivfm_core.errors import DataError, KivfmError
 
@@ -38,7 +38,7 @@ class DiskCache:
                 if (store := find(folder, owner)) is not None:
                     self.stores[name] = store
                     os.utime(store.folder / META)  # when it was last of use
-            self.used = sum(file.stat().st_size for file in folder.glob("*/records-*.bin"))
+            self.used = used_bytes(folder)
 
     def has(self, owner: str, place: Place) -> bool:
         """Whether an owner's record of a view is kept; if it is sound shows when it is read."""

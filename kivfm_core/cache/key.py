@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data import views
 from kivfm_core.data.images import fingerprint
+from kivfm_core.fetch import file_sha256, obtain
 from kivfm_core.spec import TeacherSpec
 
 VERSION = 1
@@ -50,6 +52,17 @@ class Owner:
     def folder(self) -> str:
         """Name of the folder of its records."""
         return f"{re.sub('[^A-Za-z0-9@._-]+', '--', self.name)}-{self.digest[:16]}"
+
+
+def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
+    """SHA-256 of every teacher's weights, by name; fetches those that are not here.
+
+    Raises:
+        WeightsError: If they cannot be had.
+    """
+    files = assign_weights(config.weights, composition.teachers)
+    given = {name: Path(file) for name, file in files.items()}
+    return {s.name: file_sha256(obtain(s, given.get(s.name))) for s in composition.teachers}
 
 
 def list_owners(

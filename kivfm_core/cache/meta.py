@@ -47,6 +47,11 @@ def open_store(folder: Path) -> Store:
         ) from error
 
 
+def used_bytes(folder: Path) -> int:
+    """What the records of a cache take on the disk."""
+    return sum(file.stat().st_size for file in folder.glob("*/records-*.bin"))
+
+
 def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:
     """Every store of a cache, by name, or what is wrong with it.
 
@@ -55,8 +60,9 @@ def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:
     """
     if not folder.is_dir():
         raise DataError(f"no cache {folder}", "kivfm cache build makes one")
-    for meta in sorted(folder.glob(f"*/{META}")):
+    # By their names: nothing else that lies there is ours to judge, or to remove.
+    for path in sorted(folder.glob("*-" + 16 * "[0-9a-f]")):
         try:
-            yield meta.parent, open_store(meta.parent)
+            yield path, open_store(path)
         except KivfmError as error:
-            yield meta.parent, error
+            yield path, error

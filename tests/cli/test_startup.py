@@ -30,6 +30,8 @@ finally:
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
         ["teachers", "fetch", "dino/nano"],
         ["runs", "list"],
+        ["cache", "info", "."],
+        ["cache", "build", "--help"],
     ],
     ids=" ".join,
 )

@@ -1,0 +1,187 @@
+"""`kivfm cache`: what the teachers said, kept from run to run."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kivfm_cli import options as o
+from kivfm_cli.group import make_app
+from kivfm_cli.output import Json, print_json, print_table, size
+from kivfm_core.errors import KivfmError, UsageError
+
+app = make_app(no_args_is_help=True, help="Caches: what teachers said of stored views.")
+
+Folder = Annotated[Path, typer.Argument(help="A cache: the cache.path of runs.")]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
+
+
+@app.command()
+@o.configured
+def build(
+    *, flags: dict[str, Any], config: Path | None, sets: list[str] | None, dry_run: Dry = False
+) -> None:
+    """Ask the teachers about every stored view ahead of a run, one teacher after another.
+
+    Takes what `distill` takes; goes on where it was interrupted. Size and time are told first, and
+    what does not fit on the disk is refused.
+    """
+    made = o.make_config(config, sets, flags, "cache build")
+    if made.cache.path is None:
+        raise UsageError("no cache is given", "--set cache.path=cache --set data.views=4")
+    from kivfm_core.compose import compose
+
+    compose(made)
+    from kivfm_cli.progress import make_progress
+    from kivfm_core.distill.build import build as work
+
+    progress = make_progress()
+    try:
+        shares = work(made, progress, dry_run=dry_run)
+    finally:
+        progress.close()
+    told = "would store" if dry_run else "stored"
+    print(f"{told}: {size(sum(share.bytes for share in shares))} in {made.cache.path}")
+    print("next: kivfm distill, with the same teachers, data and settings")
+
+
+@app.command()
+def info(path: Folder, json: Json = False) -> None:
+    """List the stores of a cache: whose records, how many, of what, and when last used."""
+    stores = [describe(folder, store) for folder, store in _stores(path)]
+    if json:
+        print_json({"cache": str(path), "bytes": sum(s["bytes"] for s in stores), "stores": stores})
+        return
+    _print(stores)
+    print(f"in all {size(sum(store['bytes'] for store in stores))}")
+
+
+@app.command()
+def verify(path: Folder, json: Json = False) -> None:
+    """Compare every record of a cache with its checksum; exit 1 if one is bad.
+
+    A run makes bad records again, in their places, when it needs them.
+    """
+    stores: list[dict[str, Any]] = []
+    for folder, store in _stores(path):
+        record = describe(folder, store)
+        if not isinstance(store, KivfmError):
+            bad = [place for place in store.places if store.read([place]) is None]
+            record |= {"status": "wrong" if bad else "ok", "bad": len(bad)}
+        stores.append(record)
+    wrong = [store for store in stores if store["status"] != "ok"]
+    if json:
+        print_json({"cache": str(path), "stores": stores})
+    else:
+        _print(stores)
+        print(f"bad records: {sum(store.get('bad', 0) for store in stores)}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command()
+def prune(
+    path: Folder,
+    keep: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Keep what this run or configuration file uses."),
+    ] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(metavar="DAYS", help="Only what was not used for so long."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove every store.")] = False,
+    dry_run: Dry = False,
+    json: Json = False,
+) -> None:
+    """Remove stores from a cache, and list them."""
+    if not (everything or keep or older_than is not None):
+        raise UsageError(
+            "what to remove is not said", f"kivfm cache prune {path} --keep RUN, or --older-than 30"
+        )
+    import shutil
+
+    kept = {name for file in keep or [] for name in _used(file)}
+    age = 0.0 if older_than is None else older_than * 86400
+    removed: list[dict[str, Any]] = []
+    for folder, store in list(_stores(path)):
+        record = describe(folder, store)
+        if folder.name not in kept and time.time() - record["last_used"] >= age:
+            removed.append(record)
+            if not dry_run:
+                shutil.rmtree(folder)
+    if json:
+        print_json({"cache": str(path), "dry_run": dry_run, "removed": removed})
+        return
+    _print(removed)
+    word = "would remove" if dry_run else "removed"
+    print(f"{word}: {len(removed)} stores, {size(sum(store['bytes'] for store in removed))}")
+
+
+def _stores(path: Path) -> Any:
+    from kivfm_core.cache.meta import list_stores
+
+    return list_stores(path)
+
+
+def _used(run: Path) -> set[str]:
+    """Folders of the stores that a run or a configuration file uses."""
+    from kivfm_core.cache.key import hash_weights, list_owners
+    from kivfm_core.compose import compose
+    from kivfm_core.config import build_config
+    from kivfm_core.data.images import list_images
+
+    made = build_config(run / "config.toml" if run.is_dir() else run, {})
+    composition = compose(made)
+    if made.data.path is None:
+        from kivfm_cli.progress import make_progress
+        from kivfm_core.distill.demo import demo_images
+
+        folder = demo_images(make_progress())
+    else:
+        folder = Path(made.data.path)
+    hashes = hash_weights(made, composition)
+    owners = list_owners(made, composition, hashes, folder, list_images(folder))
+    return {owner.folder for owner in owners.values()}
+
+
+def describe(folder: Path, store: Any) -> dict[str, Any]:
+    """What a store is, as JSON."""
+    meta = folder / "meta.json"
+    record: dict[str, Any] = {
+        "store": folder.name,
+        "status": "ok",
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+        "last_used": (meta if meta.exists() else folder).stat().st_mtime,
+    }
+    if isinstance(store, KivfmError):
+        return {**record, "status": "broken", "cause": store.message}
+    return record | {
+        "owner": store.owner.name,
+        "records": len(store),
+        "record_bytes": store.bytes,
+        "tensors": {name: list(shape) for name, shape in store.layout.items()},
+        "depends_on": store.owner.facts,
+    }
+
+
+def _print(stores: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            store.get("owner", "?"),
+            store["status"],
+            str(store.get("records", "?")),
+            size(store.get("record_bytes")),
+            size(store["bytes"]),
+            str(store.get("depends_on", {}).get("pictures", {}).get("number", "?")),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(store["last_used"])),
+            store["store"],
+        )
+        for store in stores
+    ]
+    if rows:
+        columns = ("owner", "status", "records", "a record", "in all", "pictures", "last used")
+        print_table((*columns, "store"), rows)

@@ -1,0 +1,119 @@
+"""`kivfm cache`: filled ahead of a run, one network after another; listed, checked, removed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import weakref
+from pathlib import Path
+
+import pytest
+from cached import Asked, batches, same, with_cache
+
+from kivfm_cli.app import main
+from kivfm_core.cache.meta import used_bytes
+from kivfm_core.config import RunConfig, dump_config
+from kivfm_core.distill import build as module
+from kivfm_core.distill.build import build
+from kivfm_core.distill.progress import Silent
+from kivfm_core.errors import KivfmError
+
+
+class Cut(Silent):
+    """Interrupts after some views."""
+
+    def step(self, info):
+        if info["step"] >= 32:
+            raise KeyboardInterrupt
+
+
+class Said(Silent):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_built_cache_is_all_that_a_run_asks(
+    config: RunConfig, tmp_path: Path, asked: Asked, monkeypatch
+):
+    here: list[weakref.ref] = []
+    load = module.load
+
+    def loaded(*args):
+        assert not any(ref() for ref in here), "two networks at once"
+        teacher = load(*args)
+        here.append(weakref.ref(teacher))
+        return teacher
+
+    monkeypatch.setattr(module, "load", loaded)
+    memory = batches(with_cache(config, None))
+    asked.since()
+    cache = tmp_path / "cache"
+    disk = with_cache(config, cache)
+    with pytest.raises(KeyboardInterrupt):
+        build(disk, Cut())
+    before, said = used_bytes(cache), Said()
+    shares = {share.name: share for share in build(disk, said)}
+    assert before > 0 and shares["trunk"].views == 0 and shares["toypurpose/small"].views == 16
+    assert used_bytes(cache) - before == sum(share.bytes for share in shares.values())
+    assert "16 views to store" in said.lines[1]
+    asked.since()
+    assert same(memory, batches(disk))
+    assert asked.since() == {"decoded": 0, "trunk": 0, "teacher": 0}
+    assert not any(share.views for share in build(disk, Silent()))
+
+
+def test_what_does_not_fit_is_refused_before_it_is_written(
+    config: RunConfig, tmp_path: Path, monkeypatch
+):
+    with pytest.raises(KivfmError, match=r"needs 0.00\d+ GiB.*left of cache.limit") as caught:
+        build(with_cache(config, tmp_path / "cache", limit=1e-4), Silent())
+    assert "data.views" in caught.value.hint
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
+    with pytest.raises(KivfmError, match="0 GiB are free"):
+        build(with_cache(config, tmp_path / "cache"), Silent())
+    assert used_bytes(tmp_path / "cache") == 0
+
+
+def test_the_commands(config: RunConfig, tmp_path: Path, capsys):
+    def kivfm(*words: str) -> tuple[int, str]:
+        code = main(["cache", *map(str, words)])
+        return code, capsys.readouterr().out
+
+    def stores() -> dict[str, dict]:
+        code, out = kivfm("info", cache, "--json")
+        found = json.loads(out)
+        assert code == 0 and found["schema"] == 1
+        return {store["owner"]: store for store in found["stores"]}
+
+    cache = str(tmp_path / "cache")
+    file = tmp_path / "run.toml"
+    file.write_text(dump_config(with_cache(config, tmp_path / "cache", views=1)))
+    assert kivfm("build", "--config", file, "--dry-run")[0] == 0 and used_bytes(Path(cache)) == 0
+    assert kivfm("build", "--config", file)[0] == 0
+    assert stores().keys() == {"canvas@64", "trunk@64", "toypurpose/small"}
+    assert stores()["toypurpose/small"]["records"] == 12
+    assert "toypurpose/small" in kivfm("info", cache)[1]
+    assert kivfm("verify", cache)[0] == 0
+    records = Path(cache) / stores()["trunk@64"]["store"] / "records-0000.bin"
+    records.write_bytes(records.read_bytes()[:-5])
+    code, out = kivfm("verify", cache, "--json")
+    bad = {store["owner"]: store["bad"] for store in json.loads(out)["stores"]}
+    assert code == 1 and bad == {"canvas@64": 0, "trunk@64": 1, "toypurpose/small": 0}
+
+    assert kivfm("prune", cache)[0] == 2
+    assert "removed: 0 stores" in kivfm("prune", cache, "--keep", file)[1]
+    assert "removed: 0 stores" in kivfm("prune", cache, "--older-than", "1")[1]
+    Path(config.weights["toypurpose/small"]).write_bytes(b"others")
+    code, out = kivfm("prune", cache, "--keep", file, "--json")
+    assert [store["owner"] for store in json.loads(out)["removed"]] == ["toypurpose/small"]
+    assert stores().keys() == {"canvas@64", "trunk@64"}
+    (Path(cache) / "mine").mkdir()
+    (Path(cache) / stores()["trunk@64"]["store"] / "meta.json").write_text("no json")
+    assert kivfm("verify", cache)[0] == 1 and "broken" in kivfm("info", cache)[1]
+    assert "would remove: 2 stores" in kivfm("prune", cache, "--all", "--dry-run")[1]
+    assert "removed: 2 stores" in kivfm("prune", cache, "--all")[1]
+    assert [path.name for path in Path(cache).iterdir()] == ["mine"]
+    assert kivfm("info", tmp_path / "nothing")[0] == 1
