@@ -5,12 +5,13 @@ Torch-free: `kivfm compose` prints in a blink what `kivfm distill` is going to b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
-from kivfm_core.adapters.plan import plan_adapter
+from kivfm_core.adapters.plan import MapPlan, plan_adapter
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.base import choose_base
-from kivfm_core.composition import Composition, v_plan
+from kivfm_core.composition import Composition, read_composition, v_plan
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
 from kivfm_core.recipes import RECIPES, Target
@@ -42,6 +43,9 @@ def compose(config: RunConfig) -> Composition:
             f"teachers named twice: {', '.join(repeated)}",
             f"--teachers {','.join(dict.fromkeys(seen))}",
         )
+    if config.student.start is not None:
+        assign_weights(config.weights, teachers)
+        return _extend(config, teachers, read_composition(Path(config.student.start)))
     base = None if config.student.model else choose_base(config, teachers)
     trunk = base or registry.resolve(str(config.student.model))
     assign_weights(config.weights, teachers)
@@ -78,7 +82,7 @@ def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) 
 def _plan(
     config: RunConfig, teachers: list[TeacherSpec], base: TeacherSpec | None, trunk: TeacherSpec
 ) -> Composition:
-    student, recipe = config.student, RECIPES[config.recipe]
+    student = config.student
     dense = [level for level in trunk.levels if level.kind == "dense"]
     if not dense:
         raise UsageError(
@@ -96,6 +100,72 @@ def _plan(
         adapter = plan_adapter(trunk.attachments, x_channels, v, finest, student.width)
     maps = (v, *(adapter.maps if adapter else ()))
     natives = {level.name for level in (x_level, v_level) if level}
+    aligners = _aligners(config, teachers, base, maps, x_channels, natives)
+    image_size = _image_size(config, teachers)
+    if min(image_size) < v.stride:
+        raise UsageError(
+            f"a canvas of {min(image_size)} pixels is smaller than the stride of {trunk.name}",
+            f"--image-size {8 * v.stride}",
+        )
+    return Composition(
+        teachers=tuple(teachers),
+        base=base.name if base else None,
+        trunk=trunk,
+        trunk_size=student.trunk_size or trunk.input.train_side(),
+        x_level=x_level.name if x_level else None,
+        v_level=v_level.name,
+        adapter=adapter,
+        aligners=aligners,
+        image_size=image_size,
+    )
+
+
+def _extend(
+    config: RunConfig, teachers: Sequence[TeacherSpec], earlier: Composition
+) -> Composition:
+    """An earlier student with further teachers: an adapter and aligners more, the rest as it is."""
+    kept = tuple(spec.name for spec in earlier.teachers)
+    added = [spec for spec in teachers if spec.name not in kept]
+    if earlier.adapter is None:
+        raise UsageError(
+            "a student trained in full has no base to extend", "start from another run"
+        )
+    if [spec.name for spec in teachers[: len(kept)]] != list(kept) or not added:
+        raise UsageError(
+            f"the student to start from knows {', '.join(kept)}",
+            "kivfm distill --from RUN --add-teacher NAME",
+        )
+    v = v_plan(earlier.trunk.level(earlier.v_level))
+    strides = [level.stride for spec in added for level in spec.levels if level.stride]
+    taps, width = earlier.trunk.attachments, config.student.width
+    plan = plan_adapter(taps, earlier.x_channels, v, min(strides, default=v.stride), width)
+    number = 1 + max((int(adapter.suffix) for adapter in earlier.extensions), default=0)
+    plan = plan.model_copy(update={"suffix": f"+{number}", "native": False})
+    maps = (*earlier.maps, *plan.maps)
+    return earlier.model_copy(
+        update={
+            "teachers": (*earlier.teachers, *added),
+            "extensions": (*earlier.extensions, plan),
+            "kept": kept,
+            "aligners": (
+                *earlier.aligners,
+                *_aligners(config, added, None, maps, earlier.x_channels, set()),
+            ),
+            "image_size": _image_size(config, added),
+        }
+    )
+
+
+def _aligners(
+    config: RunConfig,
+    teachers: Sequence[TeacherSpec],
+    base: TeacherSpec | None,
+    maps: Sequence[MapPlan],
+    x_channels: int,
+    natives: Collection[str],
+) -> tuple[AlignerPlan, ...]:
+    """One for every level, the identity for the base's levels that are the student's own."""
+    student, recipe = config.student, RECIPES[config.recipe]
     aligners = tuple(
         AlignerPlan(
             kind="identity" if spec is base and level.name in natives else "latent",
@@ -114,24 +184,11 @@ def _plan(
     keys = [aligner.key for aligner in aligners]
     if len(set(keys)) < len(keys):
         raise UsageError("two teachers' names differ by punctuation only", "leave one out")
-    sizes = {spec.input.train_side() for spec in teachers}
-    image_size = config.data.image_size or tuple(sorted(sizes))
-    if min(image_size) < v.stride:
-        raise UsageError(
-            f"a canvas of {min(image_size)} pixels is smaller than the stride of {trunk.name}",
-            f"--image-size {8 * v.stride}",
-        )
-    return Composition(
-        teachers=tuple(teachers),
-        base=base.name if base else None,
-        trunk=trunk,
-        trunk_size=student.trunk_size or trunk.input.train_side(),
-        x_level=x_level.name if x_level else None,
-        v_level=v_level.name,
-        adapter=adapter,
-        aligners=aligners,
-        image_size=image_size,
-    )
+    return aligners
+
+
+def _image_size(config: RunConfig, teachers: Sequence[TeacherSpec]) -> tuple[int, ...]:
+    return config.data.image_size or tuple(sorted({s.input.train_side() for s in teachers}))
 
 
 def _coordinates(level: Level, target: Target, latent: int) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.errors import UsageError
 from kivfm_core.spec import Level, Record, TeacherSpec
 
 
@@ -20,6 +24,8 @@ class Composition(Record):
         adapter: None on a backbone trained from scratch.
         aligners: One for every level of every teacher.
         image_size: Sides of the student's canvases in training, in pixels.
+        extensions: Adapters beside the first, one each time that teachers were added.
+        kept: Teachers whose knowledge an earlier run left in the student, which this one keeps.
     """
 
     teachers: tuple[TeacherSpec, ...]
@@ -31,12 +37,24 @@ class Composition(Record):
     adapter: AdapterPlan | None
     aligners: tuple[AlignerPlan, ...]
     image_size: tuple[int, ...]
+    extensions: tuple[AdapterPlan, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:
-        """The student's dense maps: V, then the adapter's."""
+        """The student's dense maps: V, then the adapters'."""
         v = v_plan(self.trunk.level(self.v_level))
-        return (v, *(self.adapter.maps if self.adapter else ()))
+        return (v, *(plan for adapter in self.adapters for plan in adapter.maps))
+
+    @property
+    def adapters(self) -> tuple[AdapterPlan, ...]:
+        """The adapter and its extensions."""
+        return (*((self.adapter,) if self.adapter else ()), *self.extensions)
+
+    @property
+    def learned(self) -> tuple[TeacherSpec, ...]:
+        """The teachers that a run learns from: all that are not kept."""
+        return tuple(spec for spec in self.teachers if spec.name not in self.kept)
 
     @property
     def x_channels(self) -> int:
@@ -46,8 +64,8 @@ class Composition(Record):
     @property
     def trainable(self) -> int:
         """Parameters that distillation makes, fitted maps to teachers' levels included."""
-        adapter = self.adapter.parameters if self.adapter else self.trunk.parameters
-        return adapter + sum(aligner.parameters for aligner in self.aligners)
+        made = sum(adapter.parameters for adapter in self.adapters) or self.trunk.parameters
+        return made + sum(aligner.parameters for aligner in self.aligners)
 
     @property
     def total(self) -> int:
@@ -60,13 +78,27 @@ class Composition(Record):
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The teachers whose levels the student's own pass does not give."""
+        """The teachers to learn from whose levels the student's own pass does not give."""
         needed = {plan.teacher for plan in self.aligners if plan.kind != "identity"}
-        return tuple(spec.name for spec in self.teachers if spec.name in needed)
+        return tuple(spec.name for spec in self.learned if spec.name in needed)
 
     def of(self, teacher: str) -> tuple[AlignerPlan, ...]:
         """The aligners of one teacher."""
         return tuple(aligner for aligner in self.aligners if aligner.teacher == teacher)
+
+
+def read_composition(run: Path) -> Composition:
+    """The composition of a run folder.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    file = run / "composition.json"
+    if not (file.is_file() and (run / "config.toml").is_file()):
+        runs = sorted(str(p.parent) for p in run.parent.glob("*/composition.json"))
+        hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes one"
+        raise UsageError(f"{run} is no run folder", hint)
+    return Composition.model_validate(json.loads(file.read_text(encoding="utf-8")))
 
 
 def v_plan(level: Level) -> MapPlan:

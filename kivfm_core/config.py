@@ -38,6 +38,8 @@ class StudentConfig(Record):
     Attributes:
         base: The teacher whose frozen encoder is the trunk; the first general one by default.
         model: A `timm/...` backbone to train from scratch instead of a base.
+        start: A run whose student is taken over: the teachers that it knows are kept bit for bit,
+            and further ones added.
         adapter: Kind of adapter on the base.
         width: Channels of the adapter at the base's stride; by default three quarters of the
             base's, at most 384.
@@ -50,6 +52,7 @@ class StudentConfig(Record):
 
     base: str | None = None
     model: str | None = None
+    start: str | None = None
     adapter: Literal["side"] = "side"
     width: int | None = Field(default=None, ge=32)
     trunk_size: int | None = Field(default=None, gt=0)
@@ -169,7 +172,12 @@ class RunConfig(Record):
         if cache.path is not None:
             cache = cache.model_copy(update={"path": str(Path(cache.path).absolute())})
         weights = {name: str(Path(file).absolute()) for name, file in files.items()}
-        return self.model_copy(update={"data": data, "cache": cache, "weights": weights})
+        student = self.student
+        if student.start is not None:
+            start = str(Path(student.start).absolute())
+            student = student.model_copy(update={"start": start})
+        made = {"data": data, "cache": cache, "weights": weights, "student": student}
+        return self.model_copy(update=made)
 
     @field_validator("cache")
     @classmethod

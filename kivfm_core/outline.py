@@ -39,6 +39,11 @@ def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, 
             "widths": list(composition.adapter.widths),
             "parameters": composition.adapter.parameters,
         },
+        "extensions": [
+            {"maps": [m.name for m in adapter.maps], "parameters": adapter.parameters}
+            for adapter in composition.extensions
+        ],
+        "kept": list(composition.kept),
         "aligners": [
             {
                 "teacher": a.teacher,
@@ -75,8 +80,7 @@ def _cost(composition: Composition) -> dict[str, float]:
     on finer maps that a spec does not tell of. The backward pass costs twice that, in the trained
     part alone. The base is asked once, as the trunk, unless it has levels that the trunk lacks.
     """
-    asked = [s for s in composition.teachers
-             if any(a.kind != "identity" for a in composition.of(s.name))]  # fmt: skip
+    asked = [spec for spec in composition.teachers if spec.name in composition.asked]
 
     def gmacs(spec: TeacherSpec, side: int) -> float:
         strides = [stride_of(level) for level in spec.levels if level.kind == "dense"]

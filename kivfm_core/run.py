@@ -14,9 +14,9 @@ from typing import Any
 
 from kivfm_core.bundle import UNTRAINED, load_trained, read_bundle
 from kivfm_core.compose import assign_weights
-from kivfm_core.composition import Composition
+from kivfm_core.composition import Composition, read_composition
 from kivfm_core.config import RunConfig, build_config, dump_config
-from kivfm_core.errors import UsageError, WeightsError
+from kivfm_core.errors import WeightsError
 from kivfm_core.files import write_text
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
@@ -52,8 +52,7 @@ class Run:
     @cached_property
     def composition(self) -> Composition:
         """The student's plan."""
-        text = (self.path / "composition.json").read_text(encoding="utf-8")
-        return Composition.model_validate(json.loads(text))
+        return read_composition(self.path)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -70,10 +69,20 @@ class Run:
         """Name of its base."""
         return self.composition.base
 
+    @property
+    def provenance(self) -> dict[str, Provenance]:
+        """Of every teacher's weights, as they were loaded."""
+        return {name: Provenance(**made) for name, made in self.environment["weights"].items()}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The weights files that were given, by the teachers' full names."""
+        return assign_weights(self.config.weights, self.teachers)
+
     def load_teacher(self, name: str) -> LoadedTeacher:
         """Loads one of the run's teachers, with the weights that the run used."""
         spec = next(spec for spec in self.teachers if spec.name == name)
-        teacher = load_teacher(spec, assign_weights(self.config.weights, self.teachers).get(name))
+        teacher = load_teacher(spec, self.files.get(name))
         self.check_same(name, teacher.provenance)
         return teacher
 
@@ -106,6 +115,7 @@ class Run:
         student = read_bundle(self.bundle)
         if untrained:
             load_trained(student, self.checkpoints / UNTRAINED)
+            student.forget(self.composition.kept)
         return student
 
     def write_plan(self, config: RunConfig, composition: Composition) -> None:
@@ -145,9 +155,6 @@ def open_run(path: str | Path) -> Run:
     Raises:
         UsageError: If it is none.
     """
-    folder = Path(path)
-    if not all((folder / name).is_file() for name in ("config.toml", "composition.json")):
-        runs = sorted(str(p.parent) for p in folder.parent.glob("*/composition.json"))
-        hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes one"
-        raise UsageError(f"{folder} is no run folder", hint)
-    return Run(folder)
+    run = Run(Path(path))
+    _ = run.composition
+    return run

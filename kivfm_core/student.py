@@ -43,11 +43,38 @@ class Student(nn.Module):
         self.adapter = build_adapter(composition.adapter) if composition.adapter else None
         if self.adapter is not None:
             self.trunk.requires_grad_(False).eval()
+        self.extensions = nn.ModuleList(build_adapter(p) for p in composition.extensions)
         self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
         self.decoders: dict[str, Decoders] = {}
         # What the decoders get wrong of each teacher's mean level: fitted, for the loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
         self.spec = student_spec(composition)
+        if composition.kept:
+            self._freeze_kept()
+
+    def _freeze_kept(self) -> None:
+        # What a kept teacher's stand-in reads cannot change, so it says the same bit for bit.
+        self.requires_grad_(False)
+        self.extensions[-1].requires_grad_(True)
+        for spec in self.composition.learned:
+            for plan in self.composition.of(spec.name):
+                self.aligners[plan.key].requires_grad_(True)
+
+    def take_over(self, earlier: Student) -> None:
+        """Takes all that an earlier student knows, whose composition this one's extends."""
+        state = earlier.state_dict()
+        units = state.pop("readout_units")
+        self.load_state_dict(state, strict=False)
+        self.readout_units[: len(units)] = units
+        self.decoders |= earlier.decoders
+
+    def forget(self, teachers: Sequence[str]) -> None:
+        """Stands in for these teachers as an untrained student does: with their mean levels."""
+        for plan in self.composition.aligners:
+            if plan.teacher in teachers:
+                self.aligner(plan.teacher, plan.level.name).forget()
+        if self.composition.base in teachers and self.adapter is not None:
+            self.adapter.forget()
 
     def train(self, mode: bool = True) -> Student:
         """Like any module's, but a frozen trunk stays in evaluation mode."""
@@ -81,7 +108,10 @@ class Student(nn.Module):
         if self.adapter is None:
             return trunk
         maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
-        return self.adapter(x, maps, {"x": trunk["x"], "V": trunk["V"]})
+        features = self.adapter(x, maps, {"x": trunk["x"], "V": trunk["V"]})
+        for extension in self.extensions:
+            features |= extension(x, maps, trunk)
+        return features
 
     def ask_trunk(self, x: Tensor) -> Features:
         """What the trunk says, without the adapter.

@@ -56,6 +56,7 @@ def render(plan: dict[str, Any]) -> None:
     print_fields(
         {
             "teachers": ", ".join(plan["teachers"]),
+            **({"kept": ", ".join(plan["kept"])} if plan["kept"] else {}),
             "base": plan["base"] or f"none: {plan['trunk']['name']} is trained in full",
             "image size": ", ".join(map(str, plan["image_size"])),
             "features": ", ".join(f"{n} {_shape(shape)}" for n, shape in plan["features"].items()),
@@ -73,6 +74,10 @@ def render(plan: dict[str, Any]) -> None:
     rows = [(plan["trunk"]["name"], "trunk", "", "", count(plan["trunk"]["parameters"]))]
     if plan["adapter"]:
         rows.append(_adapter_row(plan["adapter"]))
+    rows += [
+        ("extension", ", ".join(e["maps"]), "", "side", count(e["parameters"]))
+        for e in plan["extensions"]
+    ]
     rows += [
         (a["teacher"], a["level"], _shape(a["shape"]), a["kind"], count(a["parameters"]))
         for a in plan["aligners"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,21 @@ from kivfm_cli.group import make_app
 from kivfm_core.errors import UsageError
 
 app = make_app()
+
+
+def _extend(
+    flags: dict[str, Any], config: Path | None, start: Path | None, added: str | None
+) -> Path:
+    """Sets the teachers of an earlier run and the added; returns that run's configuration."""
+    if start is None or added is None or config is not None or flags["teachers"] is not None:
+        raise UsageError(
+            "--from and --add-teacher go together, without --teachers and --config",
+            "kivfm distill --from RUN --add-teacher NAME",
+        )
+    from kivfm_core.composition import read_composition
+
+    flags["teachers"] = ",".join([*(s.name for s in read_composition(start).teachers), added])
+    return start / "config.toml"
 
 
 @app.command()
@@ -33,12 +49,19 @@ def distill(
         bool,
         typer.Option("--allow-changes", help="Go on with other teachers, data or settings, too."),
     ] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="RUN", help="Keep what this run's student knows, and"),
+    ] = None,
+    add_teacher: Annotated[
+        str | None, typer.Option(metavar="A,B", help="with --from: what it learns besides.")
+    ] = None,
 ) -> None:
     """Distill teachers into one student, and write a run folder."""
     if resume is not None:
-        if out is not None:
+        if out is not None or start is not None or add_teacher is not None:
             raise UsageError(
-                "a resumed run stays where it is, so leave out --out",
+                "a resumed run stays what it is, so leave out --out, --from, --add-teacher",
                 f"kivfm distill --resume {resume}",
             )
         from kivfm_core.run import open_run
@@ -46,6 +69,9 @@ def distill(
         file = config or open_run(resume).path / "config.toml"
         made = o.make_config(file, sets, flags, "distill")
     else:
+        if start is not None or add_teacher is not None:
+            config = _extend(flags, config, start, add_teacher)
+            sets = [*(sets or []), f"student.start={json.dumps(str(start))}"]
         made = o.make_config(config, sets, flags, "distill")
         # Names are checked before torch is imported: a typing error is answered at once.
         from kivfm_core.compose import compose

@@ -69,6 +69,18 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
         render(js.loads((run / "evaluation.json").read_text(encoding="utf-8")))
 
 
+@app.command()
+def remove(
+    run: Annotated[Path, typer.Argument(help="A finished run.")],
+    teacher: Annotated[str, typer.Argument(help="One of its teachers.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The new run's folder.")],
+) -> None:
+    """Take a teacher out of a student; the others' stand-ins stay as they are."""
+    from kivfm_core.remove import remove_teacher
+
+    print(f"run: {remove_teacher(run, teacher, out)}")
+
+
 def describe(run: Path) -> dict[str, Any]:
     """What a run folder says of itself."""
     import tomllib

@@ -34,6 +34,8 @@ class AdapterPlan(Record):
         widths: Channels at each stride.
         entry: Where in the pyramid the taps come in: the base's own stride.
         finest: Where the offered maps begin.
+        suffix: Ends the offered maps' names, where another adapter offers the same strides.
+        native: Whether it adds to x and V, too.
     """
 
     kind: Literal["side"] = "side"
@@ -44,12 +46,14 @@ class AdapterPlan(Record):
     widths: tuple[int, ...]
     entry: int
     finest: int
+    suffix: str = ""
+    native: bool = True
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:
         """The maps that it offers beside V, fine to coarse."""
         pairs = list(zip(self.strides, self.widths, strict=True))[self.finest :]
-        return tuple(MapPlan(name=f"P{s}", channels=w, stride=s) for s, w in pairs)
+        return tuple(MapPlan(name=f"P{s}{self.suffix}", channels=w, stride=s) for s, w in pairs)
 
     @property
     def depths(self) -> tuple[int, ...]:
@@ -68,7 +72,7 @@ class AdapterPlan(Record):
         ups = sum(_conv(b, a, 1) + _block(a) for a, b in pairwise(widths[self.finest :]))
         norms = sum(2 * plan.channels for plan in self.maps)
         heads = _conv(at_entry, self.v_channels, 1) + _conv(coarsest, self.x_channels, 1)
-        return stem + downs + blocks + taps + ups + norms + heads
+        return stem + downs + blocks + taps + ups + norms + (heads if self.native else 0)
 
 
 def _conv(inputs: int, outputs: int, kernel: int) -> int:

@@ -65,8 +65,13 @@ class SideAdapter(nn.Module):
         self.laterals = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(offered))
         self.mixes = nn.ModuleList(Block(a) for a in offered[:-1])
         self.norms = nn.ModuleList(LayerNorm2d(a) for a in offered)
-        self.to_v = nn.Conv2d(widths[plan.entry], plan.v_channels, 1)
-        self.to_x = nn.Linear(widths[-1], plan.x_channels)
+        if plan.native:
+            self.to_v = nn.Conv2d(widths[plan.entry], plan.v_channels, 1)
+            self.to_x = nn.Linear(widths[-1], plan.x_channels)
+            self.forget()
+
+    def forget(self) -> None:
+        """Adds nothing to x and V, as at the start."""
         for module in (self.to_v, self.to_x):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
@@ -82,7 +87,7 @@ class SideAdapter(nn.Module):
             base: The base's `x [B, D]` and `V [B, D, h, w]`.
 
         Returns:
-            `x`, `V` of the same shapes, and the plan's maps.
+            `x`, `V` of the same shapes, if the adapter adds to them, and the plan's maps.
         """
         coarsest = self.plan.strides[-1]
         h, w = (-(-side // coarsest) * coarsest for side in canvas.shape[-2:])
@@ -97,11 +102,11 @@ class SideAdapter(nn.Module):
             x = blocks(x)
             pyramid.append(x)
         maps = self._refine(pyramid[self.plan.finest :])
-        added = self.to_v(maps[self.plan.entry - self.plan.finest])
-        out = {
-            "x": base["x"] + self.to_x(maps[-1].mean((2, 3))),
-            "V": base["V"] + resize(added, base["V"].shape[-2:]),
-        }
+        out: dict[str, Tensor] = {}
+        if self.plan.native:
+            added = self.to_v(maps[self.plan.entry - self.plan.finest])
+            out["x"] = base["x"] + self.to_x(maps[-1].mean((2, 3)))
+            out["V"] = base["V"] + resize(added, base["V"].shape[-2:])
         for plan, offered in zip(self.plan.maps, maps, strict=True):
             grid = [-(-side // plan.stride) for side in canvas.shape[-2:]]
             out[plan.name] = resize(offered, grid)

@@ -29,6 +29,9 @@ class Aligner(nn.Module):
         """A teacher's level in the shared latent."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Predicts nothing but zeros, the teacher's mean level, as at the start."""
+
     @property
     def distance_unit(self) -> Tensor | float:
         """What a distance between coordinates of this level is counted in."""

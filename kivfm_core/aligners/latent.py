@@ -53,14 +53,18 @@ class LatentAligner(Aligner):
             self.looks = nn.Linear(plan.hidden, GLANCES)
         inputs = GLANCES * plan.hidden + plan.x_channels if self.is_global else plan.hidden
         self.head = nn.Linear(inputs, plan.latent)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.forget()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         self.register_buffer("axes", torch.eye(channels)[:, : plan.latent].clone())
         if plan.target == "direction":
             self.register_buffer("unit", torch.ones(()))
         self.kept = 1.0
+
+    def forget(self) -> None:
+        """Predicts nothing but zeros, the teacher's mean level, as at the start."""
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
 
     def fit(self, count: int, total: Tensor, outer: Tensor) -> None:
         """Fits mean, standard deviation `[C]` and axes `[C, K]`, as the plan's target says."""

@@ -11,6 +11,7 @@ from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.frozen import Asked
+from kivfm_core.run import open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
@@ -50,16 +51,22 @@ def assemble(
     """
     files = assign_weights(config.weights, composition.teachers)
     teachers: dict[str, LoadedTeacher] = {}
-    for spec in composition.teachers:
+    for spec in composition.learned:
         teacher = load(spec, files.get(spec.name), device)
         say(f"{spec.name}: {teacher.provenance}")
         teachers[spec.name] = teacher
+    provenance = {name: teacher.provenance for name, teacher in teachers.items()}
     student = make_student(composition, teachers.get(composition.base or ""))
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
+    if config.student.start is not None:
+        earlier = open_run(config.student.start)
+        student.take_over(earlier.load_student())
+        provenance |= earlier.provenance
+        say(f"{', '.join(composition.kept)}: kept as {earlier.path} left them")
     return Parts(
         student.to(device),
         {name: teachers[name] for name in composition.asked},
-        {name: teacher.provenance for name, teacher in teachers.items()},
+        provenance,
     )
 
 

@@ -47,7 +47,8 @@ def calibrate(
         For every aligner, the share of its level's standardized variance that the round trip
         through the shared latent keeps: a bound on what any student can retain.
     """
-    plans = student.composition.aligners
+    learned = student.composition.learned
+    plans = [plan for spec in learned for plan in student.composition.of(spec.name)]
     sums = {plan.key: Sums(plan.level.channels) for plan in plans}
     last: deque[Targets] = deque(maxlen=LAST)
     for targets in batches:

@@ -88,9 +88,12 @@ def _agreed(interrupt: Interrupt, fabric: Fabric, now: bool) -> bool:
 
 
 def _teacher_weights(config: RunConfig, student: Student) -> dict[str, float]:
-    """Each teacher's share of the loss; they sum to 1."""
+    """The share of the loss of each teacher to learn from; they sum to 1."""
     names = [spec.name for spec in student.composition.teachers]
     given = [choice.weight for choice in config.teachers]
     # `installed` is one choice for many teachers.
-    weights = given if len(given) == len(names) else given * len(names)
-    return {name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)}
+    weights = dict(
+        zip(names, given if len(given) == len(names) else given * len(names), strict=True)
+    )
+    shares = {spec.name: weights[spec.name] for spec in student.composition.learned}
+    return {name: weight / sum(shares.values()) for name, weight in shares.items()}

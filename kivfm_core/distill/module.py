@@ -25,7 +25,7 @@ class Distillation(nn.Module):
     Args:
         student: What is trained.
         recipe: Name of the objective.
-        weights: Each teacher's share of the loss; they sum to 1.
+        weights: Share of the loss of each teacher to learn from; they sum to 1.
         seed: What draws depend on, beside the step: the run's, and the process's number.
     """
 
@@ -41,7 +41,7 @@ class Distillation(nn.Module):
         super().__init__()
         self.student, self.seed = student, seed
         self.recipe = RECIPES[recipe]
-        shares = [weights[spec.name] for spec in student.composition.teachers]
+        shares = [weights[spec.name] for spec in student.composition.learned]
         self.register_buffer("weights", torch.tensor(shares), persistent=False)
 
     def forward(
@@ -58,15 +58,15 @@ class Distillation(nn.Module):
         trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
         features = self.student.adapt(canvas, trunk)
         pairs = [
-            self._distances(i, spec, features, targets.get(spec.name, {}), trunk)
-            for i, spec in enumerate(self.student.composition.teachers)
+            self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            for spec in self.student.composition.learned
         ]
         levels = torch.stack([level for level, _ in pairs])
         readouts = torch.stack([readout.to(levels) for _, readout in pairs])
         shares = self._shares(levels.detach(), step)
         total = (shares * levels).sum(0).mean() + (self.weights * readouts).sum()
         each = levels.mean(1) + readouts
-        names = [spec.name for spec in self.student.composition.teachers]
+        names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
 
     def _shares(self, losses: Tensor, step: int) -> Tensor:
@@ -79,7 +79,6 @@ class Distillation(nn.Module):
 
     def _distances(
         self,
-        index: int,
         spec: TeacherSpec,
         features: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
@@ -102,5 +101,6 @@ class Distillation(nn.Module):
         readout = torch.zeros(())
         if self.recipe.readout:
             wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
+            index = self.student.composition.teachers.index(spec)
             readout = self.recipe.readout * wrong / self.student.readout_units[index]
         return torch.stack(distances).mean(0), readout

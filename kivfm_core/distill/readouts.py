@@ -45,6 +45,8 @@ def fit_units(
         reduce: Sums a tensor over all processes.
     """
     for i, spec in enumerate(student.composition.teachers):
+        if spec.name in student.composition.kept:
+            continue
         wrong = torch.zeros(2)
         for targets in batches:
             own = targets.get(spec.name, {})
