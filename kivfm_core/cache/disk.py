@@ -45,13 +45,17 @@ class DiskCache:
         return owner in self.stores and place in self.stores[owner]
 
     def put(self, owner: str, places: Sequence[Place], batch: Mapping[str, Tensor]) -> None:
-        """Takes an owner's batch `{name: [B, ...]}`, one view a row.
+        """Takes an owner's batch `{name: [B, ...]}`, one view a row; not what is not finite.
 
         Raises:
             KivfmError: If the disk is full; what was kept before is whole.
         """
         flat = [tensor.detach().to("cpu", torch.bfloat16).flatten(1) for tensor in batch.values()]
-        records = torch.cat(flat, 1).view(torch.uint8).numpy()
+        numbers = torch.cat(flat, 1)
+        # A slip of a device is not kept for all runs to come.
+        fine = numbers.isfinite().all(1)
+        places = [place for place, kept in zip(places, fine.tolist(), strict=True) if kept]
+        records = numbers[fine].view(torch.uint8).numpy()
         if self.limit is not None and self.used + records.nbytes > self.limit:
             return
         layout = {name: tuple(tensor.shape[1:]) for name, tensor in batch.items()}

@@ -24,7 +24,8 @@ def write_meta(store: Store) -> None:
         "depends_on": store.owner.facts,
     }
     store.folder.mkdir(parents=True, exist_ok=True)
-    write_text(store.folder / META, json.dumps(meta, indent=1))
+    with store.lock:
+        write_text(store.folder / META, json.dumps(meta, indent=1))
 
 
 def open_store(folder: Path) -> Store:
@@ -40,7 +41,7 @@ def open_store(folder: Path) -> Store:
             raise ValueError("it is another's than its name says")
         tensors = meta["record"]["tensors"]
         return Store(folder, owner, {name: tuple(shape) for name, shape in tensors.items()})
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise DataError(
             f"{folder} cannot be read as a store: {error}",
             "a run that needs it makes it anew; else remove the folder",

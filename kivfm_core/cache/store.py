@@ -48,11 +48,7 @@ class Store:
         self.lock = FileLock(folder / "lock")
         # A record of another store, or of another shape, does not fit its checksum.
         self.seed = zlib.crc32(json.dumps([owner.digest, self.layout]).encode())
-        self.shards: dict[int, BinaryIO] = {}
-
-    def __del__(self) -> None:
-        for file in self.shards.values():
-            file.close()
+        self.maps: dict[int, NDArray[np.uint8]] = {}
 
     def __contains__(self, place: Place) -> bool:
         image, view = place
@@ -72,26 +68,31 @@ class Store:
         if not all(place in self for place in places):
             return None
         records = np.empty((len(places), self.bytes), np.uint8)
+        rows = [divmod(self.index.row(*place), self.per_shard) for place in places]
+        for shard in {shard for shard, _ in rows}:
+            self._map(shard)
         # All are read, so that all that are bad are known.
-        sound = [self._read(place, record) for place, record in zip(places, records, strict=True)]
+        found = zip(places, rows, records, strict=True)
+        sound = [self._read(place, *row, record) for place, row, record in found]
         return records if all(sound) else None
 
-    def _read(self, place: Place, record: NDArray[np.uint8]) -> bool:
+    def _map(self, shard: int) -> None:
+        path = self._shard(shard)
+        # As long as it is now: behind its file's end a memory map is deadly.
+        shape = path.stat().st_size // self.bytes if path.exists() else 0, self.bytes
+        if shard not in self.maps or shape != self.maps[shard].shape:
+            mapped = np.memmap(path, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape)
+            self.maps[shard] = np.asarray(mapped, np.uint8)
+
+    def _read(self, place: Place, shard: int, row: int, record: NDArray[np.uint8]) -> bool:
         image, view = place
-        shard, row = divmod(self.index.row(image, view), self.per_shard)
-        state = int(self.index.states[view, image])
-        try:
-            if shard not in self.shards:
-                self.shards[shard] = self._shard(shard).open("rb", buffering=0)
-            file = self.shards[shard]
-            file.seek(row * self.bytes)
-            whole = file.readinto(record.data) == self.bytes  # pyright: ignore[reportAttributeAccessIssue]
-        except OSError:
-            whole = False
-        if not whole:
-            state = BAD
-        elif state == UNKNOWN:
-            state = SOUND if self._crc(place, record) == self.index.crcs[view, image] else BAD
+        state = BAD
+        if row < len(self.maps[shard]):
+            record[:] = self.maps[shard][row]
+            state = int(self.index.states[view, image])
+            if state == UNKNOWN:
+                crc = self._crc(place, record)
+                state = SOUND if crc == self.index.crcs[view, image] else BAD
         self.index.states[view, image] = state
         return state == SOUND
 

@@ -100,6 +100,16 @@ def test_a_full_disk_is_named_with_its_remedy(config: RunConfig, tmp_path: Path,
     assert same(batches(with_cache(config, None)), batches(disk))
 
 
+def test_what_is_not_finite_is_not_kept(config: RunConfig, tmp_path: Path):
+    disk = stream(with_cache(config, tmp_path / "cache")).cache
+    assert isinstance(disk, DiskCache)
+    said = torch.tensor([[1.0, 2.0], [float("nan"), 2.0], [1.0, float("inf")]])
+    disk.put("toypurpose/small", [(0, 0), (1, 0), (2, 0)], {"a": said})
+    assert [disk.has("toypurpose/small", (image, 0)) for image in range(3)] == [True, False, False]
+    found = disk.get("toypurpose/small", [(0, 0)])
+    assert found is not None and torch.equal(found["a"], said[:1])
+
+
 def test_a_cache_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(KivfmError, match="cannot write to the cache"):
