@@ -1,0 +1,82 @@
+"""Toy runs in processes of their own, which can be killed; and that several make together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
+
+
+def distill_toys(
+    values: dict[str, Any],
+    run: str,
+    kill_at: int | None = None,
+    place: tuple[int, int] = (0, 0),
+) -> None:
+    """Begins a run of toy teachers, or goes on with it.
+
+    Args:
+        values: Its configuration.
+        run: The run folder.
+        kill_at: Which of its writes to the run folder this process does not live to see.
+        place: This process's number among those of the run, and the port where they meet.
+    """
+    import torch
+    import toy
+
+    from kivfm_core import registry
+    from kivfm_core.config import RunConfig
+    from kivfm_core.distill import distill
+    from kivfm_core.entries import Entry
+
+    torch.set_num_threads(1)
+    specs = (toy.BASE, toy.PURPOSE)
+    registry.discover = lambda: [Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs]
+    if place[1]:
+        rank, port = map(str, place)
+        os.environ |= {"LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    if kill_at is not None:
+        die_at(kill_at, run)
+    if all((Path(run) / name).exists() for name in ("config.toml", "composition.json")):
+        distill(resume=run)
+    else:
+        distill(RunConfig.model_validate(values), out=run)
+
+
+def die_at(count: int, folder: str) -> None:
+    """This process dies, as by a power cut, at one of its writes below a folder."""
+    left = count
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal left
+        written = event in WRITES or (event == "open" and str(args[1])[0] in "wax")
+        if written and str(args[0]).startswith(folder):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def start(target: Callable[..., None], *args: Any) -> BaseProcess:
+    """Starts a process, with what takes long to import imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["kivfm_core.distill", "torch.utils.tensorboard.writer"])
+    process = context.Process(target=target, args=args)
+    process.start()
+    return process
+
+
+def free_port() -> int:
+    """A port that nobody uses."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
