@@ -55,14 +55,15 @@ class Owner:
 
 
 def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
-    """SHA-256 of every teacher's weights, by name; fetches those that are not here.
+    """SHA-256 of the weights of all who are asked, by name; fetches those that are not here.
 
     Raises:
         WeightsError: If they cannot be had.
     """
     files = assign_weights(config.weights, composition.teachers)
     given = {name: Path(file) for name, file in files.items()}
-    return {s.name: file_sha256(obtain(s, given.get(s.name))) for s in composition.teachers}
+    asked = [s for s in composition.teachers if s.name in (composition.base, *composition.asked)]
+    return {spec.name: file_sha256(obtain(spec, given.get(spec.name))) for spec in asked}
 
 
 def list_owners(
@@ -80,7 +81,7 @@ def list_owners(
     Args:
         config: The run's.
         composition: The student's plan.
-        hashes: SHA-256 of every teacher's weights, by name.
+        hashes: SHA-256 of the weights of all who are asked, by name.
         folder: Where the pictures are.
         images: Their ids.
     """

@@ -12,10 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.data.loader import Batch
 from kivfm_core.distill import distill
 from kivfm_core.distill.checkpoint import load_checkpoint, save_checkpoint
-from kivfm_core.distill.frozen import Frozen
 from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import DataError, KivfmError, UsageError
@@ -23,6 +21,7 @@ from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes import RECIPES
 from kivfm_core.run import open_run
 from kivfm_core.student import Student, load_student
+from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -114,13 +113,13 @@ def test_resumed_run_equals_an_uninterrupted_one(config: RunConfig, tmp_path: Pa
 
 def test_stored_views_are_asked_for_once(config: RunConfig, tmp_path: Path, monkeypatch):
     seen: list[int] = []
-    ask = Frozen._ask
+    encode = LoadedTeacher.encode
 
-    def count(self: Frozen, batch: Batch):
-        seen.append(len(batch.keys))
-        return ask(self, batch)
+    def count(self: LoadedTeacher, images: torch.Tensor, frames):
+        seen.append(len(images))
+        return encode(self, images, frames)
 
-    monkeypatch.setattr(Frozen, "_ask", count)
+    monkeypatch.setattr(LoadedTeacher, "encode", count)
     config = changed(config, data__views=2, data__image_size=(96,), optim__steps=12)
     one = distill(config, out=tmp_path / "one")
     assert sum(seen) == 2 * 12
