@@ -38,13 +38,14 @@ def make_progress() -> Watch:
 
 def stages(watch: Watch) -> Callable[[str, int, int], None]:
     """Reports to a watch what work in stages says: which stage, how much is done, of how much."""
-    current = ""
+    current, before = "", 0
 
     def tell(what: str, done: int, total: int) -> None:
-        nonlocal current
-        if what != current:
-            current = what
+        nonlocal current, before
+        # A stage may come twice running: two sources of one task.
+        if what != current or done < before:
             watch.start(total)
+        current, before = what, done
         watch.step({"step": done, "what": what})
 
     return tell

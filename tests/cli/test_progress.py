@@ -67,7 +67,8 @@ def test_which_one(monkeypatch):
 
 def test_stages(capsys):
     tell = stages(Lines())
-    for what in ("a", "b"):
-        for done in (1, 2):
-            tell(what, done, 2)
-    assert capsys.readouterr().err == "2/2  ETA 0:00  a\n2/2  ETA 0:00  b\n"
+    for what, total in (("a", 2), ("b", 2), ("b", 3)):
+        for done in range(1, total + 1):
+            tell(what, done, total)
+    ends = ["2/2  ETA 0:00  a", "2/2  ETA 0:00  b", "3/3  ETA 0:00  b"]
+    assert capsys.readouterr().err.splitlines() == ends
