@@ -2,7 +2,7 @@
 # The main job, end to end, offline: five tiny teachers into one student. All of it stays in runs/.
 set -euo pipefail
 
-STEPS=${STEPS:-2000}
+STEPS=${STEPS:-1300}
 TRAIN=${TRAIN:-1500}
 VAL=${VAL:-150}
 DATA=runs/demo-data
