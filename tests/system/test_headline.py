@@ -88,7 +88,8 @@ def test_three_steps_then_everything(place: Path):
         *("--labels", "a cat,a dog", "-o", "out.png"),
         cwd=place,
     )
-    assert Image.open(place / "out.png").size
+    with Image.open(place / "out.png") as drawn:
+        assert drawn.size
     code = (
         "from kivfm_core import load_student; import torch;"
         "s = load_student('run');"
