@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from kivfm_core.cache.memory import MemoryCache, as_stored
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.loader import Batch, Key
 from kivfm_core.distill.portions import Portions
+from kivfm_core.distill.stopwatch import Stopwatch
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
@@ -39,8 +40,12 @@ class Frozen:
     """Answers for batches, from the cache where a view is stored.
 
     Each owner of stored answers - the canvas, a teacher, the trunk - is asked for a whole batch or
-    not at all: encoders answer a little differently to batches of another size. What comes through
-    a cache is rounded to bfloat16, at first use too, so that a view says the same in every epoch.
+    not at all: encoders answer a little differently to batches of another size. Where there is a
+    cache, all answers are rounded to bfloat16, at first use too and where it does not keep them: a
+    view says the same in every epoch, whoever is cached.
+
+    Attributes:
+        online: Owners that the cache does not keep, and that are asked anew for every batch.
 
     Args:
         asked: The networks.
@@ -49,6 +54,7 @@ class Frozen:
         decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
         say: Told when memory runs out.
+        stopwatch: Measures how long each is asked.
     """
 
     def __init__(
@@ -59,8 +65,10 @@ class Frozen:
         decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
         say: Callable[[str], None],
+        stopwatch: Stopwatch,
     ) -> None:
-        self.asked, self.cache = asked, cache
+        self.asked, self.cache, self.stopwatch = asked, cache, stopwatch
+        self.online: Collection[str] = ()
         self.contract, self.sides = student
         self.decode, self.to_device = decode, to_device
         self.portions = Portions("the teachers are asked", say)
@@ -75,7 +83,8 @@ class Frozen:
     def __contains__(self, key: Key) -> bool:
         image, view, size = key
         return self.cache is not None and all(
-            self.cache.has(owner, (image, view)) for owner in self.owners(size)
+            owner not in self.online and self.cache.has(owner, (image, view))
+            for owner in self.owners(size)
         )
 
     def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
@@ -91,13 +100,16 @@ class Frozen:
         places = [(image, view) for image, view, _ in batch.keys]
         answers: dict[str, dict[str, Tensor]] = {}
         for owner in self.owners(batch.keys[0][2]):
-            said = self.cache.get(owner, places) if self.cache is not None else None
+            keeper = None if owner in self.online else self.cache
+            said = keeper.get(owner, places) if keeper is not None else None
             if said is None:
                 if not batch.student.numel():
                     batch = self.decode(batch.keys)
-                said = self._ask_all(owner, batch)
+                with self.stopwatch.time(owner, len(places)):
+                    said = self._ask_all(owner, batch)
+                if keeper is not None:
+                    keeper.put(owner, places, said)
                 if self.cache is not None:
-                    self.cache.put(owner, places, said)
                     said = {name: as_stored(tensor) for name, tensor in said.items()}
             moved = {name: self.to_device(tensor) for name, tensor in said.items()}
             answers[owner.partition("@")[0]] = moved

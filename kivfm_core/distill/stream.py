@@ -17,7 +17,7 @@ from kivfm_core.cache.key import list_owners
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
-from kivfm_core.data.images import list_images, listed
+from kivfm_core.data.images import listed
 from kivfm_core.data.loader import (
     Batch,
     Item,
@@ -28,8 +28,10 @@ from kivfm_core.data.loader import (
     collate,
     load,
 )
+from kivfm_core.data.unlabeled import Images
 from kivfm_core.distill.frozen import Asked, Cache, Frozen
 from kivfm_core.distill.module import Targets
+from kivfm_core.distill.stopwatch import Stopwatch
 
 
 class Stream:
@@ -39,12 +41,11 @@ class Stream:
         config: The run's.
         composition: The student's plan.
         asked: The frozen networks.
-        folder: Where the pictures are.
+        images: The pictures.
         fabric: Devices and processes.
         say: Told what is worth a line.
 
     Raises:
-        DataError: If the folder holds no pictures.
         KivfmError: If the cache cannot be written to.
     """
 
@@ -53,16 +54,14 @@ class Stream:
         config: RunConfig,
         composition: Composition,
         asked: Asked,
-        folder: Path,
+        images: Images,
         fabric: Fabric,
         say: Callable[[str], None],
     ) -> None:
         self.config, self.fabric, self.say = config, fabric, say
         self.sizes, contract = composition.image_size, composition.trunk.input
-        images = list_images(folder)
-        say(f"{len(images)} pictures in {folder}")
+        say(f"{len(images)} pictures in {images.path}")
         self.dataset = ViewDataset(
-            folder,
             images,
             config.seed,
             (contract, self.sizes),
@@ -70,10 +69,11 @@ class Stream:
             config.data.bad_limit,
             config.data.smallest,
         )
-        self.cache = self._cache(composition, asked, folder, images)
+        self.cache = self._cache(composition, asked, images)
         decode = partial(_decode, self.dataset)
+        self.stopwatch = Stopwatch(fabric.device)
         self.frozen = Frozen(
-            asked, (contract, self.sizes), self.cache, decode, fabric.to_device, say
+            asked, (contract, self.sizes), self.cache, decode, fabric.to_device, say, self.stopwatch
         )
         self.bad: set[str] = set()
         names = hashlib.sha256(os.fsencode("\n".join(images))).hexdigest()
@@ -96,19 +96,19 @@ class Stream:
             if batch is None:
                 return
             waited = time.perf_counter() - began
+            if batch.student.numel():
+                self.stopwatch.add("pictures", len(batch.keys), waited)
             self._count_bad(batch.bad)
             canvas, targets = self.frozen(batch)
             yield canvas, targets, waited
 
-    def _cache(
-        self, composition: Composition, asked: Asked, folder: Path, images: Sequence[str]
-    ) -> Cache | None:
+    def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
         data, where = self.config.data, self.config.cache
         if not data.views:
             return None
         if where.path is None:
             return MemoryCache(int(data.memory * 2**30))
-        owners = list_owners(self.config, composition, asked.hashes, folder, images)
+        owners = list_owners(self.config, composition, asked.hashes, images)
         limit = int(where.limit * 2**30) if where.limit is not None else None
         return DiskCache(Path(where.path), owners, limit)
 

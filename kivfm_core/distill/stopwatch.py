@@ -1,0 +1,70 @@
+"""How long the parts of a run's work take, measured without waiting for the device."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+
+class Stopwatch:
+    """Adds up seconds and views of each part of the work.
+
+    A GPU works on while Python runs ahead of it: there, events in its queue tell the time, and are
+    read once they have passed.
+
+    Args:
+        device: Where the work is done.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.gpu = device.type == "cuda"
+        self.seconds: dict[str, float] = {}
+        self.views: dict[str, int] = {}
+        self.running: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
+
+    def add(self, name: str, views: int, seconds: float) -> None:
+        """Takes what was measured elsewhere."""
+        self.views[name] = self.views.get(name, 0) + views
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    @contextmanager
+    def time(self, name: str, views: int) -> Generator[None]:
+        """Measures work on some views."""
+        if self.gpu:
+            start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            yield
+            stop.record()
+            self.add(name, views, 0.0)
+            self.running.append((name, start, stop))
+            self._collect()
+        else:
+            began = time.perf_counter()
+            yield
+            self.add(name, views, time.perf_counter() - began)
+
+    @contextmanager
+    def rest(self, name: str, views: int) -> Generator[None]:
+        """Measures what is left of a stage once all that is measured within it is taken off.
+
+        The stage ends with the device's work done.
+        """
+        began, before = time.perf_counter(), self.total
+        yield
+        stage = time.perf_counter() - began
+        self.add(name, views, max(0.0, stage - (self.total - before)))
+
+    @property
+    def total(self) -> float:
+        """All seconds so far."""
+        self._collect()
+        return sum(self.seconds.values())
+
+    def _collect(self) -> None:
+        while self.running and self.running[0][2].query():
+            name, start, stop = self.running.popleft()
+            self.seconds[name] += start.elapsed_time(stop) / 1000
