@@ -19,6 +19,7 @@ from kivfm_core.licenses import inherited
 from kivfm_core.registry import get_registry
 from kivfm_core.student import Student
 from kivfm_core.teacher import Decoders
+from kivfm_core.tokenizer import keep_tokenizers, with_kept
 from kivfm_core.weights import load_strict, read_state
 
 UNTRAINED = "step-000000"
@@ -47,12 +48,13 @@ def slug(teacher: str) -> str:
     return teacher.replace("/", "--")
 
 
-def write_bundle(student: Student, folder: Path) -> None:
+def write_bundle(student: Student, folder: Path, run: Path | None = None) -> None:
     """Writes a bundle aside and renames it into place.
 
     Args:
         student: With its decoders.
         folder: `RUN/student`; replaced if it exists.
+        run: The run that the model card names, if the folder is only later to be there.
     """
     with new_folder(folder) as aside:
         (aside / "decoders").mkdir()
@@ -60,6 +62,7 @@ def write_bundle(student: Student, folder: Path) -> None:
         save_tensors(student.state_dict(), aside / "student.safetensors")
         for name, decoders in student.decoders.items():
             save_tensors(decoders.state_dict(), aside / "decoders" / f"{slug(name)}.safetensors")
+            keep_tokenizers(decoders.spec, aside / "decoders" / slug(name))
         card = {
             "schema": 1,
             "kivfm": version("kivfm"),
@@ -73,7 +76,7 @@ def write_bundle(student: Student, folder: Path) -> None:
             base=plan.base or "none",
             trainable=plan.trainable,
             total=plan.total,
-            run=folder.parent,
+            run=run or folder.parent,
             example=plan.teachers[-1].name,
         )
         (aside / "README.md").write_text(text, encoding="utf-8")
@@ -98,7 +101,7 @@ def read_bundle(folder: Path) -> Student:
     student = Student(plan)
     load_strict(student, read_state(folder / "student.safetensors"), "the student")
     for spec in plan.teachers:
-        decoders = Decoders(spec)
+        decoders = Decoders(with_kept(spec, folder / "decoders" / slug(spec.name)))
         path = folder / "decoders" / f"{slug(spec.name)}.safetensors"
         load_strict(decoders, read_state(path), f"{spec.name}'s decoders")
         student.decoders[spec.name] = decoders.requires_grad_(False).eval()

@@ -36,8 +36,8 @@ class Recipe(Record):
 
     Attributes:
         source: Where it comes from, and how faithful this is.
-        glob: For global levels.
-        dense: For dense levels.
+        global_match: For global levels.
+        dense_match: For dense levels.
         balance: How teachers share the loss: by their weights, or some dropped in every picture
             (`kivfm_core/objectives/balancing.py`).
         projector: The student's side of an aligner: an MLP, or attention over the grid before it.
@@ -46,15 +46,15 @@ class Recipe(Record):
     """
 
     source: str
-    glob: Match
-    dense: Match
+    global_match: Match
+    dense_match: Match
     balance: Literal["fixed", "dropping"] = "fixed"
     projector: Literal["mlp", "attention"] = "mlp"
     readout: float = Field(default=0.0, ge=0)
 
     def match(self, kind: Literal["global", "dense"]) -> Match:
         """How a level of this kind is compared."""
-        return self.glob if kind == "global" else self.dense
+        return self.global_match if kind == "global" else self.dense_match
 
 
 _SHARED = Match(target="principal", distance="mse-cosine")
@@ -68,50 +68,52 @@ RECIPES = {
         source="KPU (arXiv 2508.14707): student and teachers meet in a shared latent. The paper's "
         "loss is not public; ours is squared error and cosine of standardized coordinates, and "
         "what the teachers' decoders say",
-        glob=_SHARED,
-        dense=_SHARED,
+        global_match=_SHARED,
+        dense_match=_SHARED,
         readout=3.0,
     ),
-    "levels": Recipe(source="kpu without decoders", glob=_SHARED, dense=_SHARED),
-    "mse": Recipe(source="no care at all: squared error of raw levels", glob=_RAW, dense=_RAW),
+    "levels": Recipe(source="kpu without decoders", global_match=_SHARED, dense_match=_SHARED),
+    "mse": Recipe(
+        source="no care at all: squared error of raw levels", global_match=_RAW, dense_match=_RAW
+    ),
     "am-radio": Recipe(
         source="AM-RADIO (arXiv 2312.06709): loss and fixed weights as there",
-        glob=Match(target="none", distance="cosine"),
-        dense=Match(target="none", distance="cosine-smooth"),
+        global_match=Match(target="none", distance="cosine"),
+        dense_match=Match(target="none", distance="cosine-smooth"),
     ),
     "phi-s": Recipe(
         source="PHI-S (arXiv 2410.01680): any rotation to equal variances in place of Hadamard's",
-        glob=Match(target="none", distance="cosine"),
-        dense=Match(target="phi-s", distance="mse"),
+        global_match=Match(target="none", distance="cosine"),
+        dense_match=Match(target="phi-s", distance="mse"),
     ),
     "c-radio": Recipe(
         source="C-RADIOv4: PHI-S, and squared angles in units of the teacher's angular dispersion, "
         "here from mean and covariance",
-        glob=Match(target="direction", distance="angle"),
-        dense=Match(target="phi-s", distance="mse"),
+        global_match=Match(target="direction", distance="angle"),
+        dense_match=Match(target="phi-s", distance="mse"),
     ),
     "theia": Recipe(
         source="Theia (arXiv 2407.20179): loss and normalization as there, translators ours",
-        glob=_THEIA,
-        dense=_THEIA,
+        global_match=_THEIA,
+        dense_match=_THEIA,
     ),
     "unic": Recipe(
         source="UNIC (arXiv 2408.05088): loss and teacher dropping as there; fitted statistics for "
         "running ones, aligners that read every map for its ladder",
-        glob=_UNIC,
-        dense=_UNIC,
+        global_match=_UNIC,
+        dense_match=_UNIC,
         balance="dropping",
     ),
     "dune": Recipe(
         source="DUNE (arXiv 2503.14405): as UNIC, but deviations only and a transformer block",
-        glob=_DUNE,
-        dense=_DUNE,
+        global_match=_DUNE,
+        dense_match=_DUNE,
         balance="dropping",
         projector="attention",
     ),
     "eupe": Recipe(
         source="EUPE: its loss and normalization in one stage, without its proxy teacher",
-        glob=Match(target="channel", distance="cosine"),
-        dense=Match(target="channel", distance="cosine-smooth"),
+        global_match=Match(target="channel", distance="cosine"),
+        dense_match=Match(target="channel", distance="cosine-smooth"),
     ),
 }

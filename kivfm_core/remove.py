@@ -12,7 +12,7 @@ from kivfm_core.bundle import UNTRAINED, save_tensors, write_bundle
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
-from kivfm_core.files import make_aside, put_in_place, write_text
+from kivfm_core.files import new_folder, write_text
 from kivfm_core.run import Run, open_run
 from kivfm_core.student import Student
 from kivfm_core.weights import load_strict
@@ -41,18 +41,18 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
     if path.exists():
         raise UsageError(f"{path} is there already", f"choose another: --out {path}-2")
     plan = _without(earlier.composition, teacher)
-    aside = Run(make_aside(path))
-    aside.write_plan(_config(earlier, plan), plan)
     weights = {name: made for name, made in earlier.environment["weights"].items()
                if name != teacher}  # fmt: skip
     facts = {**earlier.environment, "weights": weights, "removed": teacher}
-    write_text(aside.path / "environment.json", json.dumps(facts, indent=1))
-    untrained = aside.checkpoints / UNTRAINED
-    untrained.mkdir(parents=True)
-    before = _reduced(earlier.load_student(untrained=True), plan)
-    save_tensors(before.trained(), untrained / "student.safetensors")
-    write_bundle(_reduced(earlier.load_student(), plan), aside.bundle)
-    put_in_place(aside.path, path)
+    with new_folder(path) as aside:
+        new = Run(aside)
+        new.write_plan(_config(earlier, plan), plan)
+        write_text(aside / "environment.json", json.dumps(facts, indent=1))
+        untrained = new.checkpoints / UNTRAINED
+        untrained.mkdir(parents=True)
+        before = _reduced(earlier.load_student(untrained=True), plan)
+        save_tensors(before.trained(), untrained / "student.safetensors")
+        write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path)
     return path
 
 

@@ -61,10 +61,16 @@ class Student(nn.Module):
                 self.aligners[plan.key].requires_grad_(True)
 
     def take_over(self, earlier: Student) -> None:
-        """Takes all that an earlier student knows, whose composition this one's extends."""
+        """Takes all that an earlier student knows, whose composition this one's extends.
+
+        Raises:
+            ValueError: If it knows something that has no place here.
+        """
         state = earlier.state_dict()
         units = state.pop("readout_units")
-        self.load_state_dict(state, strict=False)
+        homeless = self.load_state_dict(state, strict=False).unexpected_keys
+        if homeless:
+            raise ValueError(f"no place for {', '.join(homeless)} of the earlier student")
         self.readout_units[: len(units)] = units
         self.decoders |= earlier.decoders
 

@@ -1,6 +1,7 @@
 """Teachers' sides of aligners: fixed maps `y = ((x - mean) / std) @ axes`, fitted in closed form.
 
-The axes `[C, K]` are orthogonal and of one length, so `axes.T` over that length squared leads back.
+They are fitted from a level's mean `[C]` and covariance `[C, C]`. The axes `[C, K]` are orthogonal
+and of one length, so `axes.T` over that length squared leads back.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Guard:
         Raises:
             KivfmError: If there are too many of these, or nothing else.
         """
-        good, why = 0, ""
+        good, why, wrong = 0, "", NotFinite()
         for step, (canvas, targets, _) in enumerate(self.stream.steps(0, stop)):
             wrong = not_finite(targets, self.stream.pictures(step))
             if not wrong:
@@ -56,9 +56,9 @@ class Guard:
                 yield targets
                 continue
             why = self._note(step, student, canvas, targets, wrong)
-            self._check(why)
+            self._check(why, wrong)
         if not good:
-            raise self._error(why)
+            raise self._error(why, wrong)
 
     def add(self, step: int, fine: Tensor) -> None:
         """Takes, as a tensor on the device, whether a step was made."""
@@ -78,7 +78,7 @@ class Guard:
         for step in skipped:
             canvas, targets, _ = next(self.stream.steps(step, step + 1))
             wrong = not_finite(targets, self.stream.pictures(step))
-            self._check(self._note(step, student, canvas, targets, wrong))
+            self._check(self._note(step, student, canvas, targets, wrong), wrong)
         return len(skipped)
 
     def _note(
@@ -99,14 +99,14 @@ class Guard:
                 (folder / "report.json").write_text(report, encoding="utf-8")
         return why
 
-    def _check(self, why: str) -> None:
+    def _check(self, why: str, wrong: NotFinite) -> None:
         if self.skipped > self.limit:
-            raise self._error(why)
+            raise self._error(why, wrong)
 
-    def _error(self, why: str) -> KivfmError:
+    def _error(self, why: str, wrong: NotFinite) -> KivfmError:
         limit = f"optim.bad_limit={self.limit}"
         message = f"{self.skipped} steps were skipped, {limit} is allowed; the last: {why}"
-        if " for " in why:
+        if wrong:
             return KivfmError(
                 message,
                 f"take out these pictures or that teacher, all is in {self.run / 'bad-steps'}",

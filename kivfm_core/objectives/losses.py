@@ -1,4 +1,8 @@
-"""Losses between latent coordinates, and between what decoders say of them."""
+"""Losses between latent coordinates, and between what decoders say of them.
+
+Coordinates are `[B, K]` of global levels and `[B, K, h, w]` of dense ones; a loss is `[B]`, one a
+picture.
+"""
 
 from __future__ import annotations
 

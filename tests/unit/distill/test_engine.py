@@ -71,7 +71,8 @@ def test_losses_fall(config: RunConfig, tmp_path: Path, recipe: str):
     path = distill(config.model_copy(update={"recipe": recipe}), out=tmp_path / "run")
     losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     purpose = [line["losses"]["toypurpose/small"] for line in losses]
-    assert purpose[-1] < 0.9 * purpose[0]
+    # Raw levels' cosine has little to lose in so few steps.
+    assert purpose[-1] < {"am-radio": 0.9}.get(recipe, 0.8) * purpose[0]
 
 
 def test_a_backbone_is_trained_from_scratch(config: RunConfig, tmp_path: Path):
