@@ -8,7 +8,8 @@ from torch import Tensor
 
 from kivfm_core.data.classes import ClassData
 from kivfm_core.errors import DataError
-from kivfm_core.evaluate.batches import Tick, batches
+from kivfm_core.evaluate.batches import Tick
+from kivfm_core.evaluate.vectors import read_vectors
 from kivfm_core.teacher import Teacher
 
 NEIGHBORS, TEMPERATURE = 20, 0.07
@@ -31,13 +32,8 @@ def measure_knn(model: Teacher, data: ClassData, tick: Tick | None = None) -> tu
     """
     globals_ = [level.name for level in model.spec.levels if level.kind == "global"]
     name = globals_[0] if globals_ else model.spec.levels[0].name
-    features: list[Tensor] = []
-    targets: list[int] = []
-    for batch in batches(data.paths, model.spec.input, tick):
-        level = model.encode(batch.images, batch.frames)[name].float().cpu()
-        features.append(level if level.ndim == 2 else level.mean(dim=(2, 3)))
-        targets += [data.targets[index] for index in batch.indices]
-    return knn_accuracy(torch.cat(features), torch.tensor(targets)), len(targets)
+    (features,), targets = read_vectors(model, data, (name,), tick)
+    return knn_accuracy(features, targets), len(targets)
 
 
 def knn_accuracy(features: Tensor, targets: Tensor) -> float:

@@ -12,10 +12,11 @@ from kivfm_core.data.sources import KNN, load_data, parse_source
 from kivfm_core.errors import DataError
 from kivfm_core.evaluate.evaluation import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluate.fidelity import measure_fidelity
+from kivfm_core.evaluate.kept import measure_kept
 from kivfm_core.evaluate.knn import measure_knn
 from kivfm_core.evaluate.measure import Score, measure
 from kivfm_core.evaluate.plan import Item, Plan, Planner
-from kivfm_core.evaluate.table import FIDELITY, FIDELITY_METRIC, KNN_METRIC, MEASURES
+from kivfm_core.evaluate.table import FIDELITY, FIDELITY_METRIC, MEASURES
 from kivfm_core.run import Run, open_run
 from kivfm_core.teacher import Teacher
 
@@ -127,26 +128,28 @@ def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress 
 
 
 def _base_rows(run: Run, student: Teacher, plan: Plan, progress: Progress | None) -> list[BaseRow]:
-    """k-NN on the base's own feature, and on the student's."""
+    """The base's own features beside the student's."""
     if run.base is None or not plan.knn:
         return []
-    base = run.load_teacher(run.base)
+    base, v = run.load_teacher(run.base), run.composition.v_level
+    x = run.composition.x_level or v
     rows: list[BaseRow] = []
     for source, data in plan.knn:
         ticks = [
             partial(progress, f"{m}: {KNN}") if progress else None for m in ("base", "student")
         ]
-        kept, pictures = measure_knn(base, data, ticks[0])
-        own, _ = measure_knn(student, data, ticks[1])
-        rows.append(
+        kept, pictures = measure_kept(base, data, (x, v), ticks[0])
+        own, _ = measure_kept(student, data, ("x", "V"), ticks[1])
+        rows += [
             BaseRow(
-                metric=KNN_METRIC,
+                metric=metric,
                 data=str(source),
                 pictures=pictures,
-                base_score=kept,
-                student_score=own,
+                base_score=kept[metric],
+                student_score=own[metric],
             )
-        )
+            for metric in kept
+        ]
     return rows
 
 

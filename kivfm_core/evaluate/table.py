@@ -43,7 +43,7 @@ MEASURES = {
 }
 """Tasks that teachers declare."""
 
-KNN_METRIC = "k-NN top-1"
+KNN_METRIC, PROBE_METRIC = "k-NN top-1", "linear probe top-1"
 FIDELITY, FIDELITY_METRIC = "fidelity", "cosine"
 TASKS = (*MEASURES, KNN)
 """All that `--tasks` can name."""

@@ -10,6 +10,7 @@ from kivfm_core.data.classes import ClassData
 from kivfm_core.errors import DataError
 from kivfm_core.evaluate.classification import Classification
 from kivfm_core.evaluate.knn import knn_accuracy
+from kivfm_core.evaluate.probe import probe_accuracy
 from kivfm_core.evaluate.zero_shot import ZeroShot
 from kivfm_core.predictions import ClassLogits
 
@@ -66,3 +67,18 @@ def test_knn_weighs_a_near_neighbor_more_than_two_far_ones() -> None:
 def test_knn_needs_two_of_a_class() -> None:
     with pytest.raises(DataError, match="several pictures each"):
         knn_accuracy(torch.eye(3), torch.arange(3))
+
+
+def test_a_probe_finds_one_weak_axis_among_strong_ones_that_say_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.arange(60) % 2
+    features = 10 * torch.randn(60, 8, generator=generator)
+    features[:, 3] = 0.1 * (2 * targets - 1)
+    assert probe_accuracy(features, targets) == 1.0
+    assert knn_accuracy(features, targets) < 0.8
+
+
+def test_a_probe_that_could_learn_by_heart_finds_nothing_in_noise() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(120, 300, generator=generator)
+    assert probe_accuracy(noise, torch.arange(120) % 4) < 0.4

@@ -1,7 +1,9 @@
 """From data and a run to `evaluation.json`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from oracle import Oracle, oracle_spec
 from PIL import Image
+from torch import Tensor
 
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
@@ -16,8 +19,10 @@ from kivfm_core.evaluate import evaluate, evaluate_teacher
 from kivfm_core.evaluate.batches import batches
 from kivfm_core.evaluate.evaluation import Row, gain, retention, summarize
 from kivfm_core.evaluate.measure import measure
+from kivfm_core.geometry import Frame
 from kivfm_core.predictions import ClassLogits
 from kivfm_core.spec import InputContract
+from kivfm_core.teacher import Levels
 
 COLORS = {"a red": (255, 0, 0), "b green": (0, 255, 0), "c blue": (0, 0, 255)}
 
@@ -47,6 +52,9 @@ class FakeStudent(Oracle):
         super().__init__(oracle_spec({}, name="student"))
         self.trained = trained
 
+    def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+        return Levels({"x": images.mean((2, 3)), "V": images}, frames)
+
     def stand_in(self, name: str) -> Oracle:
         spec = {"painter/one": PAINTER, "base/one": BASE}[name]
         return Oracle(spec, sees(0 if self.trained else 1))
@@ -54,6 +62,7 @@ class FakeStudent(Oracle):
 
 class FakeRun:
     teachers, base = [BASE, PAINTER], "base/one"
+    composition = SimpleNamespace(x_level="global", v_level="dense")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,12 +99,13 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
     assert painter["base_score"] is None and painter["pictures"] == 15
     assert written["base"] == [
         {
-            "metric": "k-NN top-1",
+            "metric": metric,
             "data": str(colors),
             "pictures": 15,
             "base_score": 1.0,
             "student_score": 1.0,
         }
+        for metric in ("k-NN top-1", "linear probe top-1")
     ]
     assert written["summary"] == {
         "retention_mean": 1.0,
