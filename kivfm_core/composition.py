@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import lcm, sqrt
 from pathlib import Path
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
@@ -75,6 +76,20 @@ class Composition(Record):
     def side(self, teacher: TeacherSpec) -> int:
         """The side of a teacher's canvases in training, in pixels."""
         return teacher.input.train_side(max(self.image_size))
+
+    def trunk_input(self, canvas: tuple[int, int]) -> tuple[int, int]:
+        """The size `(h, w)` in pixels at which the trunk sees a canvas of `(h, w)`.
+
+        It has at least the area that the trunk is used to, whatever the canvas's size and shape.
+        """
+        contract, level = self.trunk.input, self.trunk.level(self.v_level)
+        multiple = contract.multiple
+        if level.rounding == "floor":
+            multiple = lcm(multiple, level.stride or 1)
+        side = sqrt(canvas[0] * canvas[1])
+        scale = min(max(side, contract.train_side()), self.trunk_size) / side
+        h, w = (max(1, round(side * scale / multiple)) * multiple for side in canvas)
+        return h, w
 
     @property
     def asked(self) -> tuple[str, ...]:

@@ -75,17 +75,10 @@ def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, 
 def _cost(composition: Composition) -> dict[str, float]:
     """Lower bounds of the work, and the memory that is certain.
 
-    A pass costs at least parameters x cells of the coarsest dense level multiply-adds: all of a
-    transformer's linear layers, but a fraction of a convolutional net, which does most of its work
-    on finer maps that a spec does not tell of. The backward pass costs twice that, in the trained
-    part alone. The base is asked once, as the trunk, unless it has levels that the trunk lacks.
+    The backward pass costs twice the forward pass, in the trained part alone. The base is asked
+    once, as the trunk, unless it has levels that the trunk lacks.
     """
     asked = [spec for spec in composition.teachers if spec.name in composition.asked]
-
-    def gmacs(spec: TeacherSpec, side: int) -> float:
-        strides = [stride_of(level) for level in spec.levels if level.kind == "dense"]
-        return spec.parameters * (side // max(strides, default=side)) ** 2 / 1e9
-
     largest = max(composition.image_size)
     teachers = sum(gmacs(s, composition.side(s)) for s in asked)
     trunk = gmacs(composition.trunk, composition.trunk_size)
@@ -98,6 +91,21 @@ def _cost(composition: Composition) -> dict[str, float]:
         "weights_bytes": weights,
         "optimizer_bytes": 12 * composition.trainable,
     }
+
+
+def gmacs(spec: TeacherSpec, side: int) -> float:
+    """A lower bound of an encoder's pass over a canvas, in billions of multiply-adds.
+
+    Parameters x cells of the coarsest dense level: all of a transformer's linear layers, but a
+    fraction of a convolutional net, which does most of its work on finer maps that a spec does not
+    tell of.
+
+    Args:
+        spec: Of the encoder.
+        side: Of the canvas, in pixels.
+    """
+    strides = [stride_of(level) for level in spec.levels if level.kind == "dense"]
+    return spec.parameters * (side // max(strides, default=side)) ** 2 / 1e9
 
 
 def _warnings(composition: Composition, terms: Terms) -> list[str]:

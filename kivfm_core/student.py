@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import lcm, sqrt
 from pathlib import Path
 from typing import Any, cast
 
@@ -131,10 +130,7 @@ class Student(nn.Module):
         """
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
-        multiple = plan.trunk.input.multiple
-        if v_level.rounding == "floor":
-            multiple = lcm(multiple, v_level.stride or 1)
-        side = _trunk_input((x.shape[-2], x.shape[-1]), plan, multiple)
+        side = plan.trunk_input((x.shape[-2], x.shape[-1]))
         taps = plan.adapter.taps if plan.adapter else ()
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
             with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
@@ -174,14 +170,6 @@ class Student(nn.Module):
                 f"one of: {', '.join(names)}",
             )
         return StandIn(self, matches[0])
-
-
-def _trunk_input(canvas: tuple[int, int], plan: Composition, multiple: int) -> tuple[int, int]:
-    # At least the area that the trunk is used to, whatever the canvas's size and shape.
-    side = sqrt(canvas[0] * canvas[1])
-    scale = min(max(side, plan.trunk.input.train_side()), plan.trunk_size) / side
-    h, w = (max(1, round(side * scale / multiple)) * multiple for side in canvas)
-    return h, w
 
 
 class StandIn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def open_store(folder: Path) -> Store:
 def used_bytes(folder: Path) -> int:
     """What the records of a cache take on the disk."""
     return sum(file.stat().st_size for file in folder.glob("*/records-*.bin"))
+
+
+def room(folder: Path, limit: float | None) -> tuple[int, str]:
+    """The bytes that a cache may take yet, and where they are left.
+
+    Args:
+        folder: Of the cache, which need not be there.
+        limit: GiB that it may take; None: all that the disk has.
+    """
+    folder = folder.absolute()
+    there = next(place for place in (folder, *folder.parents) if place.is_dir())
+    free, where = shutil.disk_usage(there).free, f"free on the disk of {folder}"
+    if limit is not None and (left := int(limit * 2**30) - used_bytes(folder)) < free:
+        free, where = left, f"left of cache.limit in {folder}"
+    return free, where
 
 
 def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:

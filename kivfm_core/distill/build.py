@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from copy import copy
 from dataclasses import dataclass
@@ -11,13 +10,13 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from kivfm_core.cache.key import CANVAS, TRUNK, hash_weights
-from kivfm_core.cache.meta import used_bytes
+from kivfm_core.cache.meta import room
 from kivfm_core.compose import assign_weights, compose
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.loader import Item
 from kivfm_core.distill.assemble import load, make_student
-from kivfm_core.distill.demo import demo_images
+from kivfm_core.distill.demo import run_images
 from kivfm_core.distill.frozen import Asked
 from kivfm_core.distill.progress import Progress
 from kivfm_core.distill.stream import Stream
@@ -65,11 +64,11 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
     fabric = Fabric(devices=1)
-    folder = Path(config.data.path) if config.data.path else demo_images(watch)
+    images = run_images(config, watch.message)
 
     def stream(name: str) -> Stream:
         asked = _load(name, config, composition, hashes, fabric)
-        return Stream(config, composition, asked, folder, fabric, lambda _: None)
+        return Stream(config, composition, asked, images, fabric, lambda _: None)
 
     names = (TRUNK, *composition.asked)
     shares = [_estimate(name, stream(name)) for name in names]
@@ -158,12 +157,10 @@ def _estimate(name: str, stream: Stream) -> Share:
 
 
 def _check_room(path: Path, needed: int, limit: float | None) -> None:
-    room, where = shutil.disk_usage(path).free, f"free on the disk of {path}"
-    if limit is not None and limit * 2**30 - used_bytes(path) < room:
-        room, where = limit * 2**30 - used_bytes(path), f"left of cache.limit in {path}"
-    if needed > room:
+    free, where = room(path, limit)
+    if needed > free:
         raise KivfmError(
-            f"the cache needs {needed / 2**30:.3g} GiB, and {room / 2**30:.3g} GiB are {where}",
+            f"the cache needs {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are {where}",
             "fewer views: --set data.views=1; or another disk: --set cache.path=ANOTHER",
         )
 

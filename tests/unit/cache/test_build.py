@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_before_it_is_written(
     with pytest.raises(KivfmError, match=r"needs 0.00\d+ GiB.*left of cache.limit") as caught:
         build(with_cache(config, tmp_path / "cache", limit=1e-4), Silent())
     assert "data.views" in caught.value.hint
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 0))
     with pytest.raises(KivfmError, match="0 GiB are free"):
         build(with_cache(config, tmp_path / "cache"), Silent())
     assert used_bytes(tmp_path / "cache") == 0

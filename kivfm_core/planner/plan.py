@@ -1,0 +1,184 @@
+"""The plan of a run, and what it will cost. Torch-free.
+
+Sizes follow from the specs, seconds from what earlier runs measured on the same device. Where
+something was not measured yet, no time is predicted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kivfm_core.cache.meta import room
+from kivfm_core.composition import Composition
+from kivfm_core.config import RunConfig
+from kivfm_core.planner.choice import Demand, choose, demand
+from kivfm_core.planner.networks import list_networks
+from kivfm_core.planner.passes import Passes, count_passes
+from kivfm_core.planner.rates import Rates
+
+PICTURES, FITTING, LEARNING = "pictures", "fitting", "learning"
+"""The work beside the networks': decoding, fitting the aligners, and the student's steps."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one part of a run's work costs.
+
+    Attributes:
+        name: A network's, as caches know it, or `pictures`, `fitting`, `learning`.
+        rate: The key of its measured seconds a view.
+        views: How many are asked about, decoded, or learned from; None if that is not known.
+        seconds: For all of them; None if that, or those of a view, are not known.
+        answers: `cached` or `online`; empty for what is no network.
+        view_bytes: What a view's answers take in a cache.
+        bytes: What the run adds to its cache; None if the number of pictures is not known.
+    """
+
+    name: str
+    rate: str
+    views: int | None
+    seconds: float | None
+    answers: str = ""
+    view_bytes: int = 0
+    bytes: int | None = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        costs: The networks', in the order in which they are asked, then the other work's.
+        space: Bytes that its cache may take; None if it has none.
+        device: Where the seconds were measured.
+        why: Why no time is predicted; empty if one is.
+    """
+
+    costs: tuple[Cost, ...]
+    space: int | None
+    device: str | None
+    why: str
+
+    @property
+    def online(self) -> tuple[str, ...]:
+        """The networks that are asked anew for every view."""
+        return tuple(cost.name for cost in self.costs if cost.answers == "online")
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first question to the last step; None if not predicted."""
+        return None if self.why else sum(cost.seconds or 0.0 for cost in self.costs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "device": self.device,
+            "space": self.space,
+            "bytes": sum(cost.bytes or 0 for cost in self.costs),
+            "predicted_seconds": self.seconds,
+            "why": self.why,
+            "costs": [asdict(cost) for cost in self.costs],
+        }
+
+
+def make_plan(
+    config: RunConfig,
+    composition: Composition,
+    pictures: int | None,
+    rates: Rates,
+    stored: Mapping[str, int] | None = None,
+    first: int | None = None,
+) -> Plan:
+    """Plans a run.
+
+    Args:
+        config: The run's.
+        composition: The student's plan.
+        pictures: How many there are, if that is known.
+        rates: What was measured.
+        stored: Views of which the cache has the answers already, by network.
+        first: The step that a resumed run goes on from.
+    """
+    space, networks, stored = _space(config), list(list_networks(composition)), stored or {}
+    passes = count_passes(config, len(composition.image_size), pictures, first)
+    demands = [demand(n, passes, stored.get(n.name, 0)) for n in networks] if passes else []
+    kept: set[str] = set()
+    if space is not None:
+        known = {network.name for network in networks}
+        kept = choose(demands, rates.seconds, space) if passes else known
+
+    def cost(name: str, rate: str, views: int | None, **more: Any) -> Cost:
+        unit = rates.seconds.get(rate)
+        seconds = None if views is None or (views and unit is None) else views * (unit or 0.0)
+        return Cost(name, rate, views, seconds, **more)
+
+    costs: list[Cost] = []
+    for i, network in enumerate(networks):
+        cached = network.name in kept
+        views = (demands[i].cached if cached else demands[i].online) if passes else None
+        added = (demands[i].bytes if cached else 0) if passes else None
+        answers = "cached" if cached else "online"
+        facts = {"answers": answers, "view_bytes": network.bytes, "bytes": added}
+        costs.append(cost(network.name, network.rate, views, **facts))
+    views = (None, None, None)
+    if passes:
+        views = _decoded(demands, kept, passes), passes.fitting, passes.learning
+    keys = _other_rates(config, composition)
+    costs += [cost(*pair, count) for pair, count in zip(keys.items(), views, strict=True)]
+    return Plan(tuple(costs), space, rates.device, _why(config, costs))
+
+
+def _decoded(demands: Sequence[Demand], kept: Collection[str], passes: Passes) -> int:
+    """Views that are decoded: those about which anyone is asked."""
+    if len(kept) < len(demands):
+        return sum(passes.shown)
+    asked: dict[int | None, int] = {}
+    for d in demands:
+        asked[d.network.size] = max(asked.get(d.network.size, 0), d.cached)
+    return max(asked.pop(None, 0), sum(asked.values()))
+
+
+def _space(config: RunConfig) -> int | None:
+    """Bytes that a run's cache may take; None if it has none."""
+    if not config.data.views:
+        return None
+    if config.cache.path is None:
+        return int(config.data.memory * 2**30)
+    return max(0, room(Path(config.cache.path), config.cache.limit)[0])
+
+
+def _other_rates(config: RunConfig, composition: Composition) -> dict[str, str]:
+    """Keys of the rates of what is no network: of the same pictures, of the same student."""
+    data, optim = config.anchored().data, config.optim
+    sides = [composition.side(spec) for spec in composition.teachers]
+    pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
+    student = [composition.model_dump(mode="json"), config.recipe, config.engine.precision]
+    student += [optim.batch_size, optim.micro_batch]
+    facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
+    return {name: f"{name} {_digest(known)}" for name, known in facts.items()}
+
+
+def _digest(facts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _why(config: RunConfig, costs: Sequence[Cost]) -> str:
+    if (config.engine.devices, config.engine.nodes) != (1, 1):
+        return "several processes are not predicted"
+    if any(cost.views is None for cost in costs):
+        return "the number of pictures is not known"
+    unknown = [cost.name for cost in costs if cost.seconds is None]
+    return f"not measured here yet: {', '.join(unknown)}" if unknown else ""
+
+
+def duration(seconds: float) -> str:
+    """A time, such as `12 min`."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

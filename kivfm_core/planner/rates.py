@@ -1,0 +1,65 @@
+"""Seconds a view, as they were measured on this machine: what plans predict from. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+from kivfm_core.files import write_text
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured on a device.
+
+    Attributes:
+        device: Its name; None if nothing was measured yet.
+        seconds: What a view took, by what was done with it.
+    """
+
+    device: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+def read_rates(device: str | None = None) -> Rates:
+    """What earlier runs measured, as far as it can be read.
+
+    Args:
+        device: Where; by default the device that was measured last.
+    """
+    known = _read(_file())
+    device = device or known["last"]
+    return Rates(device, known["devices"].get(device, {}))
+
+
+def keep_rates(rates: Rates) -> None:
+    """Adds what was measured; it replaces what was measured of the same before.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    file = _file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        known = _read(file)
+        devices = known["devices"]
+        devices[rates.device] = {**devices.get(rates.device, {}), **rates.seconds}
+        write_text(file, json.dumps({**known, "last": rates.device}, indent=1))
+
+
+def _file() -> Path:
+    return platformdirs.user_cache_path("kivfm") / "rates.json"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+        return {"schema": 1, "last": known["last"], "devices": known["devices"]}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {"schema": 1, "last": None, "devices": {}}
