@@ -12,31 +12,36 @@ import argparse
 import json
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
-from statistics import fmean, pstdev
 from typing import Any
 
-from benchmarks.real.record import commit, loop_seconds, machine
+from benchmarks.common import (
+    NANO,
+    ROOT,
+    commit,
+    cut,
+    kivfm,
+    loop_seconds,
+    machine,
+    spread,
+)
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-TEACHERS = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
 SCORES = ("teacher_score", "untrained_score", "student_score", "retention", "gain")
 
 
 def main() -> None:
     """Distills and evaluates seed after seed, then writes the table."""
     words = sys.argv[1:]
-    at = words.index("--") if "--" in words else len(words)
+    own, flags = cut(words)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.nano", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--name", default="demo", help="of the runs and of the results")
-    args, flags = parser.parse_args(words[:at]), words[at + 1 :]
+    args = parser.parse_args(own)
     os.chdir(ROOT)
     data = Path("runs/demo-data")
-    _kivfm("scenes", str(data), "--train", "1500", "--val", "150", "--seed", "0")
+    kivfm("scenes", str(data), "--train", "1500", "--val", "150", "--seed", "0")
     runs = [_seed(args.name, seed, data, flags) for seed in range(args.seeds)]
     record = {
         "suite": args.name,
@@ -56,20 +61,15 @@ def _seed(name: str, seed: int, data: Path, flags: list[str]) -> dict[str, Any]:
     run = Path("runs") / f"{name}-seed-{seed}"
     if not (run / "student").is_dir():
         if (run / "checkpoints").is_dir():
-            _kivfm("distill", "--resume", str(run))
+            kivfm("distill", "--resume", str(run))
         else:
             pool = str(data / "train" / "images")
-            _kivfm("distill", "--teachers", TEACHERS, "--data", pool, "--seed", str(seed),
+            kivfm("distill", "--teachers", NANO, "--data", pool, "--seed", str(seed),
                    "--out", str(run), *flags)  # fmt: skip
     if not (run / "evaluation.json").is_file():
-        _kivfm("evaluate", str(run), "--data", str(data / "val"))
+        kivfm("evaluate", str(run), "--data", str(data / "val"))
     evaluation = json.loads((run / "evaluation.json").read_text())
     return {"seed": seed, "seconds": loop_seconds(run), "evaluation": evaluation}
-
-
-def _kivfm(*words: str) -> None:
-    print(f"$ kivfm {shlex.join(words)}", flush=True)
-    subprocess.run([str(Path(sys.executable).with_name("kivfm")), *words], check=True)
 
 
 def table(record: dict[str, Any]) -> str:
@@ -82,17 +82,17 @@ def table(record: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for rows in zip(*(e["rows"] for e in evaluations), strict=True):
-        cells = [_spread([row[score] for row in rows]) for score in SCORES]
+        cells = [spread([row[score] for row in rows]) for score in SCORES]
         lines.append(
             f"| {rows[0]['teacher']} | {rows[0]['task']} | {rows[0]['metric']} "
             f"| {' | '.join(cells)} |"
         )
     lines.append("")
     for rows in zip(*(e["base"] for e in evaluations), strict=True):
-        scores = [_spread([row[s] for row in rows]) for s in ("base_score", "student_score")]
+        scores = [spread([row[s] for row in rows]) for s in ("base_score", "student_score")]
         lines.append(f"Of the base, {rows[0]['metric']}: {scores[0]}; the student's: {scores[1]}.")
     for name in ("retention_mean", "retention_min", "gain_mean", "gain_min"):
-        lines.append(f"{name}: {_spread([e['summary'][name] for e in evaluations])}.")
+        lines.append(f"{name}: {spread([e['summary'][name] for e in evaluations])}.")
     where = record["machine"]
     lines += [
         "",
@@ -104,11 +104,6 @@ def table(record: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _spread(values: list[float | None]) -> str:
-    known = [value for value in values if value is not None]
-    return f"{fmean(known):.3f} ± {pstdev(known):.3f}" if known else "-"
 
 
 if __name__ == "__main__":

@@ -12,17 +12,15 @@ import argparse
 import json
 import os
 import shlex
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from benchmarks.real.record import commit, loop_seconds, machine, markdown, write
+from benchmarks.common import ROOT, commit, cut, kivfm, loop_seconds, machine
+from benchmarks.real.record import markdown, write
 from benchmarks.real.split import split
 from kivfm_core.run import open_run
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 WEIGHTS = {
     "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k": (
         "vit_tiny_patch16_224.augreg_in21k_ft_in1k.pth"
@@ -30,8 +28,6 @@ WEIGHTS = {
     "yolox/nano": "yolox_nano.coco80.pth",
     "deeplab/mnv2-voc": "deeplabv3_mnv2.voc21.pth",
 }
-# glibc keeps what is freed, as every step asks for it again: a tenth faster on CPUs.
-KEEP_FREED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(8 * 10**9)}
 
 
 def main() -> None:
@@ -41,7 +37,7 @@ def main() -> None:
     parser.add_argument("--name", default="real", help="of the run and of its results")
     parser.add_argument("--run", type=Path, help="evaluate this run instead of distilling one")
     parser.add_argument("--limit", type=int, help="at most so many pictures a task")
-    own, flags = _cut(sys.argv[1:])
+    own, flags = cut(sys.argv[1:])
     args = parser.parse_args(own)
     os.chdir(ROOT)
     if not args.assets.is_dir():
@@ -53,8 +49,8 @@ def main() -> None:
     evaluate = _evaluate(args.assets / "data", held_out, run, args.limit)
     where = machine()  # before we make it busy
     if not args.run:
-        _time(distilling)
-    seconds = {"evaluate": _time(evaluate), "distill": loop_seconds(run)}
+        kivfm(*distilling[1:])
+    seconds = {"evaluate": kivfm(*evaluate[1:]), "distill": loop_seconds(run)}
     student = open_run(run).composition
     # As the run itself recorded it: with --run, it was not this call that distilled.
     argv = json.loads((run / "environment.json").read_text())["argv"]
@@ -72,12 +68,6 @@ def main() -> None:
     page = write(record, HERE / "results")
     print(markdown(record))
     print(f"written: {page.relative_to(ROOT)}, {page.with_suffix('.json').name}")
-
-
-def _cut(words: list[str]) -> tuple[list[str], list[str]]:
-    """Splits an argument list at `--`."""
-    at = words.index("--") if "--" in words else len(words)
-    return words[:at], words[at + 1 :]
 
 
 def _distill(weights: Path, pool: Path, run: Path, flags: list[str]) -> list[str]:
@@ -98,15 +88,6 @@ def _evaluate(data: Path, held_out: Path, run: Path, limit: int | None) -> list[
     for source in sources:
         words += ["--data", source]
     return words + (["--limit", str(limit)] if limit else [])
-
-
-def _time(command: list[str]) -> float:
-    """Runs a command of this environment's kivfm; seconds."""
-    began = time.perf_counter()
-    print(f"$ {shlex.join(command)}", flush=True)
-    kivfm = Path(sys.executable).with_name("kivfm")
-    subprocess.run([str(kivfm), *command[1:]], check=True, env=KEEP_FREED | os.environ)
-    return round(time.perf_counter() - began, 1)
 
 
 if __name__ == "__main__":

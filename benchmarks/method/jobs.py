@@ -1,0 +1,126 @@
+"""One distillation and its evaluation, through the command line; what is done stays done."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.common import NANO, commit, kivfm, loop_seconds
+from benchmarks.method.budget import IMAGE_SIZE, WIDTH
+from benchmarks.method.data import Pictures
+from kivfm_core.files import write_text
+from kivfm_core.run import open_run
+
+TASKS = (
+    "zero-shot",
+    "promptable-segmentation",
+    "detection",
+    "instance-segmentation",
+    "semantic-segmentation",
+)
+"""What the purpose teachers solve."""
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run.
+
+    Attributes:
+        tier: `screen` is measured on validation pictures, `confirm` on test pictures.
+        recipe: Its name.
+        seed: Of the run.
+        lr: Peak learning rate.
+        weight_decay: Of AdamW.
+        steps: Optimizer steps.
+        hidden: Hidden width of the aligners.
+        limit: Pictures that a task is measured on, at most.
+    """
+
+    tier: Literal["screen", "confirm"]
+    recipe: str
+    seed: int
+    lr: float
+    weight_decay: float
+    steps: int
+    hidden: int
+    limit: int | None
+
+    @property
+    def name(self) -> str:
+        """Of its run folder and its record."""
+        return f"{self.tier}-{self.recipe}-lr{self.lr:g}-wd{self.weight_decay:g}-seed{self.seed}"
+
+
+def distilling(pictures: Pictures, root: Path, seed: int) -> list[str]:
+    """The flags that are the same for all recipes, and for filling the cache."""
+    return [
+        "--teachers", NANO, "--data", str(pictures.pool), "--seed", str(seed),
+        "--batch-size", str(BATCH), "--image-size", str(IMAGE_SIZE),
+        "--set", "data.views=1", "--set", f"cache.path={root / 'cache'}",
+    ]  # fmt: skip
+
+
+def run_job(job: Job, pictures: Pictures, root: Path, threads: int) -> dict[str, Any]:
+    """Distills and evaluates, unless this very job was finished before.
+
+    Args:
+        job: What to run.
+        pictures: What to distil and to evaluate on.
+        root: Where runs, logs and records are; an unfinished run of that name is begun anew.
+        threads: Of each process.
+
+    Returns:
+        The job, its evaluation, the commit, trainable parameters and seconds.
+    """
+    file, run, log = (root / f"{job.name}{end}" for end in (".json", "", ".log"))
+    commands = [_distill(job, pictures, root, run), _evaluate(job, pictures, run)]
+    if file.is_file():
+        record = json.loads(file.read_text())
+        if record["commands"] == commands:
+            return record
+    shutil.rmtree(run, ignore_errors=True)
+    log.unlink(missing_ok=True)
+    seconds = [kivfm(*command, log=log, threads=threads) for command in commands]
+    record = {
+        "job": asdict(job),
+        "commands": commands,
+        "commit": commit(),
+        "trainable": open_run(run).composition.trainable,
+        "train_seconds": loop_seconds(run),
+        "seconds": sum(seconds),
+        "evaluation": json.loads((run / "evaluation.json").read_text()),
+    }
+    write_text(file, json.dumps(record, indent=1))
+    return record
+
+
+def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
+    sets = {
+        "student.width": WIDTH,
+        "student.hidden": job.hidden,
+        "optim.lr": job.lr,
+        "optim.weight_decay": job.weight_decay,
+        "checkpoint.every": job.steps,
+        "checkpoint.keep": 1,
+    }
+    shared = distilling(pictures, root, job.seed)
+    words = ["distill", *shared, "--recipe", job.recipe, "--steps", str(job.steps)]
+    for key, value in sets.items():
+        words += ["--set", f"{key}={value}"]
+    return [*words, "--out", str(run)]
+
+
+def _evaluate(job: Job, pictures: Pictures, run: Path) -> list[str]:
+    tasks, sources = [*TASKS], [str(pictures.validation)]
+    if job.tier == "confirm":
+        tasks.append("knn")
+        sources = [*map(str, pictures.test), str(pictures.unseen)]
+        sources += [f"knn={folder}" for folder in (pictures.classes, pictures.unseen)]
+    words = ["evaluate", str(run), "--tasks", ",".join(tasks)]
+    for source in sources:
+        words += ["--data", source]
+    return words + (["--limit", str(job.limit)] if job.limit else [])

@@ -1,0 +1,156 @@
+"""The suite as a page: recipes side by side, and what was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import fmean
+from typing import Any
+
+from benchmarks.common import spread, table
+from benchmarks.method.compare import DRAWS, FIGURES, compare
+
+Row = dict[str, Any]
+OURS = "kpu"
+COLUMNS = {
+    "retention, mean": lambda row: row["retention_mean"],
+    "least": lambda row: row["retention_min"],
+    "imbalance": lambda row: row["imbalance"],
+    "gain, mean": lambda row: row["gain_mean"],
+    "gain, least": lambda row: row["gain_min"],
+    "k-NN": lambda row: row.get("knn_student"),
+    "probe": lambda row: row.get("probe_student"),
+    "unseen: mean": lambda row: row["unseen"]["retention_mean"],
+    "unseen: least": lambda row: row["unseen"]["retention_min"],
+}  # fmt: skip
+
+
+def ranked(rows: list[Row]) -> dict[str, list[Row]]:
+    """The confirmed rows of each recipe, the highest mean retention first."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["tier"] == "confirm":
+            groups.setdefault(row["recipe"], []).append(row)
+    order = sorted(groups, key=lambda name: -fmean(row["retention_mean"] for row in groups[name]))
+    return {name: groups[name] for name in order}
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """The record as a page."""
+    groups, where = ranked(record["rows"]), record["machine"]
+    first = next(iter(groups.values()))[0]
+    commits = sorted({row["commit"] for row in record["rows"]})
+    return "\n".join(
+        [
+            f"# {record['suite']}",
+            "",
+            f"Mean ± spread over {max(map(len, groups.values()))} seeds, on test pictures; over "
+            "the purpose teachers, each the mean of its tasks. Imbalance: the standard deviation "
+            "over them. Unseen: a domain that neither a teacher nor the student saw.",
+            "",
+            *_main(groups),
+            "",
+            f"The base's own: k-NN {first.get('knn_base', 0):.3f}, linear probe "
+            f"{first.get('probe_base', 0):.3f}.",
+            "",
+            f"![Retention]({record['suite']}.svg)",
+            "",
+            *_compared(groups),
+            *_per_task("Retention, task by task", groups, lambda row: row["per_task"]),
+            *_per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
+            *_beaten(groups),
+            *_tried(record["rows"]),
+            f"{record['hours']} hours of runs, {where['jobs']} at a time: {where['processor']}, "
+            f"{where['cores']} cores, load {where['load']} before, torch {where['torch']}; "
+            f"commit {', '.join(commits)}.",
+            "",
+            "```",
+            record["command"],
+            "```",
+            "",
+        ]
+    )
+
+
+def _main(groups: dict[str, list[Row]]) -> list[str]:
+    columns = f"recipe | lr | {' | '.join(COLUMNS)} | trainable | training, s"
+    return table(
+        columns,
+        [
+            (
+                name,
+                f"{rows[0]['lr']:g}",
+                *(spread([read(row) for row in rows]) for read in COLUMNS.values()),
+                f"{rows[0]['trainable']:,}",
+                f"{fmean(row['train_seconds'] for row in rows):.0f}",
+            )
+            for name, rows in groups.items()
+        ],
+    )
+
+
+def _compared(groups: dict[str, list[Row]]) -> list[str]:
+    """Ours less each rival's."""
+    if OURS not in groups:
+        return []
+    cells: list[list[str]] = []
+    for name, rows in groups.items():
+        found = compare(groups[OURS], rows) if name != OURS else {}
+        if found:
+            cells.append([name, *map(_interval, found.values())])
+    return [
+        f"## {OURS} less each rival",
+        "",
+        f"With the 95 % interval of a paired bootstrap over seeds and blocks of test pictures, "
+        f"{DRAWS} draws; bold where it leaves out 0. Blocks are drawn anew, not single pictures: "
+        "average precision is no mean over pictures.",
+        "",
+        *table(f"rival | {' | '.join(FIGURES.values())}", cells),
+        "",
+    ]
+
+
+def _interval(found: dict[str, float]) -> str:
+    text = f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
+    return f"**{text}**" if found["low"] > 0 or found["high"] < 0 else text
+
+
+def _per_task(
+    title: str, groups: dict[str, list[Row]], read: Callable[[Row], list[Row]]
+) -> list[str]:
+    tasks = read(next(iter(groups.values()))[0])
+    columns = " | ".join(f"{task['teacher']} {task['task']}" for task in tasks)
+    cells = [
+        (name, *(spread([read(row)[at]["retention"] for row in rows]) for at in range(len(tasks))))
+        for name, rows in groups.items()
+    ]
+    teachers = ("teacher's score", *(f"{task['teacher_score']:.3f}" for task in tasks))
+    return [f"## {title}", "", *table(f"recipe | {columns}", [teachers, *cells]), ""]
+
+
+def _beaten(groups: dict[str, list[Row]]) -> list[str]:
+    """Where students do better than their teacher on the unseen domain."""
+    beaten: list[str] = []
+    for name, rows in groups.items():
+        tasks = zip(*(row["unseen"]["per_task"] for row in rows), strict=True)
+        beaten += [
+            f"{name} {same[0]['teacher']} {same[0]['task']} "
+            f"({fmean(t['student_score'] for t in same):.3f}, {same[0]['teacher_score']:.3f})"
+            for same in tasks
+            if fmean(t["student_score"] for t in same) > same[0]["teacher_score"]
+        ]
+    listed = "; ".join(beaten) or "none"
+    return [
+        f"Better than the teacher there, on the seeds' mean (its, the teacher's): {listed}.",
+        "",
+    ]
+
+
+def _tried(rows: list[Row]) -> list[str]:
+    """What was screened."""
+    cells = [
+        (row["recipe"], f"{row['lr']:g}", f"{row['weight_decay']:g}", str(row["steps"]),
+         *(f"{row[name]:.3f}" for name in FIGURES.values()))
+        for row in rows if row["tier"] == "screen"
+    ]  # fmt: skip
+    columns = f"recipe | lr | weight decay | steps | {' | '.join(FIGURES.values())}"
+    return ["## What was tried, on validation pictures, one seed", "", *table(columns, cells), ""]

@@ -1,0 +1,104 @@
+"""From what a job measured to the suite's row of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.method.data import Pictures
+from benchmarks.method.figures import over_teachers
+from kivfm_core.evaluate import BaseRow, Evaluation, Row
+from kivfm_core.evaluate.evaluation import gain, retention
+
+KEPT = {"k-NN top-1": "knn", "linear probe top-1": "probe"}
+
+
+def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
+    """The row of a finished job.
+
+    Args:
+        record: As `run_job` gives it.
+        pictures: What it was measured on; the unseen are told apart.
+
+    Returns:
+        The job's settings, the figures of seen domains, and under `unseen` the same of the other.
+    """
+    evaluation = Evaluation.model_validate(record["evaluation"])
+    seen, unseen = (
+        _figures(
+            [row for row in evaluation.rows if _is(row, pictures.unseen) == other],
+            [row for row in evaluation.base if _is(row, pictures.unseen) == other],
+        )
+        for other in (False, True)
+    )
+    facts = {key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")}
+    return {**record["job"], **facts, **(seen or {}), "unseen": unseen}
+
+
+def _is(row: Row | BaseRow, folder: Path) -> bool:
+    return row.data == str(folder)
+
+
+def _figures(rows: Sequence[Row], base: Sequence[BaseRow]) -> dict[str, Any] | None:
+    if not rows:
+        return None
+    tasks = _by_task(rows)
+    kept = _over(tasks, "retention")
+    gained = _over(tasks, "gain")
+    scores = {
+        f"{KEPT[row.metric]}_{who}": score
+        for row in base
+        for who, score in (("base", row.base_score), ("student", row.student_score))
+    }
+    return {
+        "retention_mean": kept["mean"],
+        "retention_min": kept["min"],
+        "imbalance": kept["std"],
+        "gain_mean": gained["mean"],
+        "gain_min": gained["min"],
+        **scores,
+        "per_task": tasks,
+    }
+
+
+def _by_task(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """One entry a task: the means over the blocks of pictures, and the blocks."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.teacher, row.task), []).append(row)
+    tasks: list[dict[str, Any]] = []
+    for (teacher, task), blocks in groups.items():
+        own, before, after = (
+            fmean(getattr(row, f"{who}_score") for row in blocks)
+            for who in ("teacher", "untrained", "student")
+        )
+        tasks.append(
+            {
+                "teacher": teacher,
+                "task": task,
+                "metric": blocks[0].metric,
+                "pictures": sum(row.pictures for row in blocks),
+                "teacher_score": own,
+                "untrained_score": before,
+                "student_score": after,
+                "retention": retention(own, after),
+                "gain": gain(own, before, after),
+                "teacher_blocks": [row.teacher_score for row in blocks],
+                "student_blocks": [row.student_score for row in blocks],
+            }
+        )
+    return tasks
+
+
+def _over(tasks: Sequence[dict[str, Any]], what: str) -> dict[str, float | None]:
+    """What cannot be said of a task, as its teacher scores nothing, does not count."""
+    known = [task for task in tasks if task[what] is not None]
+    if not known:
+        return dict.fromkeys(("mean", "min", "std"))
+    values = np.array([task[what] for task in known])
+    figures = over_teachers(values, [task["teacher"] for task in known])
+    return {name: float(value) for name, value in figures.items()}
