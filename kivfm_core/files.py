@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,6 +15,18 @@ def write_text(path: Path, text: str) -> None:
     aside.write_text(text, encoding="utf-8")
     _sync(aside)
     os.replace(aside, path)
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Writes a file of the user's cache, whole or not at all.
+
+    A home that cannot be written to costs time at the next look, nothing else.
+    """
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content)
+        aside.replace(path)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from kivfm_core.entries import Entry, one_line, read_entry
 from kivfm_core.errors import KivfmError, PluginError, UsageError
+from kivfm_core.files import keep
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import API_VERSION, TeacherProvider, TeacherSpec
 
@@ -32,13 +33,7 @@ def provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
         return TeacherSpec.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
         spec = _resolve(entry, provider, name)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f"{file.name}.{os.getpid()}")
-        aside.write_text(spec.model_dump_json())
-        aside.replace(file)
-    except OSError:
-        pass  # A read-only home costs time at the next look, nothing else.
+    keep(file, spec.model_dump_json().encode())
     return spec
 
 

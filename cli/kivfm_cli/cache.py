@@ -129,22 +129,16 @@ def _stores(path: Path) -> Any:
 
 def _used(run: Path) -> set[str]:
     """Folders of the stores that a run or a configuration file uses."""
+    from kivfm_cli.progress import make_progress
     from kivfm_core.cache.key import hash_weights, list_owners
     from kivfm_core.compose import compose
     from kivfm_core.config import build_config
-    from kivfm_core.data.images import list_images
+    from kivfm_core.distill.demo import run_images
 
     made = build_config(run / "config.toml" if run.is_dir() else run, {})
     composition = compose(made)
-    if made.data.path is None:
-        from kivfm_cli.progress import make_progress
-        from kivfm_core.distill.demo import demo_images
-
-        folder = demo_images(make_progress())
-    else:
-        folder = Path(made.data.path)
-    hashes = hash_weights(made, composition)
-    owners = list_owners(made, composition, hashes, folder, list_images(folder))
+    images = run_images(made, make_progress().message)
+    owners = list_owners(made, composition, hash_weights(made, composition), images)
     return {owner.folder for owner in owners.values()}
 
 

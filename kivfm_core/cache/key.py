@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data import views
-from kivfm_core.data.images import fingerprint
+from kivfm_core.data.unlabeled import Images
 from kivfm_core.fetch import file_sha256, obtain
 from kivfm_core.spec import TeacherSpec
 
@@ -70,8 +70,7 @@ def list_owners(
     config: RunConfig,
     composition: Composition,
     hashes: Mapping[str, str],
-    folder: Path,
-    images: Sequence[str],
+    images: Images,
 ) -> dict[str, Owner]:
     """Everyone whose answers a run stores, by name.
 
@@ -82,14 +81,13 @@ def list_owners(
         config: The run's.
         composition: The student's plan.
         hashes: SHA-256 of the weights of all who are asked, by name.
-        folder: Where the pictures are.
-        images: Their ids.
+        images: The pictures.
     """
     shared = {
         "version": VERSION,
         "dtype": "bfloat16",
         "views": {"version": views.VERSION, "seed": config.seed, "smallest": config.data.smallest},
-        "pictures": {"number": len(images), "fingerprint": fingerprint(folder, images)},
+        "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }
     owners: list[Owner] = []
     for side in composition.image_size:

@@ -1,11 +1,11 @@
-"""The unlabeled pictures of a folder. Torch-free."""
+"""Picture files: which they are, decoding, and their names in messages. Torch-free."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -15,44 +15,18 @@ from kivfm_core.errors import DataError
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 
 
-def list_images(folder: Path) -> list[str]:
-    """Paths of all pictures below a folder, relative to it, sorted: the image ids.
-
-    Raises:
-        DataError: If there is no such folder, or no picture in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"no folder {folder}", "--data FOLDER, a folder of pictures")
-    # What cannot be entered is passed over, as are loops of links, pipes and devices.
-    found = sorted(
-        Path(place, name).relative_to(folder).as_posix()
-        for place, _, names in os.walk(folder)
-        for name in names
-        if os.path.splitext(name)[1].lower() in SUFFIXES and os.path.isfile(f"{place}/{name}")
-    )
-    if not found:
-        kinds = " ".join(sorted(SUFFIXES))
-        raise DataError(f"no pictures in {folder}", f"put pictures there ({kinds})")
-    return found
+def is_picture(name: str) -> bool:
+    """Whether a file's name ends as a picture's."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
-def fingerprint(folder: Path, images: Sequence[str]) -> str:
-    """What tells a folder's pictures from others, without reading them, in hexadecimal.
-
-    Their names, bytes and times of change: pictures that were copied without their times count as
-    others.
-    """
-    digest = hashlib.sha256()
-    for image in images:
-        stat = (folder / image).stat()
-        digest.update(
-            f"{image}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
-        )
-    return digest.hexdigest()
-
-
-def open_image(path: Path) -> Image.Image:
+def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Image:
     """Decodes a picture as RGB.
+
+    Args:
+        path: A file.
+        start: Where in it the picture begins, if `size` is given.
+        size: Bytes of the picture; all of the file by default.
 
     Raises:
         DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,
@@ -61,13 +35,20 @@ def open_image(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path if size is None else _part(path, start, size)) as image:
                 return image.convert("RGB")
     except MemoryError:
         raise
     # A hostile file can make a decoder raise anything.
     except Exception as error:
-        raise DataError(f"cannot decode {printable(path)}: {error}") from error
+        place = f" at byte {start}" if start else ""
+        raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
+
+
+def _part(path: Path, start: int, size: int) -> BytesIO:
+    with path.open("rb") as file:
+        file.seek(start)
+        return BytesIO(file.read(size))
 
 
 def printable(name: str | Path) -> str:

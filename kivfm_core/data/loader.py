@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from kivfm_core.data.canvas import render, to_tensor
-from kivfm_core.data.images import listed, open_image
+from kivfm_core.data.images import listed
+from kivfm_core.data.unlabeled import Images
 from kivfm_core.data.views import SMALLEST, sample_view
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame, plan_view
@@ -76,11 +76,10 @@ class Batch:
 
 
 class ViewDataset(Dataset[Sample]):
-    """Views of a folder's pictures.
+    """Views of pictures.
 
     Args:
-        folder: Where the pictures are.
-        images: Their ids.
+        images: The pictures.
         seed: Of the run.
         student: The student's contract and its canvas sizes.
         teachers: Each teacher's contract and canvas size.
@@ -90,15 +89,14 @@ class ViewDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        folder: Path,
-        images: Sequence[str],
+        images: Images,
         seed: int,
         student: tuple[InputContract, Sequence[int]],
         teachers: Sequence[Request],
         bad_limit: int,
         smallest: float = SMALLEST,
     ) -> None:
-        self.folder, self.images, self.seed = folder, list(images), seed
+        self.images, self.seed = images, seed
         self.student, self.teachers = student, list(teachers)
         self.bad_limit, self.smallest = bad_limit, smallest
 
@@ -111,9 +109,10 @@ class ViewDataset(Dataset[Sample]):
         if item.known:
             return item.key, [torch.empty(0)], [], bad
         for offset in range(len(self.images)):
-            image_id = self.images[(item.image + offset) % len(self.images)]
+            place = (item.image + offset) % len(self.images)
+            image_id = self.images[place]
             try:
-                pixels = to_tensor(open_image(self.folder / image_id))
+                pixels = to_tensor(self.images.open(place))
             except DataError:
                 # The next picture takes its place, so that a step never depends on the workers.
                 bad.append(image_id)
@@ -127,7 +126,7 @@ class ViewDataset(Dataset[Sample]):
             canvases = [render(pixels, f, c) for f, (c, _) in zip(frames, requests, strict=True)]
             return item.key, canvases, frames, bad
         raise DataError(
-            f"none of the {len(self.images)} pictures in {self.folder} can be decoded",
+            f"none of the {len(self.images)} pictures in {self.images.path} can be decoded",
             "--data FOLDER, a folder of pictures",
         )
 

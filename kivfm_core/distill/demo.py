@@ -1,21 +1,35 @@
-"""The data of a run that was given none: the demo scenes."""
+"""The pictures of a run, and the demo scenes of one that was given none."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 
-from kivfm_core.distill.progress import Progress
+from kivfm_core.config import RunConfig
+from kivfm_core.data.unlabeled import Images, find_images
 
 TRAIN, VAL = 3000, 300
 
 
-def demo_images(watch: Progress) -> Path:
+def run_images(config: RunConfig, say: Callable[[str], None]) -> Images:
+    """The pictures of a run; what is wrong with where they are is said.
+
+    Raises:
+        DataError: If there are none.
+    """
+    images = find_images(Path(config.data.path) if config.data.path else demo_images(say))
+    for note in images.notes:
+        say(note)
+    return images
+
+
+def demo_images(say: Callable[[str], None]) -> Path:
     """Writes the demo scenes to the user's cache, once, and returns their unlabeled pictures."""
     from kivfm_core.data.scenes.write import write_scenes
 
     folder = platformdirs.user_cache_path("kivfm") / "scenes"
-    watch.message(f"no --data: distilling on the demo scenes in {folder}")
+    say(f"no --data: distilling on the demo scenes in {folder}")
     write_scenes(folder, train=TRAIN, val=VAL)
     return folder / "train" / "images"

@@ -13,7 +13,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.calibrate import calibrate
 from kivfm_core.distill.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from kivfm_core.distill.demo import demo_images
+from kivfm_core.distill.demo import run_images
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt
 from kivfm_core.distill.launch import launch, summed
@@ -106,8 +106,8 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
         parts = assemble(config, composition, fabric.device, say)
         student = parts.student
         with fabric.rank_zero_first(local=True):
-            folder = Path(config.data.path) if config.data.path else demo_images(watch)
-        stream = Stream(config, composition, parts.asked, folder, fabric, say)
+            images = run_images(config, say)
+        stream = Stream(config, composition, parts.asked, images, fabric, say)
         guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
         optimizer = make_optimizer(student, config)
         facts = {"pictures": stream.digest, "configuration": as_begun(config)}

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
-from kivfm_core.data import loader
+from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.stream import Stream
 from kivfm_core.student import Student
@@ -34,7 +34,7 @@ class Asked:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.counts = dict.fromkeys(("decoded", "trunk", "teacher"), 0)
-        self._count(patch, loader, "open_image", "decoded", lambda *_: 1)
+        self._count(patch, Images, "open", "decoded", lambda *_: 1)
         self._count(patch, Student, "ask_trunk", "trunk", lambda _, x: len(x))
         self._count(patch, LoadedTeacher, "encode", "teacher", lambda _, x, __: len(x))
 
@@ -56,7 +56,8 @@ class Asked:
 def stream(config: RunConfig) -> Stream:
     composition = compose(config)
     parts = assemble(config, composition, CPU.device, lambda _: None)
-    return Stream(config, composition, parts.asked, Path(str(config.data.path)), CPU, print)
+    images = find_images(Path(str(config.data.path)))
+    return Stream(config, composition, parts.asked, images, CPU, print)
 
 
 def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:

@@ -11,7 +11,7 @@ from kivfm_core.cache.key import list_owners
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data import views
-from kivfm_core.data.images import list_images
+from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import UsageError
 
 BASE, PURPOSE = "toybase/small", "toypurpose/small"
@@ -24,9 +24,8 @@ def digests(config: RunConfig, base="aa", purpose="bb", **changes) -> dict[str, 
         section, _, name = key.partition("__")
         (values[section] if name else values)[name or section] = value
     made = RunConfig.model_validate(values)
-    folder = Path(str(made.data.path))
-    hashes = {BASE: base, PURPOSE: purpose}
-    owners = list_owners(made, compose(made), hashes, folder, list_images(folder))
+    images = find_images(Path(str(made.data.path)))
+    owners = list_owners(made, compose(made), {BASE: base, PURPOSE: purpose}, images)
     return {name: owner.folder for name, owner in owners.items()}
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from kivfm_core.data.images import list_images, listed, open_image
+from kivfm_core.data.images import listed, open_image
 from kivfm_core.data.loader import Item, ViewDataset
+from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import DataError
 from kivfm_core.spec import InputContract
 
@@ -26,7 +27,7 @@ def png(path: Path | str, size=(8, 6)) -> None:
 
 def views(folder: Path, limit: int = 20) -> ViewDataset:
     contract = InputContract(policy="stretch", size=16)
-    return ViewDataset(folder, list_images(folder), 0, (contract, (16,)), [], limit)
+    return ViewDataset(find_images(folder), 0, (contract, (16,)), [], limit)
 
 
 def test_hostile_names_are_names(tmp_path: Path, monkeypatch):
@@ -53,7 +54,7 @@ def test_what_is_no_picture_is_not_listed(tmp_path: Path):
     (tmp_path / "dangling.png").symlink_to("nowhere")
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    assert list_images(tmp_path) == ["a.PNG"]
+    assert list(find_images(tmp_path)) == ["a.PNG"]
 
 
 @pytest.mark.parametrize("factor", [1.5, 3])

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from kivfm_core.data.folder import Folder
 from kivfm_core.data.loader import Item, StepSampler, ViewDataset, load
+from kivfm_core.data.unlabeled import Images
 from kivfm_core.errors import DataError
 from kivfm_core.spec import InputContract
 
@@ -16,8 +18,9 @@ def sampler(start: int = 0, stop: int = 9, **more) -> StepSampler:
     return StepSampler(images=7, sizes=2, batch_size=4, start=start, stop=stop, seed=5, **more)
 
 
-def dataset(pictures: Path, images: list[str]) -> ViewDataset:
-    return ViewDataset(pictures, images, 5, (CONTRACT, (32, 48)), [(CONTRACT, 64)], bad_limit=20)
+def dataset(pictures: Path, names: list[str]) -> ViewDataset:
+    images = Images(pictures, [Folder(pictures, names)])
+    return ViewDataset(images, 5, (CONTRACT, (32, 48)), [(CONTRACT, 64)], bad_limit=20)
 
 
 def test_an_epoch_sees_every_picture_once():

@@ -1,0 +1,59 @@
+"""The pictures in a tar, read where they lie: nothing is ever unpacked. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from kivfm_core.data.images import open_image, printable
+from kivfm_core.data.tar_index import load_index
+
+
+class Tar:
+    """The pictures in a tar; the id of each is `shard.tar/member.jpg`.
+
+    A member's name is part of an id and nothing else: one that is absolute, or climbs with `..`,
+    leads nowhere. The tar is opened for every picture, as a file would be, so that nothing is
+    shared among processes.
+
+    Args:
+        folder: The folder that ids begin in.
+        name: The tar's path in it.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path, self.name = folder / name, name
+        self.index = load_index(self.path)
+
+    @property
+    def note(self) -> str:
+        """What is wrong with it; empty if nothing is."""
+        if not self.index.damage:
+            return ""
+        before = f"the {len(self)} pictures before that are used"
+        return f"{printable(self.path)} is damaged, {before}: {self.index.damage}"
+
+    def __len__(self) -> int:
+        return len(self.index.names)
+
+    def id(self, index: int) -> str:
+        """A picture's id."""
+        return f"{self.name}/{self.index.names[index]}"
+
+    def open(self, index: int) -> Image.Image:
+        """Decodes a picture.
+
+        Raises:
+            DataError: If it cannot be decoded.
+        """
+        start, size = self.index.places[index].tolist()
+        return open_image(self.path, start, size)
+
+    def stamps(self) -> Iterator[str]:
+        """Name, version of the index, bytes and time of change."""
+        yield "\0".join(map(str, (self.name, *self.index.state))) + "\n"
