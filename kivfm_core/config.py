@@ -64,7 +64,8 @@ class DataConfig(Record):
     """Where the pictures are and what is cut from them.
 
     Attributes:
-        path: A folder of pictures, searched recursively; the demo scenes if not given.
+        path: A folder of pictures and tars of pictures, searched recursively, or one tar; the demo
+            scenes if not given.
         image_size: Sides of the student's square canvases, one drawn a step
             (stored views take turns); the teachers' own by default.
         views: Views of a picture that are stored and used again, which spares the teachers'

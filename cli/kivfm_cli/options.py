@@ -39,7 +39,8 @@ Sets = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as optim.lr=1e-3."),
 ]
 Data = Annotated[
-    str | None, typer.Option(metavar="D", help="A folder of pictures; else the demo scenes.")
+    str | None,
+    typer.Option(metavar="D", help="A folder of pictures or tars, or a tar; else the demo scenes."),
 ]
 Steps = Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")]
 BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Views a step.")]
