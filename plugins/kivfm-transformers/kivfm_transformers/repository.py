@@ -1,4 +1,4 @@
-"""Where a model's files are: a folder in the hub's own format, or a repository on the hub."""
+"""Where a model's files are: in a folder of the hub's own format, on the hub, or in its cache."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, ModelInfo, hf_hub_download
+from huggingface_hub import HfApi, ModelInfo, hf_hub_download, metadata_load
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
 from kivfm_core.errors import UsageError, WeightsError
@@ -21,6 +21,8 @@ from kivfm_core.spec import NAME
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 SAVE = "save the model, in one file, and its image processor with save_pretrained"
+Find = Callable[[str], Path | None]
+"""Where a repository's file is on this machine; None if the repository has none of that name."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def open_repository(name: str) -> Repository:
 
     Raises:
         UsageError: If there is no such folder or model, or it is not in the hub's format.
-        WeightsError: If the hub cannot be asked.
+        WeightsError: If the hub cannot be asked, and its cache does not hold the model.
     """
     for folder in (Path(name), Path("/", name)):
         if folder.is_dir():
@@ -60,7 +62,8 @@ def open_repository(name: str) -> Repository:
             f"{name} is no folder, and no hub id",
             "transformers/ORG/NAME, or transformers/FOLDER as save_pretrained writes it",
         )
-    return _hub(name)
+    info = None if offline() else _ask(name)
+    return _hub(name, info) if info else _cached(name)
 
 
 def _folder(name: str, folder: Path) -> Repository:
@@ -72,39 +75,57 @@ def _folder(name: str, folder: Path) -> Repository:
             f"{path} holds what the name of a teacher must not, such as a space or a hidden folder",
             f"ln -s {shlex.quote(path)} model, and select transformers/model",
         )
-
-    def read(file: str) -> dict[str, Any] | None:
-        path = folder / file
-        return json.loads(path.read_text()) if path.is_file() else None
-
-    here = [file for file in FILES if (folder / file).is_file()]
-    return _repository(name, f"run:{path}", read, here, {}, SAVE)
+    here = {file: {} for file in FILES if (folder / file).is_file()}
+    return _repository(name, f"run:{path}", _inside(folder), here, SAVE)
 
 
-def _hub(name: str) -> Repository:
-    alone = offline()
-    info = None if alone else _ask(name)
+def _inside(folder: Path) -> Find:
+    return lambda file: path if (path := folder / file).is_file() else None
 
-    def read(file: str) -> dict[str, Any] | None:
+
+def _hub(name: str, info: ModelInfo) -> Repository:
+    def find(file: str) -> Path | None:
         try:
-            path = hf_hub_download(name, file, local_files_only=alone, etag_timeout=TIMEOUT)
+            # Of this very commit: what is here of it already is not asked for again.
+            path = hf_hub_download(name, file, revision=info.sha, etag_timeout=TIMEOUT)
         except GatedRepoError as error:
             raise WeightsError(
                 f"{name} is gated", f"ask for access at {page(f'hf:{name}')}, then: hf auth login"
             ) from error
-        except EntryNotFoundError:  # and, offline, what is not in the hub's cache
+        except EntryNotFoundError:
             return None
-        return json.loads(Path(path).read_text())
+        return Path(path)
 
-    if info is None:
-        here = [file for file in FILES if locate(f"hf:{name}/{file}")]
-        mend = f"kivfm teachers fetch transformers/{name}, where there is a network"
-        return _repository(name, f"hf:{name}", read, here or [*FILES], {}, mend)
-    files = [sibling.rfilename for sibling in info.siblings or ()]
-    return _repository(name, f"hf:{name}", read, files, _published(info), SAVE)
+    files = {
+        sibling.rfilename: {
+            "gated": bool(info.gated),
+            "bytes": sibling.size,
+            "sha256": sibling.lfs.sha256 if sibling.lfs else None,
+        }
+        for sibling in info.siblings or ()
+    }
+    return _repository(name, f"hf:{name}", find, files, SAVE)
 
 
-def _ask(name: str) -> ModelInfo:
+def _cached(name: str) -> Repository:
+    found = [path for file in FILES if (path := locate(f"hf:{name}/{file}"))]
+    here = found or list(filter(None, [locate(f"hf:{name}/config.json")]))
+    mend = f"kivfm teachers fetch transformers/{name}, where there is a network"
+    if not here:
+        raise UsageError(f"{name} is not in the hub's cache, and KIVFM_OFFLINE=1", mend)
+    files = {path.name: _blob(path) for path in found} or {file: {} for file in FILES}
+    return _repository(name, f"hf:{name}", _inside(here[0].parent), files, mend)
+
+
+def _blob(file: Path) -> dict[str, Any]:
+    """What the hub's cache tells of a file: it keeps large ones under their hash."""
+    name = file.resolve().name
+    known = re.fullmatch(r"[0-9a-f]{64}", name)
+    return {"bytes": file.stat().st_size, "sha256": name if known else None}
+
+
+def _ask(name: str) -> ModelInfo | None:
+    """What the hub says of a repository; None if it cannot be asked, yet its cache will do."""
     try:
         return HfApi().model_info(name, files_metadata=True, timeout=TIMEOUT)
     except RepositoryNotFoundError as error:
@@ -112,45 +133,49 @@ def _ask(name: str) -> ModelInfo:
             f"the hub has no model {name}, or it is private", "hf auth login, if it is private"
         ) from error
     except Exception as error:  # of whichever client the hub's library uses
+        if locate(f"hf:{name}/config.json"):
+            return None
         raise WeightsError(
             f"the hub cannot be asked for {name}: {type(error).__name__}",
-            f"KIVFM_OFFLINE=1 if {name} is in the hub's cache, or give a folder",
+            f"kivfm teachers fetch transformers/{name} where there is a network, or give a folder",
         ) from error
 
 
 def _repository(
-    name: str,
-    source: str,
-    read: Callable[[str], dict[str, Any] | None],
-    files: list[str],
-    fields: dict[str, Any],
-    mend: str,
+    name: str, source: str, find: Find, files: Mapping[str, dict[str, Any]], mend: str
 ) -> Repository:
+    """Reads a repository.
+
+    Args:
+        name: As in `Repository`.
+        source: As in `Repository`.
+        find: Where its files are.
+        files: By name, those that there are, with what is known of each for the spec's `Weights`.
+        mend: What to do if one is missing.
+    """
+
+    def read(file: str) -> dict[str, Any]:
+        path = find(file)
+        return json.loads(path.read_text()) if path else {}
+
     config = read("config.json")
-    preprocessor = read("preprocessor_config.json")
-    if preprocessor is None:  # present versions save all processors of a model in one file
-        preprocessor = (read("processor_config.json") or {}).get("image_processor")
+    # Present versions save all processors of a model in one file.
+    preprocessor = read("preprocessor_config.json") or read("processor_config.json").get(
+        "image_processor"
+    )
     file = next((file for file in FILES if file in files), None)
     wanted = {"config.json": config, "preprocessor_config.json": preprocessor, FILES[0]: file}
     missing = [what for what, found in wanted.items() if not found]
-    if config is None or preprocessor is None or file is None:
+    if preprocessor is None or file is None or missing:
         raise UsageError(f"{name} lacks {', '.join(missing)}", mend)
-    sizes = fields.pop("files", {})
-    weights = {"source": f"{source}/{file}", **fields, **sizes.get(file, {})}
+    weights = {"source": f"{source}/{file}", "license": _license(find("README.md")), **files[file]}
     return Repository(name, source, config, preprocessor, weights)
 
 
-def _published(info: ModelInfo) -> dict[str, Any]:
-    """What the hub says of a repository: license, gate, and each file's size and hash."""
-    card = info.card_data or {}
-    license = card.get("license")
+def _license(card: Path | None) -> str:
+    """The license that a model card names."""
+    said = metadata_load(card) or {} if card else {}
+    license = said.get("license")
     if license == "other":
-        license = card.get("license_name") or license
-    files = {
-        sibling.rfilename: {
-            "bytes": sibling.size,
-            "sha256": sibling.lfs.sha256 if sibling.lfs else None,
-        }
-        for sibling in info.siblings or ()
-    }
-    return {"license": license or "unknown", "gated": bool(info.gated), "files": files}
+        license = said.get("license_name") or license
+    return license or "unknown"

@@ -1,8 +1,10 @@
 """Names become teachers, or errors that say what to do; the encoder stands apart."""
 
 import json
+import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -10,12 +12,11 @@ import pytest
 import torch
 import transformers as hf
 from huggingface_hub.constants import ENDPOINT
-from huggingface_hub.errors import GatedRepoError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError
 from safetensors.torch import load_file
 
 from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.registry import get_registry
-from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_transformers import repository
 from kivfm_transformers.contract import input_contract
@@ -135,63 +136,107 @@ def test_weights_of_another_size_are_refused(publish, tmp_path):
         load_teacher(NAME, tmp_path / "other" / "model.safetensors")
 
 
-def test_the_hub_says_license_gate_and_hash(publish, folder, tmp_path, monkeypatch):
-    local = publish(*tiny()).spec
+@pytest.fixture
+def hub(publish, folder, tmp_path, monkeypatch):
+    """A hub that has the tiny model, whose cache is empty."""
+    publish(*tiny())
+    (folder / "README.md").write_text("---\nlicense: other\nlicense_name: mine\n---\n")
+    home = tmp_path / "hub/models--org--tiny"
     lfs = SimpleNamespace(sha256="0" * 64)
     info = SimpleNamespace(
-        card_data={"license": "other", "license_name": "mine"},
+        sha="f" * 40,
         gated="manual",
         siblings=[SimpleNamespace(rfilename="model.safetensors", size=77, lfs=lfs)],
     )
+
+    def download(_name, file, *, revision, **_kwargs):
+        if not (folder / file).is_file():
+            raise EntryNotFoundError(file)
+        target = home / "snapshots" / revision / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / file, target)
+        return target
+
     monkeypatch.setattr(repository.HfApi, "model_info", lambda *_a, **_k: info)
-    monkeypatch.setattr(repository, "hf_hub_download", lambda _name, file, **_k: folder / file)
+    monkeypatch.setattr(repository, "hf_hub_download", download)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    spec: TeacherSpec = get_registry().resolve(NAME)
-    assert spec.levels == local.levels
+    return home / "snapshots" / info.sha
+
+
+def keep_blob(hub, folder, file="model.safetensors"):
+    """Puts the weights into the hub's cache as its library does: a link to what its hash names."""
+    content = (folder / "model.safetensors").read_bytes()
+    blob = hub.parents[1] / "blobs" / sha256(content).hexdigest()
+    blob.parent.mkdir()
+    blob.write_bytes(content)
+    (hub / file).symlink_to(blob)
+    return blob.name
+
+
+def cut(monkeypatch):
+    """Nobody answers for the hub."""
+
+    def fail(*_args, **_kwargs):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(repository.HfApi, "model_info", fail)
+    monkeypatch.setattr(repository, "hf_hub_download", fail)
+
+
+def test_the_hub_says_license_gate_and_hash(hub, folder):
+    spec = get_registry().resolve(NAME)
     assert spec.weights.source == "hf:org/tiny/model.safetensors"
     assert (spec.weights.license, spec.weights.gated, spec.weights.bytes) == ("mine", True, 77)
     assert spec.weights.sha256 == "0" * 64
+    assert spec.levels == get_registry().resolve(f"transformers/{folder}").levels
 
 
-def test_a_gated_model_says_where_to_ask(monkeypatch):
+def test_a_gated_model_says_where_to_ask(hub, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise GatedRepoError("gated", response=Mock())
 
-    info = SimpleNamespace(siblings=(), card_data=None, gated="manual")
-    monkeypatch.setattr(repository.HfApi, "model_info", lambda *_a, **_k: info)
     monkeypatch.setattr(repository, "hf_hub_download", refuse)
     with pytest.raises(WeightsError, match="gated") as caught:
         get_registry().resolve(NAME)
     assert f"ask for access at {ENDPOINT}/org/tiny, then" in caught.value.hint
 
 
-def test_an_unreachable_hub_is_one_error(monkeypatch):
+def test_an_unreachable_hub_is_one_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     for variable in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(WeightsError, match="facebook/none-such") as caught:
         get_registry().resolve("transformers/facebook/none-such")
-    assert "KIVFM_OFFLINE=1" in caught.value.hint
-
-
-def test_offline_without_the_files_says_how_to_get_them(monkeypatch):
-    monkeypatch.setenv("KIVFM_OFFLINE", "1")
-    with pytest.raises(UsageError) as caught:
-        get_registry().resolve("transformers/facebook/none-such")
     assert "kivfm teachers fetch transformers/facebook/none-such" in caught.value.hint
 
 
+@pytest.mark.parametrize("offline", ["0", "1"])
 @pytest.mark.parametrize("file", repository.FILES)
-def test_offline_the_file_that_is_here_is_the_one(file, publish, folder, tmp_path, monkeypatch):
-    publish(*tiny())
-    snapshot = tmp_path / "hub" / "models--org--tiny" / "snapshots" / "main"
-    snapshot.parent.mkdir(parents=True)
-    (folder / "model.safetensors").rename(folder / file)
-    folder.rename(snapshot)
+def test_without_the_hub_its_cache_will_do(file, offline, hub, folder, monkeypatch):
+    """Whether it must not be asked or does not answer; license and hash are known all the same."""
+    asked = get_registry().resolve(NAME)
+    known = keep_blob(hub, folder, file)
+    cut(monkeypatch)
+    monkeypatch.setenv("KIVFM_OFFLINE", offline)
+    spec = get_registry().resolve(NAME)
+    assert spec.weights.source == f"hf:org/tiny/{file}"
+    assert (spec.weights.license, spec.weights.sha256) == ("mine", known)
+    assert spec.model_copy(update={"weights": asked.weights}) == asked
+    if file == "model.safetensors":
+        assert load_teacher(spec).provenance.sha256 == known
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_offline_without_the_files_says_how_to_get_them(known, hub, monkeypatch):
+    if known:
+        get_registry().resolve(NAME)
+        (hub / "preprocessor_config.json").unlink()
     monkeypatch.setenv("KIVFM_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(repository, "hf_hub_download", lambda _name, file, **_k: snapshot / file)
-    assert get_registry().resolve(NAME).weights.source == f"hf:org/tiny/{file}"
+    with pytest.raises(UsageError, match="preprocessor_config.json" if known else "cache") as got:
+        get_registry().resolve(NAME)
+    assert got.value.hint.startswith(f"kivfm teachers fetch {NAME}")
 
 
 def test_a_filter_that_the_core_has_not_is_refused():
