@@ -87,9 +87,9 @@ def _scan(path: Path, state: State) -> TarIndex:
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
                 raise tarfile.ReadError(f"no header and no end mark at byte {tar.offset}")
-    except (OSError, MemoryError):
+    except OSError:
         raise
-    # A hostile tar can make its reader raise anything.
+    # A hostile tar can make its reader raise anything, for want of memory too.
     except Exception as error:
         damage = printable(str(error)) or type(error).__name__
     names = sorted(found)
@@ -113,7 +113,7 @@ def _pack(index: TarIndex) -> bytes:
 def _read(file: Path, state: State) -> TarIndex | None:
     """The index in a file; None if there is none of this state."""
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as kept:
             if tuple(kept["state"].tolist()) != state:
                 return None
             names = Names(kept["block"].tobytes(), kept["ends"])
