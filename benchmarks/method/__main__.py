@@ -25,7 +25,7 @@ from benchmarks.common import ROOT, commit, kivfm, machine
 from benchmarks.method.budget import equal_hidden, trainable
 from benchmarks.method.data import BLOCKS, write_pictures
 from benchmarks.method.jobs import Job, distilling, run_job
-from benchmarks.method.page import markdown, ranked
+from benchmarks.method.page import OURS, markdown, ranked
 from benchmarks.method.plot import plot
 from benchmarks.method.rows import make_row
 from kivfm_core.config import StudentConfig
@@ -42,7 +42,7 @@ def main() -> None:
     root = Path("runs/method")
     pictures = write_pictures(root / "data")
     pictures = replace(pictures, test=pictures.test[: args.blocks])
-    budget = trainable("kpu", StudentConfig().hidden)
+    budget = trainable(OURS, StudentConfig().hidden)
     hidden = {recipe: equal_hidden(recipe, budget) for recipe in args.recipes}
     threads = max(1, where["cores"] // args.jobs)
 
@@ -78,6 +78,8 @@ def main() -> None:
         )
         for recipe in args.recipes
     }
+    ranking = sorted(args.recipes, key=lambda recipe: -best[recipe]["retention_mean"])
+    rivals = [recipe for recipe in ranking if recipe != OURS][: args.rivals]
     rows = list(screened)
     for seed in range(args.seeds):
         rows += run(
@@ -85,6 +87,7 @@ def main() -> None:
                 Job("confirm", recipe, seed, row["lr"], row["weight_decay"], args.steps,
                     hidden[recipe], None)
                 for recipe, row in best.items()
+                if recipe in (OURS, *rivals)
             ]
         )  # fmt: skip
         write(rows)
@@ -110,6 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=1300, help="of the confirming tier")
+    parser.add_argument("--rivals", type=int, help="the best so many are confirmed; all")
     parser.add_argument("--screen-steps", type=int, default=400)
     parser.add_argument("--lr", type=_numbers, default=[1e-3, 2e-3], metavar="X,Y")
     parser.add_argument("--weight-decay", type=_numbers, default=[0.02], metavar="X,Y")

@@ -8,7 +8,7 @@ from pathlib import Path
 from kivfm_core.data.scenes import DOMAINS, HELD_OUT_DOMAIN
 from kivfm_core.data.scenes.write import write_scenes
 
-BLOCKS = 8
+BLOCKS = 6
 """Of test pictures: each is scored by itself, so that comparisons can draw blocks anew."""
 
 
@@ -45,8 +45,8 @@ def write_pictures(root: Path) -> Pictures:
         domains = DOMAINS[turn:] + DOMAINS[:turn]
         write_scenes(folder, train=0, val=16, seed=100 + block, domains=domains, per_class=1)
     unseen, classes = root / "unseen", root / "classes"
-    write_scenes(unseen, train=0, val=48, seed=200, domains=(HELD_OUT_DOMAIN,), per_class=4)
-    write_scenes(classes, train=0, val=0, seed=300, per_class=8)
+    write_scenes(unseen, train=0, val=32, seed=200, domains=(HELD_OUT_DOMAIN,), per_class=3)
+    write_scenes(classes, train=0, val=0, seed=300, per_class=6)
     return Pictures(
         pool=demo / "train/images",
         validation=demo / "val",
