@@ -1,8 +1,9 @@
-"""Tokenizers that prompts need: here, or fetched from the hub. Torch-free."""
+"""Tokenizers that prompts need: here, fetched from the hub, or kept in a bundle. Torch-free."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copyfile
 
 from kivfm_core.entries import one_line
 from kivfm_core.errors import WeightsError
@@ -44,6 +45,27 @@ def obtain_tokenizer(spec: TeacherSpec, task: str) -> Path | None:
     if source is None:
         return None
     return locate_tokenizer(source) or _fetch(spec, source)
+
+
+def keep_tokenizers(spec: TeacherSpec, folder: Path) -> None:
+    """Copies the tokenizers of a teacher's tasks to `folder/TASK`: those that are here."""
+    for task in spec.tasks:
+        found = locate_tokenizer(task.tokenizer) if task.tokenizer else None
+        if found is not None:
+            (folder / task.task).mkdir(parents=True)
+            for file in [file for pattern in FILES for file in found.glob(pattern)]:
+                copyfile(file, folder / task.task / file.name)
+
+
+def with_kept(spec: TeacherSpec, folder: Path) -> TeacherSpec:
+    """The spec with the tokenizers that `keep_tokenizers` left there in place of its own."""
+    tasks = tuple(
+        task.model_copy(update={"tokenizer": f"run:{kept}"})
+        if (kept := folder.absolute() / task.task).is_dir()
+        else task
+        for task in spec.tasks
+    )
+    return spec.model_copy(update={"tasks": tasks})
 
 
 def _fetch(spec: TeacherSpec, source: str) -> Path:

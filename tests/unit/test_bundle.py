@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -13,6 +14,8 @@ from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.registry import Registry
 from kivfm_core.spec import TeacherProvider
 from kivfm_core.student import Student
+from kivfm_core.teacher import Decoders
+from kivfm_core.tokenizer import obtain_tokenizer
 
 
 def test_a_package_that_is_missing_is_named_with_its_command(
@@ -46,6 +49,30 @@ def test_of_two_that_give_a_name_the_one_that_was_taken_is_stored(composition: C
     ]
     origin = Registry(tuple(entries)).origin(spec)
     assert origin is not None and origin.distribution == "two"
+
+
+def test_it_carries_the_tokenizers_that_are_here(composition: Composition, tmp_path):
+    words, gone = tmp_path / "words", "hf:no-one/nothing"
+    words.mkdir()
+    for file in ("tokenizer.json", "vocab.txt", "model.safetensors"):
+        (words / file).write_text(file)
+    first, second = composition.teachers
+    tasks = [task.model_copy(update={"tokenizer": gone}) for task in second.tasks]
+    tasks[0] = tasks[0].model_copy(update={"tokenizer": f"run:{words}"})
+    second = second.model_copy(update={"tasks": tuple(tasks)})
+    student = Student(composition.model_copy(update={"teachers": (first, second)}))
+    student.decoders = {spec.name: Decoders(spec) for spec in (first, second)}
+    bundle.write_bundle(student, tmp_path / "a/student")
+    shutil.rmtree(words)
+    # A student that is read and written again has it, too, wherever its folder is then.
+    bundle.write_bundle(bundle.read_bundle(tmp_path / "a/student"), tmp_path / "b/student")
+    shutil.rmtree(tmp_path / "a")
+    (tmp_path / "b").rename(tmp_path / "c")
+    spec = bundle.read_bundle(tmp_path / "c/student").stand_in(second.name).decoders.spec
+    found = obtain_tokenizer(spec, tasks[0].task)
+    assert found is not None and found.is_relative_to(tmp_path / "c/student/decoders")
+    assert {file.name for file in found.iterdir()} == {"tokenizer.json", "vocab.txt"}
+    assert spec.tasks[1].tokenizer == gone
 
 
 def test_anothers_checkpoint_says_what_to_do(composition: Composition, tmp_path):
