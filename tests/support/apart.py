@@ -38,6 +38,7 @@ def distill_toys(
     from kivfm_core.entries import Entry
 
     torch.set_num_threads(1)
+    os.environ["XDG_CACHE_HOME"] = str(Path(run).parent / "home")
     specs = (toy.BASE, toy.PURPOSE)
     registry.discover = lambda: [Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs]
     if place[1]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from apart import distill_toys, start
+from toy_tars import tar_folder
 
 STUDENT = "student/student.safetensors"
 WRITES = 150
@@ -38,9 +39,13 @@ def same(run: Path, whole: Path) -> bool:
     return (run / STUDENT).read_bytes() == (whole / STUDENT).read_bytes()
 
 
-def test_killed_while_it_writes(values: dict, tmp_path: Path):
+@pytest.mark.parametrize("packed", [False, True])
+def test_killed_while_it_writes(values: dict, tmp_path: Path, packed: bool):
+    if packed:
+        pictures = Path(values["data"]["path"])
+        values["data"]["path"] = str(tar_folder(pictures, tmp_path / "shard.tar"))
     assert lives(values, tmp_path / "whole")
-    for kill_at in (12, 25, 40):
+    for kill_at in (25,) if packed else (12, 25, 40):
         assert not lives(values, tmp_path / "cut", kill_at)
     assert lives(values, tmp_path / "cut")
     assert same(tmp_path / "cut", tmp_path / "whole")
