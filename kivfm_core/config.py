@@ -72,7 +72,7 @@ class DataConfig(Record):
             work; 0: every view is a fresh one.
         smallest: Smallest side of a view, in short sides of its picture; 1: whole pictures, or
             nearly.
-        memory: GiB that stored views may take; what does not fit is asked again.
+        memory: GiB that stored views may take; networks whose answers do not fit are asked anew.
         workers: Loader processes.
         bad_limit: Undecodable pictures that are skipped before the run stops.
     """
@@ -134,8 +134,8 @@ class CacheConfig(Record):
 
     Attributes:
         path: A folder, which runs may share; in memory only if not given.
-        limit: GiB that the folder may take; what does not fit is asked again. By default all
-            that the disk has.
+        limit: GiB that the folder may take; networks whose answers do not fit are asked anew. By
+            default all that the disk has.
     """
 
     path: str | None = None

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kivfm_cli.group import make_app
+from kivfm_core.data.scenes import TRAIN, VAL
 from kivfm_core.errors import UsageError
 
 app = make_app()
@@ -17,8 +18,8 @@ app = make_app()
 @app.command()
 def scenes(
     folder: Annotated[Path, typer.Argument(help="Where to; nothing is overwritten.")],
-    train: Annotated[int, typer.Option(min=0, help="Unlabeled pictures.")] = 3000,
-    val: Annotated[int, typer.Option(min=0, help="Labeled pictures, held out.")] = 300,
+    train: Annotated[int, typer.Option(min=0, help="Unlabeled pictures.")] = TRAIN,
+    val: Annotated[int, typer.Option(min=0, help="Labeled pictures, held out.")] = VAL,
     seed: Annotated[int, typer.Option(min=0, help="What all of them follow from.")] = 0,
 ) -> None:
     """Write the demo data: pictures of many domains, labeled in ordinary formats."""

@@ -44,6 +44,10 @@ class DiskCache:
         """Whether an owner's record of a view is kept; if it is sound shows when it is read."""
         return owner in self.stores and place in self.stores[owner]
 
+    def count(self, views: int) -> dict[str, int]:
+        """How many of each picture's first views have an entry, by owner."""
+        return {name: int((s.index.rows[:views] >= 0).sum()) for name, s in self.stores.items()}
+
     def put(self, owner: str, places: Sequence[Place], batch: Mapping[str, Tensor]) -> None:
         """Takes an owner's batch `{name: [B, ...]}`, one view a row; not what is not finite.
 

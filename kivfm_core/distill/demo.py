@@ -8,9 +8,8 @@ from pathlib import Path
 import platformdirs
 
 from kivfm_core.config import RunConfig
+from kivfm_core.data.scenes import TRAIN, VAL
 from kivfm_core.data.unlabeled import Images, find_images
-
-TRAIN, VAL = 3000, 300
 
 
 def run_images(config: RunConfig, say: Callable[[str], None]) -> Images:

@@ -13,6 +13,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.calibrate import calibrate
 from kivfm_core.distill.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from kivfm_core.distill.costs import account, follow
 from kivfm_core.distill.demo import run_images
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt
@@ -24,6 +25,7 @@ from kivfm_core.distill.room import room
 from kivfm_core.distill.schedule import make_optimizer
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import UsageError
+from kivfm_core.planner.plan import FITTING, LEARNING
 from kivfm_core.run import PLAN, Run, open_run
 
 
@@ -111,11 +113,12 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
         guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
         optimizer = make_optimizer(student, config)
         facts = {"pictures": stream.digest, "configuration": as_begun(config)}
-        first = 0
+        first, batch = 0, config.optim.batch_size
         if resumed:
             changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
             check(run, changes, allow_changes)
             first = load_checkpoint(run.checkpoints, student, optimizer)
+            costs = follow(config, composition, stream, fabric, say, first)
             say(f"resuming at step {first}")
             if fabric.is_global_zero:
                 run.write_plan(config, composition)
@@ -124,12 +127,16 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
                     facts["changes"] = run.environment.get("changes", []) + changes
                     run.write_environment(config.seed, parts.provenance, **facts)
         else:
-            steps = -(-config.optim.calibration // config.optim.batch_size)
-            say(f"fitting aligners on {steps * config.optim.batch_size} views")
-            kept = calibrate(student, guard.finite(student, steps), summed(fabric))
+            costs = follow(config, composition, stream, fabric, say)
+            steps = -(-config.optim.calibration // batch)
+            say(f"fitting aligners on {steps * batch} views")
+            with stream.stopwatch.rest(FITTING, steps * batch):
+                kept = calibrate(student, guard.finite(student, steps), summed(fabric))
             if fabric.is_global_zero:
                 run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
                 save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
-        train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
+        with stream.stopwatch.rest(LEARNING, max(0, config.optim.steps - first) * batch):
+            train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
         if fabric.is_global_zero:
             write_bundle(student, run.bundle)
+            account(run, costs, stream, say)

@@ -32,6 +32,7 @@ from kivfm_core.data.unlabeled import Images
 from kivfm_core.distill.frozen import Asked, Cache, Frozen
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.stopwatch import Stopwatch
+from kivfm_core.planner.plan import PICTURES
 
 
 class Stream:
@@ -97,7 +98,7 @@ class Stream:
                 return
             waited = time.perf_counter() - began
             if batch.student.numel():
-                self.stopwatch.add("pictures", len(batch.keys), waited)
+                self.stopwatch.add(PICTURES, len(batch.keys), waited)
             self._count_bad(batch.bad)
             canvas, targets = self.frozen(batch)
             yield canvas, targets, waited

@@ -169,11 +169,17 @@ def _digest(facts: Sequence[Any]) -> str:
 
 def _why(config: RunConfig, costs: Sequence[Cost]) -> str:
     if (config.engine.devices, config.engine.nodes) != (1, 1):
-        return "several processes are not predicted"
+        return "a run on several devices is not predicted"
     if any(cost.views is None for cost in costs):
         return "the number of pictures is not known"
     unknown = [cost.name for cost in costs if cost.seconds is None]
     return f"not measured here yet: {', '.join(unknown)}" if unknown else ""
+
+
+def compared(predicted: float | None, took: float) -> str:
+    """What a run took beside what was predicted, in words."""
+    words = "not predicted" if predicted is None else f"predicted {duration(predicted)}"
+    return f"{words}, took {duration(took)}"
 
 
 def duration(seconds: float) -> str:

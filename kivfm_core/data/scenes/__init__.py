@@ -2,7 +2,7 @@
 
 `render.render` gives one `Scene` from (seed, index, domain); `write.write_scenes` fills a folder
 with an unlabeled pool and a held-out set in ordinary formats. This
-package itself offers only the words, which teachers declare as their labels.
+package itself offers only numbers and the words, which teachers declare as their labels.
 """
 
 from kivfm_core.data.scenes.vocabulary import (
@@ -14,4 +14,16 @@ from kivfm_core.data.scenes.vocabulary import (
     named_classes,
 )
 
-__all__ = ["CATEGORIES", "COLORS", "DOMAINS", "HELD_OUT_DOMAIN", "TEXTURES", "named_classes"]
+TRAIN, VAL = 3000, 300
+"""Pictures of the demo data: unlabeled, and held out with labels."""
+
+__all__ = [
+    "CATEGORIES",
+    "COLORS",
+    "DOMAINS",
+    "HELD_OUT_DOMAIN",
+    "TEXTURES",
+    "TRAIN",
+    "VAL",
+    "named_classes",
+]
