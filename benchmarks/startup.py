@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from benchmarks.real.record import commit, machine
+from benchmarks.common import commit, machine
 
 RESULTS = Path(__file__).parent / "results"
 KIVFM = str(Path(sys.executable).with_name("kivfm"))
