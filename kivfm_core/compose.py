@@ -5,18 +5,17 @@ Torch-free: `kivfm compose` prints in a blink what `kivfm distill` is going to b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kivfm_core.adapters.plan import MapPlan, plan_adapter
-from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.adapters.plan import AdapterPlan, plan_adapter
 from kivfm_core.base import choose_base
 from kivfm_core.composition import Composition, read_composition, v_plan
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
-from kivfm_core.recipes import RECIPES, Target
+from kivfm_core.parts import plan_adapters, plan_aligners
 from kivfm_core.registry import get_registry
-from kivfm_core.spec import Level, TeacherSpec
+from kivfm_core.spec import TeacherSpec
 
 
 def compose(config: RunConfig) -> Composition:
@@ -93,14 +92,16 @@ def _plan(
     x_level = next((level for level in trunk.levels if level.kind == "global"), None)
     v = v_plan(v_level)
     x_channels = (x_level or v_level).channels
-    adapter = None
+    adapters: tuple[AdapterPlan, ...] = ()
+    purpose = [spec for spec in teachers if spec is not base]
     if base is not None:
-        strides = [lv.stride for s in teachers if s is not base for lv in s.levels if lv.stride]
-        finest = min(strides, default=v.stride)
-        adapter = plan_adapter(trunk.attachments, x_channels, v, finest, student.width)
-    maps = (v, *(adapter.maps if adapter else ()))
+        adapters = plan_adapters(config, trunk.attachments, x_channels, v, purpose)
+    maps = (v, *(plan for adapter in adapters for plan in adapter.maps))
+    reads = {spec.name: maps for spec in teachers}
+    if len(adapters) > 1:
+        reads |= {s.name: (v, *a.maps) for s, a in zip(purpose, adapters, strict=True)}
     natives = {level.name for level in (x_level, v_level) if level}
-    aligners = _aligners(config, teachers, base, maps, x_channels, natives)
+    aligners = plan_aligners(config, teachers, base, reads, x_channels, natives)
     image_size = _image_size(config, teachers)
     if min(image_size) < v.stride:
         raise UsageError(
@@ -114,7 +115,8 @@ def _plan(
         trunk_size=student.trunk_size or trunk.input.train_side(),
         x_level=x_level.name if x_level else None,
         v_level=v_level.name,
-        adapter=adapter,
+        adapter=adapters[0] if adapters else None,
+        extensions=adapters[1:],
         aligners=aligners,
         image_size=image_size,
     )
@@ -141,7 +143,7 @@ def _extend(
     plan = plan_adapter(taps, earlier.x_channels, v, min(strides, default=v.stride), width)
     number = 1 + max((int(adapter.suffix) for adapter in earlier.extensions), default=0)
     plan = plan.model_copy(update={"suffix": f"+{number}", "native": False})
-    maps = (*earlier.maps, *plan.maps)
+    reads = {spec.name: (*earlier.maps, *plan.maps) for spec in added}
     return earlier.model_copy(
         update={
             "teachers": (*earlier.teachers, *added),
@@ -149,49 +151,12 @@ def _extend(
             "kept": kept,
             "aligners": (
                 *earlier.aligners,
-                *_aligners(config, added, None, maps, earlier.x_channels, set()),
+                *plan_aligners(config, added, None, reads, earlier.x_channels, set()),
             ),
             "image_size": _image_size(config, added),
         }
     )
 
 
-def _aligners(
-    config: RunConfig,
-    teachers: Sequence[TeacherSpec],
-    base: TeacherSpec | None,
-    maps: Sequence[MapPlan],
-    x_channels: int,
-    natives: Collection[str],
-) -> tuple[AlignerPlan, ...]:
-    """One for every level, the identity for the base's levels that are the student's own."""
-    student, recipe = config.student, RECIPES[config.recipe]
-    aligners = tuple(
-        AlignerPlan(
-            kind="identity" if spec is base and level.name in natives else "latent",
-            teacher=spec.name,
-            level=level,
-            maps={plan.name: plan.channels for plan in maps},
-            x_channels=x_channels,
-            hidden=min(student.hidden, 2 * level.channels),
-            latent=_coordinates(level, recipe.match(level.kind).target, student.latent),
-            target=recipe.match(level.kind).target,
-            projector=recipe.projector,
-        )
-        for spec in teachers
-        for level in spec.levels
-    )
-    keys = [aligner.key for aligner in aligners]
-    if len(set(keys)) < len(keys):
-        raise UsageError("two teachers' names differ by punctuation only", "leave one out")
-    return aligners
-
-
 def _image_size(config: RunConfig, teachers: Sequence[TeacherSpec]) -> tuple[int, ...]:
     return config.data.image_size or tuple(sorted({s.input.train_side() for s in teachers}))
-
-
-def _coordinates(level: Level, target: Target, latent: int) -> int:
-    # A picture gives one global vector: too few to tell its weak axes from noise.
-    narrowed = level.kind == "dense" and target == "principal"
-    return min(level.channels, latent) if narrowed else level.channels

@@ -41,6 +41,7 @@ class Recipe(Record):
         balance: How teachers share the loss: by their weights, or some dropped in every picture
             (`kivfm_core/objectives/balancing.py`).
         projector: The student's side of an aligner: an MLP, or attention over the grid before it.
+        adapters: One that all teachers share, or one for each.
         readout: Weight of what the teachers' decoders say of the student's levels, beside the
             levels' distance; the unit is what they get wrong of a teacher's mean level.
     """
@@ -50,6 +51,7 @@ class Recipe(Record):
     dense_match: Match
     balance: Literal["fixed", "dropping"] = "fixed"
     projector: Literal["mlp", "attention"] = "mlp"
+    adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)
 
     def match(self, kind: Literal["global", "dense"]) -> Match:
@@ -110,6 +112,13 @@ RECIPES = {
         dense_match=_DUNE,
         balance="dropping",
         projector="attention",
+    ),
+    "sak": Recipe(
+        source="SAK (arXiv 2410.14633): its loss on raw levels, and an adapter per teacher, ours "
+        "in place of bottlenecks after every block; no routers",
+        global_match=Match(target="none", distance="cosine-smooth"),
+        dense_match=Match(target="none", distance="cosine-smooth"),
+        adapters="each",
     ),
     "eupe": Recipe(
         source="EUPE: its loss and normalization in one stage, without its proxy teacher",

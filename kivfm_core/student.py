@@ -113,9 +113,9 @@ class Student(nn.Module):
         if self.adapter is None:
             return trunk
         maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
-        features = self.adapter(x, maps, {"x": trunk["x"], "V": trunk["V"]})
-        for extension in self.extensions:
-            features |= extension(x, maps, trunk)
+        features = {"x": trunk["x"], "V": trunk["V"]}
+        for adapter in (self.adapter, *self.extensions):
+            features |= adapter(x, maps, trunk)
         return features
 
     def ask_trunk(self, x: Tensor) -> Features:

@@ -68,11 +68,11 @@ class SideAdapter(nn.Module):
         if plan.native:
             self.to_v = nn.Conv2d(widths[plan.entry], plan.v_channels, 1)
             self.to_x = nn.Linear(widths[-1], plan.x_channels)
-            self.forget()
+        self.forget()
 
     def forget(self) -> None:
         """Adds nothing to x and V, as at the start."""
-        for module in (self.to_v, self.to_x):
+        for module in (self.to_v, self.to_x) if self.plan.native else ():
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
 

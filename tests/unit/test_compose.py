@@ -121,3 +121,22 @@ def test_weights_are_assigned_by_any_name(composition: Composition):
         assert assign_weights({given: "a.pth"}, composition.teachers) == {name: "a.pth"}
     with pytest.raises(UsageError, match="0 of the selected"):
         assign_weights({"nobody": "a.pth"}, composition.teachers)
+
+
+NANO = ("dino/nano", "clip/nano", "detector/nano", "segmenter/nano")
+
+
+def test_an_adapter_for_each_teacher_is_read_by_it_alone():
+    one, each = (
+        compose(RunConfig.model_validate({"teachers": NANO, "recipe": recipe}))
+        for recipe in ("am-radio", "sak")
+    )
+    assert len(one.adapters) == 1 and len(each.adapters) == 3
+    adapters, shared = (sum(a.parameters for a in plan.adapters) for plan in (each, one))
+    assert adapters == pytest.approx(shared, rel=0.25)
+    owners: dict[str, str] = {}
+    for plan in each.aligners:
+        for name in {*plan.maps} - {"V"}:
+            if plan.teacher != "dino/nano":
+                assert owners.setdefault(name, plan.teacher) == plan.teacher
+    assert {*owners.values()} == {*NANO[1:]}
