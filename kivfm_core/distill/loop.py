@@ -22,6 +22,7 @@ from kivfm_core.run import Run
 from kivfm_core.student import Student
 
 LOG_EVERY = 10
+PULLS_EVERY = 100
 
 
 def train(
@@ -67,7 +68,9 @@ def train(
             if report or stop:
                 skipped = guard.look(student)
                 if metrics is not None:
-                    watch.step(metrics.write(done, lr, skipped))
+                    due = done % PULLS_EVERY == 0 or last
+                    pulls = make.pulls(canvas, targets) if due else {}
+                    watch.step(metrics.write(done, lr, skipped, pulls))
             if fabric.is_global_zero and (save or stop):
                 save_checkpoint(run.checkpoints, done, student, optimizer, checkpoint.keep)
             if stop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ class Metrics:
         self.gathered.append((loss.detach(), {k: v.detach() for k, v in losses.items()}))
         self.waited += waited
 
-    def write(self, step: int, lr: float, skipped: int) -> dict[str, Any]:
+    def write(
+        self, step: int, lr: float, skipped: int, pulls: Mapping[str, Tensor]
+    ) -> dict[str, Any]:
         """Averages what was gathered and is finite, writes it, and returns it."""
         count, seconds = len(self.gathered), time.perf_counter() - self.began
         pairs = [(float(x), {k: float(v) for k, v in by.items()}) for x, by in self.gathered]
@@ -52,6 +55,11 @@ class Metrics:
             for name, value in info["losses"].items():
                 self.board.add_scalar(f"loss/{name}", value, step)
             self.board.flush()
+        values = {name: float(value) for name, value in pulls.items()}
+        if finite := {name: value for name, value in values.items() if isfinite(value)}:
+            info["pulls"] = finite
+            for name, value in finite.items():
+                self.board.add_scalar(f"pull/{name}", value, step)
         info |= {
             "lr": lr,
             "skipped": skipped,

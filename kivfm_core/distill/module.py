@@ -55,8 +55,7 @@ class Distillation(nn.Module):
                 base's own levels are in it.
             step: Number of the step, for recipes that draw.
         """
-        trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
-        features = self.student.adapt(canvas, trunk)
+        features, trunk = self._features(canvas, targets)
         pairs = [
             self._distances(spec, features, targets.get(spec.name, {}), trunk)
             for spec in self.student.composition.learned
@@ -68,6 +67,35 @@ class Distillation(nn.Module):
         each = levels.mean(1) + readouts
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
+
+    def pulls(self, canvas: Tensor, targets: Targets) -> Tensor:
+        """Where each teacher's loss wants the student's features to go: its gradients `[T, N]`.
+
+        Nothing is trained by it, and the adapter is not passed through: teachers meet in the
+        features that all aligners read, so that is where they can be at odds.
+        """
+        training = self.training
+        self.eval()  # a look must leave no trace, in running statistics either
+        with torch.no_grad():
+            features, trunk = self._features(canvas, targets)
+        features = {name: x.detach().requires_grad_() for name, x in features.items()}
+        pulls: list[Tensor] = []
+        for spec in self.student.composition.learned:
+            level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            pull = torch.autograd.grad(
+                level.mean() + readout, list(features.values()),
+                allow_unused=True, materialize_grads=True,
+            )  # fmt: skip
+            pulls.append(torch.cat([part.flatten() for part in pull]))
+        self.train(training)
+        return torch.stack(pulls)
+
+    def _features(
+        self, canvas: Tensor, targets: Targets
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """The student's features, and what its frozen base said."""
+        trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
+        return self.student.adapt(canvas, trunk), trunk
 
     def _shares(self, losses: Tensor, step: int) -> Tensor:
         """Each teacher's share of the loss in each picture, `[T, B]`."""

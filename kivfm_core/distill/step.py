@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from itertools import combinations
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright: ignore
 from torch import Tensor
 
 from kivfm_core.config import OptimConfig
 from kivfm_core.data.canvas import normalize
-from kivfm_core.distill.module import Targets
+from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
 from kivfm_core.spec import InputContract
 
@@ -69,6 +71,29 @@ class Step:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss, losses, fine
+
+    def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """How hard each teacher pulls at the student's features, and how far two teachers agree.
+
+        Args:
+            canvas: `[B, 3, H, W]` in [0, 1]; as many of its pictures as a pass takes are looked at.
+            targets: The teachers' levels.
+
+        Returns:
+            Norms of the teachers' gradients by name, and the cosines between two teachers' by
+            `A, B`: scalars on the device.
+        """
+        part = slice(self.portions.size)
+        seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
+        module = cast(Distillation, self.module.module)
+        with self.fabric.autocast():
+            pulls = module.pulls(normalize(canvas[part], self.contract), seen)
+        names = [spec.name for spec in module.student.composition.learned]
+        units = F.normalize(pulls, dim=1)
+        return dict(zip(names, pulls.norm(dim=1), strict=True)) | {
+            f"{names[i]}, {names[j]}": units[i] @ units[j]
+            for i, j in combinations(range(len(names)), 2)
+        }
 
     def _gradients(
         self, canvas: Tensor, targets: Targets, step: int, parts: list[slice]

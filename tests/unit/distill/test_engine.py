@@ -71,8 +71,8 @@ def test_losses_fall(config: RunConfig, tmp_path: Path, recipe: str):
     path = distill(config.model_copy(update={"recipe": recipe}), out=tmp_path / "run")
     losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     purpose = [line["losses"]["toypurpose/small"] for line in losses]
-    # Raw levels' cosine has little to lose in so few steps.
-    assert purpose[-1] < {"am-radio": 0.9}.get(recipe, 0.8) * purpose[0]
+    # The cosine of raw levels has little to lose in so few steps.
+    assert purpose[-1] < {"am-radio": 0.9, "sak": 0.9}.get(recipe, 0.8) * purpose[0]
 
 
 def test_a_backbone_is_trained_from_scratch(config: RunConfig, tmp_path: Path):
@@ -243,3 +243,14 @@ def test_a_run_opens_from_anywhere(config: RunConfig, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert open_run("../run").load_teacher("toypurpose/small").provenance
     assert distill(resume="../run") == Path("../run")
+
+
+def test_how_the_teachers_pull_is_written_down(config: RunConfig, tmp_path: Path):
+    path = distill(changed(config, optim__steps=20), out=tmp_path / "run")
+    *earlier, last = map(json.loads, (path / "metrics.jsonl").read_text().splitlines())
+    assert not any("pulls" in line for line in earlier)
+    one, two = (spec.name for spec in open_run(path).teachers)
+    assert {*last["pulls"]} == {one, two, f"{one}, {two}"}
+    # By now the adapter moved x and V, so the base pulls back.
+    assert last["pulls"][one] > 0 and last["pulls"][two] > 0
+    assert -1 <= last["pulls"][f"{one}, {two}"] <= 1
