@@ -11,10 +11,12 @@ from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.frozen import Asked
+from kivfm_core.errors import WeightsError
 from kivfm_core.run import open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
+from kivfm_core.tokenizer import obtain_tokenizer
 from kivfm_core.weights import Provenance
 
 
@@ -55,6 +57,7 @@ def assemble(
         teacher = load(spec, files.get(spec.name), device)
         say(f"{spec.name}: {teacher.provenance}")
         teachers[spec.name] = teacher
+        _bring_tokenizers(spec, say)
     provenance = {name: teacher.provenance for name, teacher in teachers.items()}
     student = make_student(composition, teachers.get(composition.base or ""))
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
@@ -68,6 +71,15 @@ def assemble(
         {name: teachers[name] for name in composition.asked},
         provenance,
     )
+
+
+def _bring_tokenizers(spec: TeacherSpec, say: Callable[[str], None]) -> None:
+    """Fetches what the bundle is to carry; distillation itself does without."""
+    for task in spec.tasks:
+        try:
+            obtain_tokenizer(spec, task.task)
+        except WeightsError as error:
+            say(f"{error.message}; the student's {task.task} will need it")
 
 
 def load(spec: TeacherSpec, file: str | None, device: torch.device) -> LoadedTeacher:
