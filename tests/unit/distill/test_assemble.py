@@ -1,0 +1,25 @@
+"""What a run is put together from."""
+
+from __future__ import annotations
+
+import torch
+
+from kivfm_core.composition import Composition
+from kivfm_core.config import RunConfig
+from kivfm_core.distill.assemble import assemble
+
+
+def test_a_tokenizer_that_cannot_be_had_is_said_and_no_hindrance(
+    config: RunConfig, composition: Composition, monkeypatch
+):
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
+    first, second = composition.teachers
+    task, *others = second.tasks
+    task = task.model_copy(update={"tokenizer": "hf:no-one/nothing"})
+    second = second.model_copy(update={"tasks": (task, *others)})
+    said: list[str] = []
+    plan = composition.model_copy(update={"teachers": (first, second)})
+    parts = assemble(config, plan, torch.device("cpu"), said.append)
+    assert second.name in parts.teachers
+    (line,) = [line for line in said if "hf:no-one/nothing" in line]
+    assert "the tokenizer" in line and task.task in line
