@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from kivfm_cli import options as o
 from kivfm_cli.group import make_app
 from kivfm_cli.output import Json, count, percent, print_fields, print_json, print_table, size
+from kivfm_core.errors import KivfmError
 
 app = make_app()
 
@@ -36,9 +38,12 @@ def compose(
     from kivfm_core.compose import compose as plan
     from kivfm_core.config import dump_config
     from kivfm_core.outline import outline
+    from kivfm_core.planner.plan import make_plan
+    from kivfm_core.planner.rates import read_rates
 
     planned = plan(made)
     composition = outline(planned, assign_weights(made.weights, planned.teachers))
+    composition["plan"] = make_plan(made, planned, _pictures(made), read_rates()).as_dict()
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")
@@ -46,6 +51,8 @@ def compose(
         print_json(composition)
         return
     render(composition)
+    if made.cache.path is not None and Path(made.cache.path).is_dir():
+        print(f"note: what {made.cache.path} has already is counted by a run only")
     if out is not None:
         print(f"\nwritten: {out}; go on with: kivfm distill --config {out}")
 
@@ -84,12 +91,53 @@ def render(plan: dict[str, Any]) -> None:
     ]
     print_table(("part", "level", "shape", "kind", "parameters"), rows)
     print()
+    _print_costs(plan["plan"])
+    print()
     for item in plan["downloads"]:
         print(f"to download: {item['teacher']} from {item['source']} ({size(item['bytes'])})")
     for condition in terms["conditions"]:
         print(f"license: {condition}")
     for text in plan["warnings"]:
         print(f"warning: {text}")
+
+
+def _pictures(config: Any) -> int | None:
+    """How many pictures a run will see; None if that is not known, or does not matter."""
+    from kivfm_core.data.scenes import TRAIN
+    from kivfm_core.data.unlabeled import find_images
+
+    if not config.data.views:
+        return None
+    try:
+        return len(find_images(Path(config.data.path))) if config.data.path else TRAIN
+    except KivfmError:
+        return None
+
+
+def _print_costs(plan: dict[str, Any]) -> None:
+    from kivfm_core.planner.plan import duration
+
+    def amount(value: Any, show: Callable[[Any], str]) -> str:
+        return "-" if value is None else show(value) if value else ""
+
+    rows = [
+        (
+            cost["name"],
+            cost["answers"],
+            amount(cost["view_bytes"], size),
+            amount(cost["bytes"], size),
+            amount(cost["views"], str),
+            amount(cost["seconds"], duration),
+        )
+        for cost in plan["costs"]
+    ]
+    print_table(("work", "answers", "a view", "stored", "views", "time"), rows)
+    if plan["space"] is not None:
+        print(f"stored: {size(plan['bytes'])} of {size(plan['space'])}")
+    if plan["why"]:
+        print(f"time: not predicted; {plan['why']}")
+    else:
+        print(f"time: {duration(plan['predicted_seconds'])} on {plan['device']}")
 
 
 def _adapter_row(adapter: dict[str, Any]) -> tuple[str, str, str, str, str]:

@@ -59,6 +59,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
             "base": record["base"] or "none",
             "step": f"{record['step']} of {record['steps']}",
             "student": str(run / "student") if record["student"] else "not written yet",
+            "time": _time(record),
             **{f"weights {name}": text for name, text in record["weights"].items()},
         }
     )
@@ -89,6 +90,7 @@ def describe(run: Path) -> dict[str, Any]:
     config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
     steps = sorted(int(path.name.partition("-")[2]) for path in run.glob("checkpoints/step-*"))
     weights = _read(run / "environment.json").get("weights", {})
+    costs = _read(run / "costs.json")
     return {
         "run": str(run),
         "teachers": [spec["name"] for spec in plan["teachers"]],
@@ -97,8 +99,17 @@ def describe(run: Path) -> dict[str, Any]:
         "steps": config.get("optim", {}).get("steps"),
         "student": (run / "student" / "student.json").is_file(),
         "weights": {name: f"{w['source']} sha256 {w['sha256']}" for name, w in weights.items()},
+        "predicted_seconds": costs.get("predicted_seconds"),
+        "took_seconds": costs.get("took_seconds"),
         "summary": _read(run / "evaluation.json").get("summary"),
     }
+
+
+def _time(record: dict[str, Any]) -> str:
+    from kivfm_core.planner.plan import compared
+
+    took = record["took_seconds"]
+    return "" if took is None else compared(record["predicted_seconds"], took)
 
 
 def _read(file: Path) -> dict[str, Any]:

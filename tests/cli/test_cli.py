@@ -13,6 +13,7 @@ import pytest
 from kivfm_cli import app
 from kivfm_core.data.scenes import write
 from kivfm_core.errors import DataError
+from kivfm_core.planner.rates import Rates, keep_rates
 
 
 @pytest.fixture
@@ -126,6 +127,29 @@ def test_compose(kivfm, install, tmp_path):
     assert plan["schema"] == 1 and plan["base"] == "base/small"
     tiny = kivfm("compose", "--config", "plans/run.toml", "--variant", "tiny", "--json")
     assert tiny[0] == 2 and "other has no variant 'tiny'" in tiny[2]
+
+
+def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    install("two", TWO)
+    words = ("compose", "--teachers", "base,other", "--set", "data.views=1", "--steps", "1000")
+    out = kivfm(*words)[1]
+    assert re.search(r"^other/small +cached +64 B +192 kB +3008 +-$", out, re.M)
+    assert "time: not predicted; not measured here yet: canvas@32, other/small" in out
+    out = kivfm(*words, "--set", "data.memory=0.0005")[1]
+    assert re.search(r"^canvas@32 +online ", out, re.M) and "of 537 kB" in out
+    plan = json.loads(kivfm(*words, "--json")[1])["plan"]
+    assert plan["predicted_seconds"] is None
+    keep_rates(Rates("a device", {cost["rate"]: 0.01 for cost in plan["costs"]}))
+    views = sum(cost["views"] for cost in plan["costs"])
+    plan = json.loads(kivfm(*words, "--json")[1])["plan"]
+    assert plan["predicted_seconds"] == pytest.approx(0.01 * views)
+    assert "min on a device" in kivfm(*words)[1]
+    (tmp_path / "cache").mkdir()
+    assert "note: what cache has" in kivfm(*words, "--set", "cache.path=cache")[1]
+    out = kivfm(*words, "--data", "nowhere")[1]
+    assert "time: not predicted; the number of pictures is not known" in out
+    assert "several devices" in kivfm(*words, "--devices", "2")[1]
 
 
 def test_a_flag_beats_set_beats_file(kivfm, install, tmp_path):
@@ -252,12 +276,14 @@ def test_runs(kivfm, tmp_path):
     summary = {"retention_mean": 0.8, "retention_min": 0.8, "gain_mean": None, "gain_min": None}
     evaluation = {"schema": 1, "rows": [row], "base": [], "summary": summary}
     (run / "evaluation.json").write_text(json.dumps(evaluation))
+    costs = {"schema": 1, "predicted_seconds": 90.0, "took_seconds": 99.5, "costs": []}
+    (run / "costs.json").write_text(json.dumps(costs))
     (found,) = json.loads(kivfm("runs", "list", "--json")[1])["runs"]
     assert (found["step"], found["steps"], found["student"]) == (100, 200, False)
     assert "a/b, c/d" in kivfm("runs", "list")[1]
-    assert re.search(
-        r"c/d +detection +AP +0.500 +0.000 +0.400 +80.0 %", kivfm("runs", "show", str(run))[1]
-    )
+    shown = kivfm("runs", "show", str(run))[1]
+    assert re.search(r"c/d +detection +AP +0.500 +0.000 +0.400 +80.0 %", shown)
+    assert "predicted 90 s, took 99.5 s" in shown
 
 
 def test_scenes(kivfm, tmp_path, monkeypatch):
