@@ -133,11 +133,12 @@ def _used(run: Path) -> set[str]:
     from kivfm_core.cache.key import hash_weights, list_owners
     from kivfm_core.compose import compose
     from kivfm_core.config import build_config
-    from kivfm_core.distill.demo import run_images
+    from kivfm_core.data.unlabeled import find_images
+    from kivfm_core.distill.demo import data_path
 
     made = build_config(run / "config.toml" if run.is_dir() else run, {})
     composition = compose(made)
-    images = run_images(made, make_progress().message)
+    images = find_images(data_path(made, make_progress().message))
     owners = list_owners(made, composition, hash_weights(made, composition), images)
     return {owner.folder for owner in owners.values()}
 

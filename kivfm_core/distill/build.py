@@ -15,8 +15,9 @@ from kivfm_core.compose import assign_weights, compose
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.loader import Item
+from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.assemble import load, make_student
-from kivfm_core.distill.demo import run_images
+from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.frozen import Asked
 from kivfm_core.distill.progress import Progress
 from kivfm_core.distill.stream import Stream
@@ -64,7 +65,9 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
     fabric = Fabric(devices=1)
-    images = run_images(config, watch.message)
+    images = find_images(data_path(config, watch.message))
+    for note in images.notes:
+        watch.message(note)
 
     def stream(name: str) -> Stream:
         asked = _load(name, config, composition, hashes, fabric)

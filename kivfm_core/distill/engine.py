@@ -10,11 +10,12 @@ import torch
 from kivfm_core.bundle import write_bundle
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
+from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.calibrate import calibrate
 from kivfm_core.distill.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from kivfm_core.distill.costs import account, follow
-from kivfm_core.distill.demo import run_images
+from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt
 from kivfm_core.distill.launch import launch, summed
@@ -108,7 +109,8 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
         parts = assemble(config, composition, fabric.device, say)
         student = parts.student
         with fabric.rank_zero_first(local=True):
-            images = run_images(config, say)
+            path = data_path(config, say)
+        images = find_images(path)
         stream = Stream(config, composition, parts.asked, images, fabric, say)
         guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
         optimizer = make_optimizer(student, config)

@@ -61,7 +61,8 @@ class Stream:
     ) -> None:
         self.config, self.fabric, self.say = config, fabric, say
         self.sizes, contract = composition.image_size, composition.trunk.input
-        say(f"{len(images)} pictures in {images.path}")
+        for line in (f"{len(images)} pictures in {images.path}", *images.notes):
+            say(line)
         self.dataset = ViewDataset(
             images,
             config.seed,
