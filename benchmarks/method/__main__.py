@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, commit, kivfm, machine
-from benchmarks.method.budget import equal_hidden, trainable
+from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.data import BLOCKS, write_pictures
 from benchmarks.method.jobs import Job, distilling, run_job
 from benchmarks.method.page import OURS, markdown, ranked
@@ -42,8 +42,8 @@ def main() -> None:
     root = Path("runs/method")
     pictures = write_pictures(root / "data")
     pictures = replace(pictures, test=pictures.test[: args.blocks])
-    budget = trainable(OURS, StudentConfig().hidden)
-    hidden = {recipe: equal_hidden(recipe, budget) for recipe in args.recipes}
+    budget = trainable(OURS, Size(WIDTHS[0], StudentConfig().hidden))
+    sizes = {recipe: equal_size(recipe, budget) for recipe in args.recipes}
     threads = max(1, where["cores"] // args.jobs)
 
     def run(jobs: Sequence[Job]) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def main() -> None:
 
     screened = run(
         [
-            Job("screen", recipe, 0, lr, decay, args.screen_steps, hidden[recipe], args.limit)
+            Job("screen", recipe, 0, lr, decay, args.screen_steps, sizes[recipe], args.limit)
             for recipe in args.recipes
             for lr in args.lr
             for decay in args.weight_decay
@@ -85,7 +85,7 @@ def main() -> None:
         rows += run(
             [
                 Job("confirm", recipe, seed, row["lr"], row["weight_decay"], args.steps,
-                    hidden[recipe], None)
+                    sizes[recipe], None)
                 for recipe, row in best.items()
                 if recipe in (OURS, *rivals)
             ]

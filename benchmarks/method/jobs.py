@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.common import NANO, commit, kivfm, loop_seconds
-from benchmarks.method.budget import IMAGE_SIZE, WIDTH
+from benchmarks.method.budget import IMAGE_SIZE, Size
 from benchmarks.method.data import Pictures
 from kivfm_core.files import write_text
 from kivfm_core.run import open_run
@@ -36,7 +36,7 @@ class Job:
         lr: Peak learning rate.
         weight_decay: Of AdamW.
         steps: Optimizer steps.
-        hidden: Hidden width of the aligners.
+        size: Of the student.
         limit: Pictures that a task is measured on, at most.
     """
 
@@ -46,7 +46,7 @@ class Job:
     lr: float
     weight_decay: float
     steps: int
-    hidden: int
+    size: Size
     limit: int | None
 
     @property
@@ -100,8 +100,8 @@ def run_job(job: Job, pictures: Pictures, root: Path, threads: int) -> dict[str,
 
 def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
     sets = {
-        "student.width": WIDTH,
-        "student.hidden": job.hidden,
+        "student.width": job.size.width,
+        "student.hidden": job.size.hidden,
         "optim.lr": job.lr,
         "optim.weight_decay": job.weight_decay,
         "checkpoint.every": job.steps,

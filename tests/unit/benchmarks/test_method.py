@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.method.budget import WITHIN, equal_hidden, trainable
+from benchmarks.method.budget import WITHIN, Size, equal_size, trainable
 from benchmarks.method.compare import compare
 from benchmarks.method.data import Pictures
 from benchmarks.method.figures import over_teachers
@@ -107,10 +107,13 @@ def test_a_row_pools_blocks_and_keeps_the_unseen_apart() -> None:
     assert row["unseen"]["retention_min"] == pytest.approx(1.2)
 
 
-def test_an_attention_projector_gets_narrower_so_that_parameters_are_equal() -> None:
-    budget = trainable("kpu", 256)
-    hidden = equal_hidden("dune", budget)
-    assert hidden < 256
-    assert abs(trainable("dune", hidden) - budget) <= WITHIN * budget
-    with pytest.raises(ValueError, match="mse has"):
-        equal_hidden("mse", 10 * budget)
+def test_every_recipe_gets_as_many_parameters() -> None:
+    budget = trainable("kpu", Size(128, 256))
+    sizes = {recipe: equal_size(recipe, budget) for recipe in ("dune", "sak", "mse")}
+    assert sizes["mse"] == (128, 256)
+    assert sizes["dune"].hidden < 256  # attention costs
+    assert sizes["sak"].width > 128  # aligners that read one adapter do not
+    for recipe, size in sizes.items():
+        assert abs(trainable(recipe, size) - budget) <= WITHIN * budget
+    with pytest.raises(ValueError, match="mse has no size"):
+        equal_size("mse", 10 * budget)
