@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import timm
 import torch
@@ -26,7 +27,8 @@ class TimmEncoder(nn.Module):
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
-        self.model = build(spec, headless=True)
+        self.model = build(spec)
+        self.model.reset_classifier(0)
         self.norm: bool = spec.config["norm"]
         self.names = {level.name for level in spec.levels}
 
@@ -43,11 +45,9 @@ class TimmEncoder(nn.Module):
         return levels
 
 
-def build(spec: TeacherSpec, headless: bool) -> nn.Module:
-    """The timm model of a spec, with random weights, with or without its classifier."""
-    head = {"num_classes": 0} if headless else {}
-    kwargs = {**spec.config["kwargs"], **head}
-    model = timm.create_model(spec.config["model"], pretrained=False, **kwargs)
+def build(spec: TeacherSpec) -> Any:
+    """The timm model of a spec, with random weights and its classifier."""
+    model = timm.create_model(spec.config["model"], pretrained=False, **spec.config["kwargs"])
     if (eps := spec.config.get("norm_eps")) is not None:
         for norm in (m for m in model.modules() if isinstance(m, nn.LayerNorm)):
             norm.eps = eps
@@ -57,14 +57,16 @@ def build(spec: TeacherSpec, headless: bool) -> nn.Module:
 def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:
     """Parts a checkpoint, timm's or the authors' own, into the encoder and the classifier."""
     with torch.device("meta"):
-        model = build(spec, headless=False)
+        model = build(spec)
     if state.keys() != model.state_dict().keys():
         state = _converted(state, model)
-    head = f"{spec.config['classifier']}."
+    whole = model.state_dict().keys()
+    model.reset_classifier(0)
+    heads = whole - model.state_dict().keys()  # with those of distillation, that no task has
     parts: dict[str, dict[str, Tensor]] = {"encoder": {}, "head": {}}
     for key, value in state.items():
-        if key.startswith(head):
-            parts["head"][key.removeprefix(head)] = value
+        if key in heads:
+            parts["head"][key.removeprefix(f"{spec.config['classifier']}.")] = value
         else:
             parts["encoder"][f"model.{key}"] = value
     return parts

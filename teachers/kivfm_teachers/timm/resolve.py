@@ -27,7 +27,9 @@ def resolve(name: str) -> TeacherSpec:
         LookupError: If timm has no such model or tag, or it gives no feature levels.
     """
     model_name = name.removeprefix("timm/")
-    model, full, kwargs = _build(model_name)
+    model, kwargs = _build(model_name)
+    elements = sum(tensor.numel() for tensor in model.state_dict().values())
+    head = _take_head(model)
     data = _data_config(model)
     sides = set(data["input_size"][1:])
     side = sides.pop()
@@ -38,10 +40,11 @@ def resolve(name: str) -> TeacherSpec:
     dense = dense_level(
         "dense", lambda n: first[1] if n == side else run(model, n, norm)[1], side, stride
     )
-    cfg: dict[str, Any] = full.pretrained_cfg
+    cfg: dict[str, Any] = model.pretrained_cfg
     resolved = f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else cfg["architecture"]
     levels = [Level(name="global", kind="global", channels=first[0][1])]
-    classifier, classes, bias = _classifier(model, full, levels[0].channels)
+    if head is not None and head.in_features != levels[0].channels:
+        head = None
     found = attachments(model, places, side)
     return describe(
         f"timm/{resolved}",
@@ -51,11 +54,12 @@ def resolve(name: str) -> TeacherSpec:
         parameters=sum(p.numel() for p in model.parameters()),
         kwargs=kwargs,
         norm=norm,
-        classifier=classifier,
-        classes=classes,
+        classifier=path if isinstance(path := cfg.get("classifier"), str) else "head",
+        classes=head.out_features if head else 0,
         license=cfg.get("license"),
-        weights=_source(cfg, sum(t.numel() for t in full.state_dict().values())),
-        config=({} if bias else {"bias": False}) | ({"url": cfg["url"]} if _by_url(cfg) else {}),
+        weights=_source(cfg, elements),
+        config=({"bias": False} if head and head.bias is None else {})
+        | ({"url": cfg["url"]} if _by_url(cfg) else {}),
         attachments=found,
         role="general" if found else "purpose",
         summary=f"timm {resolved}",
@@ -63,7 +67,8 @@ def resolve(name: str) -> TeacherSpec:
     )
 
 
-def _build(name: str) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
+def _build(name: str) -> tuple[Any, dict[str, Any]]:
+    """The model with its classifier, and the option that it takes."""
     import timm
     import torch
 
@@ -76,13 +81,10 @@ def _build(name: str) -> tuple[nn.Module, nn.Module, dict[str, Any]]:
     for kwargs in (*SIZE_OPTIONS, {}):
         try:
             with torch.device("meta"):
-                full = timm.create_model(name, pretrained=False, **kwargs).eval()
-                model = timm.create_model(name, pretrained=False, num_classes=0, **kwargs).eval()
+                return timm.create_model(name, pretrained=False, **kwargs).eval(), kwargs
         except TypeError:  # the architecture does not know this option
             if not kwargs:
                 raise
-        else:
-            return model, full, kwargs
     raise AssertionError
 
 
@@ -92,18 +94,17 @@ def _data_config(model: nn.Module) -> dict[str, Any]:
     return resolve_model_data_config(model)
 
 
-def _classifier(model: nn.Module, full: Any, channels: int) -> tuple[str, int, bool]:
-    """Path, classes and bias of the last linear layer; no classes if it is something else."""
+def _take_head(model: Any) -> nn.Linear | None:
+    """Takes a model's classifier off; gives it if it is one linear layer, and nothing else."""
     from torch import nn
 
-    path, head = full.pretrained_cfg.get("classifier"), full.get_classifier()
-    if not isinstance(path, str):
-        return "head", 0, True
-    own = {f"{path}.{key}" for key in head.state_dict()} if isinstance(head, nn.Linear) else set()
-    extra = full.state_dict().keys() - model.state_dict().keys()
-    if not own or own != extra or head.in_features != channels:
-        return path, 0, True
-    return path, head.out_features, head.bias is not None
+    head, path = model.get_classifier(), model.pretrained_cfg.get("classifier")
+    before = model.state_dict().keys()
+    model.reset_classifier(0)
+    if not isinstance(path, str) or not isinstance(head, nn.Linear):
+        return None
+    own = {f"{path}.{key}" for key in head.state_dict()}
+    return head if own == before - model.state_dict().keys() else None
 
 
 def _contract(data: Mapping[str, Any], side: int, multiple: int) -> InputContract:

@@ -30,6 +30,15 @@ def test_classifies_as_the_original(name, save, scramble, canvases):
     assert torch.equal(teacher.decode("classification", levels).logits, expected)
 
 
+def test_a_head_for_distillation_is_left_out(save, scramble):
+    spec = resolve("timm/levit_128s")
+    assert not spec.tasks
+    original = scramble(timm.create_model(spec.config["model"], pretrained=False))
+    teacher = load_teacher(spec, weights=save(original))
+    for name, value in teacher.encoder.model.state_dict().items():
+        assert torch.equal(value, original.state_dict()[name])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_levels_and_attachments_are_as_declared(name, canvases):
     spec = resolve(f"timm/{name}")

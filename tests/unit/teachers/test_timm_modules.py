@@ -49,6 +49,7 @@ def test_it_is_what_its_spec_says_or_says_why_not(name):
     spec = resolve(f"timm/{name}")
     with torch.device("meta"):
         encoder = LoadedTeacher(spec).encoder
+    assert spec.parameters == sum(p.numel() for p in encoder.parameters())
     check(spec, encoder, spec.input.size, "meta")
 
 
