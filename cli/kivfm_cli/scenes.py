@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from kivfm_cli.group import make_app
-from kivfm_core.data.scenes import TRAIN, VAL
+from kivfm_core.data.scenes import PER_CLASS, TRAIN, VAL
 from kivfm_core.errors import UsageError
 
 app = make_app()
@@ -29,7 +29,9 @@ def scenes(
     progress = make_progress()
     tell = partial(stages(progress), "drawing")
     try:
-        write_scenes(folder, train=train, val=val, seed=seed, progress=tell)
+        # Who asks for few scenes wants few pictures.
+        single = min(PER_CLASS, val)
+        write_scenes(folder, train=train, val=val, seed=seed, per_class=single, progress=tell)
     except FileExistsError as error:
         raise UsageError(str(error), f"kivfm scenes {folder}-2") from error
     finally:

@@ -6,12 +6,10 @@ import socket
 import subprocess
 import sys
 import time
-from functools import partial
 
 import pytest
 
 from kivfm_cli import app
-from kivfm_core.data.scenes import write
 from kivfm_core.errors import DataError
 from kivfm_core.planner.rates import Rates, keep_rates
 
@@ -286,14 +284,14 @@ def test_runs(kivfm, tmp_path):
     assert "predicted 90 s, took 99.5 s" in shown
 
 
-def test_scenes(kivfm, tmp_path, monkeypatch):
-    quick = partial(write.write_scenes, per_class=1)
-    monkeypatch.setattr(write, "write_scenes", quick)
+def test_scenes(kivfm, tmp_path):
     words = ("scenes", "pictures", "--train", "2", "--val", "1")
     code, out, err = kivfm(*words)
     assert code == 0 and "pictures/train/images" in out
     assert re.search(r"\d+/\d+  ETA 0:00  drawing", err)
     assert len(list((tmp_path / "pictures" / "train" / "images").iterdir())) == 2
+    # Few were asked for, so there are few of single objects as well.
+    assert len(list((tmp_path / "pictures" / "val").rglob("*.jpg"))) < 60
     assert kivfm(*words)[0] == 0
     code, _, err = kivfm("scenes", "pictures", "--train", "3")
     assert code == 2 and "hint: kivfm scenes pictures-2" in err

@@ -16,12 +16,15 @@ from kivfm_core.data.scenes.vocabulary import (
 
 TRAIN, VAL = 3000, 300
 """Pictures of the demo data: unlabeled, and held out with labels."""
+PER_CLASS = 16
+"""Held-out pictures of a single object, for each of the named classes."""
 
 __all__ = [
     "CATEGORIES",
     "COLORS",
     "DOMAINS",
     "HELD_OUT_DOMAIN",
+    "PER_CLASS",
     "TEXTURES",
     "TRAIN",
     "VAL",

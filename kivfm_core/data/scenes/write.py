@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kivfm_core.data.scenes import PER_CLASS
 from kivfm_core.data.scenes.coco import CocoWriter
 from kivfm_core.data.scenes.render import Scene, render, render_object
 from kivfm_core.data.scenes.vocabulary import CATEGORIES, DOMAINS, named_classes
@@ -28,7 +29,7 @@ def write_scenes(
     val: int,
     seed: int = 0,
     domains: Sequence[str] = DOMAINS,
-    per_class: int = 16,
+    per_class: int = PER_CLASS,
     progress: Progress | None = None,
 ) -> None:
     """Write an unlabeled pool and a labeled held-out set, once.
