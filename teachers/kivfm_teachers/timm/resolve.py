@@ -26,8 +26,14 @@ def resolve(name: str) -> TeacherSpec:
     Raises:
         LookupError: If timm has no such model or tag, or it gives no feature levels.
     """
-    model_name = name.removeprefix("timm/")
-    model, kwargs = _build(model_name)
+    from kivfm_teachers.timm.shapes import ShapesOnly
+
+    with ShapesOnly():
+        return _look_at(name)
+
+
+def _look_at(name: str) -> TeacherSpec:
+    model, kwargs = _build(name.removeprefix("timm/"))
     elements = sum(tensor.numel() for tensor in model.state_dict().values())
     head = _take_head(model)
     data = _data_config(model)
