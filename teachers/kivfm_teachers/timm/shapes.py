@@ -14,11 +14,12 @@ SAME: set[Callable[..., Any]] = {
     nn.init.kaiming_uniform_, nn.init.kaiming_normal_, nn.init.xavier_uniform_,
     nn.init.uniform_, nn.init.normal_, nn.init.trunc_normal_, nn.init.constant_,
     Tensor.uniform_, Tensor.normal_, Tensor.erfinv_, Tensor.fill_, Tensor.zero_,
+    Tensor.add_, Tensor.sub_, Tensor.mul_, Tensor.div_, Tensor.clamp_,
 }  # fmt: skip
 
 
 class ShapesOnly(TorchFunctionMode):
-    """Leaves out what gives the shape that it got: normalizations, activations, random numbers.
+    """Leaves out what gives the shape that it got: normalizations, activations, work in place.
 
     On the meta device these take most of the time: torch goes through their parts in Python.
     """
