@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -18,10 +19,16 @@ SAME: set[Callable[..., Any]] = {
 }  # fmt: skip
 
 
+def _lstm(x: Tensor, states: tuple[Tensor, Tensor], *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *_, bidirectional, _ = rest
+    return x.new_empty(*x.shape[:-1], (1 + bidirectional) * states[0].shape[-1]), *states
+
+
 class ShapesOnly(TorchFunctionMode):
     """Leaves out what gives the shape that it got: normalizations, activations, work in place.
 
-    On the meta device these take most of the time: torch goes through their parts in Python.
+    On the meta device these take most of the time: torch goes through their parts in Python, and
+    through a recurrent layer step by step.
     """
 
     def __torch_function__(
@@ -31,8 +38,10 @@ class ShapesOnly(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """What `func` gives, or its first argument if that has the same shape."""
+        """What `func` gives, or something of the same shape."""
         given = kwargs or {}
         if func in SAME:
             return args[0] if args else next(iter(given.values()))
+        if func is torch.lstm:
+            return _lstm(*args)
         return func(*args, **given)

@@ -33,7 +33,7 @@ REFUSED = {"gemma4_vit_167m": "shapes follow from values"}
 
 REAL = """
 test_resnet test_vit test_efficientnet test_nfnet test_byobnet test_mambaout test_vit_relpos
-convnext_atto edgenext_xx_small xcit_nano_12_p16_224
+convnext_atto edgenext_xx_small xcit_nano_12_p16_224 sequencer2d_s
 """.split()
 
 
