@@ -21,7 +21,7 @@ from kivfm_core.run import open_run
 
 ROOT = Path(__file__).parents[1]
 NANO = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
-# glibc keeps what is freed, as every step asks for it again: a tenth faster on CPUs.
+# glibc keeps what is freed, as every step asks for it again.
 KEEP_FREED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(8 * 10**9)}
 
 
