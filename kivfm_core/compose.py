@@ -108,7 +108,7 @@ def _plan(
             f"a canvas of {min(image_size)} pixels is smaller than the stride of {trunk.name}",
             f"--image-size {8 * v.stride}",
         )
-    return Composition(
+    made = Composition(
         teachers=tuple(teachers),
         base=base.name if base else None,
         trunk=trunk,
@@ -119,7 +119,9 @@ def _plan(
         extensions=adapters[1:],
         aligners=aligners,
         image_size=image_size,
+        teacher_size=config.data.teacher_size,
     )
+    return _scaled(made)
 
 
 def _extend(
@@ -144,7 +146,7 @@ def _extend(
     number = 1 + max((int(adapter.suffix) for adapter in earlier.extensions), default=0)
     plan = plan.model_copy(update={"suffix": f"+{number}", "native": False})
     reads = {spec.name: (*earlier.maps, *plan.maps) for spec in added}
-    return earlier.model_copy(
+    made = earlier.model_copy(
         update={
             "teachers": (*earlier.teachers, *added),
             "extensions": (*earlier.extensions, plan),
@@ -154,8 +156,19 @@ def _extend(
                 *plan_aligners(config, added, None, reads, earlier.x_channels, set()),
             ),
             "image_size": _image_size(config, added),
+            "teacher_size": config.data.teacher_size,
         }
     )
+    return _scaled(made)
+
+
+def _scaled(made: Composition) -> Composition:
+    """With the scales of the teachers that are asked; those that are kept keep theirs."""
+    if made.teacher_size is None:
+        return made
+    asked = {spec.name: spec for spec in made.learned if spec.name in made.asked}
+    scales = {name: max(made.image_size) / made.side(spec) for name, spec in asked.items()}
+    return made.model_copy(update={"scales": {**made.scales, **scales}})
 
 
 def _image_size(config: RunConfig, teachers: Sequence[TeacherSpec]) -> tuple[int, ...]:

@@ -27,6 +27,10 @@ class Composition(Record):
         image_size: Sides of the student's canvases in training, in pixels.
         extensions: Adapters beside the first, one each time that teachers were added.
         kept: Teachers whose knowledge an earlier run left in the student, which this one keeps.
+        teacher_size: Side of the largest canvases at which teachers are asked, in pixels; None: of
+            the student's largest.
+        scales: The student's pixels for one of a teacher's, in training: at this scale a stand-in
+            looks at its teacher's canvases. One for those that are not named.
     """
 
     teachers: tuple[TeacherSpec, ...]
@@ -40,6 +44,8 @@ class Composition(Record):
     image_size: tuple[int, ...]
     extensions: tuple[AdapterPlan, ...] = ()
     kept: tuple[str, ...] = ()
+    teacher_size: int | None = None
+    scales: dict[str, float] = {}
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:
@@ -75,7 +81,13 @@ class Composition(Record):
 
     def side(self, teacher: TeacherSpec) -> int:
         """The side of a teacher's canvases in training, in pixels."""
-        return teacher.input.train_side(max(self.image_size))
+        return teacher.input.train_side(self.teacher_size or max(self.image_size))
+
+    def shown(self, teacher: str, canvas: tuple[int, int]) -> tuple[int, int]:
+        """The size `(h, w)` in pixels at which the student sees a teacher's canvas of `(h, w)`."""
+        scale = self.scales.get(teacher, 1.0)
+        h, w = (max(1, round(side * scale)) for side in canvas)
+        return h, w
 
     def trunk_input(self, canvas: tuple[int, int]) -> tuple[int, int]:
         """The size `(h, w)` in pixels at which the trunk sees a canvas of `(h, w)`.

@@ -68,10 +68,13 @@ class DataConfig(Record):
             scenes if not given.
         image_size: Sides of the student's square canvases, one drawn a step
             (stored views take turns); the teachers' own by default.
+        teacher_size: Side of the largest canvases at which teachers are asked; of the student's
+            largest by default. A stand-in then sees its teacher's canvases at the scale of
+            training.
         views: Views of a picture that are stored and used again, which spares the teachers'
             work; 0: every view is a fresh one.
-        smallest: Smallest side of a view, in short sides of its picture; 1: whole pictures, or
-            nearly.
+        smallest: Smallest side of a view, in short sides of its picture.
+        whole: Share of the views that hold the whole picture; the rest are cut out at random.
         memory: GiB that stored views may take; networks whose answers do not fit are asked anew.
         workers: Loader processes.
         bad_limit: Undecodable pictures that are skipped before the run stops.
@@ -79,8 +82,10 @@ class DataConfig(Record):
 
     path: str | None = None
     image_size: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    teacher_size: int | None = Field(default=None, gt=0)
     views: int = Field(default=0, ge=0)
     smallest: float = Field(default=SMALLEST, gt=0, le=1)
+    whole: float = Field(default=0.0, ge=0, le=1)
     memory: float = Field(default=4.0, gt=0)
     workers: int = Field(default=0, ge=0)
     bad_limit: int = Field(default=20, ge=0)

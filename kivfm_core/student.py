@@ -13,7 +13,7 @@ from kivfm_core.adapters import build_adapter
 from kivfm_core.aligners import build_aligner
 from kivfm_core.aligners.base import Aligner
 from kivfm_core.composition import Composition
-from kivfm_core.data.canvas import normalize, repad
+from kivfm_core.data.canvas import normalize, repad, rescale
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
@@ -187,9 +187,11 @@ class StandIn:
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The teacher's levels, as the student gives them, on the grids the teacher would give."""
         with torch.no_grad():
-            contract = self.student.spec.input
-            features = self.student(normalize(repad(images, frames, contract.pad_value), contract))
-            return Levels(self.levels(features, (images.shape[-2], images.shape[-1])), frames)
+            contract, canvas = self.student.spec.input, (images.shape[-2], images.shape[-1])
+            shown = self.student.composition.shown(self.spec.name, canvas)
+            pixels = rescale(repad(images, frames, contract.pad_value), shown)
+            features = self.student(normalize(pixels, contract))
+            return Levels(self.levels(features, canvas), frames)
 
     def levels(self, features: Mapping[str, Tensor], canvas: tuple[int, int]) -> Features:
         """From the student's features to the teacher's levels on a canvas of `(h, w)` pixels."""

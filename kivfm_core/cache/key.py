@@ -86,7 +86,12 @@ def list_owners(
     shared = {
         "version": VERSION,
         "dtype": "bfloat16",
-        "views": {"version": views.VERSION, "seed": config.seed, "smallest": config.data.smallest},
+        "views": {
+            "version": views.VERSION,
+            "seed": config.seed,
+            "smallest": config.data.smallest,
+            "whole": config.data.whole,
+        },
         "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }
     owners: list[Owner] = []

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
-from kivfm_core.geometry import Frame, plan_frame
+from kivfm_core.geometry import Frame, Size, plan_frame
 from kivfm_core.spec import InputContract, Triple
 
 
@@ -68,6 +68,13 @@ def repad(canvases: Tensor, frames: Sequence[Frame], value: Triple) -> Tensor:
         canvas.copy_(canvas.new_tensor(value).view(3, 1, 1).expand_as(canvas))
         canvas[:, y0:y1, x0:x1] = inside
     return out
+
+
+def rescale(canvases: Tensor, size: Size) -> Tensor:
+    """Resizes canvases `[B, 3, H, W]` in [0, 1] to `size`, `(h, w)`."""
+    if canvases.shape[-2:] == size:
+        return canvases
+    return T.resize(canvases, list(size), InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
 
 
 def normalize(canvases: Tensor, contract: InputContract) -> Tensor:

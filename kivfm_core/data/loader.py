@@ -85,6 +85,7 @@ class ViewDataset(Dataset[Sample]):
         teachers: Each teacher's contract and canvas size.
         bad_limit: Pictures in a row that may be undecodable.
         smallest: Smallest side of a view, in short sides of its picture.
+        whole: Share of the views that hold the whole picture.
     """
 
     def __init__(
@@ -95,10 +96,11 @@ class ViewDataset(Dataset[Sample]):
         teachers: Sequence[Request],
         bad_limit: int,
         smallest: float = SMALLEST,
+        whole: float = 0.0,
     ) -> None:
         self.images, self.seed = images, seed
         self.student, self.teachers = student, list(teachers)
-        self.bad_limit, self.smallest = bad_limit, smallest
+        self.bad_limit, self.smallest, self.whole = bad_limit, smallest, whole
 
     def __len__(self) -> int:
         return len(self.images)
@@ -119,7 +121,9 @@ class ViewDataset(Dataset[Sample]):
                 check_bad(bad, self.bad_limit)
                 continue
             original = (pixels.shape[1], pixels.shape[2])
-            view = sample_view(original, self.seed, image_id, item.view, self.smallest)
+            view = sample_view(
+                original, self.seed, image_id, item.view, self.smallest, self.whole
+            )
             contract, sizes = self.student
             requests = [(contract, sizes[item.size]), *self.teachers]
             frames = [plan_view(original, view, size) for _, size in requests]

@@ -15,7 +15,12 @@ VERSION = 1
 
 
 def sample_view(
-    original: Size, seed: int, image_id: str, index: int, smallest: float = SMALLEST
+    original: Size,
+    seed: int,
+    image_id: str,
+    index: int,
+    smallest: float = SMALLEST,
+    whole: float = 0.0,
 ) -> View:
     """A square box somewhere on a picture, and a flip.
 
@@ -28,9 +33,11 @@ def sample_view(
         image_id: Stable name of the picture.
         index: Which view of the picture.
         smallest: That share.
+        whole: Share of the views that hold the whole picture, as detectors and segmenters see it.
     """
     rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index])
     h, w = original
-    side = max(1, round(rng.uniform(smallest * min(h, w), max(h, w))))
+    least = max(h, w) if whole and rng.random() < whole else smallest * min(h, w)
+    side = max(1, round(rng.uniform(least, max(h, w))))
     x, y = (int(rng.integers(min(0, n - side), max(0, n - side) + 1)) for n in (w, h))
     return View((x, y, x + side, y + side), flip=bool(rng.random() < 0.5))

@@ -70,6 +70,7 @@ class Stream:
             [(t.spec.input, composition.side(t.spec)) for t in asked.teachers.values()],
             config.data.bad_limit,
             config.data.smallest,
+            config.data.whole,
         )
         self.cache = self._cache(composition, asked, images)
         decode = partial(_decode, self.dataset)

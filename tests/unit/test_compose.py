@@ -76,6 +76,14 @@ def test_canvases_follow_the_image_size(config: RunConfig):
     assert compose(config).image_size == (64, 96)
 
 
+def test_teachers_may_be_asked_at_larger_canvases_than_the_student_sees(config: RunConfig):
+    made = compose(with_(config, **{"data.image_size": 48, "data.teacher_size": 96}))
+    assert made.scales == {"toypurpose/small": 0.5}  # the base is the student itself
+    assert made.shown("toypurpose/small", (96, 64)) == (48, 32)
+    assert made.shown("toybase/small", (96, 64)) == (96, 64)
+    assert not compose(config).scales
+
+
 def test_a_composition_survives_json(composition: Composition):
     again = Composition.model_validate_json(composition.model_dump_json())
     assert again == composition

@@ -128,3 +128,16 @@ def test_a_trunk_sees_canvases_between_its_own_size_and_the_largest_asked_for(
     features = student(torch.rand(1, 3, canvas, canvas))
     assert own == 64 and sizes == [(seen, seen)]
     assert features["V"].shape[-1] == -(-canvas // composition.trunk.levels[-1].stride)
+
+
+def test_a_stand_in_looks_at_the_scale_of_training(composition: Composition):
+    student = student_of(composition)
+    shake(student)
+    seen: list[tuple[int, ...]] = []
+    student.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[-2:])))
+    images, frames = canvases(student, 96)
+    native = student.stand_in("toypurpose").encode(images, frames)
+    student.composition = composition.model_copy(update={"scales": {"toypurpose/small": 0.5}})
+    scaled = student.stand_in("toypurpose").encode(images, frames)
+    assert seen == [tuple(images.shape[-2:]), tuple(side // 2 for side in images.shape[-2:])]
+    assert {k: v.shape for k, v in scaled.items()} == {k: v.shape for k, v in native.items()}

@@ -33,3 +33,16 @@ def test_views_differ_by_picture_view_and_seed():
 def test_both_flips_occur():
     flips = [sample_view((300, 400), 0, "a.jpg", i).flip for i in range(100)]
     assert 30 < sum(flips) < 70
+
+
+@given(size=sizes, seed=st.integers(0, 2**31), index=st.integers(0, 99))
+def test_a_whole_view_holds_the_picture(size, seed, index):
+    h, w = size
+    x0, y0, x1, y1 = sample_view(size, seed, "a.jpg", index, whole=1.0).box
+    assert x0 <= 0 <= w <= x1 and y0 <= 0 <= h <= y1
+    assert x1 - x0 == max(size)
+
+
+def test_the_asked_share_of_the_views_is_whole():
+    boxes = [sample_view((300, 400), 0, "a.jpg", i, whole=0.5).box for i in range(200)]
+    assert 70 < sum(x1 - x0 == 400 for x0, _, x1, _ in boxes) < 130
