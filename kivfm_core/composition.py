@@ -6,6 +6,8 @@ import json
 from math import lcm, sqrt
 from pathlib import Path
 
+from pydantic import Field
+
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.errors import UsageError
@@ -45,7 +47,7 @@ class Composition(Record):
     extensions: tuple[AdapterPlan, ...] = ()
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None
-    scales: dict[str, float] = {}
+    scales: dict[str, float] = Field(default_factory=dict)
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:

@@ -121,9 +121,7 @@ class ViewDataset(Dataset[Sample]):
                 check_bad(bad, self.bad_limit)
                 continue
             original = (pixels.shape[1], pixels.shape[2])
-            view = sample_view(
-                original, self.seed, image_id, item.view, self.smallest, self.whole
-            )
+            view = sample_view(original, self.seed, image_id, item.view, self.smallest, self.whole)
             contract, sizes = self.student
             requests = [(contract, sizes[item.size]), *self.teachers]
             frames = [plan_view(original, view, size) for _, size in requests]
