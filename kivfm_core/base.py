@@ -29,13 +29,13 @@ def choose_base(config: RunConfig, teachers: Sequence[TeacherSpec]) -> TeacherSp
     else:
         found = [spec for spec in teachers if spec.role == "general"]
         problem = "no general teacher is selected, so the student has no base"
-        hint = _possible(teachers)
+        hint = "; or ".join((f"--teachers dino,{_names(teachers)}", *_possible(teachers)))
     if not found:
         raise UsageError(problem, hint)
     if not _can_be(found[0]):
         raise UsageError(
             f"{found[0].name} has no attachment points or no dense level, so it cannot be the base",
-            _possible(teachers),
+            *(_possible(teachers) or [f"--teachers dino,{_names(teachers)} --base dino"]),
         )
     return found[0]
 
@@ -44,10 +44,9 @@ def _can_be(spec: TeacherSpec) -> bool:
     return bool(spec.attachments) and any(level.kind == "dense" for level in spec.levels)
 
 
-def _possible(teachers: Sequence[TeacherSpec]) -> str:
-    """What to select for a base: one of these teachers or, if none can be one, another."""
-    able = [spec.name for spec in teachers if _can_be(spec)]
-    return f"--base {able[0]}" if able else f"--teachers dino,{_names(teachers)} --base dino"
+def _possible(teachers: Sequence[TeacherSpec]) -> list[str]:
+    """The choice of the first of these teachers that can be a base; empty if none can."""
+    return [f"--base {spec.name}" for spec in teachers if _can_be(spec)][:1]
 
 
 def _names(teachers: Sequence[TeacherSpec]) -> str:

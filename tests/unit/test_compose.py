@@ -30,7 +30,21 @@ def test_no_general_teacher_says_what_to_add(config: RunConfig):
     with pytest.raises(UsageError) as caught:
         compose(with_(config, teachers="toypurpose"))
     assert caught.value.exit_code == 2
-    assert caught.value.hint == "--teachers dino,toypurpose/small --base dino"
+    assert caught.value.hint == "--teachers dino,toypurpose/small"
+
+
+def test_a_purpose_teacher_that_can_be_the_base_is_the_second_choice():
+    with pytest.raises(UsageError, match="no general teacher") as caught:
+        compose(RunConfig(teachers=("clip", "sam")))
+    added = "--teachers dino,clip/vit-b-16,sam/vit-b"
+    assert caught.value.hint == f"{added}; or --base clip/vit-b-16"
+    assert compose(RunConfig(teachers=("dino", "clip", "sam"))).base == "dino/vit-b-14"
+
+
+def test_where_no_teacher_can_be_the_base_one_is_added():
+    with pytest.raises(UsageError, match="no attachment points") as caught:
+        compose(build_config(None, {"teachers": "sam/nano", "student.base": "sam/nano"}))
+    assert caught.value.hint == "--teachers dino,sam/nano --base dino"
 
 
 def test_a_base_without_attachment_points_is_refused(config: RunConfig):
