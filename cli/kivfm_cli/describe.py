@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kivfm_cli.output import count, size
@@ -17,6 +18,18 @@ SHORT = {
     "semantic-segmentation": "sem",
     "promptable-segmentation": "prompt",
 }
+COLUMNS = (
+    "name",
+    "role",
+    "tasks",
+    "levels (C/stride)",
+    "parameters",
+    "weights",
+    "input",
+    "license",
+    "distribution",
+    "status",
+)
 
 
 def describe_entry(entry: Entry, spec: TeacherSpec | None = None) -> dict[str, Any]:
@@ -53,16 +66,17 @@ def describe_entry(entry: Entry, spec: TeacherSpec | None = None) -> dict[str, A
 
 
 def row(entry: Entry) -> tuple[str, ...]:
-    """A teacher's line in the list."""
+    """A teacher's line in the list, under `COLUMNS`."""
     origin = f"{entry.distribution} {entry.version}"
     if entry.spec is None:
-        return (entry.name, "", "", "", "", "", "", origin, entry.status)
+        return (entry.name, *[""] * (len(COLUMNS) - 3), origin, entry.status)
     spec, record = entry.spec, describe_entry(entry)
     weights = record["weights"]
     return (
         entry.name + (f" ({', '.join(spec.aliases)})" if spec.aliases else ""),
         spec.role,
-        ", ".join(SHORT[task.task] for task in spec.tasks) or "levels",
+        ", ".join(SHORT[task.task] for task in spec.tasks) or "-",
+        describe_levels(spec.levels),
         count(spec.parameters),
         size(weights["bytes"]) + (", here" if weights["here"] else ""),
         record["input"],
@@ -70,6 +84,12 @@ def row(entry: Entry) -> tuple[str, ...]:
         origin,
         entry.status,
     )
+
+
+def describe_levels(levels: Sequence[Level]) -> str:
+    """Channels, and the stride of dense levels, such as `512, 768/16`; of many, the outer two."""
+    shapes = [f"{lv.channels}/{lv.stride}" if lv.stride else str(lv.channels) for lv in levels]
+    return ", ".join(shapes if len(shapes) <= 3 else (shapes[0], "...", shapes[-1]))
 
 
 def describe_input(contract: InputContract) -> str:

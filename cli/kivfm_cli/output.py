@@ -34,7 +34,15 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None)
+    gap = 1 if len(columns) > 8 else 2  # many columns need the room on a narrow terminal
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, gap, 0, 0),
+    )
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

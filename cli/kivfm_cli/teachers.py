@@ -21,7 +21,7 @@ app.command()(fetch)
 @app.command("list")
 def list_command(json: Json = False) -> None:
     """List every teacher, the libraries that are open by name, and every plugin that failed."""
-    from kivfm_cli.describe import describe_entry, row
+    from kivfm_cli.describe import COLUMNS, describe_entry, row
     from kivfm_core.registry import list_teachers
 
     entries = list_teachers()
@@ -36,8 +36,7 @@ def list_command(json: Json = False) -> None:
         )
         return
     teachers.sort(key=lambda entry: (entry.status != "ready", entry.bare))
-    columns = ("name", "role", "tasks", "parameters", "weights", "input", "license")
-    print_table((*columns, "distribution", "status"), [row(entry) for entry in teachers])
+    print_table(COLUMNS, [row(entry) for entry in teachers])
     if providers:
         print()
         rows = [

@@ -78,7 +78,7 @@ def test_list_as_text(kivfm, install):
     install("bad", "raise RuntimeError('no luck')")
     code, out, _ = kivfm("teachers", "list")
     assert code == 0 and "\x1b" not in out
-    assert re.search(r"^base/small \(base\) +general +levels +1\.0 k +size unknown", out, re.M)
+    assert re.search(r"^base/small \(base\) +general +- +8, 8/16 +1\.0 k +size unknown", out, re.M)
     assert "bad (bad): RuntimeError: no luck\n  pip install --upgrade bad" in out
 
 
