@@ -24,8 +24,9 @@ from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights import Provenance
 
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric", "numpy")
-PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial")
-"""What a folder may hold that is no run yet: all that a kill leaves before the last of its plan."""
+PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial", "config.toml")
+"""What a folder may hold that is no run yet: all that a try leaves which failed, or was killed,
+before the aligners were fitted."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,19 @@ class Run:
             load_trained(student, self.checkpoints / UNTRAINED)
             student.forget(self.composition.kept)
         return student
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is lost if a run begins here: there is at most a plan."""
+        if not self.path.is_dir():
+            return not self.path.exists()
+        names = {path.name for path in self.path.iterdir()}
+        # A configuration without the composition, which is written first, is somebody's own.
+        return names.issubset(PLAN) and ("config.toml" not in names or "composition.json" in names)
+
+    def forget_plan(self) -> None:
+        """Forgets an earlier try's configuration, so that a kill leaves no halves of two plans."""
+        (self.path / "config.toml").unlink(missing_ok=True)
 
     def write_plan(self, config: RunConfig, composition: Composition) -> None:
         """Writes configuration and composition."""

@@ -27,7 +27,7 @@ from kivfm_core.distill.schedule import make_optimizer
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import UsageError
 from kivfm_core.planner.plan import FITTING, LEARNING
-from kivfm_core.run import PLAN, Run, open_run
+from kivfm_core.run import Run, open_run
 
 
 def distill(
@@ -70,8 +70,8 @@ def distill(
         plan = go_on(run, wanted, allow_changes)
     elif config is not None:
         config = config.anchored()
-        run = _new_run(out)
         plan = Going(config, compose(config))
+        run = _new_run(out)
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
     _work(run, plan, watch, allow_changes)
@@ -80,12 +80,14 @@ def distill(
 
 def _new_run(out: str | Path | None) -> Run:
     path = Path(out) if out is not None else Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    if path.exists() and (not path.is_dir() or any(p.name not in PLAN for p in path.iterdir())):
+    run = Run(path)
+    if not run.is_new:
         raise UsageError(
             f"the run folder {path} is not empty",
             f"go on with it: kivfm distill --resume {path}; or choose another: --out {path}-2",
         )
-    return Run(path)
+    run.forget_plan()
+    return run
 
 
 def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:

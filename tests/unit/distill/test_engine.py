@@ -16,7 +16,8 @@ from kivfm_core.distill import distill
 from kivfm_core.distill.checkpoint import load_checkpoint, save_checkpoint
 from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
-from kivfm_core.errors import DataError, KivfmError, UsageError
+from kivfm_core.errors import DataError, KivfmError, UsageError, WeightsError
+from kivfm_core.files import write_text
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes import RECIPES
 from kivfm_core.run import open_run
@@ -206,6 +207,48 @@ def test_a_run_folder_in_use_is_refused(config: RunConfig, tmp_path: Path):
         distill(config, out=tmp_path / "run")
     assert "--resume" in caught.value.hint
     assert (tmp_path / "run/notes.txt").read_text() == "mine"
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_try_without_weights_can_be_made_again_and_a_run_cannot(
+    config: RunConfig, tmp_path: Path, monkeypatch
+):
+    run = tmp_path / "run"
+    with pytest.raises(WeightsError, match="toybase/small") as caught:
+        distill(config.model_copy(update={"weights": {}}), out=run)
+    assert "--weights" in caught.value.hint
+
+    def killed(path: Path, text: str) -> None:
+        if path.name == "config.toml":
+            raise SystemExit
+        write_text(path, text)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr("kivfm_core.run.write_text", killed)
+        distill(config, out=run)
+    assert not (run / "config.toml").exists()  # the first try's would be beside another's plan
+    distill(config, out=run)
+    assert open_run(run).config.weights == config.weights
+
+    made = contents(run)
+    with pytest.raises(UsageError, match="not empty"):
+        distill(config, out=run)
+    assert contents(run) == made
+
+
+@pytest.mark.parametrize("names", [["config.toml"], ["composition.json", "environment.json"]])
+def test_a_folder_with_more_than_a_plan_is_not_begun_in(
+    config: RunConfig, tmp_path: Path, names: list[str]
+):
+    for name in names:
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        distill(config, out=tmp_path / "run")
+    assert {*contents(tmp_path / "run").values()} == {b"mine"}
 
 
 def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path, tmp_path: Path):
