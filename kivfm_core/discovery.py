@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import cast
 
 import pluggy
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel
 
@@ -57,7 +57,13 @@ def discover() -> list[Entry]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    return canonicalize_name(point.dist.name) if point.dist else "unknown"
+    # Half removed, a distribution has no metadata any more, and no name.
+    name = point.dist.name if point.dist else None
+    return canonicalize_name(name or "unknown")
+
+
+def _version(point: EntryPoint) -> str:
+    return (point.dist.version if point.dist else None) or ""
 
 
 def _ids(point: EntryPoint) -> set[str]:
@@ -77,8 +83,7 @@ def _wanted() -> set[str] | None:
 def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
     """Loads one plugin and calls its hook; nothing that it raises gets out."""
     start, before = perf_counter(), {name for name in HEAVY if name in sys.modules}
-    version = point.dist.version if point.dist else ""
-    plugin = Entry(point.name, _distribution(point), version, point=point.name)
+    plugin = Entry(point.name, _distribution(point), _version(point), point=point.name)
     try:
         module = point.load()
         manager.register(module, f"{plugin.distribution}::{point.name}")
@@ -89,7 +94,9 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
         entries = [read_entry(item, plugin) for item in items]
         if not manager.get_hookcallers(module):
             raise TypeError("no hook: decorate kivfm_register_teachers with hookimpl")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit, and what plugins derive of their own
         entries = [_failed(plugin, point, error)]
     heavy = next((name for name in HEAVY if name in sys.modules and name not in before), "")
     spent = (perf_counter() - start) * 1000
@@ -106,7 +113,10 @@ def _items(given: object) -> list[object]:
 def _failed(plugin: Entry, point: EntryPoint, error: BaseException) -> Entry:
     """A plugin that fails because it wants another kivfm says so itself, in its requirements."""
     for text in (point.dist.requires or []) if point.dist else []:
-        requirement = Requirement(text)
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
         if canonicalize_name(requirement.name) == BUILT_IN and not is_met(requirement):
             return incompatible(plugin, f"needs {text}")
     missing = isinstance(error, ModuleNotFoundError) and error.name
@@ -120,7 +130,7 @@ def _failed(plugin: Entry, point: EntryPoint, error: BaseException) -> Entry:
 def _pending(points: list[EntryPoint], manager: pluggy.PluginManager) -> list[Entry]:
     """Plugins that implement a hook which does not exist: a misspelling, most likely."""
     found: list[Entry] = []
-    versions = {f"{_distribution(p)}::{p.name}": p.dist.version for p in points if p.dist}
+    versions = {f"{_distribution(p)}::{p.name}": _version(p) for p in points}
     while True:
         try:
             manager.check_pending()

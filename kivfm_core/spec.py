@@ -25,12 +25,15 @@ Task = Literal[
 Triple = tuple[float, float, float]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+# A package within a package is not taken: to find it, the outer one would be imported.
+SOURCE = r"^(package:\w+/.+|hf:[^/]+/[^/]+/.+|torch:.+|run:.+)$"
+TOKENIZER = r"^(package:\w+/.+|hf:[^/]+/[^/]+|run:.+)$"
 
 
 class Record(BaseModel):
     """An immutable record that refuses unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Level(Record):
@@ -142,7 +145,7 @@ class TaskSpec(Record):
     decoder: str = Field(pattern=REFERENCE)
     part: str = "decoder"
     labels: tuple[str, ...] | Literal["imagenet-1k", "coco-91", "voc-21", "open", "none"] = "none"
-    tokenizer: str | None = Field(default=None, pattern=r"^(package|hf|run):.+$")
+    tokenizer: str | None = Field(default=None, pattern=TOKENIZER)
 
 
 class Attachment(Record):
@@ -182,7 +185,7 @@ class Weights(Record):
             kit's pictures; `kivfm teachers check` prints them.
     """
 
-    source: str = Field(pattern=r"^(package|hf|torch|run):.+$")
+    source: str = Field(pattern=SOURCE)
     split: str = Field(pattern=REFERENCE)
     fetch: str | None = Field(default=None, pattern=REFERENCE)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")

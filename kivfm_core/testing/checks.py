@@ -9,7 +9,7 @@ from typing import Literal
 from kivfm_core.entries import one_line
 from kivfm_core.testing.behavior import batch, bfloat16, deterministic, frozen, gradients
 from kivfm_core.testing.contract import contract
-from kivfm_core.testing.declared import builds, parameters, references, schema
+from kivfm_core.testing.declared import builds, parameters, references, schema, weights_fit
 from kivfm_core.testing.decoders import decoders
 from kivfm_core.testing.discovery import discovery
 from kivfm_core.testing.original import original
@@ -23,7 +23,8 @@ from kivfm_core.testing.subject import Subject
 Check = Callable[[Subject], None]
 
 CHECKS: tuple[Check, ...] = (
-    *(schema, discovery, references, builds, safe_loading, parameters),
+    # Whatever a module does when it is imported, it does it the first time only.
+    *(schema, discovery, safe_loading, references, builds, weights_fit, parameters),
     *(levels, attachments, deterministic, frozen, batch, bfloat16, gradients, contract),
     *(decoders, readouts, original, checksum, golden),
 )

@@ -27,12 +27,12 @@ def contract(subject: Subject) -> None:
     if watch.seen:
         raise Finding(
             f"the encoder applies {' and '.join(sorted(watch.seen))} of the input contract again",
-            "leave normalization to the core: the encoder gets normalized canvases",
+            "leave it to the core: the encoder gets canvases as it wants them",
         )
 
 
 class _Watch(TorchDispatchMode):
-    """Sees arithmetic of three-channel pictures with the contract's own numbers."""
+    """Sees what is done to three-channel pictures with the contract's own numbers, or again."""
 
     def __init__(self, contract: InputContract) -> None:
         super().__init__()
@@ -45,18 +45,34 @@ class _Watch(TorchDispatchMode):
             for values in options
             if set(values) - {0.0, 1.0}
         ]
+        self.flipped = contract.channel_order == "BGR"
         self.seen: set[str] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func.overloadpacket.__name__ in ARITHMETIC and any(map(_is_pictures, args)):
+        name = func.overloadpacket.__name__
+        if self.flipped and _is_pictures(args[0]) and _swaps(name, args):
+            self.seen.add("channel order")
+        if name in ARITHMETIC and any(map(_is_pictures, args)):
             for numbers in filter(_is_few, args):
                 value = torch.as_tensor(numbers, dtype=torch.float32).abs().flatten().expand(3)
                 self.seen |= {
                     name for name, own in self.numbers if torch.allclose(value, own, rtol=1e-4)
                 }
         return func(*args, **(kwargs or {}))
+
+
+def _swaps(name: str, args: tuple[Any, ...]) -> bool:
+    """Whether an operation puts a picture's three channels in another order."""
+    channels = args[0].ndim - 3
+    if name == "flip":
+        return any(axis % args[0].ndim == channels for axis in args[1])
+    if name == "index_select":
+        return args[1] % args[0].ndim == channels and args[2].numel() == 3
+    if name == "index":
+        return len(args[1]) == channels + 1 and args[1][channels].numel() == 3
+    return False
 
 
 def _is_pictures(value: Any) -> bool:

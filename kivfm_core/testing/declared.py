@@ -6,6 +6,7 @@ from kivfm_core.entries import one_line, pip_install, unmet
 from kivfm_core.errors import KivfmError
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.outcome import Finding
 from kivfm_core.testing.subject import Subject
 
@@ -47,15 +48,28 @@ def references(subject: Subject) -> None:
 
 
 def builds(subject: Subject) -> None:
-    """Encoder and decoders are built, and the weights are exactly theirs."""
+    """Encoder and decoders are built."""
+    try:
+        LoadedTeacher(subject.spec)
+    except KivfmError as error:
+        raise Finding(error.message, error.hint) from error
+    except Exception as error:
+        raise Finding(
+            f"building it raises {one_line(error)}",
+            "builders take the spec and return a torch.nn.Module",
+        ) from error
+
+
+def weights_fit(subject: Subject) -> None:
+    """The weights are exactly the encoder's and the decoders'."""
+    file = subject.file
     try:
         subject.build()
     except KivfmError as error:
         raise Finding(error.message, error.hint) from error
     except Exception as error:
         raise Finding(
-            f"building it raises {one_line(error)}",
-            "builders take the spec and return a torch.nn.Module; "
+            f"loading {file} raises {one_line(error)}",
             "split(spec, state) returns a state for 'encoder' and for every part",
         ) from error
 

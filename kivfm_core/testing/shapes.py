@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import lcm
 from typing import Any
 
 import torch
@@ -39,12 +40,16 @@ def levels(subject: Subject) -> None:
 def _canvases(subject: Subject) -> list[tuple[tuple[int, int], bool]]:
     """Canvas sizes, and whether the spec declares them; others may be refused, not distorted."""
     small, *larger = subject.sides
-    other = larger[0] if larger else small + subject.spec.input.multiple
+    # A cell more at every level, or shapes would say nothing.
+    strides = [level.stride for level in subject.spec.levels if level.stride]
+    longer = small + lcm(subject.spec.input.multiple, *strides)
+    other = larger[0] if larger else longer
     short_side = subject.spec.input.policy == "short-side"
     return [
         ((small, small), True),
         ((other, other), bool(larger) or short_side),
-        ((small, small + subject.spec.input.multiple), short_side),
+        ((small, longer), short_side),
+        ((longer, small), short_side),
     ]
 
 

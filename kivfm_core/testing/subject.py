@@ -58,7 +58,7 @@ class Subject:
 
     @property
     def teacher(self) -> LoadedTeacher:
-        """The one that the checks share; the check `builds` says why if there is none."""
+        """The one that checks share; `builds` and `weights-fit` say why if there is none."""
         if isinstance(self._built, Exception):
             raise NotChecked("the teacher cannot be built")
         return self._built

@@ -112,6 +112,22 @@ class Normalizing(Good):
         return super().forward((x - torch.tensor(MEAN).view(3, 1, 1)) / 3)
 
 
+class Swapping(Good):
+    def forward(self, x):
+        return super().forward(x.flip(1))
+
+
+class Reordering(Good):
+    def forward(self, x):
+        return super().forward(x[:, [2, 1, 0]])
+
+
+class Turned(Good):
+    def forward(self, x):
+        found = super().forward(x)
+        return {k: v.transpose(-1, -2) if v.ndim == 4 else v for k, v in found.items()}
+
+
 class Scaling(Good):
     def forward(self, x):
         return super().forward(x * 255)
@@ -142,6 +158,19 @@ class Picky(Good):
 def pickling(spec):
     pickle.loads(pickle.dumps(Path("weights")))
     return Good()
+
+
+_read: list[bool] = []
+
+
+def pickling_once(spec):
+    if not _read:
+        _read.append(bool(pickle.loads(pickle.dumps(Path("weights")))))
+    return Good()
+
+
+def forgetful(spec, state):
+    return {**toy.split(spec, state), "encoder": {}}
 
 
 def failing(spec):

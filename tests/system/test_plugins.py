@@ -73,6 +73,23 @@ CASES = {
     "invalid spec": Case(
         HOOK + "[{'name': 'bad/one', 'parameters': 'many'}]", "broken", "bad/one", "parameters"
     ),
+    "raises what is no exception": Case(
+        "class Out(BaseException): pass\nraise Out('no luck')", "broken", "bad", "no luck"
+    ),
+    "weights that lie nowhere": Case(
+        HOOK + "[{**spec('bad/one').model_dump(), 'weights': "
+        "{'source': 'package:no.such/w', 'split': 'm:split'}}]",
+        "broken",
+        "bad/one",
+        "source",
+    ),
+    "not a number": Case(
+        HOOK + "[{**spec('bad/one').model_dump(), 'input': "
+        "{'policy': 'stretch', 'size': 64, 'scale': float('nan')}}]",
+        "broken",
+        "bad/one",
+        "scale",
+    ),
     "missing requirement": Case(
         HOOK + "[spec('bad/one', requirements=('no-such-thing>=2',))]",
         "needs",
@@ -179,6 +196,18 @@ def test_all_bad_plugins_together(kivfm, install, tmp_path):
         harmless = case.status == "needs" or "sleep" in (case.body or "")
         assert check["status"] == ("ok" if harmless else "wrong"), check
         assert check["hint"] or "sleep" in (case.body or "")
+
+
+def test_damaged_distributions(kivfm, install, plugins):
+    install("good", GOOD)
+    install("bad", "raise RuntimeError('no luck')", requires="foo (>=1.0.*)")
+    install("half", GOOD.replace("good", "half"))
+    (plugins / "half-1.0.dist-info" / "METADATA").unlink()  # half removed
+    (listed,) = kivfm("teachers list --json")
+    found = {e["name"]: e for e in json.loads(listed.out)["teachers"]}
+    assert found["good/small"]["status"] == "ready"
+    assert (found["bad"]["status"], "no luck" in found["bad"]["cause"]) == ("broken", True)
+    assert found["half/small"]["distribution"] == "unknown"
 
 
 def test_a_conflict_is_settled_by_the_configuration(kivfm, install, tmp_path):

@@ -57,10 +57,15 @@ def test_levels_and_attachments_are_as_declared(name, canvases):
         if level.kind == "dense":
             assert levels[level.name].shape[2:] == level.grid((side, side))
     for place in spec.attachments:
-        axis = {"NLC": 2, "NHWC": 3, "NCHW": 1}[place.layout]
-        assert seen[place.module][axis] == place.channels
-        if place.layout == "NLC":
-            assert seen[place.module][1] == place.prefix_tokens + (side // place.stride) ** 2
+        n = side // place.stride
+        assert (
+            seen[place.module][1:]
+            == {
+                "NLC": (place.prefix_tokens + n * n, place.channels),
+                "NHWC": (n, n, place.channels),
+                "NCHW": (place.channels, n, n),
+            }[place.layout]
+        )
 
 
 def timm_encoder(spec):

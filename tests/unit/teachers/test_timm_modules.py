@@ -7,6 +7,7 @@ from timm.models._registry import _model_to_module as module_of
 
 from kivfm_core.teacher import LoadedTeacher
 from kivfm_teachers.timm.resolve import resolve
+from kivfm_teachers.timm.shapes import ShapesOnly
 
 SMALL = """
 beit_base_patch16_224 botnet26t_256 test_byobnet cait_xxs24_224 coat_lite_tiny convit_tiny
@@ -47,10 +48,10 @@ def test_it_is_what_its_spec_says_or_says_why_not(name):
             resolve(f"timm/{name}")
         return
     spec = resolve(f"timm/{name}")
-    # Without what `resolve` leaves out to be quick: that is what is checked here.
-    with torch.device("meta"):
+    with ShapesOnly(), torch.device("meta"):
         encoder = LoadedTeacher(spec).encoder
     assert spec.parameters == sum(p.numel() for p in encoder.parameters())
+    # Without what `resolve` leaves out to be quick: that is what is checked here.
     check(spec, encoder, spec.input.size, "meta")
 
 
@@ -78,8 +79,13 @@ def check(spec, encoder, side, device):
         grid = level.grid((side, side)) if level.kind == "dense" else ()
         assert levels[level.name].shape == (1, level.channels, *grid)
     for place in spec.attachments:
-        axis = {"NLC": 2, "NHWC": 3, "NCHW": 1}[place.layout]
-        assert seen[place.module][axis] == place.channels
-        if place.layout == "NLC":
-            assert seen[place.module][1] == place.prefix_tokens + (side // place.stride) ** 2
+        n = side // place.stride
+        assert (
+            seen[place.module][1:]
+            == {
+                "NLC": (place.prefix_tokens + n * n, place.channels),
+                "NHWC": (n, n, place.channels),
+                "NCHW": (place.channels, n, n),
+            }[place.layout]
+        )
     return levels

@@ -45,11 +45,21 @@ BROKEN = {
     "reference to a constant": (weights(fetch="broken:MEAN"), "references", "cannot be called"),
     "encoder cannot be built": (encoder("failing"), "builds", "RuntimeError: no luck"),
     "builder reads a pickle": (encoder("pickling"), "safe-loading", "a pickle is executed"),
+    "builder reads it the first time": (encoder("pickling_once"), "safe-loading", "a pickle"),
     "miscounted": ({"parameters": 7}, "parameters", "the spec says 7"),
     "other channels": (coarse(channels=41), "levels", "'coarse' is (2, 40, 6, 6)"),
     "other stride": (coarse(stride=8), "levels", "instead of (2, 40, 12, 12)"),
     "other name": (coarse(name="better"), "levels", "returns ['coarse', 'fine', 'global']"),
     "other grid": (encoder("Padding"), "levels", "instead of"),
+    "high for wide": (
+        {
+            **encoder("Turned"),
+            "input": broken.GOOD.input.model_copy(update={"multiple": 1}),
+            "original": None,
+        },
+        "levels",
+        "instead of (2, 24, 24, 28)",
+    ),
     "half precision": (encoder("Half"), "levels", "torch.float16"),
     "random numbers": (encoder("Noisy"), "deterministic", "the second time"),
     "a buffer that counts": (encoder("Counting"), "frozen", "'encoder.passes' changes"),
@@ -61,6 +71,16 @@ BROKEN = {
     "a gradient": (encoder("Carrying"), "gradients", "carries a gradient"),
     "normalizes again": (encoder("Normalizing"), "contract", "mean and std"),
     "scales again": (encoder("Scaling"), "contract", "scale"),
+    "swaps channels again": (
+        {**encoder("Swapping"), "original": None},
+        "contract",
+        "channel order",
+    ),
+    "indexes channels again": (
+        {**encoder("Reordering"), "original": None},
+        "contract",
+        "channel order",
+    ),
     "too many classes": (classifier("Wide"), "decoders", "than the 3 of its label space"),
     "another prediction": (classifier("Mistaken"), "decoders", "2 of SemanticLogits"),
     "reads what is not declared": (classifier("Greedy"), "decoders", "KeyError: 'fine'"),
@@ -73,6 +93,11 @@ BROKEN = {
 BROKEN_FILE = {
     "another file": (weights(sha256="0" * 64), "checksum", "not the file"),
     "another size": (weights(sha256="0" * 64, bytes=3), "checksum", "not the file"),
+    "a split that forgets": (
+        {**weights(split="broken:forgetful"), "original": None},
+        "weights-fit",
+        "do not fit",
+    ),
     "another mean": (weights(golden={"coarse": (1e6, 1.0)}), "golden", "golden says"),
     "statistics of nothing": (weights(golden={"x": (0.0, 1.0)}), "golden", "no level"),
 }
@@ -96,7 +121,7 @@ def file(tmp_path) -> Path:
 def test_a_good_teacher_passes_what_can_be_checked():
     results = {r.name: r for r in run_checks(Subject(broken.GOOD))}
     left = {name for name, result in results.items() if result.status != "ok"}
-    assert left == {"discovery", "attachments", "checksum", "golden"}
+    assert left == {"discovery", "weights-fit", "attachments", "checksum", "golden"}
     assert all(results[name].status == "not checked" and results[name].message for name in left)
     assert "--weights FILE" in results["checksum"].fix
     assert list(results) == [name_of(check) for check in CHECKS]
@@ -150,7 +175,7 @@ def test_wrong_weights_are_found(fields, name, says, file):
 def test_weights_that_do_not_fit_are_found(tmp_path):
     toy.save(toy.BASE, tmp_path / "base.safetensors")
     found = findings(Subject(broken.GOOD, tmp_path / "base.safetensors"))
-    assert "do not fit" in found["builds"].message
+    assert "do not fit" in found["weights-fit"].message
 
 
 @pytest.mark.parametrize(
