@@ -1,6 +1,6 @@
 """Three real teachers into one student, on real photographs, through the command line.
 
-    python -m benchmarks.real [--name NAME] [--run RUN] [-- FLAGS OF kivfm distill]
+    python -m benchmarks.real [--name NAME] [--run RUN] [--then FLAGS] [-- FLAGS OF kivfm distill]
 
 A ViT-Tiny (the base), a YOLOX-nano and a DeepLab on MobileNetV2 are distilled on unlabeled photos;
 then the student is measured beside each of them. Needs the assets, `../shared/assets`.
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, default=Path("../shared/assets"))
     parser.add_argument("--name", default="real", help="of the run and of its results")
     parser.add_argument("--run", type=Path, help="evaluate this run instead of distilling one")
+    parser.add_argument("--then", help="go on, with these flags in place of the first ones")
     parser.add_argument("--limit", type=int, help="at most so many pictures a task")
     own, flags = cut(sys.argv[1:])
     args = parser.parse_args(own)
@@ -50,13 +51,17 @@ def main() -> None:
     where = machine()  # before we make it busy
     if not args.run:
         kivfm(*distilling[1:])
+        if args.then:
+            again = ("distill", "--resume", str(run), "--allow-changes")
+            kivfm(*again, *shlex.split(args.then))
     seconds = {"evaluate": kivfm(*evaluate[1:]), "distill": loop_seconds(run)}
     student = open_run(run).composition
     # As the run itself recorded it: with --run, it was not this call that distilled.
-    argv = json.loads((run / "environment.json").read_text())["argv"]
+    known = json.loads((run / "environment.json").read_text())
+    lines = [*known.get("earlier", []), known["argv"]]
     record = {
         "name": args.name,
-        "commands": [shlex.join(["kivfm", *argv[1:]]), shlex.join(evaluate)],
+        "commands": [*(shlex.join(["kivfm", *line[1:]]) for line in lines), shlex.join(evaluate)],
         "commit": commit(),
         "seconds": seconds,
         "machine": where,
