@@ -12,7 +12,7 @@ from torch import nn
 from kivfm_core.errors import WeightsError
 from kivfm_core.fetch import obtain
 from kivfm_core.teacher import load_teacher
-from kivfm_core.weights import load_parts
+from kivfm_core.weights import load_parts, read_state
 from kivfm_teachers.clip.plugin import kivfm_register_teachers as clip_teachers
 from kivfm_teachers.dino.plugin import kivfm_register_teachers as dino_teachers
 from kivfm_teachers.sam.plugin import kivfm_register_teachers as sam_teachers
@@ -40,6 +40,24 @@ def test_a_truncated_file_is_refused(spec, save):
         load_parts(spec, path)
 
 
+JUNK = {
+    "an HTML page": b"<!DOCTYPE html>\n<title>404 Not Found</title>\n",
+    "a git-LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 5\n",
+    "h": b"here are no weights",
+    "c": b"checkpoints are not here",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("content", JUNK.values(), ids=JUNK)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_what_is_no_weights_file_is_not_called_code(content, suffix, tmp_path):
+    path = tmp_path / f"junk{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="cannot be read as weights"):
+        read_state(path)
+
+
 class Bomb:
     """Writes a file when it is unpickled."""
 
@@ -55,9 +73,16 @@ class Bomb:
 def test_code_in_a_pickle_is_not_executed(spec, tmp_path):
     target = tmp_path / "executed"
     torch.save({"weight": Bomb(target)}, tmp_path / "zip.pth")
-    (tmp_path / "bare.pth").write_bytes(pickle.dumps({"weight": Bomb(target)}))
-    for file in ("zip.pth", "bare.pth"):
-        with pytest.raises(WeightsError):
+    for protocol in (2, pickle.HIGHEST_PROTOCOL):
+        bare = pickle.dumps({"weight": Bomb(target)}, protocol)
+        (tmp_path / f"bare-{protocol}.pth").write_bytes(bare)
+    # What is newer than torch's own pickles is not read up to its code.
+    for file, why in (
+        ("zip.pth", "code in it"),
+        ("bare-2.pth", "code in it"),
+        (f"bare-{pickle.HIGHEST_PROTOCOL}.pth", "cannot be read as weights"),
+    ):
+        with pytest.raises(WeightsError, match=why):
             load_parts(spec, tmp_path / file)
         assert not target.exists()
 
