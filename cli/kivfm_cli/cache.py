@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -138,7 +139,8 @@ def _used(run: Path) -> set[str]:
 
     made = build_config(run / "config.toml" if run.is_dir() else run, {})
     composition = compose(made)
-    images = find_images(data_path(made, make_progress().message))
+    with closing(make_progress()) as progress:
+        images = find_images(data_path(made, progress))
     owners = list_owners(made, composition, hash_weights(made, composition), images)
     return {owner.folder for owner in owners.values()}
 

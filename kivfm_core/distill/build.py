@@ -65,7 +65,7 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
     fabric = Fabric(devices=1)
-    images = find_images(data_path(config, watch.message))
+    images = find_images(data_path(config, watch))
     for note in images.notes:
         watch.message(note)
 

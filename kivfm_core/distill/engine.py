@@ -97,10 +97,9 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
     # Where the run is made after the time of day, processes may disagree.
     run = Run(Path(fabric.broadcast(str(run.path))))
 
-    def say(text: str) -> None:
-        if fabric.is_global_zero:
-            watch.message(text)
-
+    if not fabric.is_global_zero:
+        watch = Silent()
+    say = watch.message
     again = f"kivfm distill --resume {run.path}"
     with Interrupt(run.path) as interrupt, room(again):
         resumed = has_checkpoint(run.checkpoints)
@@ -111,7 +110,7 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
         parts = assemble(config, composition, fabric.device, say)
         student = parts.student
         with fabric.rank_zero_first(local=True):
-            path = data_path(config, say)
+            path = data_path(config, watch)
         images = find_images(path)
         stream = Stream(config, composition, parts.asked, images, fabric, say)
         guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)

@@ -44,6 +44,18 @@ def same(a: Path, b: Path) -> bool:
     return left.keys() == right.keys() and all(torch.equal(left[k], right[k]) for k in left)
 
 
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.work: list[tuple[int, int]] = []
+
+    def message(self, text: str) -> None:
+        self.said.append(text)
+
+    def start(self, total: int, done: int = 0) -> None:
+        self.work.append((done, total))
+
+
 class StopAt(Silent):
     """Asks the process to stop once a step is reported."""
 
@@ -263,6 +275,25 @@ def test_empty_folder(config: RunConfig, tmp_path: Path):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="no pictures"):
         distill(changed(config, data__path=str(tmp_path / "nothing")), out=tmp_path / "run")
+
+
+def test_without_data_it_distills_on_the_demo_scenes(
+    config: RunConfig, tmp_path: Path, monkeypatch
+):
+    for name, count in (("TRAIN", 5), ("VAL", 1), ("PER_CLASS", 1)):
+        monkeypatch.setattr(f"kivfm_core.distill.demo.{name}", count)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache")
+    demo, heard, config = tmp_path / "cache/scenes", Heard(), changed(config, data__path=None)
+    distill(config, out=tmp_path / "run", progress=heard)
+    assert f"no --data: distilling on the demo scenes in {demo}" in heard.said
+    assert f"5 pictures in {demo}/train/images" in heard.said
+    drawn = 5 + 1 + len(list((demo / "val/classes").glob("*/*.jpg")))
+    assert heard.work == [(0, drawn), (0, config.optim.steps)]
+
+    (demo / "scenes.json").write_text("{}")
+    with pytest.raises(DataError, match="something else than the demo scenes") as caught:
+        distill(config, out=tmp_path / "again")
+    assert f"rm -r {demo}" in caught.value.hint
 
 
 def test_weights_for_a_teacher_that_is_not_selected(config: RunConfig, tmp_path: Path):
