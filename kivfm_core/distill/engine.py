@@ -140,6 +140,8 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
                 save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
         with stream.stopwatch.rest(LEARNING, max(0, config.optim.steps - first) * batch):
             train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
+        if bad := stream.count_bad():
+            say(f"{bad} pictures were skipped, since they cannot be decoded")
         if fabric.is_global_zero:
             write_bundle(student, run.bundle)
             account(run, costs, stream, say)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -30,6 +31,7 @@ from kivfm_core.data.loader import (
 )
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.distill.frozen import Asked, Cache, Frozen
+from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.stopwatch import Stopwatch
 from kivfm_core.planner.plan import PICTURES
@@ -104,6 +106,11 @@ class Stream:
             self._count_bad(batch.bad)
             canvas, targets = self.frozen(batch)
             yield canvas, targets, waited
+
+    def count_bad(self) -> int:
+        """Pictures that could not be decoded, by any process."""
+        bad = torch.tensor([name in self.bad for name in self.dataset.images], dtype=torch.int32)
+        return int((summed(self.fabric)(bad) > 0).sum())
 
     def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
         data, where = self.config.data, self.config.cache

@@ -266,7 +266,9 @@ def test_a_folder_with_more_than_a_plan_is_not_begun_in(
 def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path, tmp_path: Path):
     (pictures / "empty.png").write_bytes(b"")
     (pictures / "torn.png").write_bytes((pictures / "00.png").read_bytes()[:300])
-    distill(config, out=tmp_path / "run")
+    heard = Heard()
+    distill(config, out=tmp_path / "run", progress=heard)
+    assert "2 pictures were skipped, since they cannot be decoded" in heard.said
     with pytest.raises(DataError, match="more than the limit"):
         distill(changed(config, data__bad_limit=1), out=tmp_path / "strict")
 
