@@ -13,16 +13,19 @@ from kivfm_core.errors import WeightsError
 from kivfm_core.fetch import obtain
 from kivfm_core.teacher import load_teacher
 from kivfm_core.weights import load_parts, read_state
-from kivfm_teachers.clip.plugin import kivfm_register_teachers as clip_teachers
-from kivfm_teachers.dino.plugin import kivfm_register_teachers as dino_teachers
-from kivfm_teachers.sam.plugin import kivfm_register_teachers as sam_teachers
-from kivfm_teachers.segmenter.plugin import kivfm_register_teachers as segmenter_teachers
+from kivfm_teachers.classifier import plugin as classifier
+from kivfm_teachers.clip import plugin as clip
+from kivfm_teachers.detector import plugin as detector
+from kivfm_teachers.dino import plugin as dino
+from kivfm_teachers.sam import plugin as sam
+from kivfm_teachers.segmenter import plugin as segmenter
 
-DEFAULTS = [f()[0] for f in (clip_teachers, dino_teachers, sam_teachers, segmenter_teachers)]
+FAMILIES = (clip, dino, sam, detector, segmenter, classifier)
+DEFAULTS = [family.kivfm_register_teachers()[0] for family in FAMILIES]
 FAMILY = pytest.mark.parametrize("spec", DEFAULTS, ids=lambda s: s.family)
 
 
-@pytest.mark.parametrize("spec", DEFAULTS[1:], ids=lambda s: s.family)
+@FAMILY
 def test_another_architecture_is_refused(spec, save):
     other = timm.create_model("resnet10t")
     with pytest.raises(WeightsError) as caught:
@@ -99,4 +102,4 @@ def test_an_unreachable_hub_fails_at_once(spec, tmp_path, monkeypatch):
     assert time.monotonic() - start < 10
     assert spec.name in caught.value.message
     assert f"--weights {spec.name}=FILE" in caught.value.hint
-    assert f"{spec.family}/nano" in caught.value.hint
+    assert (f"{spec.family}/nano" in caught.value.hint) == (spec.family != "classifier")
