@@ -128,6 +128,10 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
                 if changes:
                     facts["round_trip"] = run.environment["round_trip"]
                     facts["changes"] = run.environment.get("changes", []) + changes
+                    facts["earlier"] = [
+                        *run.environment.get("earlier", []),
+                        run.environment["argv"],
+                    ]
                     run.write_environment(config.seed, parts.provenance, **facts)
         else:
             costs = follow(config, composition, stream, fabric, say)

@@ -52,7 +52,7 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.overloadpacket.__name__
-        if self.flipped and _is_pictures(args[0]) and _swaps(name, args):
+        if self.flipped and args and _is_pictures(args[0]) and _swaps(name, args):
             self.seen.add("channel order")
         if name in ARITHMETIC and any(map(_is_pictures, args)):
             for numbers in filter(_is_few, args):
@@ -71,7 +71,8 @@ def _swaps(name: str, args: tuple[Any, ...]) -> bool:
     if name == "index_select":
         return args[1] % args[0].ndim == channels and args[2].numel() == 3
     if name == "index":
-        return len(args[1]) == channels + 1 and args[1][channels].numel() == 3
+        indices = args[1][channels] if len(args[1]) == channels + 1 else None
+        return indices is not None and indices.numel() == 3
     return False
 
 

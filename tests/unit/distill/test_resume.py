@@ -64,6 +64,7 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
     distill(resume=path, steps=3, allow_changes=True)
     assert distill(resume=path) == path
     assert open_run(path).environment["changes"] == ["optim.lr: 0.002, now 0.1"]
+    assert open_run(path).environment["earlier"] == [open_run(path).environment["argv"]]
 
     bigger = toy.PURPOSE.input.model_copy(update={"size": 128})
     specs = (toy.BASE, toy.PURPOSE.model_copy(update={"input": bigger}))

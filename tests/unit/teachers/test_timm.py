@@ -3,8 +3,10 @@
 import pytest
 import timm
 import torch
+from declared import check
 
 from kivfm_core.data.canvas import make_canvases, normalize
+from kivfm_core.reference import resolve_reference
 from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_teachers.timm.resolve import resolve
 
@@ -40,39 +42,10 @@ def test_a_head_for_distillation_is_left_out(save, scramble):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_levels_and_attachments_are_as_declared(name, canvases):
+def test_levels_and_attachments_are_as_declared(name):
     spec = resolve(f"timm/{name}")
-    encoder = timm_encoder(spec)
-    side = NAMES[name]
-    seen = {}
-    for place in spec.attachments:
-        module = encoder.get_submodule(place.module)
-        module.register_forward_hook(
-            lambda _m, _x, y, key=place.module: seen.__setitem__(key, y.shape)
-        )
-    with torch.no_grad():
-        levels = encoder(torch.rand(1, 3, side, side))
-    assert {k: v.shape[1] for k, v in levels.items()} == {v.name: v.channels for v in spec.levels}
-    for level in spec.levels:
-        if level.kind == "dense":
-            assert levels[level.name].shape[2:] == level.grid((side, side))
-    for place in spec.attachments:
-        shape = seen[place.module]
-        if place.layout == "NLC":
-            cells = (side // place.stride) ** 2
-            assert shape[1:] == (place.prefix_tokens + cells, place.channels)
-        else:
-            channels, *grid = shape[1:] if place.layout == "NCHW" else (shape[3], *shape[1:3])
-            assert channels == place.channels
-            # What convolutions without padding lose at the border, taps get back by resizing.
-            wanted = side / place.stride
-            assert all(abs(n - wanted) <= max(1.5, wanted / 10) for n in grid)
-
-
-def timm_encoder(spec):
-    from kivfm_core.reference import resolve_reference
-
-    return resolve_reference(spec.encoder)(spec).eval()
+    encoder = resolve_reference(spec.encoder)(spec).eval()
+    check(spec, encoder, NAMES[name], "cpu")
 
 
 def test_the_base_of_the_real_run():
