@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -115,7 +116,7 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
         stream = Stream(config, composition, parts.asked, images, fabric, say)
         guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
         optimizer = make_optimizer(student, config)
-        facts = {"pictures": stream.digest, "configuration": as_begun(config)}
+        facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
         first, batch = 0, config.optim.batch_size
         if resumed:
             changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
