@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kivfm_core.adapters.plan import AdapterPlan, plan_adapter
+from kivfm_core.adapters import AnyPlan, SidePlan, plan_side
 from kivfm_core.base import choose_base
 from kivfm_core.composition import Composition, read_composition, v_plan
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
-from kivfm_core.parts import plan_adapters, plan_aligners
+from kivfm_core.parts import finest, plan_adapters, plan_aligners
 from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
@@ -92,7 +92,7 @@ def _plan(
     x_level = next((level for level in trunk.levels if level.kind == "global"), None)
     v = v_plan(v_level)
     x_channels = (x_level or v_level).channels
-    adapters: tuple[AdapterPlan, ...] = ()
+    adapters: tuple[AnyPlan, ...] = ()
     purpose = [spec for spec in teachers if spec is not base]
     if base is not None:
         adapters = plan_adapters(config, trunk.attachments, x_channels, v, purpose)
@@ -116,7 +116,7 @@ def _plan(
         x_level=x_level.name if x_level else None,
         v_level=v_level.name,
         adapter=adapters[0] if adapters else None,
-        extensions=adapters[1:],
+        extensions=tuple(plan for plan in adapters[1:] if isinstance(plan, SidePlan)),
         aligners=aligners,
         image_size=image_size,
         teacher_size=config.data.teacher_size,
@@ -140,9 +140,8 @@ def _extend(
             "kivfm distill --from RUN --add-teacher NAME",
         )
     v = v_plan(earlier.trunk.level(earlier.v_level))
-    strides = [level.stride for spec in added for level in spec.levels if level.stride]
     taps, width = earlier.trunk.attachments, config.student.width
-    plan = plan_adapter(taps, earlier.x_channels, v, min(strides, default=v.stride), width)
+    plan = plan_side(taps, earlier.x_channels, v, finest(added, v), width)
     number = 1 + max((int(adapter.suffix) for adapter in earlier.extensions), default=0)
     plan = plan.model_copy(update={"suffix": f"+{number}", "native": False})
     reads = {spec.name: (*earlier.maps, *plan.maps) for spec in added}

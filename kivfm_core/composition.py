@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kivfm_core.adapters.plan import AdapterPlan, MapPlan
+from kivfm_core.adapters import AdapterPlan, AnyPlan, MapPlan, SidePlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.errors import UsageError
-from kivfm_core.spec import Level, Record, TeacherSpec
+from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
 
 class Composition(Record):
@@ -41,10 +41,10 @@ class Composition(Record):
     trunk_size: int
     x_level: str | None
     v_level: str
-    adapter: AdapterPlan | None
+    adapter: AnyPlan | None
     aligners: tuple[AlignerPlan, ...]
     image_size: tuple[int, ...]
-    extensions: tuple[AdapterPlan, ...] = ()
+    extensions: tuple[SidePlan, ...] = ()
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None
     scales: dict[str, float] = Field(default_factory=dict)
@@ -61,6 +61,11 @@ class Composition(Record):
         return (*((self.adapter,) if self.adapter else ()), *self.extensions)
 
     @property
+    def taps(self) -> tuple[Attachment, ...]:
+        """The base's attachment points that adapters read, shallow to deep."""
+        return next((adapter.taps for adapter in self.adapters if adapter.taps), ())
+
+    @property
     def learned(self) -> tuple[TeacherSpec, ...]:
         """The teachers that a run learns from: all that are not kept."""
         return tuple(spec for spec in self.teachers if spec.name not in self.kept)
@@ -73,8 +78,10 @@ class Composition(Record):
     @property
     def trainable(self) -> int:
         """Parameters that distillation makes, fitted maps to teachers' levels included."""
-        made = sum(adapter.parameters for adapter in self.adapters) or self.trunk.parameters
-        return made + sum(aligner.parameters for aligner in self.aligners)
+        made = sum(adapter.parameters for adapter in self.adapters)
+        return (made if self.adapter else self.trunk.parameters) + sum(
+            aligner.parameters for aligner in self.aligners
+        )
 
     @property
     def total(self) -> int:

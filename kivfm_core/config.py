@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, cast
 import tomli_w
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from kivfm_core.adapters import Kind
 from kivfm_core.data.views import SMALLEST
 from kivfm_core.errors import UsageError
 from kivfm_core.recipes import RECIPES
@@ -40,9 +41,10 @@ class StudentConfig(Record):
         model: A `timm/...` backbone to train from scratch instead of a base.
         start: A run whose student is taken over: the teachers that it knows are kept bit for bit,
             and further ones added.
-        adapter: Kind of adapter on the base.
-        width: Channels of the adapter at the base's stride; by default three quarters of the
-            base's, at most 384.
+        adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora` or `none`.
+        width: Channels of a side adapter at the base's stride, by default three quarters of the
+            base's, at most 384; of an inner adapter's branches, by default a quarter of the base's,
+            or 16 for `lora`.
         trunk_size: Side of the square whose area the trunk's input gets at most, in pixels; the
             base's own input size by default, which smaller canvases always get.
         latent: Coordinates of the shared latent that a dense level takes at most; a global level
@@ -53,8 +55,8 @@ class StudentConfig(Record):
     base: str | None = None
     model: str | None = None
     start: str | None = None
-    adapter: Literal["side"] = "side"
-    width: int | None = Field(default=None, ge=32)
+    adapter: Kind = "side"
+    width: int | None = Field(default=None, gt=0)
     trunk_size: int | None = Field(default=None, gt=0)
     latent: int = Field(default=256, gt=0)
     hidden: int = Field(default=256, gt=0)

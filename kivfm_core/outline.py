@@ -34,9 +34,7 @@ def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, 
         if composition.adapter is None
         else {
             "kind": composition.adapter.kind,
-            "taps": [tap.module for tap in composition.adapter.taps],
-            "strides": list(composition.adapter.strides),
-            "widths": list(composition.adapter.widths),
+            **composition.adapter.outline,
             "parameters": composition.adapter.parameters,
         },
         "extensions": [

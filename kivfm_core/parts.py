@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from math import sqrt
 
-from kivfm_core.adapters.plan import AdapterPlan, MapPlan, plan_adapter
+from kivfm_core.adapters import AnyPlan, MapPlan, plan_adapter, plan_side
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
@@ -19,7 +19,7 @@ def plan_adapters(
     x_channels: int,
     v: MapPlan,
     teachers: Sequence[TeacherSpec],
-) -> tuple[AdapterPlan, ...]:
+) -> tuple[AnyPlan, ...]:
     """One adapter that all teachers share, or one for each, as the recipe says.
 
     Those of a teacher alone are narrower, so that all together have about as many parameters, and
@@ -31,20 +31,32 @@ def plan_adapters(
         x_channels: Channels of the base's global level.
         v: The base's dense level.
         teachers: All but the base.
+
+    Raises:
+        UsageError: If the kind of adapter does not suit the base, or the recipe.
     """
-
-    def plan(readers: Sequence[TeacherSpec], width: int | None) -> AdapterPlan:
-        strides = [level.stride for spec in readers for level in spec.levels if level.stride]
-        return plan_adapter(attachments, x_channels, v, min(strides, default=v.stride), width)
-
-    shared = plan(teachers, config.student.width)
+    kind, width = config.student.adapter, config.student.width
+    shared = plan_adapter(kind, attachments, x_channels, v, finest(teachers, v), width)
     if RECIPES[config.recipe].adapters == "one" or not teachers:
         return (shared,)
+    if shared.kind != "side":
+        raise UsageError(
+            f"with recipe {config.recipe} each teacher has a side adapter of its own",
+            "--set student.adapter=side",
+        )
     width = max(32, round(shared.widths[shared.entry] / sqrt(len(teachers))) // 8 * 8)
     return tuple(
-        plan([spec], width).model_copy(update={"suffix": f"+{i}" if i else "", "native": False})
+        plan_side(attachments, x_channels, v, finest([spec], v), width).model_copy(
+            update={"suffix": f"+{i}" if i else "", "native": False}
+        )
         for i, spec in enumerate(teachers)
     )
+
+
+def finest(teachers: Sequence[TeacherSpec], v: MapPlan) -> int:
+    """The finest stride that one of these teachers has, in pixels; V's if they have none."""
+    strides = [level.stride for spec in teachers for level in spec.levels if level.stride]
+    return min(strides, default=v.stride)
 
 
 def plan_aligners(

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.adapters import build_adapter
+from kivfm_core.adapters.inner import InnerAdapter
+from kivfm_core.adapters.side import SideAdapter
 from kivfm_core.aligners import build_aligner
 from kivfm_core.aligners.base import Aligner
 from kivfm_core.composition import Composition
@@ -19,7 +21,7 @@ from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.resize import resize
-from kivfm_core.spec import Level, TeacherSpec, Weights
+from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
 from kivfm_core.taps import as_map, tapped
 from kivfm_core.teacher import Decoders, Levels
 
@@ -78,8 +80,9 @@ class Student(nn.Module):
         for plan in self.composition.aligners:
             if plan.teacher in teachers:
                 self.aligner(plan.teacher, plan.level.name).forget()
-        if self.composition.base in teachers and self.adapter is not None:
-            self.adapter.forget()
+        adapter = self.adapter
+        if self.composition.base in teachers and isinstance(adapter, InnerAdapter | SideAdapter):
+            adapter.forget()
 
     def train(self, mode: bool = True) -> Student:
         """Like any module's, but a frozen trunk stays in evaluation mode."""
@@ -114,8 +117,12 @@ class Student(nn.Module):
             return trunk
         maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
         features = {"x": trunk["x"], "V": trunk["V"]}
+        if isinstance(self.adapter, InnerAdapter):
+            with self.adapter.attached(self.trunk):
+                features |= self._ask(x, ())
         for adapter in (self.adapter, *self.extensions):
-            features |= adapter(x, maps, trunk)
+            if isinstance(adapter, SideAdapter):
+                features |= adapter(x, maps, trunk)
         return features
 
     def ask_trunk(self, x: Tensor) -> Features:
@@ -128,18 +135,20 @@ class Student(nn.Module):
             `x [B, D]`, `V [B, D, h, w]` on the canvas's grid, and the attachments' maps `tap0`,
             `tap1`, ... `[B, C, h', w']` on the trunk's.
         """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
+            return self._ask(x, self.composition.taps)
+
+    def _ask(self, x: Tensor, taps: Sequence[Attachment]) -> Features:
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
-        taps = plan.adapter.taps if plan.adapter else ()
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
-            with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
-                levels = self.trunk(resize(x, side))
-            v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
-            out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
-            for i, tap in enumerate(taps):
-                grid = side[0] // tap.stride, side[1] // tap.stride
-                out[f"tap{i}"] = as_map(outputs[tap.module], tap, grid)
+        with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
+            levels = self.trunk(resize(x, side))
+        v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
+        out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
+        for i, tap in enumerate(taps):
+            grid = side[0] // tap.stride, side[1] // tap.stride
+            out[f"tap{i}"] = as_map(outputs[tap.module], tap, grid)
         return out
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:

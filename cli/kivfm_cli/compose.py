@@ -141,9 +141,14 @@ def _print_costs(plan: dict[str, Any]) -> None:
 
 
 def _adapter_row(adapter: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    widths = ", ".join(map(str, adapter["widths"]))
-    return ("adapter", f"{len(adapter['taps'])} taps", f"widths {widths}", adapter["kind"],
-            count(adapter["parameters"]))  # fmt: skip
+    shape = ""
+    if "widths" in adapter:
+        shape = f"widths {', '.join(map(str, adapter['widths']))}"
+    elif "rank" in adapter:
+        shape = f"rank {adapter['rank']}"
+    places = adapter.get("taps") or adapter.get("blocks") or []
+    where = f"{len(places)} {'taps' if 'taps' in adapter else 'blocks'}" if places else ""
+    return ("adapter", where, shape, adapter["kind"], count(adapter["parameters"]))
 
 
 def _shape(shape: list[Any]) -> str:

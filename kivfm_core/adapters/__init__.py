@@ -1,19 +1,62 @@
-"""Adapters: what is trained on a frozen base. `plan` counts without torch, `build` makes them."""
+"""Adapters: what is trained on a frozen base. Plans count without torch, `build` makes modules."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from kivfm_core.adapters.plan import AdapterPlan, MapPlan, plan_adapter
+from pydantic import Field
+
+from kivfm_core.adapters.inner_plan import InnerPlan, plan_inner
+from kivfm_core.adapters.plan import AdapterPlan, MapPlan, NoPlan
+from kivfm_core.adapters.side_plan import SidePlan, plan_side
 
 if TYPE_CHECKING:
-    from kivfm_core.adapters.side import SideAdapter
+    from torch import nn
 
-__all__ = ["AdapterPlan", "MapPlan", "build_adapter", "plan_adapter"]
+    from kivfm_core.spec import Attachment
+
+__all__ = ["AdapterPlan", "AnyPlan", "Kind", "MapPlan", "SidePlan", "build_adapter",
+           "plan_adapter", "plan_side"]  # fmt: skip
+
+Kind = Literal["side", "bottleneck", "lora", "none"]
+AnyPlan = Annotated[SidePlan | InnerPlan | NoPlan, Field(discriminator="kind")]
+"""As it is read from a composition."""
 
 
-def build_adapter(plan: AdapterPlan) -> SideAdapter:
+def plan_adapter(
+    kind: Kind,
+    attachments: Sequence[Attachment],
+    x_channels: int,
+    v: MapPlan,
+    finest: int,
+    width: int | None = None,
+) -> AnyPlan:
+    """Plans the adapter of a base.
+
+    Args:
+        kind: `none` leaves the base as it is: there are aligners only.
+        attachments: The base's attachment points, shallow to deep.
+        x_channels: Channels of the base's global level.
+        v: The base's dense level.
+        finest: The finest stride that a selected teacher has, in pixels.
+        width: Channels of a side adapter at the base's stride; of an inner one's branches.
+
+    Raises:
+        UsageError: If the base has no place for this kind, or the width does not suit it.
+    """
+    if kind == "side":
+        return plan_side(attachments, x_channels, v, finest, width)
+    return NoPlan() if kind == "none" else plan_inner(kind, attachments, width)
+
+
+def build_adapter(plan: AdapterPlan) -> nn.Module:
     """The module of a plan; at its start it changes nothing."""
+    from torch import nn
+
+    from kivfm_core.adapters.inner import InnerAdapter
     from kivfm_core.adapters.side import SideAdapter
 
-    return {"side": SideAdapter}[plan.kind](plan)
+    if isinstance(plan, SidePlan):
+        return SideAdapter(plan)
+    return InnerAdapter(plan) if isinstance(plan, InnerPlan) else nn.Identity()

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 
-from kivfm_core.adapters.plan import EXPANSION, KERNEL, AdapterPlan
+from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
 from kivfm_core.resize import resize
 
 
@@ -41,7 +41,7 @@ class Block(nn.Module):
 class SideAdapter(nn.Module):
     """Adds to a base's `{x, V}` and offers the pyramid's maps beside it."""
 
-    def __init__(self, plan: AdapterPlan) -> None:
+    def __init__(self, plan: SidePlan) -> None:
         super().__init__()
         self.plan = plan
         widths = plan.widths

@@ -116,5 +116,4 @@ def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
 
 def _taken(composition: Composition) -> dict[str, Any]:
     plan = composition.model_dump(mode="json", include={"trunk_size", "x_level", "v_level"})
-    taps = composition.adapter.taps if composition.adapter else ()
-    return {**plan, "taps": [tap.model_dump(mode="json") for tap in taps]}
+    return {**plan, "taps": [tap.model_dump(mode="json") for tap in composition.taps]}

@@ -44,7 +44,7 @@ def list_networks(composition: Composition) -> Iterator[Network]:
         for size, side in enumerate(composition.image_size):
             h, w = composition.trunk_input((side, side))
             numbers = composition.x_channels + _numbers(trunk.level(composition.v_level), side)
-            for tap in composition.adapter.taps:
+            for tap in composition.taps:
                 numbers += tap.channels * -(-h // tap.stride) * -(-w // tap.stride)
             work = gmacs(trunk, composition.trunk_size)
             rate = f"{TRUNK} {at(trunk.name, side)}, {h} x {w}"

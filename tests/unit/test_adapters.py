@@ -4,8 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from kivfm_core.adapters import MapPlan, build_adapter, plan_adapter
+from kivfm_core.adapters import MapPlan, build_adapter, plan_adapter, plan_side
+from kivfm_core.adapters.inner_plan import plan_inner
+from kivfm_core.errors import UsageError
 from kivfm_core.resize import resize
 from kivfm_core.spec import Attachment
 
@@ -26,15 +29,17 @@ def taps(count: int, channels: int, stride: int) -> list[Attachment]:
 )
 def test_counted_parameters_are_the_modules(stride: int, finest: int, width, count: int):
     v = MapPlan(name="V", channels=48, stride=stride)
-    plan = plan_adapter(taps(count, 48, stride), 40, v, finest, width)
-    adapter = build_adapter(plan)
-    assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
+    for kind in ("side", "bottleneck", "lora", "none"):
+        plan = plan_adapter(kind, taps(count, 48, stride), 40, v, finest, width)
+        adapter = build_adapter(plan)
+        assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
+        assert bool(plan.maps) == (kind == "side")
 
 
 @pytest.mark.parametrize("side", [64, 97])
 def test_shapes_and_identity_at_the_start(side: int):
     v = MapPlan(name="V", channels=48, stride=16)
-    plan = plan_adapter(taps(6, 20, 16), 40, v, finest=4)
+    plan = plan_side(taps(6, 20, 16), 40, v, finest=4)
     base = {"x": torch.rand(2, 40), "V": torch.rand(2, 48, side // 16, side // 16)}
     maps = [torch.rand(2, 20, 4, 4) for _ in plan.taps]
     out = build_adapter(plan)(torch.rand(2, 3, side, side), maps, base)
@@ -46,8 +51,32 @@ def test_shapes_and_identity_at_the_start(side: int):
 
 
 def test_four_taps_are_spread_to_the_last():
-    plan = plan_adapter(taps(12, 20, 16), 20, MapPlan(name="V", channels=20, stride=16), 8)
+    plan = plan_side(taps(12, 20, 16), 20, MapPlan(name="V", channels=20, stride=16), 8)
     assert [tap.module for tap in plan.taps] == ["blocks.2", "blocks.5", "blocks.8", "blocks.11"]
+
+
+def test_what_does_not_suit_a_base_is_refused():
+    v = MapPlan(name="V", channels=48, stride=16)
+    maps = [t.model_copy(update={"layout": "NCHW"}) for t in taps(3, 48, 16)]
+    with pytest.raises(UsageError, match="LoRA") as caught:
+        plan_adapter("lora", maps, 48, v, 8)
+    assert caught.value.hint == "--set student.adapter=bottleneck"
+    with pytest.raises(UsageError, match="narrow"):
+        plan_adapter("side", maps, 48, v, 8, 8)
+
+
+@pytest.mark.parametrize("layout", ["NLC", "NHWC", "NCHW"])
+def test_bottlenecks_know_every_layout(layout):
+    places = [t.model_copy(update={"layout": layout}) for t in taps(1, 48, 16)]
+    adapter = build_adapter(plan_inner("bottleneck", places, 4))
+    trunk = nn.ModuleDict({"blocks": nn.ModuleList([nn.Identity()])})
+    x = torch.rand({"NLC": (2, 5, 48), "NHWC": (2, 3, 4, 48), "NCHW": (2, 48, 3, 4)}[layout])
+    for parameter in adapter.parameters():
+        nn.init.constant_(parameter, 0.5)
+    with adapter.attached(trunk):
+        y = trunk["blocks"][0](x)
+    assert y.shape == x.shape and not torch.equal(y, x)
+    assert trunk["blocks"][0](x) is x
 
 
 def test_resize_averages_when_shrinking():
