@@ -78,10 +78,8 @@ class Composition(Record):
     @property
     def trainable(self) -> int:
         """Parameters that distillation makes, fitted maps to teachers' levels included."""
-        made = sum(adapter.parameters for adapter in self.adapters)
-        return (made if self.adapter else self.trunk.parameters) + sum(
-            aligner.parameters for aligner in self.aligners
-        )
+        made = [part.parameters for part in (*self.adapters, *self.aligners)]
+        return sum(made) + (0 if self.adapter else self.trunk.parameters)
 
     @property
     def total(self) -> int:
