@@ -1,11 +1,13 @@
 """The proof: every recipe, with equal steps, data and trainable parameters.
 
     python -m benchmarks.method recipes [--seeds 3] [--steps N] [--recipes a,b] [--jobs 2] ...
+    python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
 steps; each recipe's best is chosen by its mean retention on validation pictures. `confirm`: these,
 with several seeds, on test pictures and on a domain that nobody saw. What was finished before is
-not run again; the results are written after every seed.
+not run again; the results are written after every seed. `ablation` changes one thing of ours at
+a time (`ablation.py`), at the first learning rate and weight decay of the grid.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, commit, kivfm, machine
+from benchmarks.method.ablation import ablations
 from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.data import BLOCKS, write_pictures
 from benchmarks.method.jobs import Job, distilling, run_job
@@ -62,6 +65,15 @@ def main() -> None:
             "rows": rows,
         }
         _write(record)
+
+    if args.suite == "ablation":
+        rows: list[dict[str, Any]] = []
+        for seed in range(args.seeds):
+            plain = Job("confirm", OURS, seed, args.lr[0], args.weight_decay[0], args.steps,
+                        sizes[OURS], None)  # fmt: skip
+            rows += run(list(ablations(plain, pictures.pool, root)))
+            write(rows)
+        return
 
     screened = run(
         [
@@ -109,7 +121,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", choices=["recipes"])
+    parser.add_argument("suite", choices=["recipes", "ablation"])
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=1300, help="of the confirming tier")

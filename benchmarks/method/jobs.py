@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,13 +15,12 @@ from benchmarks.method.data import Pictures
 from kivfm_core.files import write_text
 from kivfm_core.run import open_run
 
-TASKS = (
-    "zero-shot",
-    "promptable-segmentation",
-    "detection",
-    "instance-segmentation",
-    "semantic-segmentation",
-)
+TASKS = {
+    "clip/nano": ("zero-shot",),
+    "sam/nano": ("promptable-segmentation",),
+    "detector/nano": ("detection", "instance-segmentation"),
+    "segmenter/nano": ("semantic-segmentation",),
+}
 """What the purpose teachers solve."""
 BATCH = 8
 
@@ -38,6 +38,10 @@ class Job:
         steps: Optimizer steps.
         size: Of the student.
         limit: Pictures that a task is measured on, at most.
+        variant: Of an ablation: its name, in place of the recipe's.
+        flags: Further ones, which beat those above.
+        teachers: Names, separated by commas; the base comes first.
+        pool: Pictures to distil on, if not the suite's.
     """
 
     tier: Literal["screen", "confirm"]
@@ -48,17 +52,24 @@ class Job:
     steps: int
     size: Size
     limit: int | None
+    variant: str | None = None
+    flags: tuple[str, ...] = ()
+    teachers: str = NANO
+    pool: str | None = None
 
     @property
     def name(self) -> str:
         """Of its run folder and its record."""
-        return f"{self.tier}-{self.recipe}-lr{self.lr:g}-wd{self.weight_decay:g}-seed{self.seed}"
+        what = re.sub(r"\W+", "-", self.variant or self.recipe)
+        return f"{self.tier}-{what}-lr{self.lr:g}-wd{self.weight_decay:g}-seed{self.seed}"
 
 
-def distilling(pictures: Pictures, root: Path, seed: int) -> list[str]:
+def distilling(
+    pictures: Pictures, root: Path, seed: int, teachers: str = NANO, pool: str | None = None
+) -> list[str]:
     """The flags that are the same for all recipes, and for filling the cache."""
     return [
-        "--teachers", NANO, "--data", str(pictures.pool), "--seed", str(seed),
+        "--teachers", teachers, "--data", pool or str(pictures.pool), "--seed", str(seed),
         "--batch-size", str(BATCH), "--image-size", str(IMAGE_SIZE),
         "--set", "data.views=1", "--set", f"cache.path={root / 'cache'}",
     ]  # fmt: skip
@@ -107,15 +118,16 @@ def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
         "checkpoint.every": job.steps,
         "checkpoint.keep": 1,
     }
-    shared = distilling(pictures, root, job.seed)
+    shared = distilling(pictures, root, job.seed, job.teachers, job.pool)
     words = ["distill", *shared, "--recipe", job.recipe, "--steps", str(job.steps)]
     for key, value in sets.items():
         words += ["--set", f"{key}={value}"]
-    return [*words, "--out", str(run)]
+    return [*words, *job.flags, "--out", str(run)]
 
 
 def _evaluate(job: Job, pictures: Pictures, run: Path) -> list[str]:
-    tasks, sources = [*TASKS], [str(pictures.validation)]
+    tasks = [task for name in job.teachers.split(",") for task in TASKS.get(name, ())]
+    sources = [str(pictures.validation)]
     if job.tier == "confirm":
         tasks.append("knn")
         sources = [*map(str, pictures.test), str(pictures.unseen)]

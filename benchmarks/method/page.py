@@ -29,7 +29,7 @@ def ranked(rows: list[Row]) -> dict[str, list[Row]]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row["tier"] == "confirm":
-            groups.setdefault(row["recipe"], []).append(row)
+            groups.setdefault(row.get("variant") or row["recipe"], []).append(row)
     order = sorted(groups, key=lambda name: -fmean(row["retention_mean"] for row in groups[name]))
     return {name: groups[name] for name in order}
 
@@ -55,10 +55,7 @@ def markdown(record: dict[str, Any]) -> str:
             f"![Retention]({record['suite']}.svg)",
             "",
             *_compared(groups),
-            *_per_task("Retention, task by task", groups, lambda row: row["per_task"]),
-            *_per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
-            *_beaten(groups),
-            *_tried(record["rows"]),
+            *(_details(record, groups) if record["suite"] == "recipes" else []),
             f"{record['hours']} hours of runs, {where['jobs']} at a time: {where['processor']}, "
             f"{where['cores']} cores, load {where['load']} before, torch {where['torch']}; "
             f"commit {', '.join(commits)}.",
@@ -69,6 +66,16 @@ def markdown(record: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
+    """Task by task, where all have the same tasks."""
+    return [
+        *_per_task("Retention, task by task", groups, lambda row: row["per_task"]),
+        *_per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
+        *_beaten(groups),
+        *_tried(record["rows"]),
+    ]
 
 
 def _main(groups: dict[str, list[Row]]) -> list[str]:
@@ -94,7 +101,8 @@ def _compared(groups: dict[str, list[Row]]) -> list[str]:
         return []
     cells: list[list[str]] = []
     for name, rows in groups.items():
-        found = compare(groups[OURS], rows) if name != OURS else {}
+        same = _tasks(rows) == _tasks(groups[OURS])
+        found = compare(groups[OURS], rows) if name != OURS and same else {}
         if found:
             cells.append([name, *map(_interval, found.values())])
     return [
@@ -107,6 +115,10 @@ def _compared(groups: dict[str, list[Row]]) -> list[str]:
         *table(f"rival | {' | '.join(FIGURES.values())}", cells),
         "",
     ]
+
+
+def _tasks(rows: list[Row]) -> list[tuple[str, str]]:
+    return [(task["teacher"], task["task"]) for task in rows[0]["per_task"]]
 
 
 def _interval(found: dict[str, float]) -> str:

@@ -29,7 +29,7 @@ def test_recipes_are_ranked_and_clear_differences_stand_out() -> None:
         *(row("kpu", "confirm", seed, 0.6) for seed in (0, 1)),
         *(row("unic", "confirm", seed, 0.6) for seed in (0, 1)),
     ]
-    record = {"suite": "s", "command": "c", "machine": MACHINE, "hours": 0.1, "rows": rows}
+    record = {"suite": "recipes", "command": "c", "machine": MACHINE, "hours": 0.1, "rows": rows}
     lines = markdown(record).splitlines()
     first = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
     assert first[1:4] == ["| kpu", "| unic", "| mse"]
@@ -38,3 +38,12 @@ def test_recipes_are_ranked_and_clear_differences_stand_out() -> None:
     beaten = next(line for line in lines if line.startswith("Better than the teacher"))
     assert "kpu a/one detection (0.600, 0.500)" in beaten and "mse" not in beaten
     assert any(line.startswith("| mse | 0.002 | 0.02 | 9 | 0.200") for line in lines)
+
+
+def test_a_variant_with_other_teachers_is_listed_and_not_compared() -> None:
+    fewer = row("kpu", "confirm", 0, 0.3) | {"variant": "1 purpose teachers"}
+    fewer["per_task"] = [fewer["per_task"][0] | {"teacher": "b/one"}]
+    rows = [row("kpu", "confirm", 0, 0.4) | {"variant": "kpu"}, fewer]
+    record = {"suite": "ablation", "command": "c", "machine": MACHINE, "hours": 1, "rows": rows}
+    page = markdown(record)
+    assert page.count("| 1 purpose teachers |") == 1 and page.count("| kpu |") == 1

@@ -1,0 +1,59 @@
+"""What each part of the method is worth: ours with one thing changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.method.jobs import Job
+
+BASE = "dino/nano"
+ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano")
+"""Purpose teachers in the order in which they are added, the hardest to inherit first."""
+SHARES = (8, 4, 2)
+
+FLAGS = {
+    "no decoders": ("--recipe", "levels"),
+    "no shared latent": ("--recipe", "mse"),
+    "aligners only": ("--set", "student.adapter=none"),
+    "bottleneck inside the base": (
+        *("--set", "student.adapter=bottleneck", "--set", "student.width=32"),
+    ),
+    "lora inside the base": ("--set", "student.adapter=lora", "--set", "student.width=16"),
+    "latent of 32": ("--set", "student.latent=32"),
+    "latent of 64": ("--set", "student.latent=64"),
+    "adapter of 64": ("--set", "student.width=64"),
+    "adapter of 192": ("--set", "student.width=192"),
+}
+"""What is changed, by name; `no shared latent` leaves out decoders, too."""
+
+
+def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:
+    """Ours, then ours with one thing changed.
+
+    Args:
+        plain: Ours.
+        pool: Its pictures.
+        root: Where smaller pools go.
+    """
+    yield replace(plain, variant="kpu")
+    for name, flags in FLAGS.items():
+        yield replace(plain, variant=name, flags=flags)
+    for count in range(1, len(ADDED)):
+        teachers = ",".join((BASE, *ADDED[:count]))
+        yield replace(plain, variant=f"{count} purpose teachers", teachers=teachers)
+    for share in SHARES:
+        smaller = str(take(pool, root, share))
+        yield replace(plain, variant=f"1/{share} of the pictures", pool=smaller)
+
+
+def take(pool: Path, root: Path, share: int) -> Path:
+    """A folder with one of `share` of a pool's pictures, by hard links."""
+    folder = root / f"pool-{share}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in sorted(pool.iterdir())[::share]:
+        if not (folder / picture.name).exists():
+            os.link(picture, folder / picture.name)
+    return folder
