@@ -7,13 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.predictions import Masks
-from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
 
 STRIDE = 4
-LATTICE = 3
-"""Clicks along each side, where nobody says what to click on."""
 
 
 class Encoder(nn.Module):
@@ -66,16 +63,6 @@ class Decoder(nn.Module):
         owner = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
         clicks = torch.cat(list(prompt)).to(dense)
         return Masks(list(self.answer(dense, owner.to(dense.device), clicks).split(counts)))
-
-    def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
-        """What belongs to what: the masks of clicks on a lattice, a place's answers in a row."""
-        dense = levels["dense"]
-        height, width = dense.shape[-2:]
-        ticks = (torch.arange(LATTICE, device=dense.device) + 0.5) / LATTICE * STRIDE
-        clicks = torch.cartesian_prod(ticks * width, ticks * height)
-        owner = torch.arange(len(dense), device=dense.device).repeat_interleave(len(clicks))
-        logits = self.answer(dense, owner, clicks.repeat(len(dense), 1).to(dense))
-        return [Readout(logits.unflatten(0, (len(dense), -1)).movedim(1, -1), "binary")]
 
     def answer(self, dense: Tensor, owner: Tensor, clicks: Tensor) -> Tensor:
         """Compute masks.
