@@ -63,8 +63,7 @@ def render(plan: dict[str, Any]) -> None:
     parameters, cost, terms = plan["parameters"], plan["cost"], plan["license"]
     activations = "an unknown amount"
     if cost["activations_bytes"] is not None:
-        kept, views = size(cost["activations_bytes"]), cost["activations_views"]
-        activations = f"about {kept} (views at once: {views})"
+        activations = f"about {size(cost['activations_bytes'])}"
     print_fields(
         {
             "teachers": ", ".join(plan["teachers"]),
@@ -79,7 +78,7 @@ def render(plan: dict[str, Any]) -> None:
             f"{cost['student_gmacs_per_image']:g} in use",
             "memory": f"{size(cost['weights_bytes'])} of weights, "
             f"{size(cost['optimizer_bytes'])} of gradients and optimizer, "
-            f"{activations} of activations",
+            f"{activations} of activations (views at once: {cost['activations_views']})",
             "license": f"{terms['strictest']}; commercial use: {terms['commercial_use']}",
         }
     )
