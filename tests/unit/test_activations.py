@@ -63,7 +63,6 @@ def test_it_is_right_within_a_factor_of_two(teachers: str, recipe: str, size: in
     estimate = activation_bytes(composition, VIEWS)
     assert estimate is not None
     measured = kept(composition, recipe)
-    print(f"{estimate / measured:.2f}")
     assert measured / 2 < estimate < 2 * measured
 
 
