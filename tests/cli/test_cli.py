@@ -134,6 +134,7 @@ def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, 
     out = kivfm(*words)[1]
     assert re.search(r"^other/small +cached +64 B +192 kB +3008 +-$", out, re.M)
     assert "time: not predicted; not measured here yet: canvas@32, other/small" in out
+    assert re.search(r"about [.\d]+ MB of activations \(views at once: 16\)", out)
     out = kivfm(*words, "--set", "data.memory=0.0005")[1]
     assert re.search(r"^canvas@32 +online ", out, re.M) and "of 537 kB" in out
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]
