@@ -31,7 +31,7 @@ xception41 xcit_nano_12_p16_224
 """.split()
 REFUSED = {"gemma4_vit_167m": "shapes follow from values"}
 """All that fail, and why."""
-SIDES = {"sequencer2d_s": 64}
+SIDES = {"sequencer2d_s": 28}
 """Other canvases than the usual: on the meta device, torch steps through an LSTM cell by cell."""
 
 REAL = """
