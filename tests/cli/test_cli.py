@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import broken
 import pytest
 
 from kivfm_cli import app
@@ -107,6 +108,28 @@ def test_broken_teacher(kivfm, install):
     install("bad", "raise RuntimeError('no luck')")
     code, _, err = kivfm("compose", "--teachers", "bad,dino")
     assert code == 3 and "no luck" in err and "hint: pip install --upgrade bad" in err
+
+
+WRONG = """
+@hookimpl
+def kivfm_register_teachers(): return [TeacherSpec.model_validate_json({spec!r})]
+"""
+
+
+def test_check(kivfm, install):
+    half = {"name": "half/small", "aliases": (), "encoder": "broken:Half", "original": None}
+    for distribution, fields in (("good", {}), ("half", half)):
+        spec = broken.GOOD.model_copy(update=fields)
+        install(distribution, WRONG.format(spec=spec.model_dump_json()))
+    code, out, _ = kivfm("teachers", "check", "half/small")
+    assert code == 1 and "levels, finding: level 'coarse' is torch.float16" in out
+    code, out, _ = kivfm("teachers", "check", "half/small", "--json")
+    found = json.loads(out)
+    statuses = {check["name"]: check["status"] for check in found["checks"]}
+    assert code == 1 and found["teacher"] == "half/small" and found["ok"] is False
+    assert statuses["levels"] == "finding" and statuses["checksum"] == "not checked"
+    code, out, _ = kivfm("teachers", "check", "good", "--json")
+    assert code == 0 and json.loads(out)["ok"] is True
 
 
 def test_compose(kivfm, install, tmp_path):
