@@ -16,9 +16,9 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --no-compile -c constraints.txt hatchling editables
-	$(BIN)/python -m pip install -q --no-compile --no-build-isolation -c constraints.txt \
-		-e '.[dev]' $(PLUGINS:%=-e %)
+	@echo "installing into .venv: a minute or two, most of it for torch"
+	@bash scripts/install.sh $(BIN)/python hatchling editables
+	@bash scripts/install.sh $(BIN)/python --no-build-isolation -e '.[dev]' $(PLUGINS:%=-e %)
 	@touch $(READY)
 
 demo: $(READY)

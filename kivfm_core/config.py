@@ -128,11 +128,16 @@ class OptimConfig(Record):
 
 
 class EngineConfig(Record):
-    """Devices and precision, as Lightning Fabric names them."""
+    """Devices and precision, as Lightning Fabric names them.
+
+    Attributes:
+        precision: Of the student's passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
+            and 32-true elsewhere. A run keeps what it came to.
+    """
 
     devices: int | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     strategy: str = "auto"
 
 

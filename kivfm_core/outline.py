@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from kivfm_core.activations import activation_bytes
 from kivfm_core.composition import Composition, stride_of
 from kivfm_core.licenses import Terms, inherited
 from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 
-def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, Any]:
+def outline(
+    composition: Composition, files: Collection[str] = (), views: int = 1
+) -> dict[str, Any]:
     """The plan as JSON-able data: parts, parameters, costs, licenses, warnings.
 
     Args:
         composition: The plan.
         files: The teachers whose weights are given, and need no download.
+        views: That the student learns from at once.
     """
     terms = inherited(composition.teachers)
     return {
@@ -59,7 +63,7 @@ def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, 
             "total": composition.total,
             "share": composition.trainable / composition.total,
         },
-        "cost": _cost(composition),
+        "cost": _cost(composition, views),
         "downloads": [
             {"teacher": s.name, "source": s.weights.source, "bytes": s.weights.bytes}
             for s in composition.teachers
@@ -70,8 +74,8 @@ def outline(composition: Composition, files: Collection[str] = ()) -> dict[str, 
     }
 
 
-def _cost(composition: Composition) -> dict[str, float]:
-    """Lower bounds of the work, and the memory that is certain.
+def _cost(composition: Composition, views: int) -> dict[str, float | None]:
+    """Lower bounds of the work, the memory that is certain, and an estimate of the activations'.
 
     The backward pass costs twice the forward pass, in the trained part alone. The base is asked
     once, as the trunk, unless it has levels that the trunk lacks.
@@ -88,6 +92,8 @@ def _cost(composition: Composition) -> dict[str, float]:
         "training_gmacs_per_image": round(teachers + trunk + 3 * share, 2),
         "weights_bytes": weights,
         "optimizer_bytes": 12 * composition.trainable,
+        "activations_bytes": activation_bytes(composition, views),
+        "activations_views": views,
     }
 
 

@@ -155,7 +155,9 @@ class Attachment(Record):
         module: Path of the submodule whose output is read.
         channels: Channels of that output.
         layout: `NLC` tokens, `NCHW` or `NHWC` maps.
-        stride: Canvas pixels a cell.
+        stride: Canvas pixels a cell. Tokens (`NLC`) are a grid exactly; a map (`NCHW`, `NHWC`) may
+            lack cells at the border, one a side or a tenth of them: it is resized where it is
+            read.
         prefix_tokens: Tokens before the grid (`NLC`).
     """
 

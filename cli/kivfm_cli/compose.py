@@ -42,7 +42,8 @@ def compose(
     from kivfm_core.planner.rates import read_rates
 
     planned = plan(made)
-    composition = outline(planned, assign_weights(made.weights, planned.teachers))
+    views = made.optim.micro_batch or made.optim.batch_size
+    composition = outline(planned, assign_weights(made.weights, planned.teachers), views)
     composition["plan"] = make_plan(made, planned, _pictures(made), read_rates()).as_dict()
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,9 @@ def compose(
 def render(plan: dict[str, Any]) -> None:
     """Prints a composition."""
     parameters, cost, terms = plan["parameters"], plan["cost"], plan["license"]
+    activations = "an unknown amount"
+    if cost["activations_bytes"] is not None:
+        activations = f"about {size(cost['activations_bytes'])}"
     print_fields(
         {
             "teachers": ", ".join(plan["teachers"]),
@@ -73,7 +77,8 @@ def render(plan: dict[str, Any]) -> None:
             f"(teachers {cost['teachers_gmacs_per_image']:g}), "
             f"{cost['student_gmacs_per_image']:g} in use",
             "memory": f"{size(cost['weights_bytes'])} of weights, "
-            f"{size(cost['optimizer_bytes'])} of gradients and optimizer, and the activations",
+            f"{size(cost['optimizer_bytes'])} of gradients and optimizer, "
+            f"{activations} of activations (views at once: {cost['activations_views']})",
             "license": f"{terms['strictest']}; commercial use: {terms['commercial_use']}",
         }
     )

@@ -70,6 +70,12 @@ def render(evaluation: dict[str, Any]) -> None:
             for row in evaluation["base"]
         ]
         print_table(("what is kept of the base", "base", "student"), base)
+    bad: dict[str, int] = {}
+    for row in (*evaluation["rows"], *evaluation["base"]):
+        bad[row["data"]] = max(bad.get(row["data"], 0), row.get("bad", 0))
+    for data, number in bad.items():
+        if number:
+            print(f"skipped, since they cannot be decoded: {number} pictures of {data}")
     for what in evaluation.get("skipped", ()):
         print(f"not measured: {what}")
     summary = evaluation["summary"]

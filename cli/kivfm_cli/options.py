@@ -54,7 +54,7 @@ Weights = Annotated[
 ]
 Devices = Annotated[str | None, typer.Option(metavar="N", help="Number of devices, or auto.")]
 Precision = Annotated[
-    str | None, typer.Option(metavar="P", help="32-true, bf16-mixed, 16-mixed, ...")
+    str | None, typer.Option(metavar="P", help="32-true, bf16-mixed, 16-mixed, auto.")
 ]
 
 

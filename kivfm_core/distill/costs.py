@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.distill.launch import auto_precision
 from kivfm_core.distill.stream import Stream
 from kivfm_core.files import write_text
 from kivfm_core.planner.plan import Plan, compared, make_plan
@@ -67,6 +68,6 @@ def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) ->
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured))
+            keep_rates(Rates(plan.device, measured, auto_precision()))
         except OSError as error:
             say(f"what was measured cannot be kept for later plans: {error}")

@@ -19,7 +19,7 @@ from kivfm_core.distill.costs import account, follow
 from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt
-from kivfm_core.distill.launch import launch, summed
+from kivfm_core.distill.launch import launch, settle, summed
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.progress import Progress, Silent
 from kivfm_core.distill.resume import Going, as_begun, check, go_on
@@ -64,13 +64,13 @@ def distill(
     watch = progress or Silent()
     if resume is not None:
         run = open_run(resume)
-        wanted = config.anchored() if config is not None else run.config
+        wanted = settle(config.anchored() if config is not None else run.config)
         if steps is not None:
             optim = wanted.optim.model_copy(update={"steps": steps})
             wanted = wanted.model_copy(update={"optim": optim})
         plan = go_on(run, wanted, allow_changes)
     elif config is not None:
-        config = config.anchored()
+        config = settle(config.anchored())
         plan = Going(config, compose(config))
         run = _new_run(out)
     else:
@@ -106,6 +106,7 @@ def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
         resumed = has_checkpoint(run.checkpoints)
         if fabric.is_global_zero and not resumed:
             run.write_plan(config, composition)
+        say(f"on {fabric.device}, precision {config.engine.precision}")
         torch.manual_seed(config.seed)
         # First what can fail for want of a file; the demo scenes take a minute to draw.
         parts = assemble(config, composition, fabric.device, say)

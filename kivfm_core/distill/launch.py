@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
+
+
+def settle(config: RunConfig) -> RunConfig:
+    """The configuration with the precision that `auto` comes to on this machine."""
+    if config.engine.precision != "auto":
+        return config
+    engine = config.engine.model_copy(update={"precision": auto_precision()})
+    return config.model_copy(update={"engine": engine})
+
+
+def auto_precision() -> str:
+    """What `engine.precision = "auto"` comes to on this machine."""
+    cuda = torch.cuda
+    fast = cuda.is_available() and cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if fast else "32-true"
 
 
 def launch(config: RunConfig) -> Fabric:

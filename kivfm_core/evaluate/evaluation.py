@@ -19,6 +19,7 @@ class Row(Record):
         metric: What the scores are.
         data: The source.
         pictures: How many were measured.
+        bad: How many were skipped, since they cannot be decoded.
         teacher_score: The teacher's own.
         base_score: The base's; None unless the teacher is the base, which has no other's decoder.
         untrained_score: The stand-in's before distillation.
@@ -31,6 +32,7 @@ class Row(Record):
     metric: str
     data: str
     pictures: int
+    bad: int = 0
     teacher_score: float
     base_score: float | None
     untrained_score: float
@@ -46,6 +48,7 @@ class BaseRow(Record):
     metric: str
     data: str
     pictures: int
+    bad: int = 0
     base_score: float
     student_score: float
 

@@ -28,7 +28,9 @@ def measure_fidelity(models: Sequence[Teacher], data: Data, tick: Tick | None = 
     data = data.take(PICTURES)
     names = [level.name for level in models[0].spec.levels]
     vectors: list[dict[str, list[Tensor]]] = [{name: [] for name in names} for _ in models]
+    pictures = 0
     for batch in batches(data.paths, models[0].spec.input, tick):
+        pictures += len(batch.indices)
         for model, own in zip(models, vectors, strict=True):
             levels = model.encode(batch.images, batch.frames)
             for name in names:
@@ -36,7 +38,7 @@ def measure_fidelity(models: Sequence[Teacher], data: Data, tick: Tick | None = 
     values = [
         sum(_cosine(vectors[0][name], own[name]) for name in names) / len(names) for own in vectors
     ]
-    return Score(values, len(data.paths))
+    return Score(values, pictures, len(data.paths) - pictures)
 
 
 def _rows(level: Tensor) -> Tensor:

@@ -24,10 +24,12 @@ class Score:
     Attributes:
         values: In 0..1.
         pictures: How many were measured.
+        bad: How many were skipped, since they cannot be decoded.
     """
 
     values: list[float]
     pictures: int
+    bad: int
 
 
 def measure(
@@ -57,7 +59,8 @@ def measure(
         pictures += len(batch.indices)
         for model, own in zip(models, meters, strict=True):
             _update(model, own, batch)
-    return {task: Score([own[task].compute() for own in meters], pictures) for task in tasks}
+    bad = len(data.paths) - pictures
+    return {task: Score([own[task].compute() for own in meters], pictures, bad) for task in tasks}
 
 
 def _update(model: Teacher, meters: Mapping[str, Meter], batch: Batch) -> None:

@@ -128,7 +128,7 @@ def make_plan(
     views = (None, None, None)
     if passes:
         views = _decoded(demands, kept, passes), passes.fitting, passes.learning
-    keys = _other_rates(config, composition)
+    keys = _other_rates(config, composition, rates.precision)
     costs += [cost(*pair, count) for pair, count in zip(keys.items(), views, strict=True)]
     return Plan(tuple(costs), space, rates.device, _why(config, costs))
 
@@ -152,12 +152,13 @@ def _space(config: RunConfig) -> int | None:
     return max(0, room(Path(config.cache.path), config.cache.limit)[0])
 
 
-def _other_rates(config: RunConfig, composition: Composition) -> dict[str, str]:
+def _other_rates(config: RunConfig, composition: Composition, auto: str | None) -> dict[str, str]:
     """Keys of the rates of what is no network: of the same pictures, of the same student."""
     data, optim = config.anchored().data, config.optim
+    precision = auto if config.engine.precision == "auto" else config.engine.precision
     sides = [composition.side(spec) for spec in composition.teachers]
     pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
-    student = [composition.model_dump(mode="json"), config.recipe, config.engine.precision]
+    student = [composition.model_dump(mode="json"), config.recipe, precision]
     student += [optim.batch_size, optim.micro_batch]
     facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
     return {name: f"{name} {_digest(known)}" for name, known in facts.items()}

@@ -21,10 +21,12 @@ class Rates:
     Attributes:
         device: Its name; None if nothing was measured yet.
         seconds: What a view took, by what was done with it.
+        precision: What `auto` comes to there.
     """
 
     device: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
+    precision: str | None = None
 
 
 def read_rates(device: str | None = None) -> Rates:
@@ -35,7 +37,7 @@ def read_rates(device: str | None = None) -> Rates:
     """
     known = _read(_file())
     device = device or known["last"]
-    return Rates(device, known["devices"].get(device, {}))
+    return Rates(device, known["devices"].get(device, {}), known["auto"].get(device))
 
 
 def keep_rates(rates: Rates) -> None:
@@ -50,6 +52,7 @@ def keep_rates(rates: Rates) -> None:
         known = _read(file)
         devices = known["devices"]
         devices[rates.device] = {**devices.get(rates.device, {}), **rates.seconds}
+        known["auto"][rates.device] = rates.precision
         write_text(file, json.dumps({**known, "last": rates.device}, indent=1))
 
 
@@ -60,6 +63,7 @@ def _file() -> Path:
 def _read(file: Path) -> dict[str, Any]:
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
-        return {"schema": 1, "last": known["last"], "devices": known["devices"]}
+        devices, auto = known["devices"], known.get("auto", {})
+        return {"schema": 1, "last": known["last"], "devices": devices, "auto": auto}
     except (OSError, ValueError, LookupError, TypeError):
-        return {"schema": 1, "last": None, "devices": {}}
+        return {"schema": 1, "last": None, "devices": {}, "auto": {}}

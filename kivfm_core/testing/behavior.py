@@ -1,16 +1,22 @@
-"""Checks of how a frozen encoder behaves, whatever it computes."""
+"""Checks of how a frozen teacher behaves, whatever it computes."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from kivfm_core.entries import one_line
+from kivfm_core.teacher import Levels
+from kivfm_core.testing.decoders import values
 from kivfm_core.testing.outcome import Finding
 from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject, difference
 
 SAME = 1e-3
 """Relative difference that batching may make: kernels add in another order."""
+SAME_CHOICE = 0.01
+"""The same for predictions: what lies at a threshold is kept or not."""
 CLOSE = 0.1
 """Relative difference that bfloat16 may make."""
 
@@ -30,7 +36,7 @@ def frozen(subject: Subject) -> None:
     """In use it stays in evaluation mode, without gradients, its state unchanged."""
     teacher = subject.teacher
     before = {key: value.clone() for key, value in teacher.state_dict().items()}
-    subject.levels()
+    values(subject, subject.levels())
     for name, module in teacher.named_modules():
         if module.training:
             raise Finding(
@@ -46,18 +52,37 @@ def frozen(subject: Subject) -> None:
 
 
 def batch(subject: Subject) -> None:
-    """A picture has the same levels alone as in a batch."""
+    """A picture has the same levels and predictions alone as in a batch."""
     images, frames = canvases(subject.spec.input, subject.sides[0], 3)
     together = subject.teacher.encode(images, frames)
-    for index in range(len(images)):
-        alone = subject.teacher.encode(images[index : index + 1], frames[index : index + 1])
+    predicted = values(subject, together)
+    for index, frame in enumerate(frames):
+        alone = subject.teacher.encode(images[index : index + 1], [frame])
+        own = {name: together[name][index : index + 1] for name in together}
         for name in together:
-            apart = difference(alone[name], together[name][index : index + 1])
+            apart = difference(alone[name], own[name])
             if not apart <= SAME:
                 raise Finding(
                     f"level {name!r} of a picture alone is {apart:.0%} off that in a batch",
                     "compute nothing over the batch; check reshapes and batch norm",
                 )
+        # Of the same levels: small differences of an encoder's would be added to the decoder's.
+        for task, (value,) in values(subject, Levels(own, [frame])).items():
+            apart = _apart(value, predicted[task][index])
+            if not apart <= SAME_CHOICE:
+                raise Finding(
+                    f"{task} of a picture alone is {apart:.0%} off that in a batch",
+                    "let the decoder compute nothing over the batch; check reshapes and batch norm",
+                )
+
+
+def _apart(alone: Tensor, together: Tensor) -> float:
+    """The relative difference; a list of scores may be longer by what is as low as its last."""
+    if alone.ndim == 1 and len(alone) and len(together):
+        length = max(len(alone), len(together))
+        pads = [F.pad(x, (0, length - len(x)), value=float(x[-1])) for x in (alone, together)]
+        return difference(*pads)
+    return difference(alone, together) if alone.shape == together.shape else float("inf")
 
 
 def bfloat16(subject: Subject) -> None:

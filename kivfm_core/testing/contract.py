@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -14,7 +14,10 @@ from kivfm_core.testing.outcome import Finding
 from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject
 
+CELL = 32
+"""Pixels that padding may add where no level has a stride: fewer are a convolution's own."""
 ARITHMETIC = {"add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_"}
+RESIZING = ("upsample", "_upsample", "grid_sampler")
 
 
 def contract(subject: Subject) -> None:
@@ -22,11 +25,15 @@ def contract(subject: Subject) -> None:
     images, _ = canvases(subject.spec.input, subject.sides[0])
     x = normalize(images, subject.spec.input)
     teacher = subject.teacher
-    with torch.no_grad(), _Watch(subject.spec.input) as watch:
+    strides = [level.stride for level in subject.spec.levels if level.stride]
+    canvas = (x.shape[-2], x.shape[-1])
+    watch, geometry = _Watch(subject.spec.input), _Geometry(canvas, max(strides, default=CELL))
+    with torch.no_grad(), watch, geometry:
         teacher.encoder(x)
-    if watch.seen:
+    seen = watch.seen | (set() if geometry.used else geometry.seen)
+    if seen:
         raise Finding(
-            f"the encoder applies {' and '.join(sorted(watch.seen))} of the input contract again",
+            f"the encoder applies {' and '.join(sorted(seen))} of the input contract again",
             "leave it to the core: the encoder gets canvases as it wants them",
         )
 
@@ -63,6 +70,38 @@ class _Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+class _Geometry(TorchDispatchMode):
+    """Sees whether whole canvases are resized or padded, and whether they are used as they are.
+
+    Networks with branches look at a picture in several sizes, and convolutions pad it by less than
+    a cell: neither takes the core's place.
+    """
+
+    def __init__(self, canvas: tuple[int, int], cell: int) -> None:
+        super().__init__()
+        self.canvas, self.cell = canvas, cell
+        self.used = False
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        found = func(*args, **(kwargs or {}))
+        if any(map(self._is_canvas, args)):
+            name = func.overloadpacket.__name__
+            if not _is_pictures(found):
+                self.used = True
+            elif name.startswith(RESIZING) and not self._is_canvas(found):
+                self.seen.add("resizing")
+            elif "pad" in name and max(found.shape[-2] - self.canvas[0],
+                                       found.shape[-1] - self.canvas[1]) >= self.cell:  # fmt: skip
+                self.seen.add("padding")
+        return found
+
+    def _is_canvas(self, value: Any) -> bool:
+        return _is_pictures(value) and tuple(value.shape[-2:]) == self.canvas
+
+
 def _swaps(name: str, args: tuple[Any, ...]) -> bool:
     """Whether an operation puts a picture's three channels in another order."""
     channels = args[0].ndim - 3
@@ -76,7 +115,7 @@ def _swaps(name: str, args: tuple[Any, ...]) -> bool:
     return False
 
 
-def _is_pictures(value: Any) -> bool:
+def _is_pictures(value: Any) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.ndim in (3, 4) and value.shape[-3] == 3
 
 

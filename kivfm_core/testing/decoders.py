@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kivfm_core.data.labels import label_names
 from kivfm_core.entries import one_line
@@ -18,6 +19,7 @@ from kivfm_core.predictions import (
     SemanticLogits,
 )
 from kivfm_core.spec import Task, TaskSpec
+from kivfm_core.teacher import Levels
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
 from kivfm_core.tokenizer import locate_tokenizer
@@ -65,6 +67,30 @@ def decoders(subject: Subject) -> None:
                 "its forward(levels, prompt) gets the levels that the task declares, no others",
             ) from error
         _has_form(task, found, len(answers), len(levels.frames))
+
+
+def values(subject: Subject, levels: Levels) -> dict[str, list[Tensor]]:
+    """By task, what every picture's prediction is made of: logits, or detections' scores, sorted.
+
+    Without tasks whose decoder raises or answers with something else: `decoders` tells of them.
+    """
+    found: dict[str, list[Tensor]] = {}
+    prompts = raw_prompts(subject.sides[0], len(levels.frames))
+    try:
+        tasks = tasks_of(subject)
+    except NotChecked:
+        return found
+    for task in (task.task for task in tasks):
+        try:
+            prompt = subject.teacher.prompt(task, **prompts.get(task, {}))
+            said = subject.teacher.decode(task, levels, prompt)
+            if isinstance(said, Detections):
+                found[task] = [scores.sort(descending=True).values for scores in said.scores]
+            else:
+                found[task] = list(said.logits)
+        except Exception:  # whatever a plugin's code raises
+            continue
+    return found
 
 
 def _has_form(task: TaskSpec, found: Predictions, answers: int, pictures: int) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from math import lcm
-from typing import Any
+from math import ceil, lcm
 
 import torch
 from torch import Tensor
 
 from kivfm_core.entries import one_line
 from kivfm_core.spec import Attachment, Level
+from kivfm_core.taps import tapped
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.pictures import picture
 from kivfm_core.testing.subject import Subject
 
 BATCH = 2
+LOST = 0.1
+"""Share of a map's cells a side that convolutions without padding may lose at the border."""
 
 
 def levels(subject: Subject) -> None:
@@ -58,19 +60,23 @@ def _pictures(canvas: tuple[int, int]) -> Tensor:
 
 
 def _agrees(level: Level, found: Tensor, canvas: tuple[int, int]) -> None:
-    grid = level.grid(canvas) if level.kind == "dense" else ()
-    wanted = (BATCH, level.channels, *grid)
-    if tuple(found.shape) != wanted:
-        raise Finding(
-            f"level {level.name!r} is {tuple(found.shape)} instead of {wanted} "
-            f"on a canvas of {_text(canvas)}",
-            "correct the level's channels, stride or rounding; dense levels are NCHW, "
-            "without prefix tokens; raise on a canvas that cannot be served",
-        )
+    level_fits(level, tuple(found.shape), canvas)
     if found.dtype != torch.float32 or not found.isfinite().all():
         raise Finding(
             f"level {level.name!r} is {found.dtype}, finite: {bool(found.isfinite().all())}",
             "return finite float32 for float32 canvases",
+        )
+
+
+def level_fits(level: Level, shape: tuple[int, ...], canvas: tuple[int, int]) -> None:
+    """Raises a finding unless `shape`, of a batch of `BATCH`, is the declared one."""
+    grid = level.grid(canvas) if level.kind == "dense" else ()
+    wanted = (BATCH, level.channels, *grid)
+    if shape != wanted:
+        raise Finding(
+            f"level {level.name!r} is {shape} instead of {wanted} on a canvas of {_text(canvas)}",
+            "correct the level's channels, stride or rounding; dense levels are NCHW, "
+            "without prefix tokens; raise on a canvas that cannot be served",
         )
 
 
@@ -79,44 +85,50 @@ def attachments(subject: Subject) -> None:
     points = subject.spec.attachments
     if not points:
         raise NotChecked("none are declared: it cannot be a base")
-    canvas = (subject.sides[0], subject.sides[0])
-    seen: dict[str, Any] = {}
-    handles: list[Any] = []
+    encoder = subject.teacher.encoder
+    known = dict(encoder.named_modules())
     for point in points:
-        try:
-            module = subject.teacher.encoder.get_submodule(point.module)
-        except AttributeError as error:
+        if point.module not in known:
             raise Finding(
                 f"the encoder has no module {point.module!r}",
                 "name a path of encoder.named_modules()",
-            ) from error
-
-        def keep(module: Any, inputs: Any, output: Any, name: str = point.module) -> None:
-            seen[name] = output
-
-        handles.append(module.register_forward_hook(keep))
-    try:
-        subject.forward(_pictures(canvas))
-    finally:
-        for handle in handles:
-            handle.remove()
-    for point in points:
-        shape = tuple(getattr(seen.get(point.module), "shape", ()))
-        wanted = _shape(point, canvas)
-        if shape != wanted:
-            raise Finding(
-                f"attachment {point.module!r} gives {shape or 'no tensor'} instead of {wanted}",
-                "correct its channels, layout, stride or prefix_tokens",
             )
+    canvas = (subject.sides[0], subject.sides[0])
+    with tapped(encoder, [point.module for point in points]) as seen:
+        subject.forward(_pictures(canvas))
+    for point in points:
+        attachment_fits(point, tuple(getattr(seen.get(point.module), "shape", ())), canvas)
 
 
-def _shape(point: Attachment, canvas: tuple[int, int]) -> tuple[int, ...]:
-    h, w = canvas[0] // point.stride, canvas[1] // point.stride
+def attachment_fits(point: Attachment, shape: tuple[int, ...], canvas: tuple[int, int]) -> None:
+    """Raises a finding unless `shape`, of a batch of `BATCH`, is what the point declares.
+
+    Tokens are a grid exactly. A map may lack cells at the border, one a side or a tenth of them,
+    and end in a partial one: it is resized where it is read.
+    """
+    h, w = (side / point.stride for side in canvas)
+    whole = (int(h), int(w))
     if point.layout == "NLC":
-        return BATCH, point.prefix_tokens + h * w, point.channels
-    return (
-        (BATCH, point.channels, h, w) if point.layout == "NCHW" else (BATCH, h, w, point.channels)
-    )
+        wanted = (BATCH, point.prefix_tokens + whole[0] * whole[1], point.channels)
+        fits = shape == wanted
+    else:
+        nchw = point.layout == "NCHW"
+        wanted = (BATCH, point.channels, *whole) if nchw else (BATCH, *whole, point.channels)
+        axes = (2, 3) if nchw else (1, 2)
+        rest = {0, 1, 2, 3} - {*axes}
+        fits = (
+            len(shape) == 4
+            and all(shape[axis] == wanted[axis] for axis in rest)
+            and all(
+                n - max(1.5, LOST * n) <= shape[axis] <= ceil(n)
+                for axis, n in zip(axes, (h, w), strict=True)
+            )
+        )
+    if not fits:
+        raise Finding(
+            f"attachment {point.module!r} gives {shape or 'no tensor'} instead of {wanted}",
+            "correct its channels, layout, stride or prefix_tokens",
+        )
 
 
 def _text(canvas: tuple[int, int]) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import broken
 import pytest
 
 from kivfm_cli import app
@@ -109,6 +110,28 @@ def test_broken_teacher(kivfm, install):
     assert code == 3 and "no luck" in err and "hint: pip install --upgrade bad" in err
 
 
+WRONG = """
+@hookimpl
+def kivfm_register_teachers(): return [TeacherSpec.model_validate_json({spec!r})]
+"""
+
+
+def test_check(kivfm, install):
+    half = {"name": "half/small", "aliases": (), "encoder": "broken:Half", "original": None}
+    for distribution, fields in (("good", {}), ("half", half)):
+        spec = broken.GOOD.model_copy(update=fields)
+        install(distribution, WRONG.format(spec=spec.model_dump_json()))
+    code, out, _ = kivfm("teachers", "check", "half/small")
+    assert code == 1 and "levels, finding: level 'coarse' is torch.float16" in out
+    code, out, _ = kivfm("teachers", "check", "half/small", "--json")
+    found = json.loads(out)
+    statuses = {check["name"]: check["status"] for check in found["checks"]}
+    assert code == 1 and found["teacher"] == "half/small" and found["ok"] is False
+    assert statuses["levels"] == "finding" and statuses["checksum"] == "not checked"
+    code, out, _ = kivfm("teachers", "check", "good", "--json")
+    assert code == 0 and json.loads(out)["ok"] is True
+
+
 def test_compose(kivfm, install, tmp_path):
     install("two", TWO)
     words = ("compose", "--teachers", "base,other", "--steps", "7", "--weights", "base=a=b.pt")
@@ -134,6 +157,7 @@ def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, 
     out = kivfm(*words)[1]
     assert re.search(r"^other/small +cached +64 B +192 kB +3008 +-$", out, re.M)
     assert "time: not predicted; not measured here yet: canvas@32, other/small" in out
+    assert re.search(r"about [.\d]+ MB of activations \(views at once: 16\)", out)
     out = kivfm(*words, "--set", "data.memory=0.0005")[1]
     assert re.search(r"^canvas@32 +online ", out, re.M) and "of 537 kB" in out
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]

@@ -140,7 +140,35 @@ class Padding(toy.ToyPurpose):
         super().__init__()
 
     def forward(self, x):
-        return super().forward(nn.functional.pad(x, (0, 16, 0, 16)))
+        found = super().forward(x)
+        return {k: nn.functional.pad(v, (0, 1)) if v.ndim == 4 else v for k, v in found.items()}
+
+
+class Resizing(Good):
+    """Encodes at half the size, and gives levels of the declared one."""
+
+    def forward(self, x):
+        found = super().forward(nn.functional.interpolate(x, scale_factor=0.5, mode="bilinear"))
+        return {k: v.repeat(1, 1, 2, 2) if v.ndim == 4 else v for k, v in found.items()}
+
+
+class Letterboxing(Good):
+    """Pads by a cell, and takes it off the levels."""
+
+    def forward(self, x):
+        found = super().forward(nn.functional.pad(x, (0, 16, 0, 16)))
+        fine, coarse = found["fine"][..., :-4, :-4], found["coarse"][..., :-1, :-1]
+        return {"fine": fine, "coarse": coarse, "global": coarse.mean((2, 3))}
+
+
+class Branching(Good):
+    """Sees the canvas whole, and once more at half the size; its first layer pads by pixels."""
+
+    def forward(self, x):
+        found = super().forward(x)
+        small = self.fine(nn.functional.interpolate(x, scale_factor=0.5, mode="bilinear"))
+        stem = self.fine(nn.functional.pad(x, (1, 2, 1, 2)))
+        return found | {"global": found["global"] + small.mean() + stem.mean()}
 
 
 class Half(Good):
@@ -201,6 +229,34 @@ class Greedy(Wide):
 class Named(toy.ToyClassifier):
     def __init__(self, spec):
         super().__init__()
+
+
+class Restless(Named):
+    """In training mode after use."""
+
+    def forward(self, levels, prompt):
+        self.head.train()
+        return super().forward(levels, prompt)
+
+
+class Learning(Named):
+    """Its state changes with use."""
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, levels, prompt):
+        self.passes += 1
+        return super().forward(levels, prompt)
+
+
+class Comparing(Named):
+    """Its answer depends on the batch's other pictures."""
+
+    def forward(self, levels, prompt):
+        logits = super().forward(levels, prompt).logits
+        return ClassLogits(logits - logits.mean(0))
 
 
 class Numb(Named):

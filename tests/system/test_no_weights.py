@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def run(tmp_path):
             [*map(str, words)],
             env=kept
             | {name: str(tmp_path / "cache") for name in caches}
-            | dict.fromkeys(proxies, "http://127.0.0.1:9"),
+            | dict.fromkeys((*proxies, "HF_ENDPOINT"), "http://127.0.0.1:9"),
             cwd=tmp_path / "work", capture_output=True, text=True,
         )  # fmt: skip
 
@@ -37,3 +38,17 @@ def test_installed_means_the_teachers_whose_weights_are_here(run):
     done = run(KIVFM, "compose", "--teachers", "installed", "--json")
     assert done.returncode == 0, done.stderr
     assert {*json.loads(done.stdout)["teachers"]} == NANO
+
+
+def test_the_headline_command_fails_at_once_and_says_how_to_go_on(run):
+    began = time.monotonic()
+    run(sys.executable, "-c", "import kivfm_core.distill, open_clip, timm, torchvision")
+    imported = time.monotonic()
+    done = run(KIVFM, "distill", "--teachers", "clip,dino,sam")
+    # How long imports take is the machine's affair; what comes on top is ours.
+    assert time.monotonic() - imported < 10 + (imported - began)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("error:") == 1 and "Traceback" not in done.stderr
+    error, hint = done.stderr.split("error:")[1].split("hint:")
+    assert "clip/vit-b-16" in error
+    assert "--weights clip/vit-b-16=FILE" in hint and "clip/nano" in hint

@@ -1,7 +1,8 @@
 """The tutorial for teacher authors, executed: every file is written, every command is run.
 
-In an environment of its own: a virtual one that sees the packages of this one, so that installing
-and removing is real, and takes seconds. What is installed from a clone is installed from this one.
+In an environment of its own, as on a clean machine: a virtual one that sees this one's packages but
+none of ours, so that installing and removing is real, and takes seconds. What is installed from a
+clone is installed from this one.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/tutorial/publish-a-teacher.md"
 FROM_CLONE = "pip install . "
 SHIM = '#!/bin/sh\nexec "{python}" -m {module} "$@"\n'
-COMMANDS = {"kivfm": "kivfm_cli.app", "pip": "pip", "pytest": "pytest"}
+SHIMS = ("pip", "pytest")  # `kivfm` is there once it is installed
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +29,20 @@ def environment(tmp_path_factory):
     home = tmp_path_factory.mktemp("venv")
     venv.EnvBuilder(symlinks=True).create(home)
     python = home / "bin/python"
-    ours = [path for path in sys.path if path.endswith("site-packages")]
-    lines = [f"import site; site.addsitedir({path!r})" for path in ours]
+    others = home / "others"
+    others.mkdir()
+    for folder in (path for path in sys.path if path.endswith("site-packages")):
+        for entry in Path(folder).iterdir():
+            # A `.pth` file here is not read, so no editable package is seen either.
+            if not entry.name.startswith("kivfm"):
+                (others / entry.name).symlink_to(entry)
     (site,) = home.glob("lib/python3*/site-packages")
-    (site / "outer.pth").write_text("\n".join(lines))
-    for name, module in COMMANDS.items():
-        (home / "bin" / name).write_text(SHIM.format(python=python, module=module))
+    (site / "others.pth").write_text(f"{others}\n")
+    for name in SHIMS:
+        (home / "bin" / name).write_text(SHIM.format(python=python, module=name))
         (home / "bin" / name).chmod(0o755)
     return {
-        **{key: value for key, value in os.environ.items() if not key.startswith("PYTEST")},
+        **{key: value for key, value in os.environ.items() if not key.startswith("PY")},
         "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
         # What a package needs is here; to pip, 0 means that it is not to isolate builds.
         **{"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"},
@@ -73,8 +80,38 @@ def outputs(told, start):
     return [output for command, output in told if command.startswith(start)]
 
 
+@pytest.mark.slow
+def test_wheels_have_all_that_is_needed_and_no_more(environment, tmp_path):
+    run(f"pip wheel -w {tmp_path} . ./plugins/kivfm-nano", ROOT, environment)
+    kivfm, nano = (read_wheel(next(tmp_path.glob(f"{n}-*.whl"))) for n in ("kivfm", "kivfm_nano"))
+    template = ROOT / "cli/kivfm_cli/template"
+    files = {path for path in template.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {f"kivfm_cli/template/{path.relative_to(template)}" for path in files} <= kivfm.keys()
+    assert {name.partition("/")[0] for name in kivfm if ".dist-info/" not in name} == {
+        *("kivfm_cli", "kivfm_core", "kivfm_teachers"),
+    }
+    for group in ("[console_scripts]", "[pytest11]", "[kivfm]", "timm = kivfm_teachers.timm"):
+        assert group in entry_points(kivfm)
+    for family in ("clip", "detector", "dino", "sam", "segmenter"):
+        assert f"kivfm_nano/weights/{family}.safetensors" in nano
+    assert {name.partition("/")[0] for name in nano if ".dist-info/" not in name} == {"kivfm_nano"}
+    assert "nano = kivfm_nano.plugin" in entry_points(nano)
+
+
+def read_wheel(path):
+    with zipfile.ZipFile(path) as wheel:
+        return {name: wheel.read(name) for name in wheel.namelist()}
+
+
+def entry_points(wheel):
+    (name,) = (name for name in wheel if name.endswith("entry_points.txt"))
+    return wheel[name].decode()
+
+
 @pytest.mark.timeout(900)
-def test_every_command_of_the_page_works(told):
+def test_every_command_of_the_page_works(told, environment, tmp_path):
+    where = run("python -c 'import kivfm_core; print(kivfm_core.__file__)'", tmp_path, environment)
+    assert str(ROOT) not in where
     assert len(told) >= 15
     assert sum(command.startswith("kivfm ") for command, _ in told) >= 9
 

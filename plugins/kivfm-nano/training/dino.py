@@ -44,7 +44,7 @@ def whiten(net: nn.Module, spec: TeacherSpec) -> None:
         found.append(net(normalize(canvases, spec.input))["global"])
     x = torch.cat(found)
     values, vectors = torch.linalg.eigh(x.T.cov())
-    net.whiten.weight.copy_(vectors.T / (values[:, None] + 1e-6) ** 0.25)
+    net.whiten.weight.copy_(vectors.T / (values.clamp(min=0)[:, None] + 1e-6) ** 0.25)
     net.whiten.bias.copy_(-net.whiten.weight @ x.mean(0))
 
 

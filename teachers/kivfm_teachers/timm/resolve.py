@@ -34,7 +34,7 @@ def resolve(name: str) -> TeacherSpec:
 
 def _look_at(name: str) -> TeacherSpec:
     model, kwargs = _build(name.removeprefix("timm/"))
-    elements = sum(tensor.numel() for tensor in model.state_dict().values())
+    elements = sum(tensor.numel() for tensor in _state(model).values())
     head = _take_head(model)
     data = _data_config(model)
     sides = set(data["input_size"][1:])
@@ -100,17 +100,22 @@ def _data_config(model: nn.Module) -> dict[str, Any]:
     return resolve_model_data_config(model)
 
 
+def _state(model: nn.Module) -> dict[str, Any]:
+    # Detaching thousands of tensors takes as long as building the model.
+    return model.state_dict(keep_vars=True)
+
+
 def _take_head(model: Any) -> nn.Linear | None:
     """Takes a model's classifier off; gives it if it is one linear layer, and nothing else."""
     from torch import nn
 
     head, path = model.get_classifier(), model.pretrained_cfg.get("classifier")
-    before = model.state_dict().keys()
+    before = _state(model).keys()
     model.reset_classifier(0)
     if not isinstance(path, str) or not isinstance(head, nn.Linear):
         return None
     own = {f"{path}.{key}" for key in head.state_dict()}
-    return head if own == before - model.state_dict().keys() else None
+    return head if own == before - _state(model).keys() else None
 
 
 def _contract(data: Mapping[str, Any], side: int, multiple: int) -> InputContract:

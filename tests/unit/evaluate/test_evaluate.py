@@ -13,6 +13,7 @@ from oracle import Oracle, oracle_spec
 from PIL import Image
 from torch import Tensor
 
+from kivfm_cli.evaluate import render
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluate import evaluate, evaluate_teacher
@@ -102,6 +103,7 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
             "metric": metric,
             "data": str(colors),
             "pictures": 15,
+            "bad": 0,
             "base_score": 1.0,
             "student_score": 1.0,
         }
@@ -166,11 +168,25 @@ def test_broken_pictures_are_left_out(colors: Path) -> None:
     (colors / "classes/a red/0.png").write_bytes(b"broken")
     data = load_data(parse_source(str(colors)), "classification")
     score = measure([Oracle(PAINTER, sees())], {"classification": data})["classification"]
-    assert (score.values, score.pictures) == ([1.0], 14)
+    assert (score.values, score.pictures, score.bad) == ([1.0], 14, 1)
     for path in data.paths:
         path.write_bytes(b"broken")
     with pytest.raises(DataError, match="pictures are broken"):
         measure([Oracle(PAINTER, sees())], {"classification": data})
+
+
+def test_what_was_skipped_is_said(
+    colors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in (0, 3):
+        (colors / f"classes/a red/{i}.png").write_bytes(b"broken")
+    written = evaluate(FakeRun(tmp_path), [str(colors)]).model_dump(mode="json", by_alias=True)
+    assert [(row["pictures"], row["bad"]) for row in (*written["rows"], *written["base"])] == [
+        (13, 2)
+    ] * 4
+    render(written)
+    line = f"skipped, since they cannot be decoded: 2 pictures of {colors}\n"
+    assert line in capsys.readouterr().out
 
 
 def test_pictures_and_labels_of_different_size_are_an_error(tmp_path: Path) -> None:

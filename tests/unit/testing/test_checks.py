@@ -9,8 +9,10 @@ import pytest
 import torch
 import toy
 
-from kivfm_core.spec import TeacherSpec
+from kivfm_core.spec import Attachment, TeacherSpec
 from kivfm_core.testing.checks import CHECKS, Result, meaning_of, name_of, run_checks
+from kivfm_core.testing.outcome import Finding
+from kivfm_core.testing.shapes import BATCH, attachment_fits
 from kivfm_core.testing.subject import Subject
 
 PAGE = Path(__file__).parents[3] / "docs/reference/conformance.md"
@@ -66,11 +68,24 @@ BROKEN = {
     "training mode": (encoder("Waking"), "frozen", "'encoder.fine' is in training mode"),
     "trainable": (encoder("Thawing"), "frozen", "requires a gradient"),
     "looks at its neighbors": (encoder("Crowded"), "batch", "off that in a batch"),
+    "decoder in training mode": (
+        classifier("Restless"),
+        "frozen",
+        "'decoders.parts.classes.head' is in training mode",
+    ),
+    "decoder that counts": (classifier("Learning"), "frozen", "'decoders.parts.classes.passes'"),
+    "decoder looks at neighbors": (
+        classifier("Comparing"),
+        "batch",
+        "classification of a picture alone is",
+    ),
     "cancellation": (encoder("Coarse"), "bfloat16", "off under bfloat16"),
     "inference mode": (encoder("Inferring"), "gradients", "inference mode"),
     "a gradient": (encoder("Carrying"), "gradients", "carries a gradient"),
     "normalizes again": (encoder("Normalizing"), "contract", "mean and std"),
     "scales again": (encoder("Scaling"), "contract", "scale"),
+    "resizes again": (encoder("Resizing"), "contract", "resizing"),
+    "pads again": (encoder("Letterboxing"), "contract", "padding"),
     "swaps channels again": (
         {**encoder("Swapping"), "original": None},
         "contract",
@@ -140,6 +155,20 @@ def test_a_broken_teacher_is_found(fields, name, says):
     found = findings(Subject(changed(broken.GOOD, fields)))
     assert list(found) == [name], found
     assert says in found[name].message and found[name].fix
+
+
+def test_branches_and_padded_convolutions_are_no_geometry():
+    assert not findings(Subject(changed(broken.GOOD, encoder("Branching"))))
+
+
+def test_a_map_may_lack_cells_at_the_border():
+    point = Attachment(module="fine", channels=24, layout="NCHW", stride=4)
+    for stride, found in ((4, set()), (3, {"attachments"}), (5, {"attachments"})):
+        points = (point.model_copy(update={"stride": stride}),)
+        assert set(findings(Subject(changed(broken.GOOD, {"attachments": points})))) == found
+    attachment_fits(point, (BATCH, 24, 22, 24), (96, 96))
+    with pytest.raises(Finding):
+        attachment_fits(point, (BATCH, 24, 21, 24), (96, 96))
 
 
 def test_what_says_nothing_is_not_checked():
