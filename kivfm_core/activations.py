@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from kivfm_core.adapters.plan import EXPANSION, AdapterPlan
+from kivfm_core.adapters import AdapterPlan, InnerPlan, SidePlan
+from kivfm_core.adapters.side_plan import EXPANSION
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.composition import Composition
 
@@ -26,9 +27,10 @@ def activation_bytes(composition: Composition, views: int) -> int | None:
         views: That the student learns from at once.
 
     Returns:
-        None for a backbone that is trained from scratch, whose layers no spec tells of.
+        None where gradients pass through an encoder, a backbone's that is trained from scratch or
+        a base's with an adapter inside: no spec tells of its layers.
     """
-    if composition.adapter is None:
+    if composition.adapter is None or isinstance(composition.adapter, InnerPlan):
         return None
     side = max(composition.image_size)
     h, w = composition.trunk_input((side, side))
@@ -44,6 +46,8 @@ def activation_bytes(composition: Composition, views: int) -> int | None:
 
 def _adapter(plan: AdapterPlan, side: int, trunk: int) -> int:
     """Numbers that an adapter keeps of a view, where the trunk's input has so many pixels."""
+    if not isinstance(plan, SidePlan):
+        return 0
     cells = [_cells(side, stride) for stride in plan.strides]
     widths = plan.widths
     stem = 3 * side**2 + 2 * (widths[0] // 2) * _cells(side, 2)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kivfm_core.spec import Attachment
 
-__all__ = ["AdapterPlan", "AnyPlan", "Kind", "MapPlan", "SidePlan", "build_adapter",
+__all__ = ["AdapterPlan", "AnyPlan", "InnerPlan", "Kind", "MapPlan", "SidePlan", "build_adapter",
            "plan_adapter", "plan_side"]  # fmt: skip
 
 Kind = Literal["side", "bottleneck", "lora", "none"]

@@ -71,6 +71,7 @@ def test_it_follows_the_views_and_knows_what_it_cannot_tell():
     costs = [outline(composition, views=views)["cost"] for views in (1, 8)]
     assert [cost["activations_views"] for cost in costs] == [1, 8]
     assert costs[1]["activations_bytes"] == 8 * costs[0]["activations_bytes"] > 0
-    flags = {"teachers": "dino/nano,clip/nano", "student.model": "timm/resnet18"}
-    whole = outline(compose(build_config(None, flags)))
-    assert whole["cost"]["activations_bytes"] is None
+    for unknown in ({"student.model": "timm/resnet18"}, {"student.adapter": "lora"}):
+        flags = {"teachers": "dino/nano,clip/nano", **unknown}
+        whole = outline(compose(build_config(None, flags)))
+        assert whole["cost"]["activations_bytes"] is None
