@@ -126,12 +126,26 @@ class OptimConfig(Record):
 
 
 class EngineConfig(Record):
-    """Devices and precision, as Lightning Fabric names them."""
+    """Devices and precision, as Lightning Fabric names them, and how a step is computed.
 
-    devices: int | Literal["auto"] = 1
+    Attributes:
+        accelerator: Kind of device, such as cpu or cuda; the best that is there by default.
+        devices: Number of devices a node, or `auto`.
+        nodes: Number of nodes.
+        precision: Of the student's step.
+        strategy: How several processes share a step.
+        compile: What `torch.compile` takes over.
+        activation_checkpointing: Whether the adapter's and aligners' activations are computed
+            again for the gradient, rather than kept.
+    """
+
+    accelerator: str = "auto"
+    devices: Annotated[int, Field(gt=0)] | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    strategy: str = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
+    compile: Literal["off", "student", "all"] = "off"
+    activation_checkpointing: bool = False
 
 
 class CacheConfig(Record):

@@ -157,8 +157,10 @@ def _other_rates(config: RunConfig, composition: Composition) -> dict[str, str]:
     data, optim = config.anchored().data, config.optim
     sides = [composition.side(spec) for spec in composition.teachers]
     pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
-    student = [composition.model_dump(mode="json"), config.recipe, config.engine.precision]
+    engine = config.engine
+    student = [composition.model_dump(mode="json"), config.recipe, engine.precision]
     student += [optim.batch_size, optim.micro_batch]
+    student += [engine.compile, engine.activation_checkpointing]
     facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
     return {name: f"{name} {_digest(known)}" for name, known in facts.items()}
 
