@@ -32,7 +32,7 @@ def _try_out(device: torch.device) -> None:
     try:
         torch.compile(torch.square, backend=BACKEND)(torch.ones(8, device=device))
     except Exception as error:  # of several kinds: no compiler, no Triton, no headers
-        cause = str(error).strip().splitlines()[0]
+        cause = " ".join(str(error).partition("\n\n")[0].split())
         raise KivfmError(
             f"torch.compile does not work here: {cause}",
             "go without: --set engine.compile=off",

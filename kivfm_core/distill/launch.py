@@ -52,7 +52,7 @@ def _make(config: RunConfig) -> Fabric:
             precision=engine.precision,  # pyright: ignore[reportArgumentType]
             strategy=engine.strategy,
         )
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, ImportError) as error:
         raise UsageError(
             f"no such devices here: {error}", "--devices 1 --set engine.accelerator=auto"
         ) from error

@@ -90,6 +90,13 @@ def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.allclose(a[k], b[k], rtol=0, atol=1e-5 * scale) for k in a)
 
 
+def test_teachers_are_dropped_picture_by_picture_in_any_portions(config: RunConfig, tmp_path: Path):
+    config = with_optim(config.model_copy(update={"recipe": "unic"}), steps=1)
+    whole = gradients(distill(config, out=tmp_path / "whole"))
+    parts = gradients(distill(with_optim(config, micro_batch=1), out=tmp_path / "parts"))
+    assert near(whole, parts)
+
+
 def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
