@@ -61,6 +61,7 @@ def test_a_compiled_run_leaves_what_any_run_leaves(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.filterwarnings("ignore")
 def test_with_the_compiler(config: RunConfig, tmp_path: Path):
     plain = distill(with_engine(config), out=tmp_path / "plain")
