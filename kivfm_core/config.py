@@ -135,8 +135,8 @@ class EngineConfig(Record):
         precision: Of the student's step.
         strategy: How several processes share a step.
         compile: What `torch.compile` takes over.
-        activation_checkpointing: Whether the adapter's and aligners' activations are computed
-            again for the gradient, rather than kept.
+        activation_checkpointing: Whether activations of what is trained are computed again for
+            the gradient, rather than kept.
     """
 
     accelerator: str = "auto"
