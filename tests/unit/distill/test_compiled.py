@@ -60,14 +60,6 @@ def test_a_compiled_run_leaves_what_any_run_leaves(
         assert student(made).keys() == student(plain).keys()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.filterwarnings("ignore")
-def test_with_the_compiler(config: RunConfig, tmp_path: Path):
-    plain = distill(with_engine(config), out=tmp_path / "plain")
-    assert close(plain, distill(with_engine(config, compile="student"), out=tmp_path / "compiled"))
-
-
 def test_without_a_compiler_it_says_so(config: RunConfig, tmp_path: Path, monkeypatch):
     def missing(*_):
         raise RuntimeError("Failed to find a working C++ compiler\nand so on")
