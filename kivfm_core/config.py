@@ -126,17 +126,27 @@ class OptimConfig(Record):
 
 
 class EngineConfig(Record):
-    """Devices and precision, as Lightning Fabric names them.
+    """Devices and precision, as Lightning Fabric names them, and how a step is computed.
 
     Attributes:
+        accelerator: Kind of device, such as cpu or cuda; the best that is there by default.
+        devices: Number of devices a node, or `auto`.
+        nodes: Number of nodes.
         precision: Of the student's passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
             and 32-true elsewhere. A run keeps what it came to.
+        strategy: How several processes share a step.
+        compile: What `torch.compile` takes over.
+        activation_checkpointing: Whether activations of what is trained are computed again for
+            the gradient, rather than kept.
     """
 
-    devices: int | Literal["auto"] = 1
+    accelerator: str = "auto"
+    devices: Annotated[int, Field(gt=0)] | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    strategy: str = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
+    compile: Literal["off", "student", "all"] = "off"
+    activation_checkpointing: bool = False
 
 
 class CacheConfig(Record):

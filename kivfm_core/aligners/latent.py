@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from kivfm_core.aligners.base import Aligner, Features
 from kivfm_core.aligners.plan import GLANCES, AlignerPlan, heads_of
 from kivfm_core.aligners.targets import TARGETS, dispersion
+from kivfm_core.recompute import recomputed
 from kivfm_core.resize import resize
 
 
@@ -60,6 +61,11 @@ class LatentAligner(Aligner):
         if plan.target == "direction":
             self.register_buffer("unit", torch.ones(()))
         self.kept = 1.0
+        self.recompute = False
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Computes the hidden layer again for the gradient; so named in timm, too."""
+        self.recompute = enable
 
     def forget(self) -> None:
         """Predicts nothing but zeros, the teacher's mean level, as at the start."""
@@ -82,6 +88,11 @@ class LatentAligner(Aligner):
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""
+        if self.recompute:
+            return recomputed(self._predict, features, grid)
+        return self._predict(features, grid)
+
+    def _predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         if grid is not None:
             return self.head(F.gelu(self._read(features, grid))).permute(0, 3, 1, 2)
         h, w = min(features[name].shape[-2:] for name in self.plan.maps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
@@ -24,13 +24,17 @@ class DiskCache:
         folder: Of all stores; runs may share it, at the same time, too.
         owners: Who will be asked, by name.
         limit: Bytes that the folder may take; None: all that the disk has.
+        say: Told, once, that the limit is reached.
 
     Raises:
         KivfmError: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, owners: Mapping[str, Owner], limit: int | None = None) -> None:
-        self.folder, self.owners, self.limit = folder, owners, limit
+    def __init__(
+        self, folder: Path, owners: Mapping[str, Owner], limit: int | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.owners, self.limit, self.say = folder, owners, limit, say
         self.stores: dict[str, Store] = {}
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,9 @@ class DiskCache:
         places = [place for place, kept in zip(places, fine.tolist(), strict=True) if kept]
         records = numbers[fine].view(torch.uint8).numpy()
         if self.limit is not None and self.used + records.nbytes > self.limit:
+            if self.say is not None:
+                self.say(f"cache.limit is reached in {self.folder}: the rest is asked anew")
+                self.say = None
             return
         layout = {name: tuple(tensor.shape[1:]) for name, tensor in batch.items()}
         with _writing(self.folder):

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from kivfm_core.config import RunConfig
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.fetch import file_sha256, obtain
+from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 VERSION = 1
 """Of the store, and of what is asked of a trunk: raised with every change of either."""
+
+LIBRARIES = ("pillow", "torch", "torchvision", "timm", "open_clip_torch")
+"""What decodes pictures and computes answers: another release says something else, a little."""
 
 TRUNK = "trunk"
 CANVAS = "canvas"
@@ -85,6 +90,7 @@ def list_owners(
     """
     shared = {
         "version": VERSION,
+        "libraries": {name: ".".join(version(name).split(".")[:2]) for name in LIBRARIES},
         "dtype": "bfloat16",
         "views": {
             "version": views.VERSION,
@@ -111,7 +117,9 @@ def list_owners(
 
 def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
     fields = {"encoder", "config", "levels", "input"}
-    return {**spec.model_dump(mode="json", include=fields), "weights": sha256}
+    entry = get_registry().origin(spec)
+    code = f"{entry.distribution} {entry.version}" if entry is not None else None
+    return {**spec.model_dump(mode="json", include=fields), "weights": sha256, "code": code}
 
 
 def _taken(composition: Composition) -> dict[str, Any]:

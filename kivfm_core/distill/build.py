@@ -64,7 +64,7 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     config = config.anchored()
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
-    fabric = Fabric(devices=1)
+    fabric = Fabric(accelerator=config.engine.accelerator, devices=1)
     images = find_images(data_path(config, watch))
     for note in images.notes:
         watch.message(note)

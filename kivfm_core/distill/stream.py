@@ -120,7 +120,7 @@ class Stream:
             return MemoryCache(int(data.memory * 2**30))
         owners = list_owners(self.config, composition, asked.hashes, images)
         limit = int(where.limit * 2**30) if where.limit is not None else None
-        return DiskCache(Path(where.path), owners, limit)
+        return DiskCache(Path(where.path), owners, limit, self.say)
 
     def pictures(self, step: int) -> list[str]:
         """The ids of a step's pictures, this process's share of them."""

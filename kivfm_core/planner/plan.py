@@ -158,8 +158,10 @@ def _other_rates(config: RunConfig, composition: Composition, auto: str | None) 
     precision = auto if config.engine.precision == "auto" else config.engine.precision
     sides = [composition.side(spec) for spec in composition.teachers]
     pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
+    engine = config.engine
     student = [composition.model_dump(mode="json"), config.recipe, precision]
     student += [optim.batch_size, optim.micro_batch]
+    student += [engine.compile, engine.activation_checkpointing]
     facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
     return {name: f"{name} {_digest(known)}" for name, known in facts.items()}
 

@@ -73,11 +73,14 @@ def test_a_resumed_run_asks_nobody(config: RunConfig, tmp_path: Path, asked: Ask
     assert losses[0][-1] == losses[1][-1]
 
 
-def test_past_its_limit_a_cache_takes_no_more(config: RunConfig, tmp_path: Path, asked: Asked):
+def test_past_its_limit_a_cache_takes_no_more(
+    config: RunConfig, tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+):
     memory = batches(with_cache(config, None))
     asked.since()
     limited = with_cache(config, tmp_path / "cache", limit=5e-4)
     assert same(memory, batches(limited))
+    assert capsys.readouterr().out.count("cache.limit is reached") == 1
     files = [f.stat().st_size for f in (tmp_path / "cache").glob("*/records-*.bin")]
     assert 0 < sum(files) <= 5e-4 * 2**30
     assert 24 < asked.since()["decoded"] < 4 * STEPS + 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from cached import Asked, stream, with_cache
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
+from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.plan import make_plan
@@ -94,6 +97,19 @@ def test_rounding_is_all_that_a_cache_changes(config: RunConfig, tmp_path: Path)
     # bfloat16 has 8 bits: half a unit in the last place, squared in the loss.
     assert losses(mixed) == pytest.approx(losses(fresh), rel=2**-8)
     assert losses(mixed) != losses(fresh)
+
+
+class StopAt(Silent):
+    def step(self, info):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_an_interrupted_run_leaves_what_it_measured(config: RunConfig, tmp_path: Path):
+    long = prepared(config, 2, 4.0, steps=40)
+    with pytest.raises(Interrupted):
+        distill(long, out=tmp_path / "run", progress=StopAt())
+    plan = make_plan(long, compose(long), 12, read_rates())
+    assert plan.seconds is not None and plan.seconds > 0
 
 
 def test_what_a_cache_on_disk_has_is_not_planned_again(config: RunConfig, tmp_path: Path):
