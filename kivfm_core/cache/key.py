@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kivfm_core.cache.encoding import (
+    CANVAS_ENCODING,
+    TRUNK_ENCODING,
+    Encoding,
+    teacher_encodings,
+)
 from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
@@ -49,6 +55,11 @@ class Owner:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def encoding(self) -> Encoding:
+        """How its records are kept."""
+        return Encoding.of(self.facts)
+
+    @property
     def folder(self) -> str:
         """Name of the folder of its records."""
         return f"{re.sub('[^A-Za-z0-9@._-]+', '--', self.name)}-{self.digest[:16]}"
@@ -85,7 +96,6 @@ def list_owners(
     """
     shared = {
         "version": VERSION,
-        "dtype": "bfloat16",
         "views": {
             "version": views.VERSION,
             "seed": config.seed,
@@ -98,13 +108,14 @@ def list_owners(
     for side in composition.image_size:
         mine = {"canvas": side, **shared}
         contract = composition.trunk.input.model_dump(mode="json")
-        owners.append(Owner(at(CANVAS, side), {"input": contract, **mine}))
+        owners.append(Owner(at(CANVAS, side), {"input": contract, **CANVAS_ENCODING.facts, **mine}))
         if composition.adapter is not None and composition.base is not None:
             facts = _encoder(composition.trunk, hashes[composition.base]) | _taken(composition)
-            owners.append(Owner(at(TRUNK, side), facts | mine))
+            owners.append(Owner(at(TRUNK, side), facts | TRUNK_ENCODING.facts | mine))
+    encodings = teacher_encodings(config.cache, composition)
     for spec in composition.teachers:
-        if spec.name in composition.asked:
-            facts = _encoder(spec, hashes[spec.name])
+        if spec.name in encodings:
+            facts = _encoder(spec, hashes[spec.name]) | encodings[spec.name].facts
             owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
     return {owner.name: owner for owner in owners}
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.key import CANVAS, TRUNK, at
-from kivfm_core.cache.memory import MemoryCache, as_stored
+from kivfm_core.cache.memory import MemoryCache
+from kivfm_core.cache.store import Place
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.loader import Batch, Key
 from kivfm_core.distill.portions import Portions
@@ -19,6 +21,9 @@ from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
 Cache = MemoryCache | DiskCache
+
+PORTION = 16
+"""Views that are asked about at once where codecs are fitted."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Frozen:
 
     Each owner of stored answers - the canvas, a teacher, the trunk - is asked for a whole batch or
     not at all: encoders answer a little differently to batches of another size. Where there is a
-    cache, all answers are rounded to bfloat16, at first use too and where it does not keep them: a
+    cache, all answers are encoded and decoded, at first use too and where it does not keep them: a
     view says the same in every epoch, whoever is cached.
 
     Attributes:
@@ -51,6 +56,8 @@ class Frozen:
         asked: The networks.
         student: The student's contract and its canvas sizes.
         cache: Where stored views are kept; None if every view is a fresh one.
+        codecs: How each owner's answers are kept.
+        samples: Views that codecs are fitted on.
         decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
         say: Told when memory runs out.
@@ -62,12 +69,15 @@ class Frozen:
         asked: Asked,
         student: tuple[InputContract, Sequence[int]],
         cache: Cache | None,
+        codecs: Mapping[str, Codec],
+        samples: Sequence[Key],
         decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
         say: Callable[[str], None],
         stopwatch: Stopwatch,
     ) -> None:
         self.asked, self.cache, self.stopwatch = asked, cache, stopwatch
+        self.codecs, self.samples = codecs, samples
         self.online: Collection[str] = ()
         self.contract, self.sides = student
         self.decode, self.to_device = decode, to_device
@@ -101,19 +111,50 @@ class Frozen:
         answers: dict[str, dict[str, Tensor]] = {}
         for owner in self.owners(batch.keys[0][2]):
             keeper = None if owner in self.online else self.cache
-            said = keeper.get(owner, places) if keeper is not None else None
-            if said is None:
+            if self.cache is not None:
+                self._prepare(owner)
+            records = keeper.get(owner, places) if keeper is not None else None
+            if keeper is not None and records is not None:
+                said = self.codecs[owner].decode(records, keeper.layouts[owner])
+            else:
                 if not batch.student.numel():
                     batch = self.decode(batch.keys)
                 with self.stopwatch.time(owner, len(places)):
                     said = self._ask_all(owner, batch)
-                if keeper is not None:
-                    keeper.put(owner, places, said)
                 if self.cache is not None:
-                    said = {name: as_stored(tensor) for name, tensor in said.items()}
-            moved = {name: self.to_device(tensor) for name, tensor in said.items()}
-            answers[owner.partition("@")[0]] = moved
+                    said = self._keep(owner, places, said, keeper)
+            answers[owner.partition("@")[0]] = said
         return answers.pop(CANVAS)[CANVAS] / 255, answers
+
+    def _keep(
+        self, owner: str, places: list[Place], said: Mapping[str, Tensor], keeper: Cache | None
+    ) -> dict[str, Tensor]:
+        """Gives a batch to a cache that takes it; and what one would give back."""
+        layout = {name: tuple(tensor.shape[1:]) for name, tensor in said.items()}
+        records = self.codecs[owner].encode(said)
+        if keeper is not None:
+            # A slip of a device is not kept: neither for later epochs nor for later runs.
+            finite = torch.stack([t.flatten(1).isfinite().all(1) for t in said.values()]).all(0)
+            fine = [place for place, kept in zip(places, finite.tolist(), strict=True) if kept]
+            keeper.put(owner, fine, records[finite], layout)
+        return self.codecs[owner].decode(list(records), layout)
+
+    def _prepare(self, owner: str) -> None:
+        """Sees to it that an owner's answers can be encoded."""
+        codec = self.codecs[owner]
+        if self.cache is not None and not codec.ready:
+            maps = self.cache.maps(owner, lambda: codec.fit(self._sample(owner)))
+            codec.maps = {
+                name: (self.to_device(mean), self.to_device(std), self.to_device(axes))
+                for name, (mean, std, axes) in maps.items()
+            }
+
+    def _sample(self, owner: str) -> Iterator[dict[str, Tensor]]:
+        for start in range(0, len(self.samples), PORTION):
+            batch = self.decode(self.samples[start : start + PORTION])
+            with self.stopwatch.time(owner, len(batch.keys)):
+                said = self._ask_all(owner, batch)
+            yield said
 
     def _ask_all(self, owner: str, batch: Batch) -> dict[str, Tensor]:
         def ask(parts: list[slice]) -> dict[str, Tensor]:

@@ -13,8 +13,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
-from kivfm_core.cache.key import list_owners
+from kivfm_core.cache.encoding import (
+    CANVAS_ENCODING,
+    FITTED_ON,
+    TRUNK_ENCODING,
+    teacher_encodings,
+)
+from kivfm_core.cache.key import CANVAS, TRUNK, at, list_owners
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
@@ -78,8 +85,9 @@ class Stream:
         decode = partial(_decode, self.dataset)
         self.stopwatch = Stopwatch(fabric.device)
         self.frozen = Frozen(
-            asked, (contract, self.sizes), self.cache, decode, fabric.to_device, say, self.stopwatch
-        )
+            asked, (contract, self.sizes), self.cache, self._codecs(composition), self._samples(),
+            decode, fabric.to_device, say, self.stopwatch,
+        )  # fmt: skip
         self.bad: set[str] = set()
         names = hashlib.sha256(os.fsencode("\n".join(images))).hexdigest()
         self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
@@ -121,6 +129,19 @@ class Stream:
         owners = list_owners(self.config, composition, asked.hashes, images)
         limit = int(where.limit * 2**30) if where.limit is not None else None
         return DiskCache(Path(where.path), owners, limit)
+
+    def _codecs(self, composition: Composition) -> dict[str, Codec]:
+        encodings = teacher_encodings(self.config.cache, composition)
+        for side in self.sizes:
+            encodings[at(CANVAS, side)] = CANVAS_ENCODING
+            encodings[at(TRUNK, side)] = TRUNK_ENCODING
+        return {name: Codec(how, self.fabric.device) for name, how in encodings.items()}
+
+    def _samples(self) -> list[Key]:
+        """The views that codecs are fitted on: evenly among the pictures, whatever the batches."""
+        count = len(self.dataset)
+        few = min(count, FITTED_ON)
+        return [(place * count // few, 0, 0) for place in range(few)]
 
     def pictures(self, step: int) -> list[str]:
         """The ids of a step's pictures, this process's share of them."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
+from kivfm_core.cache.encoding import CANVAS_ENCODING, teacher_encodings
 from kivfm_core.cache.key import CANVAS, TRUNK, at
 from kivfm_core.composition import Composition
+from kivfm_core.config import RunConfig
 from kivfm_core.outline import gmacs
 from kivfm_core.spec import Level
 
@@ -30,20 +33,22 @@ class Network:
     rate: str
 
 
-def list_networks(composition: Composition) -> Iterator[Network]:
+def list_networks(config: RunConfig, composition: Composition) -> Iterator[Network]:
     """Everyone that a run asks."""
-    trunk = composition.trunk
+    trunk, encodings = composition.trunk, teacher_encodings(config.cache, composition)
     for size, side in enumerate(composition.image_size):
-        yield Network(at(CANVAS, side), size, 2 * 3 * side**2, 0.0, at(CANVAS, side))
+        taken = CANVAS_ENCODING.bytes(CANVAS, (3, side, side))
+        yield Network(at(CANVAS, side), size, taken, 0.0, at(CANVAS, side))
     for spec in composition.teachers:
-        if spec.name in composition.asked:
-            side = composition.side(spec)
-            numbers = sum(_numbers(level, side) for level in spec.levels)
-            yield Network(spec.name, None, 2 * numbers, gmacs(spec, side), at(spec.name, side))
+        if spec.name in encodings:
+            side, how = composition.side(spec), encodings[spec.name]
+            taken = sum(how.bytes(level.name, _shape(level, side)) for level in spec.levels)
+            yield Network(spec.name, None, taken, gmacs(spec, side), at(spec.name, side))
     if composition.adapter is not None:
         for size, side in enumerate(composition.image_size):
             h, w = composition.trunk_input((side, side))
-            numbers = composition.x_channels + _numbers(trunk.level(composition.v_level), side)
+            numbers = composition.x_channels
+            numbers += prod(_shape(trunk.level(composition.v_level), side))
             for tap in composition.adapter.taps:
                 numbers += tap.channels * -(-h // tap.stride) * -(-w // tap.stride)
             work = gmacs(trunk, composition.trunk_size)
@@ -51,6 +56,6 @@ def list_networks(composition: Composition) -> Iterator[Network]:
             yield Network(at(TRUNK, side), size, 2 * numbers, work, rate)
 
 
-def _numbers(level: Level, side: int) -> int:
-    h, w = level.grid((side, side)) if level.kind == "dense" else (1, 1)
-    return level.channels * h * w
+def _shape(level: Level, side: int) -> tuple[int, ...]:
+    grid = level.grid((side, side)) if level.kind == "dense" else ()
+    return level.channels, *grid

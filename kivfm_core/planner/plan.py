@@ -104,7 +104,7 @@ def make_plan(
         stored: Views of which the cache has the answers already, by network.
         first: The step that a resumed run goes on from.
     """
-    space, networks, stored = _space(config), list(list_networks(composition)), stored or {}
+    space, networks, stored = _space(config), list(list_networks(config, composition)), stored or {}
     passes = count_passes(config, len(composition.image_size), pictures, first)
     demands = [demand(n, passes, stored.get(n.name, 0)) for n in networks] if passes else []
     kept: set[str] = set()

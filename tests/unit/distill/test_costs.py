@@ -102,7 +102,7 @@ def test_what_a_cache_on_disk_has_is_not_planned_again(config: RunConfig, tmp_pa
     made = stream(disk)
     for _ in made.steps(0, 6):
         pass
-    sizes = {network.name: network.bytes for network in list_networks(composition)}
+    sizes = {network.name: network.bytes for network in list_networks(disk, composition)}
     stores = {name: store.bytes for name, store in made.cache.stores.items()}
     assert sizes == stores
     stored = made.cache.count(disk.data.views)
