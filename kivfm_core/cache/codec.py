@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from kivfm_core.aligners.sums import Sums, moments
@@ -56,24 +55,30 @@ class Codec:
 
         Integers cannot say that a number is not finite: their scale does.
         """
-        parts: list[Tensor] = []
-        for name, level in said.items():
-            part = self._encode(level if name not in self.maps else self._map(name, level))
-            parts.append(F.pad(part, (0, part.shape[1] % 2)))
-        return torch.cat(parts, 1)
+        sizes = [self.encoding.bytes(name, tuple(t.shape[1:])) for name, t in said.items()]
+        first = next(iter(said.values()))
+        records = torch.empty(len(first), sum(sizes), dtype=torch.uint8, device=first.device)
+        for (name, level), part in zip(said.items(), records.split(sizes, 1), strict=True):
+            if name in self.maps:
+                level = into_latent(level.float(), *self.maps[name])
+            self._encode(level, part)
+        return records
 
-    def _map(self, name: str, level: Tensor) -> Tensor:
-        return into_latent(level.float(), *self.maps[name])
-
-    def _encode(self, level: Tensor) -> Tensor:
-        if self.encoding.dtype == "uint8":
-            return level.flatten(1).to(torch.uint8)
-        if self.encoding.dtype == "bfloat16" or level.ndim == 2:
-            return _bytes(level.to(torch.bfloat16))
-        flat = level.float().flatten(2)
-        scales = (flat.abs().amax(2) / 127).to(torch.bfloat16)
-        whole = (flat / scales.float().clamp(min=1e-30)[:, :, None]).round().clamp(-127, 127)
-        return torch.cat([_bytes(scales), _bytes(whole.to(torch.int8))], 1)
+    def _encode(self, level: Tensor, part: Tensor) -> None:
+        """Writes a batch into its part `[B, bytes]` of the records."""
+        dtype, start = getattr(torch, self.encoding.dtype), 0
+        flat = level.flatten(1)
+        if dtype == torch.int8 and level.ndim > 2:
+            rows = level.float().flatten(2)
+            scales = (rows.abs().amax(2) / 127).to(torch.bfloat16)
+            whole = (rows / scales.float().clamp(min=1e-30)[:, :, None]).round()
+            flat, start = whole.clamp(-127, 127).flatten(1), 2 * level.shape[1]
+            part[:, :start].view(torch.bfloat16).copy_(scales)
+        elif dtype == torch.int8:
+            dtype = torch.bfloat16
+        stop = start + flat.shape[1] * dtype.itemsize
+        part[:, start:stop].view(dtype).copy_(flat)
+        part[:, stop:] = 0  # what only aligns
 
     def decode(self, records: Sequence[Tensor], layout: Layout) -> dict[str, Tensor]:
         """Records, `[bytes]` each, as a batch `{name: [B, ...]}`, float32."""
@@ -111,8 +116,3 @@ class Codec:
         else:
             batch = torch.stack(rows).to(self.device).float()
         return batch.view(len(rows), *shape)
-
-
-def _bytes(tensor: Tensor) -> Tensor:
-    """`[B, ...]` as `[B, bytes]`."""
-    return tensor.flatten(1).contiguous().view(torch.uint8)

@@ -135,8 +135,9 @@ class Frozen:
         if keeper is not None:
             # A slip of a device is not kept: neither for later epochs nor for later runs.
             finite = torch.stack([t.flatten(1).isfinite().all(1) for t in said.values()]).all(0)
-            fine = [place for place, kept in zip(places, finite.tolist(), strict=True) if kept]
-            keeper.put(owner, fine, records[finite], layout)
+            fine = [row for row, kept in enumerate(finite.tolist()) if kept]
+            taken = records if len(fine) == len(places) else records[fine]
+            keeper.put(owner, [places[row] for row in fine], taken, layout)
         return self.codecs[owner].decode(list(records), layout)
 
     def _prepare(self, owner: str) -> None:
