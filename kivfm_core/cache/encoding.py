@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
 
-from kivfm_core.composition import Composition
-from kivfm_core.config import CacheConfig
-
 Layout = Mapping[str, tuple[int, ...]]
 """Shapes of an answer's tensors by name, in order: `(C,)` or `(C, h, w)`."""
 
@@ -55,26 +52,3 @@ class Encoding:
         else:
             size = 2 * prod(kept)
         return size + size % 2
-
-
-TRUNK_ENCODING = Encoding()
-"""What the base says enters the student, as at inference: it is kept as it is."""
-CANVAS_ENCODING = Encoding("uint8")
-
-
-def teacher_encodings(cache: CacheConfig, composition: Composition) -> dict[str, Encoding]:
-    """How the levels of every teacher that is asked are kept, by its name."""
-    narrow, dtype = cache.encoding.startswith("latent"), "bfloat16"
-    if cache.encoding.endswith("int8"):
-        dtype = "int8"
-    return {
-        name: Encoding(
-            dtype,
-            {
-                plan.level.name: plan.latent
-                for plan in composition.of(name)
-                if narrow and plan.kind == "latent" and plan.latent < plan.level.channels
-            },
-        )
-        for name in composition.asked
-    }

@@ -10,12 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kivfm_core.cache.encoding import (
-    CANVAS_ENCODING,
-    TRUNK_ENCODING,
-    Encoding,
-    teacher_encodings,
-)
+from kivfm_core.cache.encoding import Encoding
 from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
@@ -77,6 +72,22 @@ def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
     return {spec.name: file_sha256(obtain(spec, given.get(spec.name))) for spec in asked}
 
 
+def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Encoding]:
+    """How everyone's answers are kept, by name.
+
+    What the base says enters the student, as at inference: it is kept as it is.
+    """
+    sides, wanted = composition.image_size, config.cache.encoding
+    found = {at(CANVAS, side): Encoding("uint8") for side in sides}
+    found |= {at(TRUNK, side): Encoding() for side in sides}
+    for name in composition.asked:
+        plans = [p for p in composition.of(name) if p.kind == "latent"]
+        narrowed = {p.level.name: p.latent for p in plans if p.latent < p.level.channels}
+        dtype = "int8" if wanted.endswith("int8") else "bfloat16"
+        found[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
+    return found
+
+
 def list_owners(
     config: RunConfig,
     composition: Composition,
@@ -104,18 +115,20 @@ def list_owners(
         },
         "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }
+    how = list_encodings(config, composition)
     owners: list[Owner] = []
     for side in composition.image_size:
         mine = {"canvas": side, **shared}
         contract = composition.trunk.input.model_dump(mode="json")
-        owners.append(Owner(at(CANVAS, side), {"input": contract, **CANVAS_ENCODING.facts, **mine}))
+        owners.append(
+            Owner(at(CANVAS, side), {"input": contract, **how[at(CANVAS, side)].facts, **mine})
+        )
         if composition.adapter is not None and composition.base is not None:
             facts = _encoder(composition.trunk, hashes[composition.base]) | _taken(composition)
-            owners.append(Owner(at(TRUNK, side), facts | TRUNK_ENCODING.facts | mine))
-    encodings = teacher_encodings(config.cache, composition)
+            owners.append(Owner(at(TRUNK, side), facts | how[at(TRUNK, side)].facts | mine))
     for spec in composition.teachers:
-        if spec.name in encodings:
-            facts = _encoder(spec, hashes[spec.name]) | encodings[spec.name].facts
+        if spec.name in composition.asked:
+            facts = _encoder(spec, hashes[spec.name]) | how[spec.name].facts
             owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
     return {owner.name: owner for owner in owners}
 

@@ -138,7 +138,7 @@ def _missing(name: str, stream: Stream) -> list[list[Item]]:
 
 def _estimate(name: str, stream: Stream) -> Share:
     batches, frozen = _missing(name, stream), copy(stream.frozen)
-    frozen.cache = None
+    frozen.keeper = None
     views = total = 0
     seconds = 0.0
     for size in range(len(stream.sizes)):
@@ -164,7 +164,8 @@ def _estimate(name: str, stream: Stream) -> Share:
 
 def _bytes(stream: Stream, owner: str, answers: Mapping[str, Mapping[str, Tensor]]) -> int:
     """What a record of an owner takes."""
-    encoding = stream.frozen.codecs[owner].encoding
+    assert stream.frozen.keeper is not None
+    encoding = stream.frozen.keeper.codecs[owner].encoding
     said = answers[owner.partition("@")[0]]
     return sum(encoding.bytes(name, tuple(tensor.shape[1:])) for name, tensor in said.items())
 

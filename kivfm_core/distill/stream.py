@@ -15,13 +15,8 @@ from torch import Tensor
 
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
-from kivfm_core.cache.encoding import (
-    CANVAS_ENCODING,
-    FITTED_ON,
-    TRUNK_ENCODING,
-    teacher_encodings,
-)
-from kivfm_core.cache.key import CANVAS, TRUNK, at, list_owners
+from kivfm_core.cache.encoding import FITTED_ON
+from kivfm_core.cache.key import list_encodings, list_owners
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
@@ -37,7 +32,8 @@ from kivfm_core.data.loader import (
     load,
 )
 from kivfm_core.data.unlabeled import Images
-from kivfm_core.distill.frozen import Asked, Cache, Frozen
+from kivfm_core.distill.frozen import Asked, Frozen
+from kivfm_core.distill.keeper import Cache, Keeper
 from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.stopwatch import Stopwatch
@@ -84,9 +80,14 @@ class Stream:
         self.cache = self._cache(composition, asked, images)
         decode = partial(_decode, self.dataset)
         self.stopwatch = Stopwatch(fabric.device)
+        keeper = None
+        if self.cache is not None:
+            how = list_encodings(config, composition).items()
+            codecs = {name: Codec(encoding, fabric.device) for name, encoding in how}
+            keeper = Keeper(self.cache, codecs, fabric.to_device)
         self.frozen = Frozen(
-            asked, (contract, self.sizes), self.cache, self._codecs(composition), self._samples(),
-            decode, fabric.to_device, say, self.stopwatch,
+            asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device, say,
+            self.stopwatch,
         )  # fmt: skip
         self.bad: set[str] = set()
         names = hashlib.sha256(os.fsencode("\n".join(images))).hexdigest()
@@ -129,13 +130,6 @@ class Stream:
         owners = list_owners(self.config, composition, asked.hashes, images)
         limit = int(where.limit * 2**30) if where.limit is not None else None
         return DiskCache(Path(where.path), owners, limit)
-
-    def _codecs(self, composition: Composition) -> dict[str, Codec]:
-        encodings = teacher_encodings(self.config.cache, composition)
-        for side in self.sizes:
-            encodings[at(CANVAS, side)] = CANVAS_ENCODING
-            encodings[at(TRUNK, side)] = TRUNK_ENCODING
-        return {name: Codec(how, self.fabric.device) for name, how in encodings.items()}
 
     def _samples(self) -> list[Key]:
         """The views that codecs are fitted on: evenly among the pictures, whatever the batches."""

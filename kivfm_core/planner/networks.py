@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from kivfm_core.cache.encoding import CANVAS_ENCODING, teacher_encodings
-from kivfm_core.cache.key import CANVAS, TRUNK, at
+from kivfm_core.cache.key import CANVAS, TRUNK, at, list_encodings
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.outline import gmacs
@@ -35,14 +34,14 @@ class Network:
 
 def list_networks(config: RunConfig, composition: Composition) -> Iterator[Network]:
     """Everyone that a run asks."""
-    trunk, encodings = composition.trunk, teacher_encodings(config.cache, composition)
+    trunk, how = composition.trunk, list_encodings(config, composition)
     for size, side in enumerate(composition.image_size):
-        taken = CANVAS_ENCODING.bytes(CANVAS, (3, side, side))
+        taken = how[at(CANVAS, side)].bytes(CANVAS, (3, side, side))
         yield Network(at(CANVAS, side), size, taken, 0.0, at(CANVAS, side))
     for spec in composition.teachers:
-        if spec.name in encodings:
-            side, how = composition.side(spec), encodings[spec.name]
-            taken = sum(how.bytes(level.name, _shape(level, side)) for level in spec.levels)
+        if spec.name in composition.asked:
+            side, kept = composition.side(spec), how[spec.name]
+            taken = sum(kept.bytes(level.name, _shape(level, side)) for level in spec.levels)
             yield Network(spec.name, None, taken, gmacs(spec, side), at(spec.name, side))
     if composition.adapter is not None:
         for size, side in enumerate(composition.image_size):
