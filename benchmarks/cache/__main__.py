@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.cache.loss import measure_losses
 from benchmarks.cache.speed import BATCH, SHAPE, measure_speeds
-from benchmarks.common import commit, machine, table
+from benchmarks.common import commit, footer, machine, table
 
 RESULTS = Path(__file__).parents[1] / "results"
 BAR = 0.8
@@ -60,7 +60,7 @@ def _share(times: Mapping[str, list[float]]) -> float:
 
 def page(record: Mapping[str, Any]) -> str:
     """Speeds, sizes and losses, as a page."""
-    where, count, bytes_ = record["machine"], record["records"], record["bytes"]
+    count, bytes_ = record["records"], record["bytes"]
     rounds = len(record["seconds"]["warm"]["raw"])
     rate = bytes_["raw"] * count / 1e9
     speeds = [
@@ -94,12 +94,7 @@ def page(record: Mapping[str, Any]) -> str:
         "an encoding costs. A number is `student.latent`.",
         "",
         *table("teacher | task | encoding | bytes a view | own | decoded | kept", losses),
-        "",
-        f"{where['processor']}, {where['cores']} cores, load {where['load']}, "
-        f"torch {where['torch']}, commit {record['commit']}.",
-        "",
-        f"```\n{record['command']}\n```",
-        "",
+        *footer(record),
     ]
     return "\n".join(lines)
 

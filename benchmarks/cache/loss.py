@@ -56,12 +56,13 @@ def measure_losses(folder: Path, pictures: int) -> list[dict[str, Any]]:
         write_scenes(scenes, train=FITTED_ON, val=pictures, per_class=4)
         pool = sorted((scenes / "train/images").iterdir())
         teachers = [load_teacher(name) for name in NANO.split(",")]
+        teachers = [teacher for teacher in teachers if teacher.spec.tasks]
         plan = Planner([str(scenes / "val")], None, None).plan([t.spec for t in teachers])
         for teacher in teachers:
             kept = [Kept(teacher, *pair) for pair in _encodings(teacher.spec).items()]
+            seen = [teacher.encode(b.images, b.frames) for b in batches(pool, teacher.spec.input)]
             for model in kept:
-                seen = batches(pool, teacher.spec.input) if model.codec.encoding.latent else ()
-                model.codec.maps = model.codec.fit(teacher.encode(b.images, b.frames) for b in seen)
+                model.codec.maps = model.codec.fit(seen)
             for item in plan.teachers[teacher.spec.name]:
                 own, *scores = measure([teacher, *kept], {item.task: item.data})[item.task].values
                 rows += [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from kivfm_core.cache.encoding import FITTED_ON
 from kivfm_core.cache.key import CANVAS, TRUNK, at, list_encodings
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
@@ -23,6 +24,7 @@ class Network:
         bytes: What a view's answers take in a cache.
         gmacs: Lower bound of the work on a view, in billions of multiply-adds.
         rate: The key of its measured seconds a view.
+        sample: Pictures that the encoding of its answers is fitted on, at most.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Network:
     bytes: int
     gmacs: float
     rate: str
+    sample: int = 0
 
 
 def list_networks(config: RunConfig, composition: Composition) -> Iterator[Network]:
@@ -42,7 +45,8 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
         if spec.name in composition.asked:
             side, kept = composition.side(spec), how[spec.name]
             taken = sum(kept.bytes(level.name, _shape(level, side)) for level in spec.levels)
-            yield Network(spec.name, None, taken, gmacs(spec, side), at(spec.name, side))
+            work, sample = gmacs(spec, side), FITTED_ON if kept.latent else 0
+            yield Network(spec.name, None, taken, work, at(spec.name, side), sample)
     if composition.adapter is not None:
         for size, side in enumerate(composition.image_size):
             h, w = composition.trunk_input((side, side))
