@@ -82,9 +82,9 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         f"{count} records of {SHAPE[0] + 1} tokens of {SHAPE[1]} numbers, {BATCH} at a time; "
         f"random reads that give float32. Medians of {rounds}, in turn with a raw memory map of "
-        "the same bytes. `cold` and `first` open the files anew, and the cache compares its "
-        "checksums; for `cold`, nothing is in the page cache. `write` waits for the disk after "
-        "every batch, as the cache does.",
+        "the same bytes. `cold`: nothing is in the page cache. `first`: the files are opened, and "
+        "the cache compares its checksums, once a process. `write` waits for the disk after every "
+        "batch, as the cache does.",
         "",
         *table("what | raw map, GB/s | cache, GB/s | share | share of CPU time | bar", speeds),
         "",

@@ -57,18 +57,24 @@ def _round(root: Path, count: int, order: NDArray[np.int64]):
         path.unlink(missing_ok=True)
     yield "write", "raw", lambda: _write_raw(file, said, count)
     yield "write", "ours", lambda: _write(root / "cache", said, count, Encoding())
-    for what in ("cold", "first"):
+    for what in ("first, cold", "first"):
         for who, work in (("raw", _open_and_read_raw), ("ours", _open_and_read)):
             path = file if who == "raw" else root / "cache"
-            _drop(path) if what == "cold" else None
+            _drop(path) if what == "first, cold" else None
             yield what, who, lambda work=work, path=path: work(path, count, order)
     cache, codec = _open(root / "cache", count, Encoding()), Codec(Encoding(), torch.device("cpu"))
-    mapped = _open_raw(file, count)
+    mapped = [_open_raw(file, count)]
     # Until all pages are mapped, and all checksums compared.
-    _read_raw(mapped, order)
+    _read_raw(mapped[0], order)
     _read(cache, codec, order)
-    yield "warm", "raw", lambda: _read_raw(mapped, order)
+    yield "warm", "raw", lambda: _read_raw(mapped[0], order)
     yield "warm", "ours", lambda: _read(cache, codec, order)
+    mapped.clear()  # what is mapped stays in the page cache
+    _drop(file)
+    yield "cold", "raw", lambda: _open_and_read_raw(file, count, order)
+    cache.stores[OWNER].maps.clear()
+    _drop(root / "cache")
+    yield "cold", "ours", lambda: _read(cache, codec, order)
 
 
 def _levels() -> dict[str, Tensor]:
