@@ -156,10 +156,14 @@ class CacheConfig(Record):
         path: A folder, which runs may share; in memory only if not given.
         limit: GiB that the folder may take; networks whose answers do not fit are asked anew. By
             default all that the disk has.
+        encoding: How teachers' levels are kept, in memory too: as they are, in bfloat16; dense
+            ones in 8-bit integers with a scale for each channel; or the coordinates of the
+            shared latent that they take, in either.
     """
 
     path: str | None = None
     limit: float | None = Field(default=None, gt=0)
+    encoding: Literal["bf16", "int8", "latent-bf16", "latent-int8"] = "bf16"
 
 
 class CheckpointConfig(Record):
@@ -206,6 +210,8 @@ class RunConfig(Record):
         data = info.data.get("data")
         if value.path is not None and data is not None and not data.views:
             raise ValueError("a path keeps stored views, and there are none: data.views=4, say")
+        if value.encoding != "bf16" and data is not None and not data.views:
+            raise ValueError("no views are stored that could be encoded: data.views=4, say")
         return value
 
     @field_validator("recipe")

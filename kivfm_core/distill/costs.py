@@ -50,7 +50,8 @@ def follow(
     plan = make_plan(config, composition, len(stream.dataset), rates, stored, first)
     if plan.space is not None and plan.online:
         say(f"asked anew for every view, for want of room to keep it: {', '.join(plan.online)}")
-    stream.frozen.online = plan.online
+    if stream.frozen.keeper is not None:
+        stream.frozen.keeper.online = plan.online
     return plan
 
 

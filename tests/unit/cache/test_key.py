@@ -47,6 +47,9 @@ def test_a_digest_holds_what_its_records_depend_on(config: RunConfig, monkeypatc
     assert changed(before, digests(config, purpose="cc")) == {PURPOSE}
     assert changed(before, digests(config, base="cc")) == {"trunk@64", "trunk@96"}
     assert changed(before, digests(config, student__trunk_size=128)) == {"trunk@64", "trunk@96"}
+    for encoding in ("int8", "latent-bf16", "latent-int8"):
+        how = {"cache__encoding": encoding, "data__views": 1, "student__latent": 8}
+        assert changed(before, digests(config, **how)) == {PURPOSE}
     monkeypatch.setattr(views, "VERSION", 0)
     assert changed(before, digests(config)) == ALL
 
