@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -96,6 +96,19 @@ def table(columns: str, rows: Sequence[Sequence[str]]) -> list[str]:
     """A markdown table's lines; columns are separated by `|`."""
     head = f"| {columns} |"
     return [head, "|---" * (columns.count("|") + 1) + "|", *(f"| {' | '.join(r)} |" for r in rows)]
+
+
+def footer(record: Mapping[str, Any]) -> list[str]:
+    """The last lines of a page: machine, commit and command."""
+    where = record["machine"]
+    return [
+        "",
+        f"{where['processor']}, {where['cores']} cores, load {where['load']}, "
+        f"torch {where['torch']}, commit {record['commit']}.",
+        "",
+        f"```\n{record['command']}\n```",
+        "",
+    ]
 
 
 def spread(values: Sequence[float | None]) -> str:

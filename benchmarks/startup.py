@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from benchmarks.common import commit, machine
+from benchmarks.common import commit, footer, machine
 
 RESULTS = Path(__file__).parent / "results"
 KIVFM = str(Path(sys.executable).with_name("kivfm"))
@@ -134,7 +134,7 @@ def _install_peer(folder: Path) -> str:
 
 def table(record: Mapping[str, Any]) -> str:
     """The medians and what share of `import torch` they are, as a page."""
-    shares, where = _shares(record["seconds"]), record["machine"]
+    shares = _shares(record["seconds"])
     rounds = len(record["seconds"][TORCH])
     lines = [
         "# Startup",
@@ -145,13 +145,8 @@ def table(record: Mapping[str, Any]) -> str:
             f"| `{name}` | {median(times):.3f} | {shares[name]:.2f} | {BARS.get(name, '')} |"
             for name, times in record["seconds"].items()
         ),
-        "",
-        *([record["note"], ""] if record["note"] else []),
-        f"{where['processor']}, {where['cores']} cores, load {where['load']}, "
-        f"torch {where['torch']}, commit {record['commit']}.",
-        "",
-        f"```\n{record['command']}\n```",
-        "",
+        *(["", record["note"]] if record["note"] else []),
+        *footer(record),
     ]
     return "\n".join(lines)
 

@@ -128,17 +128,27 @@ class OptimConfig(Record):
 
 
 class EngineConfig(Record):
-    """Devices and precision, as Lightning Fabric names them.
+    """Devices and precision, as Lightning Fabric names them, and how a step is computed.
 
     Attributes:
+        accelerator: Kind of device, such as cpu or cuda; the best that is there by default.
+        devices: Number of devices a node, or `auto`.
+        nodes: Number of nodes.
         precision: Of the student's passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
             and 32-true elsewhere. A run keeps what it came to.
+        strategy: How several processes share a step.
+        compile: What `torch.compile` takes over.
+        activation_checkpointing: Whether activations of what is trained are computed again for
+            the gradient, rather than kept.
     """
 
-    devices: int | Literal["auto"] = 1
+    accelerator: str = "auto"
+    devices: Annotated[int, Field(gt=0)] | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    strategy: str = "auto"
+    strategy: Literal["auto", "ddp"] = "auto"
+    compile: Literal["off", "student", "all"] = "off"
+    activation_checkpointing: bool = False
 
 
 class CacheConfig(Record):
@@ -148,10 +158,14 @@ class CacheConfig(Record):
         path: A folder, which runs may share; in memory only if not given.
         limit: GiB that the folder may take; networks whose answers do not fit are asked anew. By
             default all that the disk has.
+        encoding: How teachers' levels are kept, in memory too: as they are, in bfloat16; dense
+            ones in 8-bit integers with a scale for each channel; or the coordinates of the
+            shared latent that they take, in either.
     """
 
     path: str | None = None
     limit: float | None = Field(default=None, gt=0)
+    encoding: Literal["bf16", "int8", "latent-bf16", "latent-int8"] = "bf16"
 
 
 class CheckpointConfig(Record):
@@ -198,6 +212,8 @@ class RunConfig(Record):
         data = info.data.get("data")
         if value.path is not None and data is not None and not data.views:
             raise ValueError("a path keeps stored views, and there are none: data.views=4, say")
+        if value.encoding != "bf16" and data is not None and not data.views:
+            raise ValueError("no views are stored that could be encoded: data.views=4, say")
         return value
 
     @field_validator("recipe")

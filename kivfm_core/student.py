@@ -91,6 +91,14 @@ class Student(nn.Module):
             self.trunk.eval()
         return self
 
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Computes what is trained again for the gradient, rather than keep its activations."""
+        trained = [*self.extensions, *self.aligners.values()]
+        trained += [self.adapter] if self.adapter is not None else [*self.trunk.modules()]
+        for part in trained:
+            if hasattr(part, "set_grad_checkpointing"):
+                cast(Any, part).set_grad_checkpointing(enable)
+
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
         plan = next(p for p in self.composition.of(teacher) if p.level.name == level)

@@ -79,6 +79,7 @@ def distill(
         compose(made)
     from kivfm_cli.progress import make_progress
     from kivfm_core.distill import distill as work
+    from kivfm_core.distill.launch import is_first
 
     progress = make_progress()
     try:
@@ -91,5 +92,7 @@ def distill(
         )
     finally:
         progress.close()
+    if not is_first():
+        return
     print(f"run: {run}")
     print(f"next: kivfm evaluate {run} --data D; kivfm predict {run} IMAGE --task T -o OUT.png")

@@ -53,8 +53,12 @@ Weights = Annotated[
     typer.Option("--weights", metavar="A=FILE", help="A teacher's weights, from a file."),
 ]
 Devices = Annotated[str | None, typer.Option(metavar="N", help="Number of devices, or auto.")]
+Nodes = Annotated[int | None, typer.Option(metavar="N", help="Number of nodes.")]
 Precision = Annotated[
     str | None, typer.Option(metavar="P", help="32-true, bf16-mixed, 16-mixed, auto.")
+]
+Strategy = Annotated[
+    str | None, typer.Option(metavar="S", help="How several devices share a step: auto, or ddp.")
 ]
 
 
@@ -71,7 +75,9 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "seed": ("seed", Seed),
     "weights": ("weights", Weights),
     "devices": ("engine.devices", Devices),
+    "nodes": ("engine.nodes", Nodes),
     "precision": ("engine.precision", Precision),
+    "strategy": ("engine.strategy", Strategy),
 }
 """Flags that stand for a key of the configuration."""
 

@@ -18,6 +18,7 @@ from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 
 from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
+from kivfm_core.recompute import recomputed
 from kivfm_core.resize import resize
 
 
@@ -44,6 +45,8 @@ class SideAdapter(nn.Module):
     def __init__(self, plan: SidePlan) -> None:
         super().__init__()
         self.plan = plan
+        self.offers = [(offered.name, offered.stride) for offered in plan.maps]
+        self.recompute = False
         widths = plan.widths
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths[0] // 2, 3, stride=2, padding=1),
@@ -76,6 +79,10 @@ class SideAdapter(nn.Module):
             for parameter in module.parameters():
                 nn.init.zeros_(parameter)
 
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Computes what the blocks keep for the gradient again; so named in timm, too."""
+        self.recompute = enable
+
     def forward(
         self, canvas: Tensor, taps: Sequence[Tensor], base: dict[str, Tensor]
     ) -> dict[str, Tensor]:
@@ -99,7 +106,7 @@ class SideAdapter(nn.Module):
             if i == self.plan.entry:
                 for tap, read in zip(taps, self.taps, strict=True):
                     x = x + resize(read(tap), x.shape[-2:])
-            x = blocks(x)
+            x = self._run(blocks, x)
             pyramid.append(x)
         maps = self._refine(pyramid[self.plan.finest :])
         out: dict[str, Tensor] = {}
@@ -107,10 +114,13 @@ class SideAdapter(nn.Module):
             added = self.to_v(maps[self.plan.entry - self.plan.finest])
             out["x"] = base["x"] + self.to_x(maps[-1].mean((2, 3)))
             out["V"] = base["V"] + resize(added, base["V"].shape[-2:])
-        for plan, offered in zip(self.plan.maps, maps, strict=True):
-            grid = [-(-side // plan.stride) for side in canvas.shape[-2:]]
-            out[plan.name] = resize(offered, grid)
+        for (name, stride), offered in zip(self.offers, maps, strict=True):
+            grid = [-(-side // stride) for side in canvas.shape[-2:]]
+            out[name] = resize(offered, grid)
         return out
+
+    def _run(self, blocks: nn.Module, x: Tensor) -> Tensor:
+        return recomputed(blocks, x) if self.recompute else blocks(x)
 
     def _refine(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
         """Carries what is coarse to what is fine (feature pyramid, arXiv 1612.03144)."""
@@ -118,5 +128,5 @@ class SideAdapter(nn.Module):
         for lateral, mix, fine in zip(
             reversed(self.laterals), reversed(self.mixes), reversed(pyramid[:-1]), strict=True
         ):
-            maps.append(mix(fine + resize(lateral(maps[-1]), fine.shape[-2:])))
+            maps.append(self._run(mix, fine + resize(lateral(maps[-1]), fine.shape[-2:])))
         return [norm(x) for norm, x in zip(self.norms, reversed(maps), strict=True)]

@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from kivfm_core.aligners.base import Aligner, Features
 from kivfm_core.aligners.plan import GLANCES, AlignerPlan, heads_of
-from kivfm_core.aligners.targets import TARGETS, dispersion
+from kivfm_core.aligners.sums import moments
+from kivfm_core.aligners.targets import TARGETS, dispersion, from_latent, into_latent
+from kivfm_core.recompute import recomputed
 from kivfm_core.resize import resize
 
 
@@ -60,6 +62,11 @@ class LatentAligner(Aligner):
         if plan.target == "direction":
             self.register_buffer("unit", torch.ones(()))
         self.kept = 1.0
+        self.recompute = False
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Computes the hidden layer again for the gradient; so named in timm, too."""
+        self.recompute = enable
 
     def forget(self) -> None:
         """Predicts nothing but zeros, the teacher's mean level, as at the start."""
@@ -68,8 +75,7 @@ class LatentAligner(Aligner):
 
     def fit(self, count: int, total: Tensor, outer: Tensor) -> None:
         """Fits mean, standard deviation `[C]` and axes `[C, K]`, as the plan's target says."""
-        mean = total / count
-        covariance = outer / count - mean[:, None] * mean
+        mean, covariance = moments(count, total, outer)
         fitted = TARGETS[self.plan.target](mean, covariance, self.plan.latent)
         for buffer, value in zip((self.mean, self.std, self.axes), fitted, strict=True):
             buffer.copy_(value)
@@ -82,6 +88,11 @@ class LatentAligner(Aligner):
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""
+        if self.recompute:
+            return recomputed(self._predict, features, grid)
+        return self._predict(features, grid)
+
+    def _predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         if grid is not None:
             return self.head(F.gelu(self._read(features, grid))).permute(0, 3, 1, 2)
         h, w = min(features[name].shape[-2:] for name in self.plan.maps)
@@ -106,13 +117,8 @@ class LatentAligner(Aligner):
 
     def to_latent(self, level: Tensor) -> Tensor:
         """`[B, C]` to `[B, K]`, or `[B, C, h, w]` to `[B, K, h, w]`."""
-        x = level if level.ndim == 2 else level.permute(0, 2, 3, 1)
-        x = ((x - self.mean) / self.std) @ self.axes
-        return x if level.ndim == 2 else x.permute(0, 3, 1, 2)
+        return into_latent(level, self.mean, self.std, self.axes)
 
     def to_level(self, latent: Tensor) -> Tensor:
         """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`."""
-        x = latent if latent.ndim == 2 else latent.permute(0, 2, 3, 1)
-        # The axes are orthogonal and of one length, so this is their pseudo-inverse.
-        x = (x @ self.axes.T) / self.axes[:, 0].square().sum() * self.std + self.mean
-        return x if latent.ndim == 2 else x.permute(0, 3, 1, 2)
+        return from_latent(latent, self.mean, self.std, self.axes)

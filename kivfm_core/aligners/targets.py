@@ -15,6 +15,21 @@ from torch import Tensor
 Fit = tuple[Tensor, Tensor, Tensor]
 
 
+def into_latent(level: Tensor, mean: Tensor, std: Tensor, axes: Tensor) -> Tensor:
+    """`[B, C]` to `[B, K]`, or `[B, C, h, w]` to `[B, K, h, w]`."""
+    x = level if level.ndim == 2 else level.permute(0, 2, 3, 1)
+    x = ((x - mean) / std) @ axes
+    return x if level.ndim == 2 else x.permute(0, 3, 1, 2)
+
+
+def from_latent(latent: Tensor, mean: Tensor, std: Tensor, axes: Tensor) -> Tensor:
+    """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`."""
+    x = latent if latent.ndim == 2 else latent.permute(0, 2, 3, 1)
+    # The axes are orthogonal and of one length, so this is their pseudo-inverse.
+    x = (x @ axes.T) / axes[:, 0].square().sum() * std + mean
+    return x if latent.ndim == 2 else x.permute(0, 3, 1, 2)
+
+
 def principal(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
     """Standardized channels' leading principal axes, scaled to unit mean variance."""
     std = _std(covariance)

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
+from kivfm_core.cache.codec import Maps
+from kivfm_core.cache.encoding import Layout
 from kivfm_core.cache.key import Owner
+from kivfm_core.cache.maps import load_maps, write_maps
 from kivfm_core.cache.meta import META, open_store, used_bytes, write_meta
 from kivfm_core.cache.store import Place, Store
 from kivfm_core.errors import DataError, KivfmError
 
 
 class DiskCache:
-    """Keeps what every owner said, bfloat16; once full it takes no more, and forgets nothing.
+    """Keeps what every owner said; once full it takes no more, and forgets nothing.
 
     Args:
         folder: Of all stores; runs may share it, at the same time, too.
         owners: Who will be asked, by name.
         limit: Bytes that the folder may take; None: all that the disk has.
+        say: Told, once, that the limit is reached.
 
     Raises:
         KivfmError: If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, owners: Mapping[str, Owner], limit: int | None = None) -> None:
-        self.folder, self.owners, self.limit = folder, owners, limit
+    def __init__(
+        self, folder: Path, owners: Mapping[str, Owner], limit: int | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.owners, self.limit, self.say = folder, owners, limit, say
         self.stores: dict[str, Store] = {}
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -40,6 +48,11 @@ class DiskCache:
                     os.utime(store.folder / META)  # when it was last of use
             self.used = used_bytes(folder)
 
+    @property
+    def layouts(self) -> dict[str, Layout]:
+        """What a record holds, by owner."""
+        return {name: store.layout for name, store in self.stores.items()}
+
     def has(self, owner: str, place: Place) -> bool:
         """Whether an owner's record of a view is kept; if it is sound shows when it is read."""
         return owner in self.stores and place in self.stores[owner]
@@ -48,42 +61,52 @@ class DiskCache:
         """How many of each picture's first views have an entry, by owner."""
         return {name: int((s.index.rows[:views] >= 0).sum()) for name, s in self.stores.items()}
 
-    def put(self, owner: str, places: Sequence[Place], batch: Mapping[str, Tensor]) -> None:
-        """Takes an owner's batch `{name: [B, ...]}`, one view a row; not what is not finite.
+    def maps(self, owner: str, fit: Callable[[], Maps]) -> Maps:
+        """The maps of an owner's levels: those that its records were made with, or new ones.
+
+        Raises:
+            KivfmError: If new ones cannot be written.
+        """
+        mine = self.owners[owner]
+        folder = self.folder / mine.folder
+        if (found := load_maps(folder)) is None:
+            with _writing(self.folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                # Whoever else wants them waits, and takes the same.
+                with FileLock(folder / "maps.lock"):
+                    if (found := load_maps(folder)) is None:
+                        found = fit()
+                        write_maps(folder, found)
+            if (store := find(self.folder, mine)) is not None:
+                self.stores[owner] = store
+        return found
+
+    def put(self, owner: str, places: Sequence[Place], records: Tensor, layout: Layout) -> None:
+        """Takes an owner's records `[B, bytes]`, one view a row.
 
         Raises:
             KivfmError: If the disk is full; what was kept before is whole.
         """
-        flat = [tensor.detach().to("cpu", torch.bfloat16).flatten(1) for tensor in batch.values()]
-        numbers = torch.cat(flat, 1)
-        # A slip of a device is not kept for all runs to come.
-        fine = numbers.isfinite().all(1)
-        places = [place for place, kept in zip(places, fine.tolist(), strict=True) if kept]
-        records = numbers[fine].view(torch.uint8).numpy()
-        if self.limit is not None and self.used + records.nbytes > self.limit:
+        rows = records.cpu().numpy()
+        if self.limit is not None and self.used + rows.nbytes > self.limit:
+            if self.say is not None:
+                self.say(f"cache.limit is reached in {self.folder}: the rest is asked anew")
+                self.say = None
             return
-        layout = {name: tuple(tensor.shape[1:]) for name, tensor in batch.items()}
         with _writing(self.folder):
             if owner not in self.stores or self.stores[owner].layout != layout:
                 mine = self.owners[owner]
                 self.stores[owner] = Store(self.folder / mine.folder, mine, layout)
                 write_meta(self.stores[owner])
-            self.used += self.stores[owner].put(places, records) * records.shape[1]
+            self.used += self.stores[owner].put(places, rows) * rows.shape[1]
 
-    def get(self, owner: str, places: Sequence[Place]) -> dict[str, Tensor] | None:
-        """An owner's records as a batch `{name: [B, ...]}`, float32; None if one is missing."""
-        if owner not in self.stores:
+    def get(self, owner: str, places: Sequence[Place]) -> list[Tensor] | None:
+        """An owner's records, `[bytes]` each, not to be written to; None if one is missing."""
+        if owner not in self.stores or (rows := self.stores[owner].read(places)) is None:
             return None
-        records = self.stores[owner].read(places)
-        if records is None:
-            return None
-        layout = self.stores[owner].layout
-        numbers = torch.from_numpy(records).view(torch.bfloat16)
-        parts = numbers.split([prod(shape) for shape in layout.values()], 1)
-        return {
-            name: part.float().reshape(len(places), *shape)
-            for (name, shape), part in zip(layout.items(), parts, strict=True)
-        }
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return [torch.from_numpy(row) for row in rows]
 
 
 def find(folder: Path, owner: Owner) -> Store | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,13 +63,14 @@ class Index:
             self.read = whole
 
     def append(self, entries: NDArray[np.void]) -> None:
-        """Writes entries behind the last whole one, to the disk itself."""
+        """Writes entries behind the last whole one.
+
+        The disk has them within seconds, by itself: what a loss of power takes is made again.
+        """
         with self.file.open("r+b" if self.file.exists() else "w+b") as file:
             file.seek(self.read * ENTRY.itemsize)
             file.write(entries.tobytes())
             file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
         self.refresh()
 
     def _take(self, entries: NDArray[np.void]) -> None:

@@ -7,19 +7,25 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kivfm_core.cache.encoding import Encoding
 from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.fetch import file_sha256, obtain
+from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 VERSION = 1
 """Of the store, and of what is asked of a trunk: raised with every change of either."""
+
+LIBRARIES = ("pillow", "torch", "torchvision", "timm", "open_clip_torch")
+"""What decodes pictures and computes answers: another release says something else, a little."""
 
 TRUNK = "trunk"
 CANVAS = "canvas"
@@ -49,6 +55,11 @@ class Owner:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
+    def encoding(self) -> Encoding:
+        """How its records are kept."""
+        return Encoding.of(self.facts)
+
+    @property
     def folder(self) -> str:
         """Name of the folder of its records."""
         return f"{re.sub('[^A-Za-z0-9@._-]+', '--', self.name)}-{self.digest[:16]}"
@@ -64,6 +75,22 @@ def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
     given = {name: Path(file) for name, file in files.items()}
     asked = [s for s in composition.teachers if s.name in (composition.base, *composition.asked)]
     return {spec.name: file_sha256(obtain(spec, given.get(spec.name))) for spec in asked}
+
+
+def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Encoding]:
+    """How everyone's answers are kept, by name.
+
+    What the base says enters the student, as at inference: it is kept as it is.
+    """
+    sides, wanted = composition.image_size, config.cache.encoding
+    found = {at(CANVAS, side): Encoding("uint8") for side in sides}
+    found |= {at(TRUNK, side): Encoding() for side in sides}
+    for name in composition.asked:
+        plans = [p for p in composition.of(name) if p.kind == "latent"]
+        narrowed = {p.level.name: p.latent for p in plans if p.latent < p.level.channels}
+        dtype = "int8" if wanted.endswith("int8") else "bfloat16"
+        found[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
+    return found
 
 
 def list_owners(
@@ -85,7 +112,7 @@ def list_owners(
     """
     shared = {
         "version": VERSION,
-        "dtype": "bfloat16",
+        "libraries": {name: ".".join(version(name).split(".")[:2]) for name in LIBRARIES},
         "views": {
             "version": views.VERSION,
             "seed": config.seed,
@@ -94,24 +121,29 @@ def list_owners(
         },
         "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }
+    how = list_encodings(config, composition)
     owners: list[Owner] = []
     for side in composition.image_size:
         mine = {"canvas": side, **shared}
         contract = composition.trunk.input.model_dump(mode="json")
-        owners.append(Owner(at(CANVAS, side), {"input": contract, **mine}))
+        owners.append(
+            Owner(at(CANVAS, side), {"input": contract, **how[at(CANVAS, side)].facts, **mine})
+        )
         if composition.adapter is not None and composition.base is not None:
             facts = _encoder(composition.trunk, hashes[composition.base]) | _taken(composition)
-            owners.append(Owner(at(TRUNK, side), facts | mine))
+            owners.append(Owner(at(TRUNK, side), facts | how[at(TRUNK, side)].facts | mine))
     for spec in composition.teachers:
         if spec.name in composition.asked:
-            facts = _encoder(spec, hashes[spec.name])
+            facts = _encoder(spec, hashes[spec.name]) | how[spec.name].facts
             owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
     return {owner.name: owner for owner in owners}
 
 
 def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
     fields = {"encoder", "config", "levels", "input"}
-    return {**spec.model_dump(mode="json", include=fields), "weights": sha256}
+    entry = get_registry().origin(spec)
+    code = f"{entry.distribution} {entry.version}" if entry is not None else None
+    return {**spec.model_dump(mode="json", include=fields), "weights": sha256, "code": code}
 
 
 def _taken(composition: Composition) -> dict[str, Any]:

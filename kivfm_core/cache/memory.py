@@ -1,18 +1,14 @@
-"""A cache in memory: bfloat16 tensors by owner and view, up to a number of bytes."""
+"""A cache in memory: records by owner and view, up to a number of bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
+from kivfm_core.cache.codec import Maps
+from kivfm_core.cache.encoding import Layout
 from kivfm_core.cache.store import Place
-
-
-def as_stored(tensor: Tensor) -> Tensor:
-    """What a cache would give back: rounded, and laid out the same, since sums depend on it."""
-    return tensor.bfloat16().float().contiguous()
 
 
 class MemoryCache:
@@ -20,29 +16,35 @@ class MemoryCache:
 
     Args:
         limit: Bytes that it may hold.
+
+    Attributes:
+        layouts: What a record holds, by owner.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit, self.bytes = limit, 0
-        self.records: dict[tuple[str, Place], dict[str, Tensor]] = {}
+        self.layouts: dict[str, Layout] = {}
+        self.records: dict[tuple[str, Place], Tensor] = {}
 
     def has(self, owner: str, place: Place) -> bool:
         """Whether an owner's record of a view is kept."""
         return (owner, place) in self.records
 
-    def put(self, owner: str, places: Sequence[Place], batch: Mapping[str, Tensor]) -> None:
-        """Takes an owner's batch `{name: [B, ...]}`, one view a row."""
-        size = sum(2 * v[0].numel() for v in batch.values())
-        for row, place in enumerate(places):
-            if not self.has(owner, place) and self.bytes + size <= self.limit:
-                # A view of a row would keep the whole batch alive.
-                record = {k: v[row].to("cpu", torch.bfloat16, copy=True) for k, v in batch.items()}
-                self.records[owner, place] = record
-                self.bytes += size
+    def maps(self, owner: str, fit: Callable[[], Maps]) -> Maps:
+        """The maps of an owner's levels: nobody has made them before."""
+        return fit()
 
-    def get(self, owner: str, places: Sequence[Place]) -> dict[str, Tensor] | None:
-        """An owner's records as a batch `{name: [B, ...]}`, float32; None if one is missing."""
-        if not all(self.has(owner, place) for place in places):
-            return None
-        rows = [self.records[owner, place] for place in places]
-        return {name: as_stored(torch.stack([row[name] for row in rows])) for name in rows[0]}
+    def put(self, owner: str, places: Sequence[Place], records: Tensor, layout: Layout) -> None:
+        """Takes an owner's records `[B, bytes]`, one view a row."""
+        self.layouts[owner] = layout
+        for place, record in zip(places, records.cpu(), strict=True):
+            if not self.has(owner, place) and self.bytes + len(record) <= self.limit:
+                # A view of a row would keep the whole batch alive.
+                self.records[owner, place] = record.clone()
+                self.bytes += len(record)
+
+    def get(self, owner: str, places: Sequence[Place]) -> list[Tensor] | None:
+        """An owner's records, `[bytes]` each; None if one is missing."""
+        found = [self.records.get((owner, place)) for place in places]
+        rows = [record for record in found if record is not None]
+        return rows if len(rows) == len(found) else None

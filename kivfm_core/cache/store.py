@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,13 +14,13 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from kivfm_core.cache.encoding import Layout
 from kivfm_core.cache.index import BAD, SOUND, UNKNOWN, Index, make_entries
 from kivfm_core.cache.key import Owner
+from kivfm_core.cache.maps import find_maps
 
 Place = tuple[int, int]
 """Index of a picture, and of the view of it."""
-Layout = Mapping[str, tuple[int, ...]]
-"""Shapes of a record's tensors by name, in order; each number takes two bytes."""
 
 SHARD = 16 * 2**30
 """Bytes that a file of records takes at most; part of the format, as `key.VERSION` counts it."""
@@ -42,12 +41,14 @@ class Store:
 
     def __init__(self, folder: Path, owner: Owner, layout: Layout) -> None:
         self.folder, self.owner, self.layout = folder, owner, dict(layout)
-        self.bytes = 2 * sum(prod(shape) for shape in layout.values())
+        self.bytes = sum(owner.encoding.bytes(*part) for part in layout.items())
         self.per_shard = max(1, SHARD // self.bytes)
         self.index = Index(folder / "index.bin", owner.facts["pictures"]["number"])
         self.lock = FileLock(folder / "lock")
-        # A record of another store, or of another shape, does not fit its checksum.
-        self.seed = zlib.crc32(json.dumps([owner.digest, self.layout]).encode())
+        maps = find_maps(folder)
+        # A record of another store, of another shape or other maps does not fit its checksum.
+        facts = [owner.digest, self.layout, *([maps.name] if maps is not None else [])]
+        self.seed = zlib.crc32(json.dumps(facts).encode())
         self.maps: dict[int, NDArray[np.uint8]] = {}
 
     def __contains__(self, place: Place) -> bool:
@@ -63,18 +64,17 @@ class Store:
     def __len__(self) -> int:
         return int((self.index.rows >= 0).sum())
 
-    def read(self, places: Sequence[Place]) -> NDArray[np.uint8] | None:
-        """Records `[B, bytes]`; None if one is not there, or not sound."""
+    def read(self, places: Sequence[Place]) -> list[NDArray[np.uint8]] | None:
+        """Records `[bytes]`, as they lie on the disk; None if one is not there, or not sound."""
         if not all(place in self for place in places):
             return None
-        records = np.empty((len(places), self.bytes), np.uint8)
         rows = [divmod(self.index.row(*place), self.per_shard) for place in places]
         for shard in {shard for shard, _ in rows}:
             self._map(shard)
-        # All are read, so that all that are bad are known.
-        found = zip(places, rows, records, strict=True)
-        sound = [self._read(place, *row, record) for place, row, record in found]
-        return records if all(sound) else None
+        # All are looked at, so that all that are bad are known.
+        found = [self._read(place, *row) for place, row in zip(places, rows, strict=True)]
+        sound = [record for record in found if record is not None]
+        return sound if len(sound) == len(found) else None
 
     def _map(self, shard: int) -> None:
         path = self._shard(shard)
@@ -84,17 +84,17 @@ class Store:
             mapped = np.memmap(path, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape)
             self.maps[shard] = np.asarray(mapped, np.uint8)
 
-    def _read(self, place: Place, shard: int, row: int, record: NDArray[np.uint8]) -> bool:
+    def _read(self, place: Place, shard: int, row: int) -> NDArray[np.uint8] | None:
         image, view = place
-        state = BAD
+        state, record = BAD, None
         if row < len(self.maps[shard]):
-            record[:] = self.maps[shard][row]
+            record = self.maps[shard][row]
             state = int(self.index.states[view, image])
             if state == UNKNOWN:
                 crc = self._crc(place, record)
                 state = SOUND if crc == self.index.crcs[view, image] else BAD
         self.index.states[view, image] = state
-        return state == SOUND
+        return record if state == SOUND else None
 
     def put(self, places: Sequence[Place], records: NDArray[np.uint8]) -> int:
         """Keeps records `[B, bytes]` of places that have none; returns how many there were.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from kivfm_core.cache.key import CANVAS, TRUNK, hash_weights
 from kivfm_core.cache.meta import room
@@ -64,7 +66,7 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     config = config.anchored()
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
-    fabric = Fabric(devices=1)
+    fabric = Fabric(accelerator=config.engine.accelerator, devices=1)
     images = find_images(data_path(config, watch))
     for note in images.notes:
         watch.message(note)
@@ -136,7 +138,7 @@ def _missing(name: str, stream: Stream) -> list[list[Item]]:
 
 def _estimate(name: str, stream: Stream) -> Share:
     batches, frozen = _missing(name, stream), copy(stream.frozen)
-    frozen.cache = None
+    frozen.keeper = None
     views = total = 0
     seconds = 0.0
     for size in range(len(stream.sizes)):
@@ -147,16 +149,25 @@ def _estimate(name: str, stream: Stream) -> Share:
         for _ in range(2):  # the first one warms up
             began = time.perf_counter()
             canvas, answers = frozen(frozen.decode([item.key for item in mine[0]]))
-            kept = {CANVAS: [canvas], **{k: list(v.values()) for k, v in answers.items()}}
-            said = {k: sum(2 * t[0].cpu().numel() for t in v) for k, v in kept.items()}
+            answers[CANVAS] = {CANVAS: canvas}
+            said = {owner: _bytes(stream, owner, answers) for owner in _owners(name, stream, size)}
+            canvas.cpu()  # waits
             spent = time.perf_counter() - began
         items = {item for batch in mine for item in batch}
         for owner in _owners(name, stream, size):
             lacking = sum(_lacks(stream, owner, item) for item in items)
-            total += lacking * said[owner.partition("@")[0]]
+            total += lacking * said[owner]
         views += len(items)
         seconds += spent * len(mine)
     return Share(name, views, total, seconds)
+
+
+def _bytes(stream: Stream, owner: str, answers: Mapping[str, Mapping[str, Tensor]]) -> int:
+    """What a record of an owner takes."""
+    assert stream.frozen.keeper is not None
+    encoding = stream.frozen.keeper.codecs[owner].encoding
+    said = answers[owner.partition("@")[0]]
+    return sum(encoding.bytes(name, tuple(tensor.shape[1:])) for name, tensor in said.items())
 
 
 def _check_room(path: Path, needed: int, limit: float | None) -> None:

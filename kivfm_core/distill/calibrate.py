@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from kivfm_core.aligners.sums import Sums
 from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.readouts import fit_units
@@ -15,22 +16,6 @@ from kivfm_core.student import Student
 
 LAST = 4
 """Batches that are kept to measure the decoders' units on, once the aligners are fitted."""
-
-
-class Sums:
-    """Count, sum `[C]` and sum of outer products `[C, C]` of a level's vectors, in float64."""
-
-    def __init__(self, channels: int) -> None:
-        self.count = 0
-        self.total = torch.zeros(channels, dtype=torch.float64)
-        self.outer = torch.zeros(channels, channels, dtype=torch.float64)
-
-    def add(self, level: Tensor) -> None:
-        """Adds `[B, C]` or `[B, C, h, w]`."""
-        x = level.movedim(1, -1).flatten(0, -2).double().cpu()
-        self.count += len(x)
-        self.total += x.sum(0)
-        self.outer += x.T @ x
 
 
 def calibrate(

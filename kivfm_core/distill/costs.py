@@ -50,7 +50,8 @@ def follow(
     plan = make_plan(config, composition, len(stream.dataset), rates, stored, first)
     if plan.space is not None and plan.online:
         say(f"asked anew for every view, for want of room to keep it: {', '.join(plan.online)}")
-    stream.frozen.online = plan.online
+    if stream.frozen.keeper is not None:
+        stream.frozen.keeper.online = plan.online
     return plan
 
 
@@ -64,10 +65,16 @@ def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) ->
     facts = {"schema": 1, "took_seconds": took, **record}
     write_text(run.path / "costs.json", json.dumps(facts, indent=1))
     say(compared(plan.seconds, took))
+    remember(plan, stream, say)
+
+
+def remember(plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
+    """Keeps the rates that a run measured, as far as it came."""
+    watch, auto = stream.stopwatch, auto_precision(stream.config.engine.accelerator)
     if plan.device is not None:
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured, auto_precision()))
+            keep_rates(Rates(plan.device, measured, auto))
         except OSError as error:
             say(f"what was measured cannot be kept for later plans: {error}")

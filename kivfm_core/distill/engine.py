@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 
 from kivfm_core.bundle import write_bundle
 from kivfm_core.compose import compose
@@ -15,11 +16,12 @@ from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.calibrate import calibrate
 from kivfm_core.distill.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from kivfm_core.distill.costs import account, follow
+from kivfm_core.distill.compiled import compile_all
+from kivfm_core.distill.costs import account, follow, remember
 from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.guard import Guard
-from kivfm_core.distill.interrupt import Interrupt
-from kivfm_core.distill.launch import launch, settle, summed
+from kivfm_core.distill.interrupt import Interrupt, Interrupted
+from kivfm_core.distill.launch import launched, settle, summed
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.progress import Progress, Silent
 from kivfm_core.distill.resume import Going, as_begun, check, go_on
@@ -92,62 +94,73 @@ def _new_run(out: str | Path | None) -> Run:
 
 
 def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
-    """All stages, in order."""
-    config, composition = plan.config, plan.composition
-    fabric = launch(config)
-    # Where the run is made after the time of day, processes may disagree.
-    run = Run(Path(fabric.broadcast(str(run.path))))
+    """All stages, in order, in as many processes as are asked for."""
+    with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
+        # Where the run is made after the time of day, processes may disagree.
+        run = Run(Path(fabric.broadcast(str(run.path))))
+        watch = watch if fabric.is_global_zero else Silent()
+        with room(f"kivfm distill --resume {run.path}"):
+            _stages(fabric, run, plan, watch, interrupt, allow_changes)
 
-    if not fabric.is_global_zero:
-        watch = Silent()
-    say = watch.message
-    again = f"kivfm distill --resume {run.path}"
-    with Interrupt(run.path) as interrupt, room(again):
-        resumed = has_checkpoint(run.checkpoints)
-        if fabric.is_global_zero and not resumed:
-            run.write_plan(config, composition)
-        say(f"on {fabric.device}, precision {config.engine.precision}")
-        torch.manual_seed(config.seed)
-        # First what can fail for want of a file; the demo scenes take a minute to draw.
-        parts = assemble(config, composition, fabric.device, say)
-        student = parts.student
-        with fabric.rank_zero_first(local=True):
-            path = data_path(config, watch)
-        images = find_images(path)
-        stream = Stream(config, composition, parts.asked, images, fabric, say)
-        guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
-        optimizer = make_optimizer(student, config)
-        facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
-        first, batch = 0, config.optim.batch_size
-        if resumed:
-            changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
-            check(run, changes, allow_changes)
-            first = load_checkpoint(run.checkpoints, student, optimizer)
-            costs = follow(config, composition, stream, fabric, say, first)
-            say(f"resuming at step {first}")
-            if fabric.is_global_zero:
-                run.write_plan(config, composition)
-                if changes:
-                    facts["round_trip"] = run.environment["round_trip"]
-                    facts["changes"] = run.environment.get("changes", []) + changes
-                    facts["earlier"] = [
-                        *run.environment.get("earlier", []),
-                        run.environment["argv"],
-                    ]
-                    run.write_environment(config.seed, parts.provenance, **facts)
-        else:
-            costs = follow(config, composition, stream, fabric, say)
-            steps = -(-config.optim.calibration // batch)
-            say(f"fitting aligners on {steps * batch} views")
-            with stream.stopwatch.rest(FITTING, steps * batch):
-                kept = calibrate(student, guard.finite(student, steps), summed(fabric))
-            if fabric.is_global_zero:
-                run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
-                save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
-        with stream.stopwatch.rest(LEARNING, max(0, config.optim.steps - first) * batch):
-            train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
-        if bad := stream.count_bad():
-            say(f"{bad} pictures were skipped, since they cannot be decoded")
+
+def _stages(
+    fabric: Fabric, run: Run, plan: Going, watch: Progress, interrupt: Interrupt,
+    allow_changes: bool,
+) -> None:  # fmt: skip
+    config, composition, say = plan.config, plan.composition, watch.message
+    resumed = has_checkpoint(run.checkpoints)
+    if fabric.is_global_zero and not resumed:
+        run.write_plan(config, composition)
+    say(f"on {fabric.device}, precision {config.engine.precision}")
+    torch.manual_seed(config.seed)
+    # First what can fail for want of a file; the demo scenes take a minute to draw.
+    parts = assemble(config, composition, fabric.device, say)
+    student = parts.student
+    if config.engine.compile == "all":
+        compile_all([t.encoder for t in parts.teachers.values()], fabric.device)
+    with fabric.rank_zero_first(local=True):
+        path = data_path(config, watch)
+    images = find_images(path)
+    stream = Stream(config, composition, parts.asked, images, fabric, say)
+    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
+    optimizer = make_optimizer(student, config)
+    facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
+    first, batch = 0, config.optim.batch_size
+    if resumed:
+        changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
+        check(run, changes, allow_changes)
+        first = load_checkpoint(run.checkpoints, student, optimizer)
+        costs = follow(config, composition, stream, fabric, say, first)
+        say(f"resuming at step {first}")
         if fabric.is_global_zero:
-            write_bundle(student, run.bundle)
-            account(run, costs, stream, say)
+            run.write_plan(config, composition)
+            if changes:
+                facts["round_trip"] = run.environment["round_trip"]
+                facts["changes"] = run.environment.get("changes", []) + changes
+                facts["earlier"] = [
+                    *run.environment.get("earlier", []),
+                    run.environment["argv"],
+                ]
+                run.write_environment(config.seed, parts.provenance, **facts)
+    else:
+        costs = follow(config, composition, stream, fabric, say)
+        steps = -(-config.optim.calibration // batch)
+        say(f"fitting aligners on {steps * batch} views")
+        stream.stopwatch.add(FITTING, steps * batch, 0.0)
+        with stream.stopwatch.rest(FITTING):
+            kept = calibrate(student, guard.finite(student, steps), summed(fabric))
+        if fabric.is_global_zero:
+            run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
+            save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
+    try:
+        with stream.stopwatch.rest(LEARNING):
+            train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
+    except Interrupted:
+        if fabric.is_global_zero:
+            remember(costs, stream, say)
+        raise
+    if bad := stream.count_bad():
+        say(f"{bad} pictures were skipped, since they cannot be decoded")
+    if fabric.is_global_zero:
+        write_bundle(student, run.bundle)
+        account(run, costs, stream, say)

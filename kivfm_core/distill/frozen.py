@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.key import CANVAS, TRUNK, at
-from kivfm_core.cache.memory import MemoryCache, as_stored
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.loader import Batch, Key
+from kivfm_core.distill.keeper import Keeper
 from kivfm_core.distill.portions import Portions
 from kivfm_core.distill.stopwatch import Stopwatch
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
-Cache = MemoryCache | DiskCache
+PORTION = 16
+"""Views that are asked about at once where codecs are fitted."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,13 @@ class Frozen:
     """Answers for batches, from the cache where a view is stored.
 
     Each owner of stored answers - the canvas, a teacher, the trunk - is asked for a whole batch or
-    not at all: encoders answer a little differently to batches of another size. Where there is a
-    cache, all answers are rounded to bfloat16, at first use too and where it does not keep them: a
-    view says the same in every epoch, whoever is cached.
-
-    Attributes:
-        online: Owners that the cache does not keep, and that are asked anew for every batch.
+    not at all: encoders answer a little differently to batches of another size.
 
     Args:
         asked: The networks.
         student: The student's contract and its canvas sizes.
-        cache: Where stored views are kept; None if every view is a fresh one.
+        keeper: Keeps stored views; None if every view is a fresh one.
+        samples: Views that its codecs are fitted on.
         decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
         say: Told when memory runs out.
@@ -61,14 +58,15 @@ class Frozen:
         self,
         asked: Asked,
         student: tuple[InputContract, Sequence[int]],
-        cache: Cache | None,
+        keeper: Keeper | None,
+        samples: Sequence[Key],
         decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
         say: Callable[[str], None],
         stopwatch: Stopwatch,
     ) -> None:
-        self.asked, self.cache, self.stopwatch = asked, cache, stopwatch
-        self.online: Collection[str] = ()
+        self.asked, self.keeper, self.samples = asked, keeper, samples
+        self.stopwatch = stopwatch
         self.contract, self.sides = student
         self.decode, self.to_device = decode, to_device
         self.portions = Portions("the teachers are asked", say)
@@ -82,9 +80,8 @@ class Frozen:
 
     def __contains__(self, key: Key) -> bool:
         image, view, size = key
-        return self.cache is not None and all(
-            owner not in self.online and self.cache.has(owner, (image, view))
-            for owner in self.owners(size)
+        return self.keeper is not None and all(
+            self.keeper.has(owner, (image, view)) for owner in self.owners(size)
         )
 
     def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
@@ -100,20 +97,26 @@ class Frozen:
         places = [(image, view) for image, view, _ in batch.keys]
         answers: dict[str, dict[str, Tensor]] = {}
         for owner in self.owners(batch.keys[0][2]):
-            keeper = None if owner in self.online else self.cache
-            said = keeper.get(owner, places) if keeper is not None else None
+            said = None
+            if self.keeper is not None:
+                self.keeper.fit(owner, partial(self._sample, owner))
+                said = self.keeper.get(owner, places)
             if said is None:
                 if not batch.student.numel():
                     batch = self.decode(batch.keys)
-                with self.stopwatch.time(owner, len(places)):
-                    said = self._ask_all(owner, batch)
-                if keeper is not None:
-                    keeper.put(owner, places, said)
-                if self.cache is not None:
-                    said = {name: as_stored(tensor) for name, tensor in said.items()}
-            moved = {name: self.to_device(tensor) for name, tensor in said.items()}
-            answers[owner.partition("@")[0]] = moved
+                said = self._timed(owner, batch)
+                if self.keeper is not None:
+                    said = self.keeper.keep(owner, places, said)
+            answers[owner.partition("@")[0]] = said
         return answers.pop(CANVAS)[CANVAS] / 255, answers
+
+    def _sample(self, owner: str) -> Iterator[dict[str, Tensor]]:
+        for start in range(0, len(self.samples), PORTION):
+            yield self._timed(owner, self.decode(self.samples[start : start + PORTION]))
+
+    def _timed(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+        with self.stopwatch.time(owner, len(batch.keys)):
+            return self._ask_all(owner, batch)
 
     def _ask_all(self, owner: str, batch: Batch) -> dict[str, Tensor]:
         def ask(parts: list[slice]) -> dict[str, Tensor]:

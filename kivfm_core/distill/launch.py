@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from kivfm_core.config import RunConfig
+from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.errors import UsageError
 
 
@@ -16,31 +19,60 @@ def settle(config: RunConfig) -> RunConfig:
     """The configuration with the precision that `auto` comes to on this machine."""
     if config.engine.precision != "auto":
         return config
-    engine = config.engine.model_copy(update={"precision": auto_precision()})
+    precision = auto_precision(config.engine.accelerator)
+    engine = config.engine.model_copy(update={"precision": precision})
     return config.model_copy(update={"engine": engine})
 
 
-def auto_precision() -> str:
+def auto_precision(accelerator: str) -> str:
     """What `engine.precision = "auto"` comes to on this machine."""
     cuda = torch.cuda
-    fast = cuda.is_available() and cuda.is_bf16_supported(including_emulation=False)
+    there = accelerator in ("auto", "gpu", "cuda") and cuda.is_available()
+    fast = there and cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if fast else "32-true"
 
 
-def launch(config: RunConfig) -> Fabric:
-    """Starts all processes of a run.
+@contextmanager
+def launched(config: RunConfig) -> Generator[Fabric]:
+    """Starts all processes of a run; those that this one started do not outlive its failure.
+
+    What every process would say alike, the first one says.
 
     Raises:
-        UsageError: If the views of a step cannot be shared evenly among them.
+        UsageError: If there are no such devices, or the views of a step cannot be shared evenly.
     """
+    fabric = _make(config)
+    try:
+        with warnings.catch_warnings():
+            # Of channels-last gradients; gathering them takes a copy.
+            warnings.filterwarnings("ignore", "Grad strides do not match")
+            fabric.launch()
+            yield fabric
+    except BaseException as error:
+        started = getattr(fabric.strategy.launcher, "procs", [])
+        orphans = [*started]
+        started.clear()  # else Fabric's watch over them would kill this process, too
+        for process in orphans:
+            process.kill()  # they would wait for this one
+        if fabric.global_rank and isinstance(error, Interrupted | UsageError):
+            raise SystemExit(error.exit_code) from error
+        raise
+
+
+def _make(config: RunConfig) -> Fabric:
     engine = config.engine
-    fabric = Fabric(
-        devices=engine.devices,
-        num_nodes=engine.nodes,
-        precision=engine.precision,  # pyright: ignore[reportArgumentType]
-        strategy=engine.strategy,
-    )
-    fabric.launch()
+    try:
+        fabric = Fabric(
+            accelerator=engine.accelerator,
+            devices=engine.devices,
+            num_nodes=engine.nodes,
+            precision=engine.precision,  # pyright: ignore[reportArgumentType]
+            strategy=engine.strategy,
+        )
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise UsageError(
+            f"no such devices here: {error}", "--devices 1 --set engine.accelerator=auto"
+        ) from error
     world, batch = fabric.world_size, config.optim.batch_size
     # Gradients are averaged over processes: each must have as many views as any other.
     if batch % world:
@@ -49,6 +81,12 @@ def launch(config: RunConfig) -> Fabric:
             f"--batch-size {-(-batch // world) * world}",
         )
     return fabric
+
+
+def is_first() -> bool:
+    """Whether this process speaks for all of its run."""
+    group = torch.distributed
+    return not (group.is_available() and group.is_initialized() and group.get_rank())
 
 
 def summed(fabric: Fabric) -> Callable[[Tensor], Tensor]:

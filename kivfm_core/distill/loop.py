@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.checkpoint import save_checkpoint
+from kivfm_core.distill.compiled import compile_all
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt
 from kivfm_core.distill.launch import summed
@@ -18,6 +19,7 @@ from kivfm_core.distill.progress import Progress
 from kivfm_core.distill.schedule import learning_rate
 from kivfm_core.distill.step import Step
 from kivfm_core.distill.stream import Stream
+from kivfm_core.planner.plan import LEARNING
 from kivfm_core.run import Run
 from kivfm_core.student import Student
 
@@ -45,9 +47,12 @@ def train(
     """
     optim, checkpoint = config.optim, config.checkpoint
     weights = _teacher_weights(config, student)
-    seed = config.seed, fabric.global_rank
-    module, wrapped = fabric.setup(Distillation(student, config.recipe, weights, seed), optimizer)
-    make = Step(fabric, module, wrapped, student.spec.input, optim, stream.say)
+    distillation = Distillation(student, config.recipe, weights)
+    student.set_grad_checkpointing(config.engine.activation_checkpointing)
+    if config.engine.compile != "off":
+        compile_all([distillation], fabric.device)
+    module, wrapped = fabric.setup(distillation, optimizer)
+    make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
     watch.start(optim.steps, first)
     student.train()
     interrupt.patient = True
@@ -59,6 +64,7 @@ def train(
             lr = learning_rate(step, optim)
             loss, losses, fine = make(canvas, targets, step, lr)
             guard.add(step, fine)
+            stream.stopwatch.add(LEARNING, optim.batch_size, 0.0)
             if metrics is not None:
                 metrics.add(loss, losses, waited)
             done, last = step + 1, step + 1 == optim.steps
@@ -74,6 +80,7 @@ def train(
             if fabric.is_global_zero and (save or stop):
                 save_checkpoint(run.checkpoints, done, student, optimizer, checkpoint.keep)
             if stop:
+                fabric.barrier()  # a process that is gone would take the others with it
                 raise interrupt.stopped()
     interrupt.patient = False
     student.eval()

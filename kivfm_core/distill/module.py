@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,26 +25,19 @@ class Distillation(nn.Module):
         student: What is trained.
         recipe: Name of the objective.
         weights: Share of the loss of each teacher to learn from; they sum to 1.
-        seed: What draws depend on, beside the step: the run's, and the process's number.
     """
 
     weights: Tensor
 
-    def __init__(
-        self,
-        student: Student,
-        recipe: str,
-        weights: Mapping[str, float],
-        seed: tuple[int, int] = (0, 0),
-    ) -> None:
+    def __init__(self, student: Student, recipe: str, weights: Mapping[str, float]) -> None:
         super().__init__()
-        self.student, self.seed = student, seed
+        self.student = student
         self.recipe = RECIPES[recipe]
         shares = [weights[spec.name] for spec in student.composition.learned]
         self.register_buffer("weights", torch.tensor(shares), persistent=False)
 
     def forward(
-        self, canvas: Tensor, targets: Targets, step: int = 0
+        self, canvas: Tensor, targets: Targets, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and each teacher's part of it, unweighted.
 
@@ -53,7 +45,7 @@ class Distillation(nn.Module):
             canvas: The student's normalized canvases `[B, 3, H, W]`.
             targets: Each teacher's levels, and what the frozen base said, under `trunk`; the
                 base's own levels are in it.
-            step: Number of the step, for recipes that draw.
+            draws: Uniform in [0, 1), `[T, B]`, for recipes that draw.
         """
         features, trunk = self._features(canvas, targets)
         pairs = [
@@ -62,7 +54,7 @@ class Distillation(nn.Module):
         ]
         levels = torch.stack([level for level, _ in pairs])
         readouts = torch.stack([readout.to(levels) for _, readout in pairs])
-        shares = self._shares(levels.detach(), step)
+        shares = self._shares(levels.detach(), draws)
         total = (shares * levels).sum(0).mean() + (self.weights * readouts).sum()
         each = levels.mean(1) + readouts
         names = [spec.name for spec in self.student.composition.learned]
@@ -97,13 +89,10 @@ class Distillation(nn.Module):
         trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
         return self.student.adapt(canvas, trunk), trunk
 
-    def _shares(self, losses: Tensor, step: int) -> Tensor:
+    def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
         """Each teacher's share of the loss in each picture, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
-        if self.recipe.balance == "fixed":
-            return weights
-        draws = np.random.default_rng([*self.seed, 3, step]).random(losses.shape, np.float32)
-        return dropping(losses, weights, torch.from_numpy(draws).to(losses.device))
+        return weights if self.recipe.balance == "fixed" else dropping(losses, weights, draws)
 
     def _distances(
         self,

@@ -12,10 +12,11 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright: ignore
 from torch import Tensor
 
-from kivfm_core.config import OptimConfig
+from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
+from kivfm_core.objectives.balancing import draw
 from kivfm_core.spec import InputContract
 
 
@@ -27,18 +28,18 @@ class Step:
         module: The student against its teachers, as Fabric wrapped it.
         optimizer: As Fabric wrapped it.
         contract: How the student's canvases are normalized.
-        optim: Clipping, and the micro-batch.
+        config: The seed, clipping, and the micro-batch.
         say: Told when memory runs out.
     """
 
     def __init__(
         self, fabric: Fabric, module: _FabricModule, optimizer: _FabricOptimizer,
-        contract: InputContract, optim: OptimConfig, say: Callable[[str], None],
+        contract: InputContract, config: RunConfig, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.fabric, self.module, self.optimizer = fabric, module, optimizer
-        self.contract, self.clip = contract, optim.clip
+        self.contract, self.clip, self.seed = contract, config.optim.clip, config.seed
         alone = fabric.world_size == 1
-        self.portions = Portions("the student learns", say, optim.micro_batch, alone)
+        self.portions = Portions("the student learns", say, config.optim.micro_batch, alone)
 
     def __call__(
         self, canvas: Tensor, targets: Targets, step: int, lr: float
@@ -56,8 +57,12 @@ class Step:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        fabric, teachers = self.fabric, len(self._inner.student.composition.learned)
+        shape = teachers, len(canvas)
+        draws = draw(self.seed, step, shape, fabric.global_rank, fabric.world_size)
+        draws = draws.to(canvas.device, non_blocking=True)
         loss, losses = self.portions.run(
-            len(canvas), lambda parts: self._gradients(canvas, targets, step, parts)
+            len(canvas), lambda parts: self._gradients(canvas, targets, draws, parts)
         )
         norm = self.fabric.clip_gradients(
             self.module, self.optimizer, max_norm=self.clip, error_if_nonfinite=False
@@ -85,18 +90,21 @@ class Step:
         """
         part = slice(self.portions.size)
         seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
-        module = cast(Distillation, self.module.module)
         with self.fabric.autocast():
-            pulls = module.pulls(normalize(canvas[part], self.contract), seen)
-        names = [spec.name for spec in module.student.composition.learned]
+            pulls = self._inner.pulls(normalize(canvas[part], self.contract), seen)
+        names = [spec.name for spec in self._inner.student.composition.learned]
         units = F.normalize(pulls, dim=1)
         return dict(zip(names, pulls.norm(dim=1), strict=True)) | {
             f"{names[i]}, {names[j]}": units[i] @ units[j]
             for i, j in combinations(range(len(names)), 2)
         }
 
+    @property
+    def _inner(self) -> Distillation:
+        return cast(Distillation, self.module.module)
+
     def _gradients(
-        self, canvas: Tensor, targets: Targets, step: int, parts: list[slice]
+        self, canvas: Tensor, targets: Targets, draws: Tensor, parts: list[slice]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         self.optimizer.zero_grad()
         total, shares = torch.zeros((), device=canvas.device), dict[str, Tensor]()
@@ -104,7 +112,8 @@ class Step:
             seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
             share = len(canvas[part]) / len(canvas)
             with self.fabric.no_backward_sync(self.module, enabled=part is not parts[-1]):
-                loss, losses = self.module(normalize(canvas[part], self.contract), seen, step)
+                pixels = normalize(canvas[part], self.contract)
+                loss, losses = self.module(pixels, seen, draws[:, part])
                 # Gradients can be finite where a loss is not; then they shall not be, anywhere.
                 self.fabric.backward(loss * share * torch.where(loss.isfinite(), 1.0, torch.nan))
             total = total + share * loss.detach()

@@ -48,15 +48,17 @@ class Stopwatch:
             self.add(name, views, time.perf_counter() - began)
 
     @contextmanager
-    def rest(self, name: str, views: int) -> Generator[None]:
+    def rest(self, name: str) -> Generator[None]:
         """Measures what is left of a stage once all that is measured within it is taken off.
 
-        The stage ends with the device's work done.
+        The stage ends with the device's work done, or is broken off; its views are added in it.
         """
         began, before = time.perf_counter(), self.total
-        yield
-        stage = time.perf_counter() - began
-        self.add(name, views, max(0.0, stage - (self.total - before)))
+        try:
+            yield
+        finally:
+            stage = time.perf_counter() - began
+            self.add(name, 0, max(0.0, stage - (self.total - before)))
 
     @property
     def total(self) -> float:

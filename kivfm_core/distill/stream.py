@@ -13,8 +13,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
-from kivfm_core.cache.key import list_owners
+from kivfm_core.cache.encoding import FITTED_ON
+from kivfm_core.cache.key import list_encodings, list_owners
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
@@ -30,7 +32,8 @@ from kivfm_core.data.loader import (
     load,
 )
 from kivfm_core.data.unlabeled import Images
-from kivfm_core.distill.frozen import Asked, Cache, Frozen
+from kivfm_core.distill.frozen import Asked, Frozen
+from kivfm_core.distill.keeper import Cache, Keeper
 from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.stopwatch import Stopwatch
@@ -77,9 +80,15 @@ class Stream:
         self.cache = self._cache(composition, asked, images)
         decode = partial(_decode, self.dataset)
         self.stopwatch = Stopwatch(fabric.device)
+        keeper = None
+        if self.cache is not None:
+            how = list_encodings(config, composition).items()
+            codecs = {name: Codec(encoding, fabric.device) for name, encoding in how}
+            keeper = Keeper(self.cache, codecs, fabric.to_device)
         self.frozen = Frozen(
-            asked, (contract, self.sizes), self.cache, decode, fabric.to_device, say, self.stopwatch
-        )
+            asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device, say,
+            self.stopwatch,
+        )  # fmt: skip
         self.bad: set[str] = set()
         names = hashlib.sha256(os.fsencode("\n".join(images))).hexdigest()
         self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
@@ -120,7 +129,13 @@ class Stream:
             return MemoryCache(int(data.memory * 2**30))
         owners = list_owners(self.config, composition, asked.hashes, images)
         limit = int(where.limit * 2**30) if where.limit is not None else None
-        return DiskCache(Path(where.path), owners, limit)
+        return DiskCache(Path(where.path), owners, limit, self.say)
+
+    def _samples(self) -> list[Key]:
+        """The views that codecs are fitted on: evenly among the pictures, whatever the batches."""
+        count = len(self.dataset)
+        few = min(count, FITTED_ON)
+        return [(place * count // few, 0, 0) for place in range(few)]
 
     def pictures(self, step: int) -> list[str]:
         """The ids of a step's pictures, this process's share of them."""

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor
 
 KEEP = 0.5
+
+
+def draw(seed: int, step: int, shape: tuple[int, int], rank: int = 0, world: int = 1) -> Tensor:
+    """What a step draws for its views: the same for a view, whichever process learns from it.
+
+    Args:
+        seed: The run's.
+        step: Its number.
+        shape: Teachers, and views of this process.
+        rank: This process.
+        world: Number of processes.
+
+    Returns:
+        Uniform in [0, 1), `[T, B]`.
+    """
+    teachers, views = shape
+    draws = np.random.default_rng([seed, 3, step]).random((teachers, views * world), np.float32)
+    # As the sampler shares a step's views.
+    return torch.from_numpy(draws[:, rank::world].copy())
 
 
 def dropping(losses: Tensor, weights: Tensor, draws: Tensor) -> Tensor:

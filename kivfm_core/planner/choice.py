@@ -18,20 +18,23 @@ class Demand:
         online: Views that it is asked about if nothing is kept.
         cached: Views that it is asked about if its answers are kept.
         bytes: What they add to the cache then.
+        first: Views that it is asked about before all others, so that its answers can be encoded.
     """
 
     network: Network
     online: int
     cached: int
     bytes: int
+    first: int = 0
 
 
-def demand(network: Network, passes: Passes, stored: int = 0) -> Demand:
+def demand(network: Network, passes: Passes, pictures: int, stored: int = 0) -> Demand:
     """What a network is asked.
 
     Args:
         network: It.
         passes: The views of the run.
+        pictures: How many there are.
         stored: Views of which the cache has its answers already.
     """
     shown, new, distinct = (
@@ -40,7 +43,8 @@ def demand(network: Network, passes: Passes, stored: int = 0) -> Demand:
     )
     asked = max(0, new - stored)
     missing = max(0, distinct - stored)
-    return Demand(network, shown, asked, network.bytes * min(missing, asked))
+    first = 0 if stored else min(network.sample, pictures)
+    return Demand(network, shown, asked, network.bytes * min(missing, asked), first)
 
 
 def choose(demands: Collection[Demand], rates: Mapping[str, float], space: int) -> set[str]:

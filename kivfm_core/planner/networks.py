@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
-from kivfm_core.cache.key import CANVAS, TRUNK, at
+from kivfm_core.cache.encoding import FITTED_ON
+from kivfm_core.cache.key import CANVAS, TRUNK, at, list_encodings
 from kivfm_core.composition import Composition
+from kivfm_core.config import RunConfig
 from kivfm_core.outline import gmacs
 from kivfm_core.spec import Level
 
@@ -21,6 +24,7 @@ class Network:
         bytes: What a view's answers take in a cache.
         gmacs: Lower bound of the work on a view, in billions of multiply-adds.
         rate: The key of its measured seconds a view.
+        sample: Pictures that the encoding of its answers is fitted on, at most.
     """
 
     name: str
@@ -28,22 +32,26 @@ class Network:
     bytes: int
     gmacs: float
     rate: str
+    sample: int = 0
 
 
-def list_networks(composition: Composition) -> Iterator[Network]:
+def list_networks(config: RunConfig, composition: Composition) -> Iterator[Network]:
     """Everyone that a run asks."""
-    trunk = composition.trunk
+    trunk, how = composition.trunk, list_encodings(config, composition)
     for size, side in enumerate(composition.image_size):
-        yield Network(at(CANVAS, side), size, 2 * 3 * side**2, 0.0, at(CANVAS, side))
+        taken = how[at(CANVAS, side)].bytes(CANVAS, (3, side, side))
+        yield Network(at(CANVAS, side), size, taken, 0.0, at(CANVAS, side))
     for spec in composition.teachers:
         if spec.name in composition.asked:
-            side = composition.side(spec)
-            numbers = sum(_numbers(level, side) for level in spec.levels)
-            yield Network(spec.name, None, 2 * numbers, gmacs(spec, side), at(spec.name, side))
+            side, kept = composition.side(spec), how[spec.name]
+            taken = sum(kept.bytes(level.name, _shape(level, side)) for level in spec.levels)
+            work, sample = gmacs(spec, side), FITTED_ON if kept.latent else 0
+            yield Network(spec.name, None, taken, work, at(spec.name, side), sample)
     if composition.adapter is not None:
         for size, side in enumerate(composition.image_size):
             h, w = composition.trunk_input((side, side))
-            numbers = composition.x_channels + _numbers(trunk.level(composition.v_level), side)
+            numbers = composition.x_channels
+            numbers += prod(_shape(trunk.level(composition.v_level), side))
             for tap in composition.taps:
                 numbers += tap.channels * -(-h // tap.stride) * -(-w // tap.stride)
             work = gmacs(trunk, composition.trunk_size)
@@ -51,6 +59,6 @@ def list_networks(composition: Composition) -> Iterator[Network]:
             yield Network(at(TRUNK, side), size, 2 * numbers, work, rate)
 
 
-def _numbers(level: Level, side: int) -> int:
-    h, w = level.grid((side, side)) if level.kind == "dense" else (1, 1)
-    return level.channels * h * w
+def _shape(level: Level, side: int) -> tuple[int, ...]:
+    grid = level.grid((side, side)) if level.kind == "dense" else ()
+    return level.channels, *grid

@@ -104,9 +104,12 @@ def make_plan(
         stored: Views of which the cache has the answers already, by network.
         first: The step that a resumed run goes on from.
     """
-    space, networks, stored = _space(config), list(list_networks(composition)), stored or {}
+    space, networks, stored = _space(config), list(list_networks(config, composition)), stored or {}
     passes = count_passes(config, len(composition.image_size), pictures, first)
-    demands = [demand(n, passes, stored.get(n.name, 0)) for n in networks] if passes else []
+    demands: list[Demand] = []
+    if passes:
+        count = pictures or 0
+        demands = [demand(n, passes, count, stored.get(n.name, 0)) for n in networks]
     kept: set[str] = set()
     if space is not None:
         known = {network.name for network in networks}
@@ -120,7 +123,9 @@ def make_plan(
     costs: list[Cost] = []
     for i, network in enumerate(networks):
         cached = network.name in kept
-        views = (demands[i].cached if cached else demands[i].online) if passes else None
+        views = None
+        if passes:
+            views = demands[i].first + (demands[i].cached if cached else demands[i].online)
         added = (demands[i].bytes if cached else 0) if passes else None
         answers = "cached" if cached else "online"
         facts = {"answers": answers, "view_bytes": network.bytes, "bytes": added}
@@ -158,8 +163,10 @@ def _other_rates(config: RunConfig, composition: Composition, auto: str | None) 
     precision = auto if config.engine.precision == "auto" else config.engine.precision
     sides = [composition.side(spec) for spec in composition.teachers]
     pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
+    engine = config.engine
     student = [composition.model_dump(mode="json"), config.recipe, precision]
     student += [optim.batch_size, optim.micro_batch]
+    student += [engine.compile, engine.activation_checkpointing]
     facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
     return {name: f"{name} {_digest(known)}" for name, known in facts.items()}
 

@@ -25,7 +25,7 @@ STEPS = 9
 def with_cache(config: RunConfig, path: Path | None, views=2, **more) -> RunConfig:
     values = config.model_dump(by_alias=True, exclude_none=True)
     values["data"] |= {"views": views, "image_size": [64]}
-    values["cache"] = {"path": str(path), **more} if path else {}
+    values["cache"] = {"path": str(path), **more} if path else more
     return RunConfig.model_validate(values)
 
 

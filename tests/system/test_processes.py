@@ -25,8 +25,11 @@ def run_together(values: dict, run: Path, count: int) -> None:
         process.close()
 
 
-@pytest.mark.parametrize("micro_batch", [None, 1])
-def test_two_processes_equal_one(values: dict, tmp_path: Path, micro_batch: int | None):
+@pytest.mark.parametrize(("recipe", "micro_batch"), [("kpu", None), ("unic", 1)])
+def test_two_processes_equal_one(
+    values: dict, tmp_path: Path, recipe: str, micro_batch: int | None
+):
+    values["recipe"] = recipe
     values["optim"] |= {"steps": 1}
     run_together(values, tmp_path / "one", 1)
     values["engine"] = {"devices": 2, "strategy": "ddp"}

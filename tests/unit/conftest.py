@@ -19,7 +19,7 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """The toy teachers are installed, and their weights files are here."""
     specs = (toy.BASE, toy.PURPOSE)
     registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
-    for module in ("base", "bundle", "compose", "distill.resume", "registry"):
+    for module in ("base", "bundle", "cache.key", "compose", "distill.resume", "registry"):
         monkeypatch.setattr(import_module(f"kivfm_core.{module}"), "get_registry", lambda: registry)
     files = {}
     for spec in specs:

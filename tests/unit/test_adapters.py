@@ -79,6 +79,65 @@ def test_bottlenecks_know_every_layout(layout):
     assert trunk["blocks"][0](x) is x
 
 
+def inputs(plan, grid: int = 4, batch: int = 2):
+    side = 16 * grid
+    maps = [torch.rand(batch, tap.channels, grid, grid) for tap in plan.taps]
+    base = {"x": torch.rand(batch, 40), "V": torch.rand(batch, 48, grid, grid)}
+    return torch.rand(batch, 3, side, side), maps, base
+
+
+@pytest.fixture
+def plan():
+    return plan_side(taps(2, 20, 16), 40, MapPlan(name="V", channels=48, stride=16), 4, 32)
+
+
+def test_it_compiles_to_one_graph(plan):
+    adapter, given = build_adapter(plan), inputs(plan)
+    names = [*adapter.state_dict()]
+    compiled = torch.compile(adapter, fullgraph=True, backend="eager")(*given)
+    for name, made in adapter(*given).items():
+        assert torch.equal(compiled[name], made)
+    assert [*adapter.state_dict()] == names
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_it_exports_with_a_free_batch(plan):
+    adapter = build_adapter(plan).eval()
+    many = torch.export.Dim("many", min=1, max=64)
+    shapes = ({0: many}, [{0: many}] * len(plan.taps), {"x": {0: many}, "V": {0: many}})
+    exported = torch.export.export(adapter, inputs(plan), dynamic_shapes=shapes).module()
+    given = inputs(plan, batch=3)
+    for name, made in adapter(*given).items():
+        torch.testing.assert_close(exported(*given)[name], made)
+
+
+def learn(adapter, given) -> tuple[dict[str, torch.Tensor], int]:
+    """The gradients of some loss, and the bytes that were kept for them."""
+    kept: dict[int, int] = {}
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    adapter.zero_grad()
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        loss = sum(made.square().mean() for made in adapter(*given).values())
+    bytes_kept = sum(kept.values())
+    loss.backward()
+    gradients = {n: p.grad.clone() for n, p in adapter.named_parameters() if p.grad is not None}
+    return gradients, bytes_kept
+
+
+def test_what_is_computed_again_is_not_kept_and_the_gradient_is_the_same(plan):
+    adapter, given = build_adapter(plan), inputs(plan)
+    gradients, kept = learn(adapter, given)
+    adapter.set_grad_checkpointing()
+    again, less = learn(adapter, given)
+    assert gradients.keys() == again.keys()
+    assert all(torch.equal(gradients[name], again[name]) for name in gradients)
+    assert less < 0.6 * kept
+
+
 def test_resize_averages_when_shrinking():
     x = torch.rand(1, 2, 32, 32)
     assert torch.allclose(resize(x, (4, 4)).mean(), x.mean(), atol=1e-5)

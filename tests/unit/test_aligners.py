@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kivfm_core.aligners import AlignerPlan, build_aligner
+from kivfm_core.aligners.sums import Sums
 from kivfm_core.aligners.targets import TARGETS
-from kivfm_core.distill.calibrate import Sums
 from kivfm_core.spec import Level
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.balancing import draw, dropping
 from kivfm_core.objectives.losses import DISTANCES, mse_cosine, readout_distance
 from kivfm_core.readout import Readout
 
@@ -124,3 +124,10 @@ def test_dropping_is_as_defined(teachers: int, pictures: int, seed: int):
         for t in range(teachers):
             expected = float(weights[t, b]) / total if stays[t] else 0.0
             assert float(shares[t, b]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_view_draws_the_same_in_any_process():
+    whole = draw(3, 7, (2, 6))
+    parts = [draw(3, 7, (2, 3), rank, 2) for rank in range(2)]
+    assert torch.equal(torch.stack(parts, 2).flatten(1), whole)
+    assert not torch.equal(whole, draw(3, 8, (2, 6)))

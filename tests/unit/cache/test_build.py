@@ -65,6 +65,23 @@ def test_a_built_cache_is_all_that_a_run_asks(
     assert not any(share.views for share in build(disk, Silent()))
 
 
+def test_another_teacher_costs_its_own_records_only(
+    config: RunConfig, tmp_path: Path, asked: Asked
+):
+    disk = with_cache(config, tmp_path / "cache")
+    alone = disk.model_copy(update={"teachers": disk.teachers[:1], "weights": {
+        "toybase/small": disk.weights["toybase/small"]}})  # fmt: skip
+    build(alone, Silent())
+    files = sorted((tmp_path / "cache").glob("*/*.bin"))
+    before = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    asked.since()
+    shares = {share.name: share for share in build(disk, Silent())}
+    assert shares["trunk"].views == 0 and shares["toypurpose/small"].views == 24
+    assert before == [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    # Beside its 24 views, two batches of four to measure it.
+    assert asked.since() == {"decoded": 32, "trunk": 0, "teacher": 32}
+
+
 def test_what_does_not_fit_is_refused_before_it_is_written(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):

@@ -13,7 +13,6 @@ import torch
 from cached import STEPS, Asked, batches, same, stream, with_cache
 
 from kivfm_core.cache.disk import DiskCache
-from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.cache.store import Store
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
@@ -21,6 +20,7 @@ from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import KivfmError
 from kivfm_core.student import load_student
+from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -73,11 +73,14 @@ def test_a_resumed_run_asks_nobody(config: RunConfig, tmp_path: Path, asked: Ask
     assert losses[0][-1] == losses[1][-1]
 
 
-def test_past_its_limit_a_cache_takes_no_more(config: RunConfig, tmp_path: Path, asked: Asked):
+def test_past_its_limit_a_cache_takes_no_more(
+    config: RunConfig, tmp_path: Path, asked: Asked, capsys: pytest.CaptureFixture[str]
+):
     memory = batches(with_cache(config, None))
     asked.since()
     limited = with_cache(config, tmp_path / "cache", limit=5e-4)
     assert same(memory, batches(limited))
+    assert capsys.readouterr().out.count("cache.limit is reached") == 1
     files = [f.stat().st_size for f in (tmp_path / "cache").glob("*/records-*.bin")]
     assert 0 < sum(files) <= 5e-4 * 2**30
     assert 24 < asked.since()["decoded"] < 4 * STEPS + 1
@@ -100,34 +103,37 @@ def test_a_full_disk_is_named_with_its_remedy(config: RunConfig, tmp_path: Path,
     assert same(batches(with_cache(config, None)), batches(disk))
 
 
-def test_what_is_not_finite_is_not_kept(config: RunConfig, tmp_path: Path):
-    disk = stream(with_cache(config, tmp_path / "cache")).cache
-    assert isinstance(disk, DiskCache)
-    said = torch.tensor([[1.0, 2.0], [float("nan"), 2.0], [1.0, float("inf")]])
-    disk.put("toypurpose/small", [(0, 0), (1, 0), (2, 0)], {"a": said})
-    assert [disk.has("toypurpose/small", (image, 0)) for image in range(3)] == [True, False, False]
-    found = disk.get("toypurpose/small", [(0, 0)])
-    assert found is not None and torch.equal(found["a"], said[:1])
+@pytest.mark.parametrize("encoding", ["bf16", "int8", "latent-bf16"])
+def test_what_is_not_finite_is_not_kept(
+    config: RunConfig, tmp_path: Path, monkeypatch, encoding: str
+):
+    encode = LoadedTeacher.encode
+
+    def slipped(self: LoadedTeacher, images, frames):
+        levels = encode(self, images, frames)
+        levels["coarse"][1, 0, 0, 0] = float("nan")
+        levels["fine"][2, 0, 0, 0] = float("inf")
+        return levels
+
+    made = with_cache(config, tmp_path / "cache", encoding=encoding)
+    for path in (tmp_path / "cache", None):
+        monkeypatch.setattr(LoadedTeacher, "encode", encode)
+        fed = stream(with_cache(config, path, encoding=encoding))
+        monkeypatch.setattr(LoadedTeacher, "encode", slipped)
+        [(_, targets, _)] = fed.steps(0, 1)
+        levels = targets["toypurpose/small"]
+        fine = [
+            bool(torch.stack([t[i].isfinite().all() for t in levels.values()]).all())
+            for i in range(4)
+        ]
+        assert fine == [True, False, False, True]
+        assert fed.cache is not None
+        kept = [fed.cache.has("toypurpose/small", (image, 0)) for image in range(12)]
+        assert sum(kept) == 2
+    assert made.cache.encoding == encoding
 
 
 def test_a_cache_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(KivfmError, match="cannot write to the cache"):
         DiskCache(tmp_path / "file", {})
-
-
-def test_memory_and_disk_give_back_the_same(config: RunConfig, tmp_path: Path):
-    disk = stream(with_cache(config, tmp_path / "cache")).cache
-    assert isinstance(disk, DiskCache)
-    torch.manual_seed(0)
-    batch = {"a": torch.randn(3, 5) * 1e4, "b": torch.randn(3, 2, 4, 4).mT, "c": torch.randn(3, 1)}
-    places = [(4, 0), (1, 1), (2, 0)]
-    found = []
-    for cache in (MemoryCache(2**20), disk):
-        cache.put("toypurpose/small", places, batch)
-        said = cache.get("toypurpose/small", [places[i] for i in (2, 0, 1)])
-        assert said is not None and cache.get("toypurpose/small", [(0, 0)]) is None
-        assert all(tensor.is_contiguous() for tensor in said.values())
-        found.append(said)
-    assert same([found[0]], [found[1]])
-    assert torch.equal(found[0]["a"], batch["a"][[2, 0, 1]].bfloat16().float())

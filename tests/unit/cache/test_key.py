@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kivfm_core.cache import key
 from kivfm_core.cache.key import list_owners
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import UsageError
+from kivfm_core.registry import Registry
 
 BASE, PURPOSE = "toybase/small", "toypurpose/small"
 ALL = {"canvas@64", "trunk@64", "canvas@96", "trunk@96", PURPOSE}
@@ -20,8 +23,8 @@ ALL = {"canvas@64", "trunk@64", "canvas@96", "trunk@96", PURPOSE}
 
 def digests(config: RunConfig, base="aa", purpose="bb", **changes) -> dict[str, str]:
     values = config.model_dump(by_alias=True, exclude_none=True)
-    for key, value in changes.items():
-        section, _, name = key.partition("__")
+    for path, value in changes.items():
+        section, _, name = path.partition("__")
         (values[section] if name else values)[name or section] = value
     made = RunConfig.model_validate(values)
     images = find_images(Path(str(made.data.path)))
@@ -44,8 +47,28 @@ def test_a_digest_holds_what_its_records_depend_on(config: RunConfig, monkeypatc
     assert changed(before, digests(config, purpose="cc")) == {PURPOSE}
     assert changed(before, digests(config, base="cc")) == {"trunk@64", "trunk@96"}
     assert changed(before, digests(config, student__trunk_size=128)) == {"trunk@64", "trunk@96"}
+    for encoding in ("int8", "latent-bf16", "latent-int8"):
+        how = {"cache__encoding": encoding, "data__views": 1, "student__latent": 8}
+        assert changed(before, digests(config, **how)) == {PURPOSE}
     monkeypatch.setattr(views, "VERSION", 0)
     assert changed(before, digests(config)) == ALL
+
+
+def test_another_release_answers_anew(config: RunConfig, monkeypatch):
+    before = digests(config)
+    version = key.version
+    monkeypatch.setattr(key, "version", lambda name: f"{version(name)}.post1")
+    assert digests(config) == before  # of bug fixes
+    monkeypatch.setattr(key, "version", lambda name: "99.1" if name == "torch" else version(name))
+    assert changed(before, digests(config)) == ALL
+
+
+def test_another_release_of_a_plugin_answers_anew(config: RunConfig, monkeypatch):
+    before = digests(config)
+    entries = [replace(e, version="1.1") for e in key.get_registry().entries]
+    newer = Registry((entries[0], key.get_registry().entries[1]))
+    monkeypatch.setattr(key, "get_registry", lambda: newer)
+    assert changed(before, digests(config)) == {"trunk@64", "trunk@96"}
 
 
 def test_another_size_or_teacher_leaves_the_rest(config: RunConfig):

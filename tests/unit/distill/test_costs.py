@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from cached import Asked, stream, with_cache
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
+from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.distill.progress import Silent
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.plan import make_plan
@@ -85,6 +88,18 @@ def test_cached_and_online_mix_and_change_nothing(
     assert all(torch.equal(one[k], two[k]) and torch.equal(one[k], three[k]) for k in one)
 
 
+def test_fitting_an_encoding_is_planned(config: RunConfig, tmp_path: Path):
+    # Twelve pictures to fit it on, and three steps of four views, fitted on and learned from.
+    made = prepared(config, 2, 4.0, steps=3)
+    latent = made.student.model_copy(update={"latent": 8})
+    for path, views in ((None, 24), (tmp_path / "cache", 24), (tmp_path / "cache", 0)):
+        kept = with_cache(made, path, encoding="latent-int8").model_copy(update={"student": latent})
+        run = distill(kept, out=tmp_path / f"{path is None}-{views}")
+        costs = json.loads((run / "costs.json").read_text())["costs"]
+        assert all(cost["took_views"] == cost["views"] for cost in costs)
+        assert {cost["name"]: cost["views"] for cost in costs}["toypurpose/small"] == views
+
+
 def test_rounding_is_all_that_a_cache_changes(config: RunConfig, tmp_path: Path):
     # In the first epoch, a fresh view is the stored one; what is online then is not rounded.
     fresh = distill(prepared(config, 0, 4.0, steps=3), out=tmp_path / "fresh")
@@ -96,13 +111,26 @@ def test_rounding_is_all_that_a_cache_changes(config: RunConfig, tmp_path: Path)
     assert losses(mixed) != losses(fresh)
 
 
+class StopAt(Silent):
+    def step(self, info):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_an_interrupted_run_leaves_what_it_measured(config: RunConfig, tmp_path: Path):
+    long = prepared(config, 2, 4.0, steps=40)
+    with pytest.raises(Interrupted):
+        distill(long, out=tmp_path / "run", progress=StopAt())
+    plan = make_plan(long, compose(long), 12, read_rates())
+    assert plan.seconds is not None and plan.seconds > 0
+
+
 def test_what_a_cache_on_disk_has_is_not_planned_again(config: RunConfig, tmp_path: Path):
     disk = with_cache(config, tmp_path / "cache")
     composition = compose(disk)
     made = stream(disk)
     for _ in made.steps(0, 6):
         pass
-    sizes = {network.name: network.bytes for network in list_networks(composition)}
+    sizes = {network.name: network.bytes for network in list_networks(disk, composition)}
     stores = {name: store.bytes for name, store in made.cache.stores.items()}
     assert sizes == stores
     stored = made.cache.count(disk.data.views)

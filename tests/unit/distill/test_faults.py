@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 import toy
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from kivfm_core.config import RunConfig
@@ -15,6 +17,7 @@ from kivfm_core.distill import distill
 from kivfm_core.distill.module import Distillation
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import KivfmError
+from kivfm_core.student import load_student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
@@ -90,6 +93,13 @@ def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.allclose(a[k], b[k], rtol=0, atol=1e-5 * scale) for k in a)
 
 
+def test_teachers_are_dropped_picture_by_picture_in_any_portions(config: RunConfig, tmp_path: Path):
+    config = with_optim(config.model_copy(update={"recipe": "unic"}), steps=1)
+    whole = gradients(distill(config, out=tmp_path / "whole"))
+    parts = gradients(distill(with_optim(config, micro_batch=1), out=tmp_path / "parts"))
+    assert near(whole, parts)
+
+
 def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
@@ -121,3 +131,28 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     room = 0
     with pytest.raises(KivfmError, match=r"out of memory: .*, one view at a time"):
         distill(resume=tmp_path / "short", steps=2)
+
+
+class Bomb:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return Path.touch, (self.target,)
+
+
+def test_no_pickle_in_a_run_is_loaded(config: RunConfig, tmp_path: Path):
+    path, target = distill(with_optim(config, steps=2), out=tmp_path / "run"), tmp_path / "executed"
+    files = [*path.glob("student/**/*.safetensors")]
+    latest = [*path.glob("checkpoints/step-000002/*.safetensors")]
+    assert len(files) == 3 and len(latest) == 3
+    for file in files + latest:
+        whole = file.read_bytes()
+        file.write_bytes(pickle.dumps(Bomb(target)))
+        with pytest.raises((KivfmError, SafetensorError)):
+            load_student(path) if file in files else distill(resume=path, steps=3)
+        assert not target.exists(), file
+        file.write_bytes(whole)
+    load_student(distill(resume=path, steps=3))

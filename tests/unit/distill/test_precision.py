@@ -48,7 +48,7 @@ def test_a_run_keeps_the_precision_that_it_began_with(
             said.append(text)
 
     def on(precision: str) -> None:
-        monkeypatch.setattr(launch, "auto_precision", lambda: precision)
+        monkeypatch.setattr(launch, "auto_precision", lambda accelerator, to=precision: to)
 
     on("bf16-mixed")
     run = distill(config, out=tmp_path / "run", progress=Heard())

@@ -1,0 +1,118 @@
+"""Between an owner's answers and their records' bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from kivfm_core.aligners.sums import Sums, moments
+from kivfm_core.aligners.targets import Fit, from_latent, into_latent, principal
+from kivfm_core.cache.encoding import Encoding, Layout
+
+Maps = Mapping[str, Fit]
+"""Mean `[C]`, standard deviation `[C]` and axes `[C, K]` of levels, by name."""
+
+
+class Codec:
+    """Writes batches as records, and reads them back.
+
+    Args:
+        encoding: How.
+        device: Where batches are wanted.
+
+    Attributes:
+        maps: Of the levels that are kept in fewer coordinates, on the device; to be set before
+            the first use.
+    """
+
+    def __init__(self, encoding: Encoding, device: torch.device) -> None:
+        self.encoding, self.device = encoding, device
+        self.maps: Maps = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has the maps that it needs."""
+        return self.maps.keys() == self.encoding.latent.keys()
+
+    def fit(self, batches: Iterable[Mapping[str, Tensor]]) -> Maps:
+        """Maps for answers such as these, float32 on the CPU: principal axes, as aligners have."""
+        sums: dict[str, Sums] = {}
+        for batch in batches:
+            for name in self.encoding.latent:
+                sums.setdefault(name, Sums(batch[name].shape[1])).add(batch[name])
+        maps: dict[str, Fit] = {}
+        for name, s in sums.items():
+            mean, std, axes = principal(
+                *moments(s.count, s.total, s.outer), self.encoding.latent[name]
+            )
+            maps[name] = mean.float(), std.float(), axes.float()
+        return maps
+
+    def encode(self, said: Mapping[str, Tensor]) -> Tensor:
+        """A batch `{name: [B, ...]}` as records `[B, bytes]`, uint8; what is not finite stays so.
+
+        Integers cannot say that a number is not finite: their scale does.
+        """
+        sizes = [self.encoding.bytes(name, tuple(t.shape[1:])) for name, t in said.items()]
+        first = next(iter(said.values()))
+        records = torch.empty(len(first), sum(sizes), dtype=torch.uint8, device=first.device)
+        for (name, level), part in zip(said.items(), records.split(sizes, 1), strict=True):
+            if name in self.maps:
+                level = into_latent(level.float(), *self.maps[name])
+            self._encode(level, part)
+        return records
+
+    def _encode(self, level: Tensor, part: Tensor) -> None:
+        """Writes a batch into its part `[B, bytes]` of the records."""
+        dtype, start = getattr(torch, self.encoding.dtype), 0
+        flat = level.flatten(1)
+        if dtype == torch.int8 and level.ndim > 2:
+            rows = level.float().flatten(2)
+            scales = (rows.abs().amax(2) / 127).to(torch.bfloat16)
+            whole = (rows / scales.float().clamp(min=1e-30)[:, :, None]).round()
+            flat, start = whole.clamp(-127, 127).flatten(1), 2 * level.shape[1]
+            part[:, :start].view(torch.bfloat16).copy_(scales)
+        elif dtype == torch.int8:
+            dtype = torch.bfloat16
+        stop = start + flat.shape[1] * dtype.itemsize
+        part[:, start:stop].view(dtype).copy_(flat)
+        part[:, stop:] = 0  # what only aligns
+
+    def decode(self, records: Sequence[Tensor], layout: Layout) -> dict[str, Tensor]:
+        """Records, `[bytes]` each, as a batch `{name: [B, ...]}`, float32."""
+        said: dict[str, Tensor] = {}
+        start = 0
+        for name, shape in layout.items():
+            size = self.encoding.bytes(name, shape)
+            parts = [record[start : start + size] for record in records]
+            start += size
+            level = self._decode(parts, self.encoding.kept(name, shape))
+            if name in self.maps:
+                level = from_latent(level, *self.maps[name])
+            said[name] = level.contiguous()
+        return said
+
+    def _decode(self, parts: Sequence[Tensor], kept: tuple[int, ...]) -> Tensor:
+        dtype, channels = getattr(torch, self.encoding.dtype), kept[0]
+        if dtype == torch.int8 and len(kept) > 1:
+            scales = self._gather([part[: 2 * channels] for part in parts], torch.bfloat16)
+            level = self._gather([part[2 * channels :] for part in parts], dtype, kept)
+            return level.mul_(scales.view(-1, channels, *(1 for _ in kept[1:])))
+        return self._gather(parts, torch.bfloat16 if dtype == torch.int8 else dtype, kept)
+
+    def _gather(
+        self, parts: Sequence[Tensor], dtype: torch.dtype, shape: tuple[int, ...] = (-1,)
+    ) -> Tensor:
+        """A batch of numbers, float32, without what only aligns them."""
+        count = torch.Size(shape).numel() if -1 not in shape else None
+        rows = [part.view(dtype)[:count] for part in parts]
+        if self.device.type == "cpu" and rows[0].device.type == "cpu":
+            # Converted while they are copied: half the memory to go through.
+            batch = torch.empty(len(rows), len(rows[0]))
+            for to, row in zip(batch, rows, strict=True):
+                to.copy_(row)
+        else:
+            batch = torch.stack(rows).to(self.device).float()
+        return batch.view(len(rows), *shape)
