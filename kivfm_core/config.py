@@ -99,9 +99,11 @@ class DataConfig(Record):
 
 
 class OptimConfig(Record):
-    """AdamW with linear warm-up and cosine decay.
+    """The optimizer, with linear warm-up and cosine decay.
 
     Attributes:
+        optimizer: `muon`, which learns matrices and convolutions with orthogonalized momentum and
+            the rest with AdamW, or `adamw` for all.
         lr: Peak learning rate.
         weight_decay: Of matrices and convolutions; vectors have none.
         steps: Optimizer steps.
@@ -116,6 +118,7 @@ class OptimConfig(Record):
             stops.
     """
 
+    optimizer: Literal["muon", "adamw"] = "muon"
     lr: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)
     steps: int = Field(default=1000, gt=0)

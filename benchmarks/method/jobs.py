@@ -34,7 +34,7 @@ class Job:
         recipe: Its name.
         seed: Of the run.
         lr: Peak learning rate.
-        weight_decay: Of AdamW.
+        weight_decay: Of the optimizer.
         steps: Optimizer steps.
         size: Of the student.
         limit: Pictures that a task is measured on, at most.

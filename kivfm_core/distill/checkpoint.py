@@ -27,7 +27,7 @@ def save_checkpoint(
         folder: `RUN/checkpoints`.
         step: Steps made.
         student: Its trained part is saved, never a frozen base.
-        optimizer: AdamW.
+        optimizer: As `make_optimizer` makes it.
         keep: How many of the last to keep.
     """
     name = f"step-{step:06d}"
@@ -76,8 +76,8 @@ def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     whole = optimizer.state_dict()
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Tensor | bool]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
+        state.setdefault(int(index), {})[name] = value if value.dtype != torch.bool else bool(value)
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})

@@ -1,28 +1,36 @@
-"""AdamW, and its learning rate over the steps."""
+"""The optimizer, and its learning rate over the steps."""
 
 from __future__ import annotations
 
 from math import cos, pi
 
 import torch
+from timm.optim.muon import Muon
 from torch import nn
 
 from kivfm_core.config import OptimConfig, RunConfig
 
 FLOOR = 0.01
+BETAS = (0.9, 0.98)
 
 
-def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.AdamW:
-    """AdamW over what is trainable; biases and norms without weight decay."""
+def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
+    """Muon or AdamW over what is trainable; biases and norms without weight decay.
+
+    Muon (arXiv 2502.16982) is for matrices and convolutions, with updates as large as AdamW's, so
+    that one learning rate does for both; what is no matrix, depthwise convolutions too, is AdamW's.
+    """
     optim = config.optim
     trainable = [p for p in student.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trainable if p.ndim > 1], "weight_decay": optim.weight_decay},
         {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if optim.optimizer == "muon":
+        return Muon(groups, lr=optim.lr, betas=BETAS, adjust_lr_fn="match_rms_adamw")
     # Gradients that a scaler has yet to unscale could not be clipped.
     fused = config.engine.precision != "16-mixed"
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=(0.9, 0.98), fused=fused)
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:

@@ -69,13 +69,25 @@ class Step:
         )
         assert norm is not None
         fine = norm.isfinite()
-        if self.optimizer.defaults["fused"]:
-            # As a gradient scaler tells it: the update is left out on the device, without a wait.
-            inner: Any = self.optimizer.optimizer
-            inner.found_inf = (~fine).float()
-        self.optimizer.step()
+        self._update(fine)
         self.optimizer.zero_grad()
         return loss, losses, fine
+
+    @torch.no_grad()
+    def _update(self, fine: Tensor) -> None:
+        """Changes what is trained, if the gradient is finite: decided on the device, no wait."""
+        inner: Any = self.optimizer.optimizer
+        if inner.defaults.get("fused"):
+            inner.found_inf = (~fine).float()  # as a gradient scaler tells it
+            self.optimizer.step()
+            return
+        trained = [p for group in inner.param_groups for p in group["params"] if p.grad is not None]
+        before = [parameter.clone() for parameter in trained]
+        for parameter in trained:  # what is not finite would stay in the momentum
+            parameter.grad = torch.where(fine, parameter.grad, 0.0)
+        self.optimizer.step()
+        for parameter, old in zip(trained, before, strict=True):
+            parameter.copy_(torch.where(fine, parameter, old))
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.

@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from apart import distill_toys, free_port, start
-from safetensors.torch import load_file
-
-
-def gradients(run: Path) -> dict[str, torch.Tensor]:
-    """Of a run's first step. (AdamW makes whole steps of the rounding errors of those near 0.)"""
-    state = load_file(run / "checkpoints/step-000001/optimizer.safetensors")
-    return {name: tensor for name, tensor in state.items() if name.endswith("exp_avg")}
+from steps import first_gradients
 
 
 def run_together(values: dict, run: Path, count: int) -> None:
@@ -35,7 +29,7 @@ def test_two_processes_equal_one(
     values["engine"] = {"devices": 2, "strategy": "ddp"}
     values["optim"] |= {"micro_batch": micro_batch} if micro_batch else {}
     run_together(values, tmp_path / "two", 2)
-    one, two = gradients(tmp_path / "one"), gradients(tmp_path / "two")
+    one, two = first_gradients(tmp_path / "one"), first_gradients(tmp_path / "two")
     scale = max(float(tensor.abs().max()) for tensor in one.values())
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-5 * scale)

@@ -11,12 +11,14 @@ import torch
 import toy
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from steps import first_gradients
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
 from kivfm_core.distill.module import Distillation
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import KivfmError
+from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.student import load_student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
@@ -82,10 +84,22 @@ def test_a_teacher_that_fails_at_a_picture_is_named_and_the_step_skipped(
     assert "bad-steps" in caught.value.hint
 
 
-def gradients(path: Path) -> dict[str, torch.Tensor]:
-    """Of a run's first step. (AdamW makes whole steps of the rounding errors of those near 0.)"""
-    state = load_file(path / "checkpoints/step-000001/optimizer.safetensors")
-    return {name: tensor for name, tensor in state.items() if name.endswith("exp_avg")}
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_a_skipped_step_changes_nothing_that_is_trained(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+):
+    begun = distill(with_optim(config, optimizer=optimizer, steps=2), out=tmp_path / "run")
+
+    def sick(student, teacher):
+        return student.flatten(1).sum(1) * float("nan")
+
+    monkeypatch.setitem(DISTANCES, "mse-cosine", sick)
+    distill(resume=begun, steps=4)
+    there = begun / "checkpoints"
+    before, after = (load_file(there / f"step-00000{n}/student.safetensors") for n in (2, 4))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    momenta = load_file(there / "step-000004/optimizer.safetensors")
+    assert all(tensor.isfinite().all() for tensor in momenta.values())
 
 
 def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -95,8 +109,8 @@ def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def test_teachers_are_dropped_picture_by_picture_in_any_portions(config: RunConfig, tmp_path: Path):
     config = with_optim(config.model_copy(update={"recipe": "unic"}), steps=1)
-    whole = gradients(distill(config, out=tmp_path / "whole"))
-    parts = gradients(distill(with_optim(config, micro_batch=1), out=tmp_path / "parts"))
+    whole = first_gradients(distill(config, out=tmp_path / "whole"))
+    parts = first_gradients(distill(with_optim(config, micro_batch=1), out=tmp_path / "parts"))
     assert near(whole, parts)
 
 
@@ -104,8 +118,8 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
     config = with_optim(config, steps=1)
-    whole = gradients(distill(config, out=tmp_path / "whole"))
-    asked = gradients(distill(with_optim(config, micro_batch=3), out=tmp_path / "asked"))
+    whole = first_gradients(distill(config, out=tmp_path / "whole"))
+    asked = first_gradients(distill(with_optim(config, micro_batch=3), out=tmp_path / "asked"))
     assert near(whole, asked) and any(not torch.equal(whole[k], asked[k]) for k in whole)
 
     room = 2
@@ -123,7 +137,7 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     cramp(Distillation)
     cramp(toy.ToyPurpose)
     heard = Heard()
-    short = gradients(distill(config, out=tmp_path / "short", progress=heard))
+    short = first_gradients(distill(config, out=tmp_path / "short", progress=heard))
     assert near(whole, short)
     said = [line for line in heard.said if line.startswith("out of memory")]
     assert len(said) == 2 and all("portions of 2, 4 views a step" in line for line in said)
