@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -96,6 +96,37 @@ def table(columns: str, rows: Sequence[Sequence[str]]) -> list[str]:
     """A markdown table's lines; columns are separated by `|`."""
     head = f"| {columns} |"
     return [head, "|---" * (columns.count("|") + 1) + "|", *(f"| {' | '.join(r)} |" for r in rows)]
+
+
+def write_results(
+    name: str, facts: Mapping[str, Any], page: Callable[[Mapping[str, Any]], list[str]]
+) -> str:
+    """Writes a measurement to `results/NAME.json`, and as a page beside it.
+
+    Args:
+        name: Of the measurement, and of its package or module.
+        facts: What was found, and the `machine`.
+        page: The page's lines.
+
+    Returns:
+        The page.
+    """
+    words = ["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]
+    record = {"command": shlex.join(words), "commit": commit(), **facts}
+    where = record["machine"]
+    lines = [
+        *page(record),
+        f"{where['gpu'] or where['processor']}, {where['cores']} cores, load {where['load']} "
+        f"at the end, torch {where['torch']}, commit {record['commit']}.",
+        "",
+        f"```\n{record['command']}\n```",
+        "",
+    ]
+    folder = ROOT / "benchmarks" / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / f"{name}.md").write_text("\n".join(lines))
+    return "\n".join(lines)
 
 
 def spread(values: Sequence[float | None]) -> str:

@@ -15,7 +15,6 @@ import os
 import shlex
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -24,6 +23,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.common import commit, machine
+from benchmarks.environments import install
 
 RESULTS = Path(__file__).parent / "results"
 KIVFM = str(Path(sys.executable).with_name("kivfm"))
@@ -64,7 +64,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         commands = dict(COMMANDS)
-        note = f"{PEER} was left out." if args.no_peer else _install_peer(root / "peer")
+        note = f"{PEER} was left out." if args.no_peer else install(PEER, root / "peer")
         if not note:
             commands[f"{PEER} --help"] = [str(root / "peer" / "bin" / PEER), "--help"]
         environment = {
@@ -117,19 +117,6 @@ def _write_plugins(site: Path) -> Path:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(f"[kivfm]\n{name} = {name}\n")
     return site
-
-
-def _install_peer(folder: Path) -> str:
-    """Installs the peer beside our own torch; says why if it cannot be had within minutes."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    words = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", PEER]
-    try:
-        subprocess.run(words, check=True, capture_output=True, timeout=600)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        return f"{PEER} was left out: it could not be installed ({type(error).__name__})."
-    return ""
 
 
 def table(record: Mapping[str, Any]) -> str:
