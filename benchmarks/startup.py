@@ -10,9 +10,7 @@ share of `import torch` is above its bar.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,10 +20,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from benchmarks.common import commit, machine
+from benchmarks.common import machine, table, write_results
 from benchmarks.environments import install
 
-RESULTS = Path(__file__).parent / "results"
 KIVFM = str(Path(sys.executable).with_name("kivfm"))
 TORCH = "import torch"
 COMMANDS = {
@@ -75,17 +72,8 @@ def main() -> int:
             **{"NO_ALBUMENTATIONS_UPDATE": "1", "LIGHTLY_DID_VERSION_CHECK": "True"},
         }
         seconds = _measure(commands, environment, args.rounds)
-    record: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.startup", *sys.argv[1:]]),
-        "commit": commit(),
-        "machine": machine(),
-        "seconds": seconds,
-        "note": note,
-    }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "startup.json").write_text(json.dumps(record, indent=1) + "\n")
-    (RESULTS / "startup.md").write_text(table(record))
-    print(table(record))
+    record = {"machine": machine(), "seconds": seconds, "note": note}
+    print(write_results("startup", record, page))
     shares = _shares(seconds)
     return int(any(shares[name] > bar for name, bar in BARS.items()))
 
@@ -119,28 +107,21 @@ def _write_plugins(site: Path) -> Path:
     return site
 
 
-def table(record: Mapping[str, Any]) -> str:
-    """The medians and what share of `import torch` they are, as a page."""
-    shares, where = _shares(record["seconds"]), record["machine"]
+def page(record: Mapping[str, Any]) -> list[str]:
+    """The medians and what share of `import torch` they are, as lines."""
+    shares = _shares(record["seconds"])
     rounds = len(record["seconds"][TORCH])
-    lines = [
+    rows = [
+        [f"`{name}`", f"{median(times):.3f}", f"{shares[name]:.2f}", str(BARS.get(name, ""))]
+        for name, times in record["seconds"].items()
+    ]
+    return [
         "# Startup",
         "",
-        f"| process | median of {rounds}, s | share of `{TORCH}` | bar |",
-        "|---|---|---|---|",
-        *(
-            f"| `{name}` | {median(times):.3f} | {shares[name]:.2f} | {BARS.get(name, '')} |"
-            for name, times in record["seconds"].items()
-        ),
+        *table(f"process | median of {rounds}, s | share of `{TORCH}` | bar", rows),
         "",
         *([record["note"], ""] if record["note"] else []),
-        f"{where['processor']}, {where['cores']} cores, load {where['load']}, "
-        f"torch {where['torch']}, commit {record['commit']}.",
-        "",
-        f"```\n{record['command']}\n```",
-        "",
     ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

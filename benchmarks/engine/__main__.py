@@ -46,9 +46,9 @@ class Runner:
 
 
 RUNNERS = {
-    OURS: Runner("ours", SAME, "pooled and dense levels, squared error; loop, guard and metrics "
-                 "of `kivfm distill`"),
-    SAME: Runner("bare_levels", SAME, "pooled and dense levels by the same heads, squared error"),
+    OURS: Runner("ours", SAME, "pooled and dense levels, recipe `levels`; loop, guard and "
+                 "metrics of `kivfm distill`"),
+    SAME: Runner("bare_levels", SAME, "pooled and dense levels, same aligners, same loss"),
     BARE: Runner("bare", BARE, "pooled features, linear projection, squared error"),
     "timm.task": Runner("timm_task", BARE, "as the bare loop (timm is a library of ours, so in our "
                         "environment)"),

@@ -1,4 +1,4 @@
-"""A loop in plain PyTorch that does what ours does: both levels, through our aligners' heads."""
+"""A loop in plain PyTorch that does what ours does: both levels, through our aligners."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ def main() -> None:
         own, dense = levels(student, x)
         features = {"x": own, "V": dense}
         size = grid.shape[-2], grid.shape[-1]
-        loss = F.mse_loss(predict(heads["global"], features, None), pooled)
-        loss = (loss + F.mse_loss(predict(heads["dense"], features, size), grid)) / 2
+        loss = distance(heads["global"], features, None, pooled) / 2
+        loss = loss + distance(heads["dense"], features, size, grid) / 2
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, work.CLIP)
         optimizer.step()
         optimizer.zero_grad()
 
 
-def predict(head: Any, features: dict[str, Tensor], grid: tuple[int, int] | None) -> Tensor:
-    """What the student says of a level."""
-    return head.predict(features, grid)
+def distance(
+    head: Any, features: dict[str, Tensor], grid: tuple[int, int] | None, level: Tensor
+) -> Tensor:
+    """Half squared error plus one minus cosine, of coordinates in the head's latent."""
+    said, meant = head.predict(features, grid), head.to_latent(level)
+    return F.mse_loss(said, meant) / 2 + 1 - F.cosine_similarity(said, meant, dim=1).mean()
 
 
 def levels(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -56,9 +56,14 @@ def block(environment: Path, folder: Path) -> float:
         "trainer_args.log_every_n_steps": 1,
         "loggers.tensorboard": "null",
     }
-    words = [str(environment / "bin" / PEER), "pretrain", *(f"{k}={v}" for k, v in settings.items())]
+    words = [
+        str(environment / "bin" / PEER),
+        "pretrain",
+        *(f"{k}={v}" for k, v in settings.items()),
+    ]
+    command = str(environment / "bin" / PEER)
     own = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    subprocess.run(words, check=True, capture_output=True, env=own | QUIET)
+    subprocess.run([command, "pretrain", *words], check=True, capture_output=True, env=own | QUIET)
     lines = (folder / "out" / "metrics.jsonl").read_text().splitlines()
     took = [entry.get("profiling/batch_time") for entry in map(json.loads, lines)]
     return 1000 * fmean([seconds for seconds in took if seconds is not None][WARM:])

@@ -1,4 +1,4 @@
-"""Ours: the loop of `kivfm distill`, with metrics, guard and all; only its pictures are in memory."""
+"""Ours: the loop of `kivfm distill`, metrics, guard and all; its pictures are in memory."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from kivfm_core.run import Run
 
 
 def configuration(weights: Path | None = None) -> RunConfig:
-    """The run: a student that is trained in full, on raw levels."""
+    """The run: a student that is trained in full, and learns levels alone."""
     teacher = f"timm/{work.TEACHER}"
     flags: dict[str, Any] = {
-        "recipe": "mse",
+        "recipe": "levels",
         "teachers": teacher,
         "weights": {teacher: str(weights)} if weights is not None else {},
         "student.model": f"timm/{work.STUDENT}",
