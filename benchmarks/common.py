@@ -25,13 +25,19 @@ NANO = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
 KEEP_FREED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(8 * 10**9)}
 
 
-def kivfm(*words: str, log: Path | None = None, threads: int | None = None) -> float:
+def kivfm(
+    *words: str,
+    log: Path | None = None,
+    threads: int | None = None,
+    env: Mapping[str, str] = os.environ,
+) -> float:
     """Runs a command of this environment's kivfm; seconds.
 
     Args:
         words: The command and its arguments.
         log: What it says goes to the end of this file.
         threads: At most so many.
+        env: Its environment.
     """
     began = time.perf_counter()
     print(f"$ kivfm {shlex.join(words)}", flush=True)
@@ -39,7 +45,7 @@ def kivfm(*words: str, log: Path | None = None, threads: int | None = None) -> f
     with ExitStack() as stack:
         out = stack.enter_context(log.open("a")) if log else None
         command = [str(Path(sys.executable).with_name("kivfm")), *words]
-        done = subprocess.run(command, stdout=out, stderr=out, env=own | os.environ)
+        done = subprocess.run(command, stdout=out, stderr=out, env={**own, **env})
     if done.returncode:
         raise SystemExit(f"kivfm {words[0]} ended with {done.returncode}; see {log or 'above'}")
     return round(time.perf_counter() - began, 1)
