@@ -38,14 +38,16 @@ Levels = dict[str, dict[str, Tensor]]
 class Loop:
     """The networks of a run, and its pictures."""
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig, device: str = "cpu") -> None:
         self.config, composition = config, compose(config)
-        self.parts = assemble(config, composition, torch.device("cpu"), lambda _: None)
+        self.device = torch.device(device)
+        self.parts = assemble(config, composition, self.device, lambda _: None)
         self.student = self.parts.student.train()
         self.optimizer = make_optimizer(self.student, config)
         teachers = self.parts.teachers
         share = 1 / len(teachers)
         self.module = Distillation(self.student, config.recipe, dict.fromkeys(teachers, share))
+        self.module.to(self.device)
         self.contract = composition.trunk.input
         requests = [(t.spec.input, composition.side(t.spec)) for t in teachers.values()]
         self.dataset = ViewDataset(
@@ -64,7 +66,7 @@ class Loop:
     def ask(self, batch: Batch) -> Levels:
         """What the teachers say."""
         return {
-            name: dict(teacher.encode(batch.teachers[place], batch.frames[place]))
+            name: dict(teacher.encode(batch.teachers[place].to(self.device), batch.frames[place]))
             for place, (name, teacher) in enumerate(self.parts.teachers.items())
         }
 
