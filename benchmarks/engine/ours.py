@@ -47,6 +47,7 @@ def configuration(weights: Path | None = None) -> RunConfig:
             "lr": work.LR, "weight_decay": work.WEIGHT_DECAY, "clip": work.CLIP,
             "batch_size": work.BATCH, "steps": 10**6,
         },
+        "engine.precision": "32-true",
         "checkpoint.every": 10**6,
     }  # fmt: skip
     return build_config(None, flags)

@@ -25,7 +25,8 @@ from kivfm_core.distill.stream import Stream
 def main() -> None:
     """Lists the pictures and draws the first batch."""
     path = sys.argv[1]
-    config = build_config(None, {"teachers": NANO, "data.path": path})
+    flags = {"teachers": NANO, "data.path": path, "engine.precision": "32-true"}
+    config = build_config(None, flags)
     composition, fabric = compose(config), launch(config)
     before, began = _forget_peak(), time.perf_counter()
     images = find_images(Path(path))
