@@ -56,11 +56,7 @@ def block(environment: Path, folder: Path) -> float:
         "trainer_args.log_every_n_steps": 1,
         "loggers.tensorboard": "null",
     }
-    words = [
-        str(environment / "bin" / PEER),
-        "pretrain",
-        *(f"{k}={v}" for k, v in settings.items()),
-    ]
+    words = [f"{key}={value}" for key, value in settings.items()]
     command = str(environment / "bin" / PEER)
     own = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     subprocess.run([command, "pretrain", *words], check=True, capture_output=True, env=own | QUIET)
