@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, pstdev
@@ -25,13 +25,19 @@ NANO = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
 KEEP_FREED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(8 * 10**9)}
 
 
-def kivfm(*words: str, log: Path | None = None, threads: int | None = None) -> float:
+def kivfm(
+    *words: str,
+    log: Path | None = None,
+    threads: int | None = None,
+    env: Mapping[str, str] = os.environ,
+) -> float:
     """Runs a command of this environment's kivfm; seconds.
 
     Args:
         words: The command and its arguments.
         log: What it says goes to the end of this file.
         threads: At most so many.
+        env: Its environment.
     """
     began = time.perf_counter()
     print(f"$ kivfm {shlex.join(words)}", flush=True)
@@ -39,7 +45,7 @@ def kivfm(*words: str, log: Path | None = None, threads: int | None = None) -> f
     with ExitStack() as stack:
         out = stack.enter_context(log.open("a")) if log else None
         command = [str(Path(sys.executable).with_name("kivfm")), *words]
-        done = subprocess.run(command, stdout=out, stderr=out, env=own | os.environ)
+        done = subprocess.run(command, stdout=out, stderr=out, env={**own, **env})
     if done.returncode:
         raise SystemExit(f"kivfm {words[0]} ended with {done.returncode}; see {log or 'above'}")
     return round(time.perf_counter() - began, 1)
@@ -98,17 +104,35 @@ def table(columns: str, rows: Sequence[Sequence[str]]) -> list[str]:
     return [head, "|---" * (columns.count("|") + 1) + "|", *(f"| {' | '.join(r)} |" for r in rows)]
 
 
-def footer(record: Mapping[str, Any]) -> list[str]:
-    """The last lines of a page: machine, commit and command."""
+def write_results(
+    name: str, facts: Mapping[str, Any], page: Callable[[Mapping[str, Any]], list[str]]
+) -> str:
+    """Writes a measurement to `results/NAME.json`, and as a page beside it.
+
+    Args:
+        name: Of the measurement, and of its package or module.
+        facts: What was found, and the `machine`.
+        page: The page's lines.
+
+    Returns:
+        The page.
+    """
+    words = ["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]
+    record = {"command": shlex.join(words), "commit": commit(), **facts}
     where = record["machine"]
-    return [
-        "",
-        f"{where['processor']}, {where['cores']} cores, load {where['load']}, "
-        f"torch {where['torch']}, commit {record['commit']}.",
+    lines = [
+        *page(record),
+        f"{where['gpu'] or where['processor']}, {where['cores']} cores, load {where['load']} "
+        f"at the end, torch {where['torch']}, commit {record['commit']}.",
         "",
         f"```\n{record['command']}\n```",
         "",
     ]
+    folder = ROOT / "benchmarks" / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / f"{name}.md").write_text("\n".join(lines))
+    return "\n".join(lines)
 
 
 def spread(values: Sequence[float | None]) -> str:

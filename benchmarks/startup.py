@@ -10,12 +10,9 @@ share of `import torch` is above its bar.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -23,9 +20,9 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from benchmarks.common import commit, footer, machine
+from benchmarks.common import machine, table, write_results
+from benchmarks.environments import install
 
-RESULTS = Path(__file__).parent / "results"
 KIVFM = str(Path(sys.executable).with_name("kivfm"))
 TORCH = "import torch"
 COMMANDS = {
@@ -64,7 +61,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         commands = dict(COMMANDS)
-        note = f"{PEER} was left out." if args.no_peer else _install_peer(root / "peer")
+        note = f"{PEER} was left out." if args.no_peer else install(PEER, root / "peer")
         if not note:
             commands[f"{PEER} --help"] = [str(root / "peer" / "bin" / PEER), "--help"]
         environment = {
@@ -75,17 +72,8 @@ def main() -> int:
             **{"NO_ALBUMENTATIONS_UPDATE": "1", "LIGHTLY_DID_VERSION_CHECK": "True"},
         }
         seconds = _measure(commands, environment, args.rounds)
-    record: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.startup", *sys.argv[1:]]),
-        "commit": commit(),
-        "machine": machine(),
-        "seconds": seconds,
-        "note": note,
-    }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "startup.json").write_text(json.dumps(record, indent=1) + "\n")
-    (RESULTS / "startup.md").write_text(table(record))
-    print(table(record))
+    record = {"machine": machine(), "seconds": seconds, "note": note}
+    print(write_results("startup", record, page))
     shares = _shares(seconds)
     return int(any(shares[name] > bar for name, bar in BARS.items()))
 
@@ -119,36 +107,21 @@ def _write_plugins(site: Path) -> Path:
     return site
 
 
-def _install_peer(folder: Path) -> str:
-    """Installs the peer beside our own torch; says why if it cannot be had within minutes."""
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    words = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", PEER]
-    try:
-        subprocess.run(words, check=True, capture_output=True, timeout=600)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        return f"{PEER} was left out: it could not be installed ({type(error).__name__})."
-    return ""
-
-
-def table(record: Mapping[str, Any]) -> str:
-    """The medians and what share of `import torch` they are, as a page."""
+def page(record: Mapping[str, Any]) -> list[str]:
+    """The medians and what share of `import torch` they are, as lines."""
     shares = _shares(record["seconds"])
     rounds = len(record["seconds"][TORCH])
-    lines = [
+    rows = [
+        [f"`{name}`", f"{median(times):.3f}", f"{shares[name]:.2f}", str(BARS.get(name, ""))]
+        for name, times in record["seconds"].items()
+    ]
+    return [
         "# Startup",
         "",
-        f"| process | median of {rounds}, s | share of `{TORCH}` | bar |",
-        "|---|---|---|---|",
-        *(
-            f"| `{name}` | {median(times):.3f} | {shares[name]:.2f} | {BARS.get(name, '')} |"
-            for name, times in record["seconds"].items()
-        ),
-        *(["", record["note"]] if record["note"] else []),
-        *footer(record),
+        *table(f"process | median of {rounds}, s | share of `{TORCH}` | bar", rows),
+        "",
+        *([record["note"], ""] if record["note"] else []),
     ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

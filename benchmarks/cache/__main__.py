@@ -12,9 +12,7 @@ encoding, beside `--set cache.encoding=bf16`, takes a run each:
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +21,8 @@ from typing import Any
 
 from benchmarks.cache.loss import measure_losses
 from benchmarks.cache.speed import BATCH, SHAPE, measure_speeds
-from benchmarks.common import KEEP_FREED, commit, footer, machine, table
+from benchmarks.common import KEEP_FREED, machine, table, write_results
 
-RESULTS = Path(__file__).parents[1] / "results"
 BAR = 0.8
 """Share of the raw map's speed; not of reads that compare checksums."""
 BARRED = ("write", "warm", "cold")
@@ -44,17 +41,12 @@ def main() -> int:
         words = [sys.executable, "-m", "benchmarks.cache", *sys.argv[1:]]
         os.execve(sys.executable, words, os.environ | KEEP_FREED)
     record: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.cache", *sys.argv[1:]]),
-        "commit": commit(),
-        "machine": machine(),
         "records": args.records,
         **measure_speeds(args.folder, args.records, args.rounds),
         "losses": measure_losses(args.folder, args.pictures),
+        "machine": machine(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "cache.json").write_text(json.dumps(record, indent=1) + "\n")
-    (RESULTS / "cache.md").write_text(page(record))
-    print(page(record))
+    print(write_results("cache", record, page))
     return int(any(_share(record["seconds"][name]) < BAR for name in BARRED))
 
 
@@ -63,8 +55,8 @@ def _share(times: Mapping[str, list[float]]) -> float:
     return median(times["raw"]) / median(times["ours"])
 
 
-def page(record: Mapping[str, Any]) -> str:
-    """Speeds, sizes and losses, as a page."""
+def page(record: Mapping[str, Any]) -> list[str]:
+    """Speeds, sizes and losses, as lines."""
     count, bytes_ = record["records"], record["bytes"]
     rounds = len(record["seconds"]["warm"]["raw"])
     rate = bytes_["raw"] * count / 1e9
@@ -82,7 +74,7 @@ def page(record: Mapping[str, Any]) -> str:
          f"{row['decoded']:.3f}", f"{row['decoded'] / row['own']:.3f}"]
         for row in record["losses"]
     ]  # fmt: skip
-    lines = [
+    return [
         "# Cache",
         "",
         f"{count} records of {SHAPE[0] + 1} tokens of {SHAPE[1]} numbers, {BATCH} at a time; "
@@ -99,9 +91,8 @@ def page(record: Mapping[str, Any]) -> str:
         "an encoding costs. A number is `student.latent`.",
         "",
         *table("teacher | task | encoding | bytes a view | own | decoded | kept", losses),
-        *footer(record),
+        "",
     ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,8 @@ class Distillation(nn.Module):
             predicted = aligner.predict(features, grid)
             distance = DISTANCES[self.recipe.match(plan.level.kind).distance]
             distances.append(distance(predicted, aligner.to_latent(target)) / aligner.distance_unit)
-            levels[plan.level.name] = aligner.to_level(predicted)
+            if self.recipe.readout:
+                levels[plan.level.name] = aligner.to_level(predicted)
         readout = torch.zeros(())
         if self.recipe.readout:
             wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)

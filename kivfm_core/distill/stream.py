@@ -90,8 +90,10 @@ class Stream:
             self.stopwatch,
         )  # fmt: skip
         self.bad: set[str] = set()
-        names = hashlib.sha256(os.fsencode("\n".join(images))).hexdigest()
-        self.digest = f"{len(images)} pictures, names' sha256 {names[:16]}"
+        names = hashlib.sha256()
+        for place, name in enumerate(images):  # one by one: there may be millions
+            names.update(os.fsencode(f"\n{name}" if place else name))
+        self.digest = f"{len(images)} pictures, names' sha256 {names.hexdigest()[:16]}"
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
         """Each step's canvases `[B, 3, H, W]`, targets, and the seconds that it was waited for.

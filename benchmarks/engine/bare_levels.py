@@ -1,0 +1,57 @@
+"""A loop in plain PyTorch that does what ours does: both levels, through our aligners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.engine import work
+from benchmarks.engine.ours import configuration
+from kivfm_core.aligners import build_aligner
+from kivfm_core.compose import compose
+
+
+def main() -> None:
+    """Makes the steps that are asked for."""
+    teacher, student = work.frozen(work.TEACHER), work.network(work.STUDENT).train()
+    heads = nn.ModuleDict(
+        {plan.level.name: build_aligner(plan) for plan in compose(configuration()).aligners}
+    )
+    parameters = [*student.parameters(), *heads.parameters()]
+    optimizer = work.optimizer(parameters)
+    for canvas in work.steps():
+        x = work.normalize(canvas)
+        with torch.no_grad():
+            pooled, grid = levels(teacher, x)
+        own, dense = levels(student, x)
+        features = {"x": own, "V": dense}
+        size = grid.shape[-2], grid.shape[-1]
+        loss = distance(heads["global"], features, None, pooled) / 2
+        loss = loss + distance(heads["dense"], features, size, grid) / 2
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, work.CLIP)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def distance(
+    head: Any, features: dict[str, Tensor], grid: tuple[int, int] | None, level: Tensor
+) -> Tensor:
+    """Half squared error plus one minus cosine, of coordinates in the head's latent."""
+    said, meant = head.predict(features, grid), head.to_latent(level)
+    return F.mse_loss(said, meant) / 2 + 1 - F.cosine_similarity(said, meant, dim=1).mean()
+
+
+def levels(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Pooled features `[B, C]`, and the tokens as a map `[B, C, h, w]`."""
+    tokens = model.forward_features(x)
+    side = x.shape[-1] // 16
+    grid = tokens[:, model.num_prefix_tokens :].transpose(1, 2).unflatten(2, (side, side))
+    return model.forward_head(tokens, pre_logits=True), grid
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""What a run does with its pictures before the first step, in one process.
+
+    python -m benchmarks.growth.start TAR
+
+The last line says in JSON how many there are, what it took in seconds, and memory in MiB: before,
+and at most.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.common import NANO
+from kivfm_core.compose import compose
+from kivfm_core.config import build_config
+from kivfm_core.data.unlabeled import find_images
+from kivfm_core.distill.frozen import Asked
+from kivfm_core.distill.launch import launch
+from kivfm_core.distill.stream import Stream
+
+
+def main() -> None:
+    """Lists the pictures and draws the first batch."""
+    path = sys.argv[1]
+    flags = {"teachers": NANO, "data.path": path, "engine.precision": "32-true"}
+    config = build_config(None, flags)
+    composition, fabric = compose(config), launch(config)
+    before, began = _forget_peak(), time.perf_counter()
+    images = find_images(Path(path))
+    stream = Stream(config, composition, Asked({}, None, {}), images, fabric, lambda _: None)
+    stream.pictures(0)
+    seconds = time.perf_counter() - began
+    facts = {"images": len(images), "seconds": seconds, "before": before, "most": _memory()}
+    print(json.dumps(facts))
+
+
+def _memory() -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return int(peak) / 1024
+
+
+def _forget_peak() -> float:
+    """Counts the peak anew; imports had one of their own."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _memory()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Teachers of known architectures with random weights, at canvases that a small machine bears.
+
+What is timed does not depend on what the weights say, so nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import timm
+import torch
+from safetensors.torch import save_file
+
+from benchmarks.common import KEEP_FREED
+from kivfm_core.registry import get_registry
+
+PLUGIN = """
+import json
+from pathlib import Path
+
+from kivfm_core.hooks import hookimpl
+from kivfm_core.spec import TeacherSpec
+
+
+@hookimpl
+def kivfm_register_teachers():
+    specs = json.loads(Path(__file__).with_name("specs.json").read_text())
+    return [TeacherSpec.model_validate(spec) for spec in specs]
+"""
+NAME = "benchmark_teachers"
+MODELS = {
+    "random/dinov2-b": "vit_base_patch14_reg4_dinov2.lvd142m",
+    "random/clip-b-16": "vit_base_patch16_clip_224.openai",
+    "random/sam-b": "samvit_base_patch16.sa1b",
+}
+"""The three that benchmarks share."""
+
+
+def write_teachers(root: Path, models: Mapping[str, str], side: int) -> dict[str, str]:
+    """Writes a plugin with these teachers to `root/plugin`, and their weights.
+
+    Args:
+        root: A new folder.
+        models: timm's models by the teachers' names.
+        side: Of the canvases at which they are asked, or the next multiple that they take.
+
+    Returns:
+        The weights files by name.
+    """
+    site, weights = root / "plugin", root / "weights"
+    info = site / f"{NAME}-1.0.dist-info"
+    info.mkdir(parents=True)
+    weights.mkdir()
+    (site / f"{NAME}.py").write_text(PLUGIN)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[kivfm]\n{NAME} = {NAME}\n")
+    specs, files = [], dict[str, str]()
+    for number, (name, model) in enumerate(models.items()):
+        spec = get_registry().resolve(f"timm/{model}")
+        size = -(-side // spec.input.multiple) * spec.input.multiple
+        contract = spec.input.model_copy(update={"train_sizes": (size,)})
+        update = {"name": name, "aliases": (), "tasks": (), "attachments": (), "input": contract}
+        specs.append(spec.model_copy(update=update).model_dump(mode="json"))
+        torch.manual_seed(number)
+        file = weights / f"{number}.safetensors"
+        save_file(timm.create_model(model).state_dict(), file)
+        files[name] = str(file)
+    (site / "specs.json").write_text(json.dumps(specs))
+    return files
+
+
+def environment(root: Path) -> dict[str, str]:
+    """The environment in which the plugin is found; measured rates and the like stay in `root`."""
+    paths = [str(root / "plugin"), os.environ.get("PYTHONPATH", "")]
+    own = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "XDG_CACHE_HOME": str(root / "user")}
+    return {**KEEP_FREED, **os.environ, **own}

@@ -1,0 +1,1 @@
+"""What it is worth not to ask teachers twice."""
