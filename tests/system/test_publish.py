@@ -146,7 +146,7 @@ def test_a_generated_package_is_distilled_as_it_is(environment, tmp_path):
         "kivfm teachers new my-net --out made",
         "pip install ./made",
         "kivfm teachers list --json",
-        "kivfm distill --teachers dino/nano,my-net --data pictures --steps 3 --batch-size 2"
+        "kivfm distill --teachers my-net,dino/nano --data pictures --steps 3 --batch-size 2"
         " --image-size 96 --set optim.calibration=4 --out runs/mine",
         "kivfm predict runs/mine pictures/0.png --task semantic-segmentation",
         "pip uninstall -y kivfm-my-net",
