@@ -154,6 +154,7 @@ def test_a_generated_package_is_distilled_as_it_is(environment, tmp_path):
     )
     (tmp_path / "pictures").mkdir()
     write_pictures(tmp_path / "pictures")
+    run(f"{FROM_CLONE}./plugins/kivfm-nano", ROOT, environment)
     said = [run(command, tmp_path, environment) for command in commands]
     before, after = ({t["name"] for t in json.loads(said[i])["teachers"]} for i in (2, 6))
     assert before - after == {"my-net/tiny"}
