@@ -8,7 +8,7 @@ from torch import Tensor
 
 from kivfm_core.entries import one_line
 from kivfm_core.teacher import Levels
-from kivfm_core.testing.decoders import values
+from kivfm_core.testing.decoders import all_prompted, values
 from kivfm_core.testing.outcome import Finding
 from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject, difference
@@ -49,6 +49,7 @@ def frozen(subject: Subject) -> None:
     for key, value in teacher.state_dict().items():
         if not torch.equal(value, before[key]):
             raise Finding(f"{key!r} changes when pictures pass", "update no buffer in forward")
+    all_prompted(subject)
 
 
 def batch(subject: Subject) -> None:
@@ -74,6 +75,7 @@ def batch(subject: Subject) -> None:
                     f"{task} of a picture alone is {apart:.0%} off that in a batch",
                     "let the decoder compute nothing over the batch; check reshapes and batch norm",
                 )
+    all_prompted(subject)
 
 
 def _apart(alone: Tensor, together: Tensor) -> float:

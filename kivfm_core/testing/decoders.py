@@ -45,11 +45,20 @@ def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
     """What the teacher solves, for a check that needs a task."""
     if not subject.spec.tasks:
         raise NotChecked("it solves no task")
-    for source in filter(None, (task.tokenizer for task in subject.spec.tasks)):
-        if locate_tokenizer(source) is None:
-            fetch = f"kivfm teachers fetch {subject.spec.name}"
-            raise NotChecked(f"no tokenizer: {source} is not here", fetch)
+    all_prompted(subject)
     return subject.spec.tasks
+
+
+def all_prompted(subject: Subject) -> None:
+    """Says which decoders cannot be checked, for want of their prompts' tokenizer."""
+    for task in subject.spec.tasks:
+        if not _has_tokenizer(task):
+            fetch = f"kivfm teachers fetch {subject.spec.name}"
+            raise NotChecked(f"{task.task} has no tokenizer: {task.tokenizer} is not here", fetch)
+
+
+def _has_tokenizer(task: TaskSpec) -> bool:
+    return task.tokenizer is None or locate_tokenizer(task.tokenizer) is not None
 
 
 def decoders(subject: Subject) -> None:
@@ -72,15 +81,12 @@ def decoders(subject: Subject) -> None:
 def values(subject: Subject, levels: Levels) -> dict[str, list[Tensor]]:
     """By task, what every picture's prediction is made of: logits, or detections' scores, sorted.
 
-    Without tasks whose decoder raises or answers with something else: `decoders` tells of them.
+    Without tasks whose decoder raises or answers with something else: `decoders` tells of them. And
+    without those whose tokenizer is not here, and would be fetched: `all_prompted` does.
     """
     found: dict[str, list[Tensor]] = {}
     prompts = raw_prompts(subject.sides[0], len(levels.frames))
-    try:
-        tasks = tasks_of(subject)
-    except NotChecked:
-        return found
-    for task in (task.task for task in tasks):
+    for task in (task.task for task in filter(_has_tokenizer, subject.spec.tasks)):
         try:
             prompt = subject.teacher.prompt(task, **prompts.get(task, {}))
             said = subject.teacher.decode(task, levels, prompt)

@@ -9,6 +9,7 @@ import time
 
 import broken
 import pytest
+import toy
 
 from kivfm_cli import app
 from kivfm_core.errors import DataError
@@ -130,6 +131,20 @@ def test_check(kivfm, install):
     assert statuses["levels"] == "finding" and statuses["checksum"] == "not checked"
     code, out, _ = kivfm("teachers", "check", "good", "--json")
     assert code == 0 and json.loads(out)["ok"] is True
+
+
+def test_check_with_weights(kivfm, install, tmp_path):
+    install("good", WRONG.format(spec=broken.GOOD.model_dump_json()))
+    file = tmp_path / "good.safetensors"
+    words = ("teachers", "check", "good", "--json", "--weights", str(file))
+    code, out, err = kivfm(*words)
+    assert code == 2 and not out and f"there is no file {file}" in err
+    toy.save(broken.GOOD, file)
+    code, out, _ = kivfm(*words)
+    found = json.loads(out)
+    checks = {check["name"]: check for check in found["checks"]}
+    assert code == 0 and found["weights"] == str(file)
+    assert checks["weights-fit"]["status"] == "ok" and "sha256=" in checks["checksum"]["fix"]
 
 
 def test_compose(kivfm, install, tmp_path):
@@ -263,6 +278,7 @@ def test_plugins_and_doctor(kivfm, install, monkeypatch):
     assert plugins["bad"]["problems"][0]["status"] == "broken"
     code, out, _ = kivfm("doctor", "--json")
     checks = {check["what"]: check for check in json.loads(out)["checks"]}
+    assert {"python", "torch", "devices", "disk", "cache", "hub", "plugin two"} <= checks.keys()
     assert code == 1 and checks["teacher bad"]["hint"] == "pip install --upgrade bad"
     assert "not asked" in checks["hub"]["found"]
     assert re.search(r"1.0, loaded in \d+ ms", checks["plugin two"]["found"])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -44,18 +45,24 @@ def test_nothing_heavy_is_imported(words):
     assert done.stdout
 
 
+@pytest.mark.parametrize("line", ["kivfm teach", "kivfm compose --teach"])
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shell_completion_is_light(shell):
+def test_shell_completion_is_light(shell, line):
     asked = {
         "_KIVFM_COMPLETE": f"complete_{shell}",
-        **{"COMP_WORDS": "kivfm teach", "COMP_CWORD": "1"},
-        **{"_TYPER_COMPLETE_ARGS": "kivfm teach", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+        **{"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))},
+        **{"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }
     done = subprocess.run(
         [sys.executable, "-c", SPY], env={**os.environ, **asked}, capture_output=True, text=True
     )
     assert "teachers" in done.stdout and "distill" not in done.stdout
     assert done.stderr == "HEAVY\n"
+
+
+def test_plugins_are_among_what_is_light():
+    names = {point.dist.name for point in entry_points(group="kivfm")}
+    assert {"kivfm-nano", "kivfm-yolox", "kivfm-deeplab", "kivfm-transformers"} <= names
 
 
 def test_the_core_is_light_to_import():

@@ -1,8 +1,15 @@
 """Promptable models answer clicks as their originals do."""
 
+import shutil
+
 import pytest
 import torch
 import transformers as hf
+from PIL import Image
+
+from kivfm_core import distill
+from kivfm_core.config import build_config
+from kivfm_core.predict import predict
 
 
 def sam():
@@ -66,3 +73,23 @@ def test_canvases_are_the_image_processors(make, publish, same_canvas):
 def test_the_kit_finds_nothing(make, publish, findings):
     original, processor = make()
     assert findings(publish(original, processor)) == {}
+
+
+@pytest.mark.parametrize("make", [sam, sam2])
+def test_its_student_can_be_prompted_without_it(make, publish, folder, tmp_path):
+    publish(*make())
+    picture = tmp_path / "pictures" / "0.png"
+    picture.parent.mkdir()
+    Image.radial_gradient("L").resize((96, 80)).convert("RGB").save(picture)
+    flags = {
+        "teachers": "dino/nano,transformers/org/tiny",
+        "data.path": str(picture.parent),
+        **{"optim.steps": 1, "optim.batch_size": 1, "optim.calibration": 1, "data.image_size": 64},
+    }
+    run = distill(build_config(None, flags), out=tmp_path / "run")
+    shutil.rmtree(folder)
+    clicks = [(20, 30), (70, 60)]
+    found = predict(run, picture, "promptable-segmentation", points=clicks)
+    assert found.teacher == "transformers/org/tiny"
+    assert [tuple(item["point"]) for item in found.found] == clicks
+    assert all(0 <= item["area"] <= 80 * 96 for item in found.found)

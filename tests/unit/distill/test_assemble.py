@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+from safetensors.torch import load_file
 
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.assemble import assemble
+from kivfm_core.fetch import file_sha256
+
+
+def test_what_was_loaded_is_said_with_its_hash_and_how_many_tensors_matched(
+    config: RunConfig, composition: Composition
+):
+    said: list[str] = []
+    assemble(config, composition, torch.device("cpu"), said.append)
+    for spec in composition.teachers:
+        file = Path(config.weights[spec.name])
+        held = len(load_file(file))
+        line = f"{spec.name}: {file} (sha256 {file_sha256(file)[:12]}, {held} tensors matched)"
+        assert line in said
 
 
 def test_a_tokenizer_that_cannot_be_had_is_said_and_no_hindrance(

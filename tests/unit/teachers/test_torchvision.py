@@ -176,11 +176,13 @@ def test_takes_files_with_the_names_of_old_versions(save, upstream):
     load_teacher(spec, weights=save(old))
 
 
-@pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
+@pytest.mark.parametrize(
+    "name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "fcn_resnet50"]
+)
 def test_segments_as_the_original(name, save, scramble):
     spec = resolve(f"torchvision/{name}")
     spec = spec.model_copy(update={"input": spec.input.model_copy(update={"size": 97})})
-    aux = {"aux_loss": True} if "deeplab" in name else {}
+    aux = {} if "lraspp" in name else {"aux_loss": True}
     original = scramble(models.get_model(name, weights=None, weights_backbone=None, **aux))
     teacher = load_teacher(spec, weights=save(original))
     image = pictures()[0]

@@ -184,6 +184,16 @@ def test_what_says_nothing_is_not_checked():
         assert not [r for r in results.values() if r.status == "finding"]
 
 
+def test_decoders_without_their_tokenizer_are_not_checked():
+    first, *others = broken.GOOD.tasks
+    wordless = {"tasks": (first.model_copy(update={"tokenizer": "run:/no-such"}), *others)}
+    results = run_checks(Subject(changed(broken.GOOD, wordless)))
+    left = {r.name for r in results if "classification has no tokenizer" in r.message}
+    assert left == {"frozen", "batch", "decoders", "readouts", "original"}
+    for name, check in (("Counting", "frozen"), ("Crowded", "batch")):
+        assert list(findings(Subject(changed(broken.GOOD, encoder(name) | wordless)))) == [check]
+
+
 def test_random_weights_are_the_same_every_time():
     fields, name, _ = BROKEN["not the original"]
     found = []
