@@ -47,7 +47,7 @@ def train(
     weights = _teacher_weights(config, student)
     seed = config.seed, fabric.global_rank
     module, wrapped = fabric.setup(Distillation(student, config.recipe, weights, seed), optimizer)
-    make = Step(fabric, module, wrapped, student.spec.input, optim, stream.say)
+    make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
     watch.start(optim.steps, first)
     student.train()
     interrupt.patient = True

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright: ignore
 from torch import Tensor
 
-from kivfm_core.config import OptimConfig
+from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
@@ -27,18 +27,23 @@ class Step:
         module: The student against its teachers, as Fabric wrapped it.
         optimizer: As Fabric wrapped it.
         contract: How the student's canvases are normalized.
-        optim: Clipping, and the micro-batch.
+        config: Clipping, the micro-batch, and the precision.
         say: Told when memory runs out.
     """
 
     def __init__(
         self, fabric: Fabric, module: _FabricModule, optimizer: _FabricOptimizer,
-        contract: InputContract, optim: OptimConfig, say: Callable[[str], None],
+        contract: InputContract, config: RunConfig, say: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.fabric, self.module, self.optimizer = fabric, module, optimizer
-        self.contract, self.clip = contract, optim.clip
+        self.contract, self.clip = contract, config.optim.clip
         alone = fabric.world_size == 1
-        self.portions = Portions("the student learns", say, optim.micro_batch, alone)
+        smaller = "a smaller --image-size"
+        if config.engine.precision == "32-true":
+            smaller = f"--precision bf16-mixed, or {smaller}"
+        self.portions = Portions(
+            "the student learns", smaller, say, config.optim.micro_batch, alone
+        )
 
     def __call__(
         self, canvas: Tensor, targets: Targets, step: int, lr: float

@@ -121,3 +121,18 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     room = 0
     with pytest.raises(KivfmError, match=r"out of memory: .*, one view at a time"):
         distill(resume=tmp_path / "short", steps=2)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_smaller_precision_is_advised_unless_the_run_has_it(
+    config: RunConfig, tmp_path: Path, monkeypatch, precision: str
+):
+    def cramped(self, *given):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(Distillation, "forward", cramped)
+    engine = config.engine.model_copy(update={"precision": precision})
+    with pytest.raises(KivfmError) as caught:
+        distill(config.model_copy(update={"engine": engine}), out=tmp_path / "run")
+    assert "--image-size" in caught.value.hint
+    assert ("bf16-mixed" in caught.value.hint) == (precision == "32-true")
