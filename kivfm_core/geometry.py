@@ -102,24 +102,26 @@ def plan_frame(original: Size, contract: InputContract) -> Frame:
     if contract.policy == "stretch":
         resized, canvas = square, square
     elif contract.policy.startswith("letterbox"):
-        resized, canvas = _scaled(original, size / long), square
+        resized, canvas = _scaled(original, size / long, contract), square
         if contract.policy == "letterbox-center":
             origin = ((size - resized[1]) // 2, (size - resized[0]) // 2)
     elif contract.policy == "short-side":
         scale = size / short
         if contract.max_size is not None:
             scale = min(scale, contract.max_size / long)
-        resized = _scaled(original, scale)
+        resized = _scaled(original, scale, contract)
         canvas = _up(resized[0], contract.multiple), _up(resized[1], contract.multiple)
     else:
-        resized, canvas = _scaled(original, (contract.resize or size) / short), square
+        resized = _scaled(original, (contract.resize or size) / short, contract)
+        canvas = square
         origin = (-round((resized[1] - size) / 2), -round((resized[0] - size) / 2))
     return Frame(original, (0, 0, w, h), resized, origin, canvas)
 
 
-def _scaled(size: Size, scale: float) -> Size:
+def _scaled(size: Size, scale: float, contract: InputContract) -> Size:
     # The small term keeps 480 * (800 / 480) at 800 instead of 799.
-    return max(1, int(size[0] * scale + 1e-6)), max(1, int(size[1] * scale + 1e-6))
+    more = 0.5 if contract.rounding == "nearest" else 1e-6
+    return max(1, int(size[0] * scale + more)), max(1, int(size[1] * scale + more))
 
 
 def plan_view(original: Size, view: View, side: int) -> Frame:

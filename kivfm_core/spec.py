@@ -81,6 +81,7 @@ class InputContract(Record):
         pad_value: RGB in [0, 1].
         interpolation: Resampling filter.
         antialias: Whether the filter widens when shrinking.
+        rounding: Of the resized picture's sides to whole pixels.
         channel_order: Order of the channels that the network takes.
         scale: What 1.0 becomes before mean and std: 1 or 255.
         mean: Subtracted, in `channel_order`, after `scale`.
@@ -96,6 +97,7 @@ class InputContract(Record):
     pad_value: Triple = (0.0, 0.0, 0.0)
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
+    rounding: Literal["floor", "nearest"] = "floor"
     channel_order: Literal["RGB", "BGR"] = "RGB"
     scale: float = 1.0
     mean: Triple = (0.0, 0.0, 0.0)

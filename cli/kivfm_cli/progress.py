@@ -60,7 +60,7 @@ def describe(info: dict[str, Any]) -> str:
         words.append(f"waiting for data {100 * info['data_share']:.0f} %")
     if "loss" in info:
         words.append(f"loss {info['loss']:.4f}")
-    words += [f"{name} {value:.3f}" for name, value in info.get("losses", {}).items()]
+    words += [f"{name} {value:z.3f}" for name, value in info.get("losses", {}).items()]
     return ", ".join(words + ([str(info["what"])] if "what" in info else []))
 
 

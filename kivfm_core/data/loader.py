@@ -142,7 +142,7 @@ def check_bad(names: Collection[str], limit: int) -> None:
     if len(names) > limit:
         raise DataError(
             f"{len(names)} pictures cannot be decoded, more than the limit of {limit}",
-            f"remove them ({listed(names)}), or --set data.bad_limit={2 * limit}",
+            f"remove them ({listed(names)}), or --set data.bad_limit={2 * len(names)}",
         )
 
 

@@ -69,7 +69,8 @@ class Frozen:
         self.stopwatch = stopwatch
         self.contract, self.sides = student
         self.decode, self.to_device = decode, to_device
-        self.portions = Portions("the teachers are asked", say)
+        smaller = "smaller teachers, or a smaller --image-size"
+        self.portions = Portions("the teachers are asked", smaller, say)
 
     def owners(self, size: int) -> Iterator[str]:
         """Whose answers a view of this size needs."""

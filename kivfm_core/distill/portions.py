@@ -17,15 +17,18 @@ class Portions:
 
     Args:
         what: What the work is, for the message.
+        smaller: What helps when a single view is too much.
         say: Told when the portions get smaller.
         size: Views a portion; the whole batch by default.
         alone: Whether no other process waits for this one's portions.
     """
 
     def __init__(
-        self, what: str, say: Callable[[str], None], size: int | None = None, alone: bool = True
-    ) -> None:
-        self.what, self.say, self.size, self.alone = what, say, size, alone
+        self, what: str, smaller: str, say: Callable[[str], None],
+        size: int | None = None, alone: bool = True,
+    ) -> None:  # fmt: skip
+        self.what, self.smaller, self.say = what, smaller, say
+        self.size, self.alone = size, alone
 
     def run(self, count: int, work: Callable[[list[slice]], _T]) -> _T:
         """What `work` returns for the slices of a batch of `count`, once they are small enough.
@@ -47,8 +50,7 @@ class Portions:
 
     def _error(self, size: int) -> KivfmError:
         if size == 1:
-            smaller = "--set engine.precision=bf16-mixed, or a smaller --image-size"
-            return KivfmError(f"out of memory: {self.what}, one view at a time", smaller)
+            return KivfmError(f"out of memory: {self.what}, one view at a time", self.smaller)
         return KivfmError(
             f"out of memory: {self.what}, {size} views at a time",
             f"--set optim.micro_batch={-(-size // 2)}",

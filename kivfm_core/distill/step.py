@@ -28,7 +28,7 @@ class Step:
         module: The student against its teachers, as Fabric wrapped it.
         optimizer: As Fabric wrapped it.
         contract: How the student's canvases are normalized.
-        config: The seed, clipping, and the micro-batch.
+        config: The seed, clipping, the micro-batch, and the precision.
         say: Told when memory runs out.
     """
 
@@ -39,7 +39,12 @@ class Step:
         self.fabric, self.module, self.optimizer = fabric, module, optimizer
         self.contract, self.clip, self.seed = contract, config.optim.clip, config.seed
         alone = fabric.world_size == 1
-        self.portions = Portions("the student learns", say, config.optim.micro_batch, alone)
+        smaller = "a smaller --image-size"
+        if config.engine.precision == "32-true":
+            smaller = f"--precision bf16-mixed, or {smaller}"
+        self.portions = Portions(
+            "the student learns", smaller, say, config.optim.micro_batch, alone
+        )
 
     def __call__(
         self, canvas: Tensor, targets: Targets, step: int, lr: float

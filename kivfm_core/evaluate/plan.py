@@ -29,13 +29,13 @@ class Plan:
     Attributes:
         teachers: Each teacher's items.
         knn: k-NN's sources.
-        pictures: Any pictures, for teachers that solve no task.
+        pictures: Any pictures and where they come from, for teachers that solve no task.
         skipped: What cannot be measured, and why.
     """
 
     teachers: dict[str, list[Item]] = field(default_factory=dict[str, list[Item]])
     knn: list[tuple[Source, ClassData]] = field(default_factory=list[tuple[Source, ClassData]])
-    pictures: Data | None = None
+    pictures: tuple[Source, Data] | None = None
     skipped: list[str] = field(default_factory=list[str])
 
 
@@ -71,8 +71,8 @@ class Planner:
             for source, data in self._find(KNN):
                 if isinstance(data, ClassData) and len(set(data.targets)) < len(data.targets):
                     plan.knn.append((source, data))
-        found = [item.data for items in plan.teachers.values() for item in items]
-        found += [data for _, data in plan.knn]
+        found = [(item.source, item.data) for items in plan.teachers.values() for item in items]
+        found += plan.knn
         if not found:
             sources = ", ".join(str(s) for group in self.sources.values() for s in group)
             reasons = "; ".join(dict.fromkeys(plan.skipped))

@@ -124,8 +124,9 @@ def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score,
 def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress | None) -> Row:
     assert plan.pictures is not None  # a plan without pictures is refused
     tick = partial(progress, f"{models[0].spec.name}: {FIDELITY}") if progress else None
-    score = measure_fidelity(models, plan.pictures, tick)
-    return _row(models, FIDELITY, FIDELITY_METRIC, str(plan.pictures.paths[0].parent), score, base)
+    source, data = plan.pictures
+    score = measure_fidelity(models, data, tick)
+    return _row(models, FIDELITY, FIDELITY_METRIC, str(source), score, base)
 
 
 def _base_rows(run: Run, student: Teacher, plan: Plan, progress: Progress | None) -> list[BaseRow]:

@@ -21,6 +21,7 @@ def test_a_line_says_all():
         "41.3 images/s, waiting for data 3 %, loss 0.5123, clip/nano 0.400, sam/nano 0.600"
     )
     assert describe({"step": 1}) == ""
+    assert describe({"losses": {"base": -1e-8}}) == "base 0.000"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4, "0:04"), (64.6, "1:05"), (3723, "1:02:03")])

@@ -59,7 +59,8 @@ def _geometry(processor: dict[str, Any]) -> dict[str, Any]:
     if size.get("height") and size["height"] == size.get("width"):
         return {"policy": "stretch", "size": size["height"]}
     if long and processor.get("do_pad"):
-        return {"policy": "letterbox", "size": long}
+        # SAM's, whose sides are rounded to the nearest pixel.
+        return {"policy": "letterbox", "size": long, "rounding": "nearest"}
     raise UsageError(
         f"pictures of size {size} fit no input policy", "give its image processor a square size"
     )

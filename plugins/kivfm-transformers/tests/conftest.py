@@ -84,8 +84,8 @@ def encoded():
 def same_canvas():
     """Whether a teacher's canvas is what its image processor makes of a smooth picture."""
 
-    def same_canvas(teacher, processor):
-        smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8), (90, 120), mode="bicubic")
+    def same_canvas(teacher, processor, size=(90, 120)):
+        smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8), size, mode="bicubic")
         image = (255 * smooth[0]).clamp(0, 255).byte()
         x, _ = make_canvases([image], teacher.spec.input)
         expected = processor(images=image, return_tensors="pt")["pixel_values"]

@@ -66,7 +66,9 @@ def test_answers_clicks_as_the_original(make, publish, encoded):
 @pytest.mark.parametrize("make", [sam, sam2])
 def test_canvases_are_the_image_processors(make, publish, same_canvas):
     original, processor = make()
-    assert same_canvas(publish(original, processor), processor)
+    teacher = publish(original, processor)
+    for size in ((90, 120), (91, 120), (130, 77)):
+        assert same_canvas(teacher, processor, size), size
 
 
 @pytest.mark.parametrize("make", [sam, sam2])

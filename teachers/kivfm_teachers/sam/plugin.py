@@ -31,6 +31,7 @@ def kivfm_register_teachers() -> list[TeacherSpec]:
                 size=1024,
                 train_sizes=(1024, 512),
                 multiple=16,
+                rounding="nearest",
                 pad_value=MEAN,
                 mean=MEAN,
                 std=STD,

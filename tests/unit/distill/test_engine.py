@@ -269,8 +269,10 @@ def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path,
     heard = Heard()
     distill(config, out=tmp_path / "run", progress=heard)
     assert "2 pictures were skipped, since they cannot be decoded" in heard.said
-    with pytest.raises(DataError, match="more than the limit"):
-        distill(changed(config, data__bad_limit=1), out=tmp_path / "strict")
+    with pytest.raises(DataError, match="more than the limit") as caught:
+        distill(changed(config, data__bad_limit=0), out=tmp_path / "strict")
+    advised = int(caught.value.hint.rpartition("data.bad_limit=")[2])
+    distill(changed(config, data__bad_limit=advised), out=tmp_path / "advised")
 
 
 def test_empty_folder(config: RunConfig, tmp_path: Path):

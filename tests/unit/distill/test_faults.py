@@ -170,3 +170,18 @@ def test_no_pickle_in_a_run_is_loaded(config: RunConfig, tmp_path: Path):
         assert not target.exists(), file
         file.write_bytes(whole)
     load_student(distill(resume=path, steps=3))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_smaller_precision_is_advised_unless_the_run_has_it(
+    config: RunConfig, tmp_path: Path, monkeypatch, precision: str
+):
+    def cramped(self, *given):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(Distillation, "forward", cramped)
+    engine = config.engine.model_copy(update={"precision": precision})
+    with pytest.raises(KivfmError) as caught:
+        distill(config.model_copy(update={"engine": engine}), out=tmp_path / "run")
+    assert "--image-size" in caught.value.hint
+    assert ("bf16-mixed" in caught.value.hint) == (precision == "32-true")

@@ -90,6 +90,7 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
         True,
     )
     assert fidelity["student_score"] == pytest.approx(1.0)
+    assert fidelity["data"] == str(colors)
     assert (painter["teacher"], painter["task"], painter["metric"]) == (
         "painter/one",
         "classification",

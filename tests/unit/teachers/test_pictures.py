@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import open_clip
 import pytest
 import timm
@@ -83,3 +84,13 @@ def test_open_clip(name: str, picture: Image.Image):
 def test_torchvision(name: str, picture: Image.Image):
     transform = models.get_model_weights(name).DEFAULT.transforms()
     assert_same(picture, f"torchvision/{name}", transform(picture))
+
+
+def test_sam(picture: Image.Image):
+    transforms = pytest.importorskip("segment_anything.utils.transforms")
+    contract = get_registry().resolve("sam").input
+    resized = torch.from_numpy(transforms.ResizeLongestSide(1024).apply_image(np.array(picture)))
+    pixels = normalize(resized.permute(2, 0, 1)[None] / 255, contract)[0]
+    h, w = pixels.shape[1:]
+    # As the authors' model prepares it: zeros beside and below, after normalization.
+    assert_same(picture, "sam", torch.nn.functional.pad(pixels, (0, 1024 - w, 0, 1024 - h)))
