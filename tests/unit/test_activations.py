@@ -45,7 +45,7 @@ def kept(composition: Composition, recipe: str) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        module(canvas, targets)
+        module(canvas, targets, torch.rand(len(composition.learned), VIEWS))
     return sum(size for size, _ in storages.values())
 
 
