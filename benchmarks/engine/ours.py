@@ -22,7 +22,7 @@ from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt
-from kivfm_core.distill.launch import launch
+from kivfm_core.distill.launch import launched
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.progress import Silent
@@ -44,8 +44,8 @@ def configuration(weights: Path | None = None) -> RunConfig:
         "data.image_size": work.SIDE,
         "data.teacher_size": work.SIDE,
         "optim": {
-            "lr": work.LR, "weight_decay": work.WEIGHT_DECAY, "clip": work.CLIP,
-            "batch_size": work.BATCH, "steps": 10**6,
+            "optimizer": "adamw", "lr": work.LR, "weight_decay": work.WEIGHT_DECAY,
+            "clip": work.CLIP, "batch_size": work.BATCH, "steps": 10**6,
         },
         "engine.precision": "32-true",
         "checkpoint.every": 10**6,
@@ -73,16 +73,18 @@ def main() -> None:
         Image.new("RGB", (work.SIDE, work.SIDE)).save(folder / "data" / "unseen.png")
         config = configuration(folder / "teacher.safetensors")
         composition = compose(config)
-        fabric = launch(config)
-        parts = assemble(config, composition, torch.device("cpu"), _say)
-        images = find_images(folder / "data")
-        stream = Fed(config, composition, parts.asked, images, fabric, _say)
-        run = Run(folder / "run")
-        run.path.mkdir()
-        guard = Guard(run.path, 0, stream, 0, _say)
-        optimizer = make_optimizer(parts.student, config)
-        interrupt = Interrupt(run.path)
-        train(run, config, parts.student, optimizer, stream, fabric, Silent(), interrupt, guard, 0)
+        with launched(config) as fabric:
+            parts = assemble(config, composition, torch.device("cpu"), _say)
+            images = find_images(folder / "data")
+            stream = Fed(config, composition, parts.asked, images, fabric, _say)
+            run = Run(folder / "run")
+            run.path.mkdir()
+            guard = Guard(run.path, 0, stream, 0, _say)
+            optimizer = make_optimizer(parts.student, config)
+            interrupt = Interrupt(run.path)
+            train(
+                run, config, parts.student, optimizer, stream, fabric, Silent(), interrupt, guard, 0
+            )
 
 
 def _say(line: str) -> None:

@@ -13,12 +13,13 @@ import sys
 import time
 from pathlib import Path
 
+from lightning_fabric import Fabric
+
 from benchmarks.common import NANO
 from kivfm_core.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.frozen import Asked
-from kivfm_core.distill.launch import launch
 from kivfm_core.distill.stream import Stream
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     path = sys.argv[1]
     flags = {"teachers": NANO, "data.path": path, "engine.precision": "32-true"}
     config = build_config(None, flags)
-    composition, fabric = compose(config), launch(config)
+    composition, fabric = compose(config), Fabric(devices=1)
     before, began = _forget_peak(), time.perf_counter()
     images = find_images(Path(path))
     stream = Stream(config, composition, Asked({}, None, {}), images, fabric, lambda _: None)
