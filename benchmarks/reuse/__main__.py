@@ -81,6 +81,7 @@ def _prepare(root: Path, args: argparse.Namespace) -> None:
         "data.path": str(root / "scenes" / "train" / "images"),
         "data.image_size": args.side,
         "data.views": VIEWS,
+        "optim.optimizer": "adamw",
         "optim.batch_size": args.batch,
         "optim.steps": args.epochs * args.images // args.batch,
         "optim.calibration": VIEWS * args.images,
