@@ -152,7 +152,33 @@ def page(record: Mapping[str, Any]) -> list[str]:
         f"the student. With start, imports and weights our command took "
         f"{_median(record, 'kivfm', 'command'):.1f} s.",
         "",
+        *_large(record, ideal),
     ]  # fmt: skip
+
+
+def _large(record: Mapping[str, Any], seconds: Mapping[str, float]) -> list[str]:
+    """What large sets would take at these rates, as docs/explanation/what-it-costs.md has it."""
+    settings = record["settings"]
+    teachers = seconds["teachers"] / (VIEWS * settings["images"])
+    student = seconds["student"] / (settings["epochs"] * settings["images"])
+    stored = {e: VIEWS * teachers + e * student for e in (10, 100)}
+    fresh = {e: e * (teachers + student) for e in (0.1, 1, 10, 100)}
+    plans = [("ImageNet-1k", 1_281_167, e, stored[e], fresh[e]) for e in stored]
+    plans += [("a billion", 10**9, e, None, fresh[e]) for e in (0.1, 1)]
+    day = 86_400
+    rows = [
+        [name, f"{epochs:g}", "-" if few is None else f"{count * few / day:,.0f}",
+         f"{count * every / day:,.0f}"]
+        for name, count, epochs, few, every in plans
+    ]  # fmt: skip
+    return [
+        f"At these rates ({teachers:.3g} s a view of all teachers, {student:.3g} s of the "
+        "student's step; two cores, these small canvases), by the formula of "
+        "[What a distillation costs](../../docs/explanation/what-it-costs.md), without decoding:",
+        "",
+        *table(f"pictures | epochs | days with {VIEWS} stored views | days with fresh views", rows),
+        "",
+    ]
 
 
 def _break_even(record: Mapping[str, Any], name: str) -> str:
