@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from timm.optim.muon import Muon
 from torch import Tensor
 
 from kivfm_core.bundle import load_trained, save_tensors
@@ -50,17 +51,35 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / "latest").is_file()
 
 
-def load_checkpoint(folder: Path, student: Student, optimizer: torch.optim.Optimizer) -> int:
+def load_checkpoint(
+    folder: Path, student: Student, optimizer: torch.optim.Optimizer, *, anew: bool = False
+) -> int:
     """Restores the latest checkpoint and returns its step.
 
+    Args:
+        folder: `RUN/checkpoints`.
+        student: Gets what was trained.
+        optimizer: Gets what it remembered.
+        anew: Whether another optimizer than the checkpoint's may begin, remembering nothing.
+
     Raises:
-        UsageError: If there is none.
+        UsageError: If there is none, or it is another optimizer's.
     """
     if not has_checkpoint(folder):
         raise UsageError(f"no checkpoint in {folder}", "start anew: kivfm distill --out ANOTHER")
     path = folder / (folder / "latest").read_text(encoding="utf-8").strip()
     load_trained(student, path)
-    _restore(optimizer, load_file(path / "optimizer.safetensors"))
+    remembered = load_file(path / "optimizer.safetensors")
+    kinds = {name.partition(".")[2] == "momentum_buffer" for name in remembered}
+    other = bool(kinds) and (True in kinds) != isinstance(optimizer, Muon)
+    if other and not anew:
+        run, its = folder.parent, "muon" if True in kinds else "adamw"
+        raise UsageError(
+            f"the checkpoints in {run} are those of another optimizer, {its}",
+            f"kivfm distill --resume {run} --set optim.optimizer={its} --allow-changes",
+        )
+    if not other:
+        _restore(optimizer, remembered)
     torch.set_rng_state(load_file(path / "rng.safetensors")["torch"])
     return int(json.loads((path / "state.json").read_text(encoding="utf-8"))["step"])
 

@@ -129,7 +129,7 @@ def _stages(
     if resumed:
         changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
         check(run, changes, allow_changes)
-        first = load_checkpoint(run.checkpoints, student, optimizer)
+        first = load_checkpoint(run.checkpoints, student, optimizer, anew=allow_changes)
         costs = follow(config, composition, stream, fabric, say, first)
         say(f"resuming at step {first}")
         if fabric.is_global_zero:

@@ -165,7 +165,7 @@ def _other_rates(config: RunConfig, composition: Composition, auto: str | None) 
     pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
     engine = config.engine
     student = [composition.model_dump(mode="json"), config.recipe, precision]
-    student += [optim.batch_size, optim.micro_batch]
+    student += [optim.batch_size, optim.micro_batch, optim.optimizer]
     student += [engine.compile, engine.activation_checkpointing]
     facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
     return {name: f"{name} {_digest(known)}" for name, known in facts.items()}

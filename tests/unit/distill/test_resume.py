@@ -74,6 +74,22 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
         distill(resume=path)
 
 
+def test_another_optimizer_begins_anew_and_only_if_allowed(config: RunConfig, tmp_path: Path):
+    path = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "run")
+    # As a run of before there was a choice: nothing names its optimizer but the checkpoint.
+    for file in (path / "config.toml", path / "environment.json"):
+        text = file.read_text()
+        file.write_text(text.replace('optimizer = "adamw"\n', "").replace('"adamw"', '"muon"'))
+    with pytest.raises(UsageError, match="of another optimizer, adamw") as caught:
+        distill(resume=path, steps=4)
+    assert f"--resume {path} --set optim.optimizer=adamw --allow-changes" in caught.value.hint
+    distill(changed(open_run(path).config, optim__optimizer="adamw"), resume=path, steps=3,
+            allow_changes=True)  # fmt: skip
+    distill(changed(open_run(path).config, optim__optimizer="muon"), resume=path, steps=4,
+            allow_changes=True)  # fmt: skip
+    assert distill(resume=path, steps=5) == path
+
+
 def test_a_run_that_was_stopped_before_its_first_step_begins_again(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
