@@ -4,10 +4,9 @@
 
 Nothing is trained: what is lost is measured by the teachers' own decoders, which get levels that
 were encoded and decoded. Exit code 1 if a speed is below its bar. What a student keeps with an
-encoding, beside `--set cache.encoding=bf16`, takes a run each:
-
-    python -m benchmarks.nano --name cache-int8 --seeds 1 -- --set data.views=4 --set cache.encoding=int8
-"""  # noqa: E501
+encoding takes a run of `benchmarks.nano` each, with `--set cache.encoding=int8`, say; those that
+were made are in docs/how-to/keep-the-teachers-answers.md.
+"""
 
 from __future__ import annotations
 
