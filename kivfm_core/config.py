@@ -209,6 +209,14 @@ class RunConfig(Record):
         made = {"data": data, "cache": cache, "weights": weights, "student": student}
         return self.model_copy(update=made)
 
+    @field_validator("engine")
+    @classmethod
+    def _hooks_are_not_compiled(cls, value: EngineConfig, info: ValidationInfo) -> EngineConfig:
+        student = info.data.get("student")
+        if value.compile != "off" and student and student.adapter in ("bottleneck", "lora"):
+            raise ValueError(f"compile cannot follow {student.adapter} branches into the base: off")
+        return value
+
     @field_validator("cache")
     @classmethod
     def _there_is_something_to_keep(cls, value: CacheConfig, info: ValidationInfo) -> CacheConfig:

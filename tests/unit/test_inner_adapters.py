@@ -10,6 +10,7 @@ import torch
 from kivfm_core.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.distill import distill
+from kivfm_core.errors import UsageError
 from kivfm_core.student import Student, load_student
 
 INNER = ("bottleneck", "lora")
@@ -58,6 +59,13 @@ def test_the_base_is_as_before_and_a_copy_is_another(kind: str):
     other = copy.deepcopy(student)
     shake(other)
     assert torch.equal(student(x)["V"], changed) and not torch.equal(other(x)["V"], changed)
+
+
+def test_it_is_not_compiled():
+    flags = {"teachers": "dino/nano,sam/nano", "engine.compile": "student"}
+    build_config(None, {**flags, "student.adapter": "side"})
+    with pytest.raises(UsageError, match=r"engine: .*bottleneck"):
+        build_config(None, {**flags, "student.adapter": "bottleneck"})
 
 
 @pytest.mark.parametrize("kind", ["bottleneck", "none"])
