@@ -129,7 +129,10 @@ def _stages(
     if resumed:
         changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
         check(run, changes, allow_changes)
-        first = load_checkpoint(run.checkpoints, student, optimizer, anew=allow_changes)
+        anew = any(change.startswith("optim.optimizer:") for change in changes)
+        first = load_checkpoint(run.checkpoints, student, optimizer, anew=anew)
+        if anew:
+            say("another optimizer than before: it remembers nothing of the steps made")
         costs = follow(config, composition, stream, fabric, say, first)
         say(f"resuming at step {first}")
         if fabric.is_global_zero:

@@ -40,6 +40,9 @@ FREE = (
 )
 """Settings, and tables of them, that a resumed run may change."""
 
+EARLIER = {("optim", "optimizer"): "adamw", ("cache", "encoding"): "bf16"}
+"""What runs did that were made before there was a choice, and do not name it."""
+
 SPEC = ("encoder", "config", "levels", "input", "tasks", "attachments")
 """What a teacher's answers depend on, beside its weights."""
 
@@ -98,7 +101,10 @@ def as_begun(config: RunConfig) -> dict[str, Any]:
 def begun(run: Run) -> dict[str, Any]:
     """The configuration that a run began with."""
     known = run.environment if (run.path / "environment.json").exists() else {}
-    return known.get("configuration", as_begun(run.config))
+    before: dict[str, Any] = known.get("configuration", as_begun(run.config))
+    for (table, key), value in EARLIER.items():
+        before = {**before, table: {key: value, **before.get(table, {})}}
+    return before
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -74,6 +74,24 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
         distill(resume=path)
 
 
+def test_a_run_of_before_there_was_a_choice_goes_on_as_it_was(config: RunConfig, tmp_path: Path):
+    path = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "run")
+    whole = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "new")
+    known = json.loads((path / "environment.json").read_text())
+    del known["configuration"]["optim"]["optimizer"], known["configuration"]["cache"]["encoding"]
+    (path / "environment.json").write_text(json.dumps(known))
+    text = (path / "config.toml").read_text().replace('optimizer = "adamw"\n', "")
+    (path / "config.toml").write_text(text.replace('encoding = "bf16"\n', ""))
+    with pytest.raises(UsageError) as caught:
+        distill(resume=path, steps=4)
+    assert caught.value.message.splitlines()[1:] == ["  optim.optimizer: adamw, now muon"]
+    students = []
+    for run in (path, whole):
+        distill(changed(open_run(run).config, optim__optimizer="adamw"), resume=run, steps=4)
+        students.append((run / "student/student.safetensors").read_bytes())
+    assert students[0] == students[1]  # nothing was forgotten
+
+
 def test_another_optimizer_begins_anew_and_only_if_allowed(config: RunConfig, tmp_path: Path):
     path = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "run")
     # As a run of before there was a choice: nothing names its optimizer but the checkpoint.
