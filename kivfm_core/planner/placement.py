@@ -8,8 +8,10 @@ shall come to the same student.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from kivfm_core.activations import FLOAT, activation_bytes
 from kivfm_core.composition import Composition
@@ -21,6 +23,9 @@ USABLE = 0.75
 
 ENOUGH = 64
 """Views at once that keep a GPU busy: more are not asked for, where nothing else sets a number."""
+
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""NVIDIA's, AMD's, and the one by which Linux within Windows sees its GPU."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,18 @@ def planned_machine(config: RunConfig, known: Machine | None) -> Machine | None:
         known = Machine("cpu", host_memory())
     elif engine.accelerator != "auto" and known is not None and known.kind == "cpu":
         known = None
+    elif engine.accelerator == "auto" and known is None and _has_no_gpu():
+        known = Machine("cpu", host_memory())
     if known is not None and known.kind == "cpu":  # which a node's processes share
         known = Machine("cpu", known.memory // _devices(config))
     if engine.memory is None:
         return known
     return Machine(known.kind if known else engine.accelerator, int(engine.memory * 2**30))
+
+
+def _has_no_gpu() -> bool:
+    """Whether it is certain that there is none; torch alone tells what there is."""
+    return sys.platform == "linux" and not any(Path(driver).exists() for driver in DRIVERS)
 
 
 def place(
