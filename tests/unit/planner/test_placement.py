@@ -93,19 +93,28 @@ def test_batches_are_halved_before_the_largest_weights_are_offloaded():
     assert not any(p.offloaded for p in placed(config, "cpu", SIZES[-1]).values())
 
 
-def test_what_is_planned_fits_what_is_planned_with():
+def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
     config = configured()
-    networks = list(list_networks(config, compose(config)))
+    composition = compose(config)
+    networks = list(list_networks(config, composition))
+    student = 4 * composition.total + 12 * composition.trainable
+    answers = sum(16 * n.answers for n in networks)
+    tight = 0
     for memory in SIZES:
         now = placed(config, "cuda", memory)
-        resident = sum(
-            n.weights for n in networks if n.size is None and n.name in now
-            and not now[n.name].offloaded
-        )  # fmt: skip
+        teachers = [n for n in networks if n.size is None]
+        resident = sum(n.weights for n in teachers if not now[n.name].offloaded)
         for n in networks:
             if n.name in now and now[n.name].batch > 1:
                 own = n.weights if now[n.name].offloaded else 0
-                assert resident + own + now[n.name].batch * n.working < module.USABLE * memory
+                need = student + answers + resident + own + now[n.name].batch * n.working
+                assert need <= module.USABLE * memory
+                # Nor is less asked at once than fits.
+                more = need + now[n.name].batch * n.working
+                if now[n.name].batch < 16:
+                    tight += 1
+                    assert more > module.USABLE * memory
+    assert tight
 
 
 def test_alone_a_gpu_is_asked_more_at_once_and_a_cpu_as_in_a_run():
