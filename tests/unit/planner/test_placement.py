@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from kivfm_core.activations import working_bytes
+from kivfm_core.activations import activation_bytes, working_bytes
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.distill.launch import find_machine
@@ -99,13 +99,18 @@ def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
     networks = list(list_networks(config, composition))
     student = 4 * composition.total + 12 * composition.trainable
     answers = sum(16 * n.answers for n in networks)
+    learned = activation_bytes(composition, 1)
+    assert learned is not None
     tight = 0
     for memory in SIZES:
         now = placed(config, "cuda", memory)
         teachers = [n for n in networks if n.size is None]
         resident = sum(n.weights for n in teachers if not now[n.name].offloaded)
+        if resident:
+            assert student + answers + resident + learned <= module.USABLE * memory
         for n in networks:
-            if n.name in now and now[n.name].batch > 1:
+            # With everyone offloaded there is nothing more to do: it is tried with a view at a time.
+            if n.name in now and (now[n.name].batch > 1 or resident):
                 own = n.weights if now[n.name].offloaded else 0
                 need = student + answers + resident + own + now[n.name].batch * n.working
                 assert need <= module.USABLE * memory
