@@ -109,7 +109,7 @@ def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
         if resident:
             assert student + answers + resident + learned <= module.USABLE * memory
         for n in networks:
-            # With everyone offloaded there is nothing more to do: it is tried with a view at a time.
+            # With everyone offloaded nothing is left to do: a view at a time is tried.
             if n.name in now and (now[n.name].batch > 1 or resident):
                 own = n.weights if now[n.name].offloaded else 0
                 need = student + answers + resident + own + now[n.name].batch * n.working
