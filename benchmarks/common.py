@@ -77,9 +77,10 @@ def _lines(path: Path) -> list[str]:
 
 def commit() -> str:
     """The commit that ran, `+` if the work tree differed from it; `unknown` in a mere copy."""
-    if not (ROOT / ".git").exists():
+    try:
+        head = _git("rev-parse", "--short", "HEAD")
+    except (OSError, subprocess.CalledProcessError):  # no git, or no repository
         return "unknown"
-    head = _git("rev-parse", "--short", "HEAD")
     return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
 
 
@@ -138,6 +139,8 @@ def write_results(
 
 
 def spread(values: Sequence[float | None]) -> str:
-    """Mean and population standard deviation of what is known."""
+    """Mean and population standard deviation of what is known; one value has none."""
     known = [value for value in values if value is not None]
-    return f"{fmean(known):.3f} ± {pstdev(known):.3f}" if known else "-"
+    if len(known) < 2:
+        return f"{known[0]:.3f}" if known else "-"
+    return f"{fmean(known):.3f} ± {pstdev(known):.3f}"

@@ -1,19 +1,16 @@
-"""One distillation and its evaluation, through the command line; what is done stays done."""
+"""What the suite runs: a recipe or a variant of ours, distilled and evaluated."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.common import NANO, commit, kivfm, loop_seconds
+from benchmarks.common import NANO
+from benchmarks.jobs import run_once
 from benchmarks.method.budget import IMAGE_SIZE, Size
 from benchmarks.method.data import Pictures
-from kivfm_core.files import write_text
-from kivfm_core.run import open_run
 
 TASKS = {
     "clip/nano": ("zero-shot",),
@@ -81,32 +78,15 @@ def run_job(job: Job, pictures: Pictures, root: Path, threads: int) -> dict[str,
     Args:
         job: What to run.
         pictures: What to distil and to evaluate on.
-        root: Where runs, logs and records are; an unfinished run of that name is begun anew.
+        root: Where runs, logs and records are.
         threads: Of each process.
 
     Returns:
-        The job, its evaluation, the commit, trainable parameters and seconds.
+        What `run_once` says, and the `job`.
     """
-    file, run, log = (root / f"{job.name}{end}" for end in (".json", "", ".log"))
+    run = root / job.name
     commands = [_distill(job, pictures, root, run), _evaluate(job, pictures, run)]
-    if file.is_file():
-        record = json.loads(file.read_text())
-        if record["commands"] == commands:
-            return record
-    shutil.rmtree(run, ignore_errors=True)
-    log.unlink(missing_ok=True)
-    seconds = [kivfm(*command, log=log, threads=threads) for command in commands]
-    record = {
-        "job": asdict(job),
-        "commands": commands,
-        "commit": commit(),
-        "trainable": open_run(run).composition.trainable,
-        "train_seconds": loop_seconds(run),
-        "seconds": sum(seconds),
-        "evaluation": json.loads((run / "evaluation.json").read_text()),
-    }
-    write_text(file, json.dumps(record, indent=1))
-    return record
+    return run_once(run, commands, threads) | {"job": asdict(job)}
 
 
 def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:

@@ -25,10 +25,10 @@ COLUMNS = {
 
 
 def ranked(rows: list[Row]) -> dict[str, list[Row]]:
-    """The confirmed rows of each recipe, the highest mean retention first."""
+    """The rows of each recipe but the screened, the highest mean retention first."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row["tier"] == "confirm":
+        if row.get("tier") != "screen":
             groups.setdefault(row.get("variant") or row["recipe"], []).append(row)
     order = sorted(groups, key=lambda name: -fmean(row["retention_mean"] for row in groups[name]))
     return {name: groups[name] for name in order}
@@ -71,8 +71,8 @@ def markdown(record: dict[str, Any]) -> str:
 def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
     """Task by task, where all have the same tasks."""
     return [
-        *_per_task("Retention, task by task", groups, lambda row: row["per_task"]),
-        *_per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
+        *per_task("Retention, task by task", groups),
+        *per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
         *_beaten(groups),
         *_tried(record["rows"]),
     ]
@@ -126,11 +126,21 @@ def _interval(found: dict[str, float]) -> str:
     return f"**{text}**" if found["low"] > 0 or found["high"] < 0 else text
 
 
-def _per_task(
-    title: str, groups: dict[str, list[Row]], read: Callable[[Row], list[Row]]
+def per_task(
+    title: str,
+    groups: dict[str, list[Row]],
+    read: Callable[[Row], list[Row]] = lambda row: row["per_task"],
 ) -> list[str]:
+    """Each recipe's retention, a column a task.
+
+    Args:
+        title: Of the section.
+        groups: The rows of each recipe.
+        read: Its tasks; all rows have the same.
+    """
     tasks = read(next(iter(groups.values()))[0])
-    columns = " | ".join(f"{task['teacher']} {task['task']}" for task in tasks)
+    names = [[task["teacher"], task["task"], task.get("data", "")] for task in tasks]
+    columns = " | ".join(" ".join(filter(None, name)) for name in names)
     cells = [
         (name, *(spread([read(row)[at]["retention"] for row in rows]) for at in range(len(tasks))))
         for name, rows in groups.items()

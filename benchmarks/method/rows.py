@@ -28,25 +28,27 @@ def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
         The job's settings, the figures of seen domains, and under `unseen` the same of the other.
     """
     evaluation = Evaluation.model_validate(record["evaluation"])
-    seen, unseen = (
-        _figures(
-            [row for row in evaluation.rows if _is(row, pictures.unseen) == other],
-            [row for row in evaluation.base if _is(row, pictures.unseen) == other],
-        )
-        for other in (False, True)
-    )
+
+    def part(unseen: bool) -> dict[str, Any] | None:
+        rows = [row for row in evaluation.rows if _is(row, pictures.unseen) == unseen]
+        base = [row for row in evaluation.base if _is(row, pictures.unseen) == unseen]
+        return figures(_by_task(rows), base) if rows else None
+
     facts = {key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")}
-    return {**record["job"], **facts, **(seen or {}), "unseen": unseen}
+    return {**record["job"], **facts, **(part(False) or {}), "unseen": part(True)}
 
 
 def _is(row: Row | BaseRow, folder: Path) -> bool:
     return row.data == str(folder)
 
 
-def _figures(rows: Sequence[Row], base: Sequence[BaseRow]) -> dict[str, Any] | None:
-    if not rows:
-        return None
-    tasks = _by_task(rows)
+def figures(tasks: Sequence[dict[str, Any]], base: Sequence[BaseRow]) -> dict[str, Any]:
+    """What is said of a student, over its teachers.
+
+    Args:
+        tasks: Whose each is (`teacher`), its `retention` and its `gain`.
+        base: What is kept of the base.
+    """
     kept = _over(tasks, "retention")
     gained = _over(tasks, "gain")
     scores = {

@@ -34,5 +34,8 @@ def split(data: Path, root: Path) -> tuple[Path, Path]:
 
 def _link(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
+    target = target.resolve()
+    if link.is_symlink() and link.readlink() != target:  # of assets that lay elsewhere
+        link.unlink()
     if not link.is_symlink():
-        link.symlink_to(target.resolve())
+        link.symlink_to(target)

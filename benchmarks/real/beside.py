@@ -1,0 +1,95 @@
+"""Recipes side by side: from what a job measured to its row, and rows as a page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from benchmarks.common import spread, table
+from benchmarks.method.page import per_task, ranked
+from benchmarks.method.rows import figures
+from kivfm_core.evaluate import Evaluation
+
+DENSE = ("yolox/nano", "deeplab/mnv2-voc")
+"""Detector and segmenter."""
+FIGURES = {
+    "retention, mean": "retention_mean",
+    "least": "retention_min",
+    "imbalance": "imbalance",
+    "detector and segmenter": "dense_mean",
+    "gain, mean": "gain_mean",
+    "gain, least": "gain_min",
+    "base's classification kept": "base_kept",
+    "k-NN": "knn_student",
+}
+
+
+def make_row(record: dict[str, Any]) -> dict[str, Any]:
+    """The row of a finished job; figures are over the teachers but the base.
+
+    Args:
+        record: As `run_once` gives it.
+    """
+    evaluation = Evaluation.model_validate(record["evaluation"])
+    tasks = [
+        row.model_dump(exclude={"base", "base_score", "bad"}) | {"data": Path(row.data).name}
+        for row in evaluation.rows
+        if not row.base
+    ]
+    words, where = record["commands"][0], record["machine"]
+    base = next(row for row in evaluation.rows if row.base)
+    dense = figures([task for task in tasks if task["teacher"] in DENSE], ())
+    return {
+        "recipe": words[words.index("--recipe") + 1],
+        "seed": int(words[words.index("--seed") + 1]),
+        "steps": int(words[words.index("--steps") + 1]),
+        **figures(tasks, evaluation.base),
+        "dense_mean": dense["retention_mean"],
+        "base_kept": base.retention,
+        **{key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")},
+        "machine": where,
+        "commands": [shlex.join(["kivfm", *line]) for line in record["commands"]],
+    }
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """The record as a page."""
+    rows, where = record["rows"], record["machine"]
+    groups = ranked(rows)
+    devices = {row["machine"]["gpu"] or row["machine"]["processor"]: row for row in rows}
+    main = [
+        (
+            name,
+            *(spread([row.get(key) for row in own]) for key in FIGURES.values()),
+            f"{own[0]['trainable']:,}",
+            f"{fmean(row['train_seconds'] for row in own):.0f}",
+        )
+        for name, own in groups.items()
+    ]
+    commands = dict.fromkeys(line for row in rows for line in row["commands"])
+    return "\n".join(
+        [
+            "# Recipes on real teachers",
+            "",
+            f"{record['steps']} steps, {max(map(len, groups.values()))} seed(s), mean ± spread. "
+            "Over the teachers but the base, each the mean of its tasks and data; imbalance: the "
+            "standard deviation over them.",
+            "",
+            *table(f"recipe | {' | '.join(FIGURES)} | trainable | training, s", main),
+            "",
+            f"The base's own k-NN: {spread([rows[0].get('knn_base')])}.",
+            "",
+            *per_task("Retention, task by task", groups),
+            f"{', '.join(devices)}: {where['cores']} cores, {where['jobs']} at a time, load "
+            f"{where['load']} before, torch {where['torch']}; "
+            f"commit {', '.join(sorted({row['commit'] for row in rows}))}.",
+            "",
+            "```",
+            record["command"],
+            *commands,
+            "```",
+            "",
+        ]
+    )

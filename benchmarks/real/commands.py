@@ -1,0 +1,82 @@
+"""The commands: which teachers are distilled, and what the student is measured on."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+TEACHERS = {
+    "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k": (
+        "vit_tiny_patch16_224.augreg_in21k_ft_in1k.pth"
+    ),
+    "yolox/nano": "yolox_nano.coco80.pth",
+    "deeplab/mnv2-voc": "deeplabv3_mnv2.voc21.pth",
+}
+"""Their files in the assets' `weights/`; the base comes first."""
+CLASSIFIER = {"torchvision/squeezenet1_0": "squeezenet1_0.deepcompression_in1k.torchvision.pth"}
+"""One more, beside which the base is measured as a classifier."""
+
+
+def parser(module: str, about: str | None) -> argparse.ArgumentParser:
+    """What the calls share.
+
+    Args:
+        module: Its name.
+        about: Its docstring.
+    """
+    made = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--assets", type=_folder, default="../shared/assets", help="where they are")
+    made.add_argument("--limit", type=int, help="at most so many pictures a task")
+    return made
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"no {text}: these weights and photos are not part of kivfm"
+        )
+    return Path(text)
+
+
+def distilling(
+    teachers: Mapping[str, str], weights: Path, pool: Path, run: Path, flags: Sequence[str]
+) -> list[str]:
+    """The words of `kivfm distill`.
+
+    Args:
+        teachers: Their files in `weights`.
+        weights: A folder.
+        pool: Pictures.
+        run: Where to.
+        flags: Further ones.
+    """
+    files = [
+        w for name, file in teachers.items() for w in ("--weights", f"{name}={weights / file}")
+    ]
+    words = ["distill", "--teachers", ",".join(teachers), *files]
+    return [*words, "--data", str(pool), "--out", str(run), *flags]
+
+
+def evaluating(data: Path, held_out: Path, run: Path, limit: int | None) -> list[str]:
+    """The words of `kivfm evaluate`.
+
+    Args:
+        data: The assets' `data/`.
+        held_out: Photos for classifiers.
+        run: What is measured.
+        limit: Pictures a task, at most.
+    """
+    sources = (
+        f"classification={held_out}",
+        f"detection={data / 'coco_val'}",
+        f"detection={data / 'coco_val_boxes'}",
+        f"semantic-segmentation={data / 'coco_val'}",
+        f"knn={data / 'cifar10' / 'test'}",
+    )
+    words = ["evaluate", str(run), *(w for source in sources for w in ("--data", source))]
+    return words + (["--limit", str(limit)] if limit else [])
