@@ -6,11 +6,16 @@ import copy
 
 import pytest
 import torch
+from timm.models.beit import Beit
+from timm.models.eva import Eva
 
+from kivfm_core.adapters import build_adapter
+from kivfm_core.adapters.inner_plan import plan_inner
 from kivfm_core.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.distill import distill
 from kivfm_core.errors import UsageError
+from kivfm_core.spec import Attachment
 from kivfm_core.student import Student, load_student
 
 INNER = ("bottleneck", "lora")
@@ -59,6 +64,27 @@ def test_the_base_is_as_before_and_a_copy_is_another(kind: str):
     other = copy.deepcopy(student)
     shake(other)
     assert torch.equal(student(x)["V"], changed) and not torch.equal(other(x)["V"], changed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (lambda **shape: Beit(img_size=32, **shape), "does not go through blocks.0.attn.qkv"),
+        (lambda **shape: Eva(img_size=32, **shape), "does not go through blocks.0.attn.qkv"),
+        (lambda **shape: Eva(img_size=32, qkv_fused=False, **shape), "no module blocks.0.attn.qkv"),
+    ],
+)
+def test_a_base_that_lora_cannot_reach_is_refused(kind, why: str):
+    trunk = kind(patch_size=16, embed_dim=32, depth=1, num_heads=2, num_classes=0).eval()
+    place = Attachment(module="blocks.0", channels=32, layout="NLC", stride=16, prefix_tokens=1)
+    x = torch.rand(1, 3, 32, 32)
+    with build_adapter(plan_inner("bottleneck", [place], None)).attached(trunk):
+        trunk(x)
+    lora = build_adapter(plan_inner("lora", [place], None))
+    with pytest.raises(UsageError, match=why) as caught, lora.attached(trunk):
+        trunk(x)
+    assert "student.adapter=bottleneck" in caught.value.hint
+    assert not any(module._forward_hooks for module in trunk.modules())
 
 
 def test_it_is_not_compiled():
