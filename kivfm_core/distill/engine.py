@@ -21,7 +21,7 @@ from kivfm_core.distill.costs import account, follow, remember
 from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt, Interrupted
-from kivfm_core.distill.launch import launched, settle, summed
+from kivfm_core.distill.launch import aloud, launched, settle, summed
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.progress import Progress, Silent
 from kivfm_core.distill.resume import Going, as_begun, check, go_on
@@ -122,7 +122,8 @@ def _stages(
         path = data_path(config, watch)
     images = find_images(path)
     stream = Stream(config, composition, parts.asked, images, fabric, say)
-    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
+    here = aloud(fabric, say)
+    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, here)
     optimizer = make_optimizer(student, config)
     facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
     first, batch = 0, config.optim.batch_size

@@ -53,11 +53,11 @@ class Asked:
         return counts
 
 
-def stream(config: RunConfig) -> Stream:
+def stream(config: RunConfig, fabric: Fabric = CPU) -> Stream:
     composition = compose(config)
     parts = assemble(config, composition, CPU.device, lambda _: None)
     images = find_images(Path(str(config.data.path)))
-    return Stream(config, composition, parts.asked, images, CPU, print)
+    return Stream(config, composition, parts.asked, images, fabric, print)
 
 
 def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import toy
+from cached import CPU, stream
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from steps import first_gradients
 
+from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
+from kivfm_core.distill.guard import Guard
+from kivfm_core.distill.launch import aloud
 from kivfm_core.distill.module import Distillation
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import KivfmError
 from kivfm_core.objectives.losses import DISTANCES
-from kivfm_core.student import load_student
+from kivfm_core.student import Student, load_student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
@@ -82,6 +87,23 @@ def test_a_teacher_that_fails_at_a_picture_is_named_and_the_step_skipped(
     with pytest.raises(KivfmError, match=r"1 steps were skipped.*toypurpose/small:fine") as caught:
         distill(with_optim(config, bad_limit=0), out=tmp_path / "strict")
     assert "bad-steps" in caught.value.hint
+
+
+def test_what_another_process_alone_knows_is_said_too(
+    config: RunConfig, tmp_path: Path, sick: str, capsys: pytest.CaptureFixture[str]
+):
+    (Path(str(config.data.path)) / "torn.png").write_bytes(b"")
+    second = SimpleNamespace(
+        global_rank=1, world_size=2, device=CPU.device, to_device=CPU.to_device
+    )
+    batches = stream(config, second)
+    guard = Guard(tmp_path, 5, batches, 1, aloud(second, print))
+    assert list(guard.finite(Student(compose(config)), 12))
+    out, err = capsys.readouterr()
+    assert "rank 1: skipped, cannot be decoded: torn.png\n" in err
+    assert f"toypurpose/small:fine is not finite for {sick}\n" in err
+    assert all(line.startswith("rank 1: skipped") for line in err.splitlines())
+    assert "skipped" not in out
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
