@@ -115,7 +115,7 @@ class OptimConfig(Record):
         clip: Largest norm of the gradient.
         calibration: Views that the aligners' statistics are fitted on.
         bad_limit: Steps that are skipped, since a value in them is not finite, before the run
-            stops.
+            stops; not those that only lower the scale of gradients (`16-mixed`).
     """
 
     optimizer: Literal["muon", "adamw"] = "muon"

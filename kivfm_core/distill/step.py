@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
+from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
 from kivfm_core.objectives.balancing import draw
@@ -58,7 +59,8 @@ class Step:
             lr: Learning rate.
 
         Returns:
-            The loss, each teacher's, and whether the step was made: scalars on the device.
+            The loss, each teacher's, and whether the step was made, or skipped for its scale only:
+            scalars on the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -76,23 +78,37 @@ class Step:
         fine = norm.isfinite()
         self._update(fine)
         self.optimizer.zero_grad()
-        return loss, losses, fine
+        return loss, losses, fine | self._overflowed(loss)
+
+    def _overflowed(self, loss: Tensor) -> Tensor | bool:
+        """Whether it is a scaler's matter, if a gradient is not finite: it lowers its scale then.
+
+        It is not where a loss is not finite, or the scale that low that nothing is scaled up.
+        """
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        if scaler is None or scaler.get_scale() < 1:  # no wait: the scaler itself has waited
+            return False
+        return summed(self.fabric)((~loss.isfinite()).float()) == 0
 
     @torch.no_grad()
     def _update(self, fine: Tensor) -> None:
-        """Changes what is trained, if the gradient is finite: decided on the device, no wait."""
+        """Changes what is trained, and what the optimizer remembers, if the gradient is finite.
+
+        Decided on the device, without a wait; the price is a copy of both.
+        """
         inner: Any = self.optimizer.optimizer
         if inner.defaults.get("fused"):
             inner.found_inf = (~fine).float()  # as a gradient scaler tells it
             self.optimizer.step()
             return
         trained = [p for group in inner.param_groups for p in group["params"] if p.grad is not None]
-        before = [parameter.clone() for parameter in trained]
-        for parameter in trained:  # what is not finite would stay in the momentum
+        before = [{name: x.clone() for name, x in _kept(inner, p).items()} for p in trained]
+        for parameter in trained:  # zero, not infinite, times what is not taken
             parameter.grad = torch.where(fine, parameter.grad, 0.0)
         self.optimizer.step()
         for parameter, old in zip(trained, before, strict=True):
-            parameter.copy_(torch.where(fine, parameter, old))
+            for name, x in _kept(inner, parameter).items():  # the first step finds nothing kept
+                x.copy_(torch.where(fine, x, old.get(name, 0.0)))
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
@@ -137,3 +153,9 @@ class Step:
             for name, value in losses.items():
                 shares[name] = shares.get(name, 0.0) + share * value.detach()
         return total, shares
+
+
+def _kept(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """A parameter and what an optimizer remembers of it, by name."""
+    state: dict[str, Any] = optimizer.state[parameter]
+    return {"": parameter, **{k: x for k, x in state.items() if isinstance(x, Tensor)}}
