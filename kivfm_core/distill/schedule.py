@@ -33,8 +33,9 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
             groups, lr=optim.lr, betas=BETAS, adjust_lr_fn="match_rms_adamw", capturable=there
         )
     # Gradients that a scaler has yet to unscale could not be clipped.
-    fused = config.engine.precision != "16-mixed"
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused, capturable=there)
+    if config.engine.precision == "16-mixed":
+        return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, capturable=there)
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=True)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:
