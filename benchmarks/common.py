@@ -76,7 +76,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def commit() -> str:
-    """The commit that ran, `+` if the work tree differed from it."""
+    """The commit that ran, `+` if the work tree differed from it; `unknown` in a mere copy."""
+    if not (ROOT / ".git").exists():
+        return "unknown"
     head = _git("rev-parse", "--short", "HEAD")
     return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
 

@@ -137,7 +137,7 @@ class EngineConfig(Record):
         accelerator: Kind of device, such as cpu or cuda; the best that is there by default.
         devices: Number of devices a node, or `auto`.
         nodes: Number of nodes.
-        precision: Of the student's passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
+        precision: Of all networks' passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
             and 32-true elsewhere. A run keeps what it came to.
         strategy: How several processes share a step.
         compile: What `torch.compile` takes over.

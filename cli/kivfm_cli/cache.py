@@ -136,8 +136,9 @@ def _used(run: Path) -> set[str]:
     from kivfm_core.config import build_config
     from kivfm_core.data.unlabeled import find_images
     from kivfm_core.distill.demo import data_path
+    from kivfm_core.distill.launch import settle
 
-    made = build_config(run / "config.toml" if run.is_dir() else run, {})
+    made = settle(build_config(run / "config.toml" if run.is_dir() else run, {}))
     composition = compose(made)
     with closing(make_progress()) as progress:
         images = find_images(data_path(made, progress))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,6 +51,7 @@ class Frozen:
         samples: Views that its codecs are fitted on.
         decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
+        autocast: Within it, networks answer in the run's precision.
         say: Told when memory runs out.
         stopwatch: Measures how long each is asked.
     """
@@ -62,13 +64,14 @@ class Frozen:
         samples: Sequence[Key],
         decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
+        autocast: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
         stopwatch: Stopwatch,
     ) -> None:
         self.asked, self.keeper, self.samples = asked, keeper, samples
         self.stopwatch = stopwatch
         self.contract, self.sides = student
-        self.decode, self.to_device = decode, to_device
+        self.decode, self.to_device, self.autocast = decode, to_device, autocast
         smaller = "smaller teachers, or a smaller --image-size"
         self.portions = Portions("the teachers are asked", smaller, say)
 
@@ -121,20 +124,25 @@ class Frozen:
 
     def _ask_all(self, owner: str, batch: Batch) -> dict[str, Tensor]:
         def ask(parts: list[slice]) -> dict[str, Tensor]:
-            said = [dict(self._ask(owner, batch.part(part))) for part in parts]
+            said = [self._ask(owner, batch.part(part)) for part in parts]
             if len(said) == 1:
                 return said[0]
             return {name: torch.cat([some[name] for some in said]) for name in said[0]}
 
         return self.portions.run(len(batch.keys), ask)
 
-    def _ask(self, owner: str, batch: Batch) -> Mapping[str, Tensor]:
+    def _ask(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+        said: Mapping[str, Tensor]
         if owner in self.asked.teachers:
             place = list(self.asked.teachers).index(owner)
             canvases = self.to_device(batch.teachers[place])
-            return self.asked.teachers[owner].encode(canvases, batch.frames[place])
-        canvas = self.to_device(batch.student)
-        if self.asked.trunk is not None and owner.startswith(TRUNK):
-            return self.asked.trunk(normalize(canvas, self.contract))
-        # In 256 steps a color, which bfloat16 tells apart.
-        return {CANVAS: (canvas * 255).round()}
+            with self.autocast():
+                said = self.asked.teachers[owner].encode(canvases, batch.frames[place])
+        else:
+            canvas = self.to_device(batch.student)
+            if self.asked.trunk is None or not owner.startswith(TRUNK):
+                # In 256 steps a color, which bfloat16 tells apart.
+                return {CANVAS: (canvas * 255).round()}
+            with self.autocast():
+                said = self.asked.trunk(normalize(canvas, self.contract))
+        return {name: answer.float() for name, answer in said.items()}
