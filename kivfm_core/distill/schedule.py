@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import cos, pi
 
 import torch
-from timm.optim.muon import Muon
 from torch import nn
 
 from kivfm_core.config import OptimConfig, RunConfig
+from kivfm_core.distill.muon import BatchedMuon
 
 FLOOR = 0.01
 BETAS = (0.9, 0.98)
@@ -29,7 +29,7 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
     # Steps are counted on the device, where it is decided whether one is made.
     there = any(p.is_cuda for p in trainable)
     if optim.optimizer == "muon":
-        return Muon(
+        return BatchedMuon(
             groups, lr=optim.lr, betas=BETAS, adjust_lr_fn="match_rms_adamw", capturable=there
         )
     # Gradients that a scaler has yet to unscale could not be clipped.

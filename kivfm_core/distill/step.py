@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, cast
 
@@ -102,13 +102,15 @@ class Step:
             self.optimizer.step()
             return
         trained = [p for group in inner.param_groups for p in group["params"] if p.grad is not None]
-        before = [{name: x.clone() for name, x in _kept(inner, p).items()} for p in trained]
+        before = _kept(inner, trained)
+        copies = torch._foreach_mul([*before.values()], 1.0)  # pyright: ignore
+        old = dict(zip(before, copies, strict=True))
         for parameter in trained:  # zero, not infinite, times what is not taken
             parameter.grad = torch.where(fine, parameter.grad, 0.0)
         self.optimizer.step()
-        for parameter, old in zip(trained, before, strict=True):
-            for name, x in _kept(inner, parameter).items():  # the first step finds nothing kept
-                x.copy_(torch.where(fine, x, old.get(name, 0.0)))
+        after = _kept(inner, trained)  # more than before, if this is the first step
+        chosen = [torch.where(fine, x, old.get(key, 0.0)) for key, x in after.items()]
+        torch._foreach_copy_([*after.values()], chosen)  # pyright: ignore
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
@@ -155,7 +157,13 @@ class Step:
         return total, shares
 
 
-def _kept(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
-    """A parameter and what an optimizer remembers of it, by name."""
-    state: dict[str, Any] = optimizer.state[parameter]
-    return {"": parameter, **{k: x for k, x in state.items() if isinstance(x, Tensor)}}
+def _kept(
+    optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]
+) -> dict[tuple[int, str], Tensor]:
+    """Parameters, and what an optimizer remembers of each by name."""
+    kept: dict[tuple[int, str], Tensor] = {}
+    for i, parameter in enumerate(parameters):
+        kept[i, ""] = parameter
+        state: dict[str, Any] = optimizer.state[parameter]
+        kept |= {(i, name): x for name, x in state.items() if isinstance(x, Tensor)}
+    return kept

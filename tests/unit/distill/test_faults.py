@@ -7,12 +7,11 @@ import json
 import pickle
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import toy
-from cached import CPU, stream
+from cached import stream
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -95,13 +94,17 @@ def test_a_teacher_that_fails_at_a_picture_is_named_and_the_step_skipped(
     assert "bad-steps" in caught.value.hint
 
 
+class Second(Fabric):
+    """As in the second of two processes."""
+
+    global_rank, world_size = 1, 2
+
+
 def test_what_another_process_alone_knows_is_said_too(
     config: RunConfig, tmp_path: Path, sick: str, capsys: pytest.CaptureFixture[str]
 ):
     (Path(str(config.data.path)) / "torn.png").write_bytes(b"")
-    second = SimpleNamespace(
-        global_rank=1, world_size=2, device=CPU.device, to_device=CPU.to_device
-    )
+    second = Second(accelerator="cpu", devices=1)
     batches = stream(config, second)
     guard = Guard(tmp_path, 5, batches, 1, aloud(second, print))
     assert list(guard.finite(Student(compose(config)), 12))
