@@ -103,14 +103,14 @@ class Step:
             return
         trained = [p for group in inner.param_groups for p in group["params"] if p.grad is not None]
         before = _kept(inner, trained)
-        copies = torch._foreach_mul([*before.values()], 1.0)  # pyright: ignore
-        old = dict(zip(before, copies, strict=True))
+        old = {key: torch.empty_like(x) for key, x in before.items()}
+        torch._foreach_copy_([*old.values()], [*before.values()])  # pyright: ignore
         for parameter in trained:  # zero, not infinite, times what is not taken
             parameter.grad = torch.where(fine, parameter.grad, 0.0)
         self.optimizer.step()
-        after = _kept(inner, trained)  # more than before, if this is the first step
-        chosen = [torch.where(fine, x, old.get(key, 0.0)) for key, x in after.items()]
-        torch._foreach_copy_([*after.values()], chosen)  # pyright: ignore
+        for key, x in _kept(inner, trained).items():
+            was = old[key] if key in old else torch.zeros_like(x)  # before the first step
+            torch.where(fine, x, was, out=x)
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
