@@ -1,7 +1,7 @@
 """Pictures a second on a GPU: ours beside a bare loop, eager and compiled, online and cached.
 
-    python -m benchmarks.gpu [--device cuda] [--sides 224,448] [--batch 64] [--steps 60]
-                             [--peak 989] [--profile FILE] [--tiny]
+    python -m benchmarks.gpu [--device cuda] [--sides 224,448] [--modes eager,compiled]
+                             [--batch 64] [--steps 60] [--peak 989] [--profile PATH] [--tiny]
 
 A ViT-B student that is trained in full, teachers of the architectures of DINOv2-B, CLIP-B/16 and
 SAM-B with random weights, bfloat16. The bare loop has its one batch on the device; ours decodes
@@ -16,6 +16,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -34,30 +36,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--sides", default="224,448")
+    parser.add_argument("--modes", default="eager,compiled")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--workers", type=int, default=12, help="that decode, of ours")
     parser.add_argument("--peak", type=float, default=989.0, help="dense bf16 TFLOP/s of the chip")
     parser.add_argument("--tiny", action="store_true", help="small networks, for a test")
-    parser.add_argument("--profile", help="a file for where a bare step's time goes")
+    parser.add_argument("--profile", help="where files go on where a bare step's time goes")
     args = parser.parse_args()
     where = machine()  # before we make it busy
     rows: list[dict[str, Any]] = []
-    for side in [int(word) for word in args.sides.split(",")]:
-        with TemporaryDirectory() as folder:
-            for row in _side(Path(folder), side, args):
-                rows.append(row)
-                print(row, flush=True)
-        facts = {"machine": where, "settings": vars(args), "rows": rows}
-        shown = write_results("gpu", facts, page)
+    with ExitStack() as stack:
+        sides = {
+            int(side): Path(stack.enter_context(TemporaryDirectory()))
+            for side in args.sides.split(",")
+        }
+        flags = {side: _prepare(root, side, args) for side, root in sides.items()}
+        for mode, (side, root) in product(args.modes.split(","), sides.items()):
+            for row in _measure(root, mode, flags[side], args):
+                rows.append({"side": side, "mode": mode, **row})
+                print(rows[-1], flush=True)
+                facts = {"machine": where, "settings": vars(args), "rows": rows}
+                shown = write_results("gpu", facts, page)
     print(shown)
 
 
-def _side(root: Path, side: int, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """All that is measured at one size."""
+def _prepare(root: Path, side: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Writes teachers and pictures; the settings of a run with them."""
     weights = write_teachers(root, TINY if args.tiny else MODELS, side)
     write_scenes(root / "scenes", train=4 * args.batch, val=0, per_class=0)
-    flags = {
+    return {
         "recipe": "levels",
         "teachers": ",".join(weights),
         "weights": weights,
@@ -73,16 +81,20 @@ def _side(root: Path, side: int, args: argparse.Namespace) -> Iterator[dict[str,
         "engine.precision": "bf16-mixed",
         "checkpoint.every": 10**6,
     }
-    file = _write(root / "bare.toml", flags)
-    bare = _bare(root, file, args)
+
+
+def _measure(
+    root: Path, mode: str, flags: Mapping[str, Any], args: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """The bare loops, and ours, with teachers online and cached."""
+    bare = _bare(root, _write(root / "bare.toml", flags), mode, args)
     for row in bare:
-        yield {"side": side, "who": "bare loop", **row}
+        yield {"who": "bare loop", **row}
     for row in bare:
-        mode, answers = row["mode"], row["answers"]
-        own = {"data.views": int(answers == "cached")}
+        own: dict[str, Any] = {"data.views": int(row["answers"] == "cached")}
         own["engine.compile"] = "off" if mode == "eager" else "all"
-        file = _write(root / f"{mode}-{answers}.toml", flags | own)
-        yield {"side": side, "who": "kivfm", **row, **_ours(root, file)}
+        file = _write(root / f"{mode}-{row['answers']}.toml", {**flags, **own})
+        yield {"who": "kivfm", **row, **_ours(root, file)}
 
 
 def _write(file: Path, flags: Mapping[str, Any]) -> Path:
@@ -90,8 +102,10 @@ def _write(file: Path, flags: Mapping[str, Any]) -> Path:
     return file
 
 
-def _bare(root: Path, file: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
-    words = [str(file), args.device, str(args.steps), *([args.profile] if args.profile else [])]
+def _bare(root: Path, file: Path, mode: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    words = [str(file), args.device, str(args.steps), mode]
+    if args.profile:
+        words.append(f"{args.profile}-{mode}.txt")
     command = [sys.executable, "-m", "benchmarks.gpu.bare", *words]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, text=True, check=True
