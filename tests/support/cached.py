@@ -13,6 +13,7 @@ from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.distill.assemble import assemble
+from kivfm_core.distill.launch import settle
 from kivfm_core.distill.stream import Stream
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher
@@ -54,6 +55,7 @@ class Asked:
 
 
 def stream(config: RunConfig, fabric: Fabric = CPU) -> Stream:
+    config = settle(config)
     composition = compose(config)
     parts = assemble(config, composition, CPU.device, lambda _: None)
     images = find_images(Path(str(config.data.path)))
