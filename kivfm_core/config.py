@@ -143,6 +143,8 @@ class EngineConfig(Record):
         compile: What `torch.compile` takes over.
         activation_checkpointing: Whether activations of what is trained are computed again for
             the gradient, rather than kept.
+        memory: GiB of a device's memory that networks are planned to fit in; all that it has by
+            default.
     """
 
     accelerator: str = "auto"
@@ -152,6 +154,7 @@ class EngineConfig(Record):
     strategy: Literal["auto", "ddp"] = "auto"
     compile: Literal["off", "student", "all"] = "off"
     activation_checkpointing: bool = False
+    memory: float | None = Field(default=None, gt=0)
 
 
 class CacheConfig(Record):

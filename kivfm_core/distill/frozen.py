@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -16,11 +16,14 @@ from kivfm_core.data.loader import Batch, Key
 from kivfm_core.distill.keeper import Keeper
 from kivfm_core.distill.portions import Portions
 from kivfm_core.distill.stopwatch import Stopwatch
+from kivfm_core.planner.placement import Placement
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
 PORTION = 16
 """Views that are asked about at once where codecs are fitted."""
+
+SMALLER = "less to plan with, --set engine.memory=GIB; smaller teachers; or a smaller --image-size"
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Asked:
         teachers: Those whose levels are wanted.
         trunk: What the student's frozen base says of normalized canvases; None without a base.
         hashes: SHA-256 of every teacher's weights, the base's too.
+        placements: How they are asked, as caches name them; all others about whole batches.
     """
 
     teachers: Mapping[str, LoadedTeacher]
     trunk: Callable[[Tensor], Mapping[str, Tensor]] | None
     hashes: Mapping[str, str]
+    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
 
 
 class Frozen:
@@ -72,8 +77,7 @@ class Frozen:
         self.stopwatch = stopwatch
         self.contract, self.sides = student
         self.decode, self.to_device, self.autocast = decode, to_device, autocast
-        smaller = "smaller teachers, or a smaller --image-size"
-        self.portions = Portions("the teachers are asked", smaller, say)
+        self.say, self.portions = say, dict[str, Portions]()
 
     def owners(self, size: int) -> Iterator[str]:
         """Whose answers a view of this size needs."""
@@ -129,7 +133,11 @@ class Frozen:
                 return said[0]
             return {name: torch.cat([some[name] for some in said]) for name in said[0]}
 
-        return self.portions.run(len(batch.keys), ask)
+        if owner not in self.portions:
+            placement = self.asked.placements.get(owner)
+            size = placement.batch if placement else None
+            self.portions[owner] = Portions(f"{owner} is asked", SMALLER, self.say, size)
+        return self.portions[owner].run(len(batch.keys), ask)
 
     def _ask(self, owner: str, batch: Batch) -> dict[str, Tensor]:
         said: Mapping[str, Tensor]
