@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kivfm_core.adapters import AnyPlan, SidePlan, plan_side
+from kivfm_core.adapters import AnyPlan, InnerPlan, SidePlan, plan_side
 from kivfm_core.base import choose_base
 from kivfm_core.composition import Composition, read_composition, v_plan
-from kivfm_core.config import RunConfig
+from kivfm_core.config import EngineConfig, RunConfig
 from kivfm_core.errors import UsageError
 from kivfm_core.parts import finest, plan_adapters, plan_aligners
 from kivfm_core.registry import get_registry
@@ -22,7 +22,7 @@ def compose(config: RunConfig) -> Composition:
     """Plans the student of a configuration.
 
     Raises:
-        UsageError: If a name is unknown, or there is no base.
+        UsageError: If a name is unknown, there is no base, or settings do not go together.
         PluginError: If a selected teacher's plugin is missing or broken.
     """
     registry = get_registry()
@@ -44,11 +44,33 @@ def compose(config: RunConfig) -> Composition:
         )
     if config.student.start is not None:
         assign_weights(config.weights, teachers)
-        return _extend(config, teachers, read_composition(Path(config.student.start)))
-    base = None if config.student.model else choose_base(config, teachers)
-    trunk = base or registry.resolve(str(config.student.model))
-    assign_weights(config.weights, teachers)
-    return _plan(config, teachers, base, trunk)
+        made = _extend(config, teachers, read_composition(Path(config.student.start)))
+    else:
+        base = None if config.student.model else choose_base(config, teachers)
+        trunk = base or registry.resolve(str(config.student.model))
+        assign_weights(config.weights, teachers)
+        made = _plan(config, teachers, base, trunk)
+    check_engine(config.engine, made)
+    return made
+
+
+def check_engine(engine: EngineConfig, made: Composition) -> None:
+    """Refuses what cannot be done with branches inside the base.
+
+    Raises:
+        UsageError: If a setting would not do what it says.
+    """
+    if not isinstance(made.adapter, InnerPlan):
+        return
+    branches = f"{made.adapter.kind} branches into the base"
+    if engine.compile != "off":
+        raise UsageError(f"compile cannot follow {branches}", "--set engine.compile=off")
+    # Branches come off after the pass, before a block could be computed again for the gradient.
+    if engine.activation_checkpointing and not made.kept:
+        raise UsageError(
+            f"activation checkpointing cannot follow {branches}",
+            "--set engine.activation_checkpointing=false --set optim.micro_batch=1",
+        )
 
 
 def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) -> dict[str, str]:
@@ -140,7 +162,9 @@ def _extend(
             "kivfm distill --from RUN --add-teacher NAME",
         )
     v = v_plan(earlier.trunk.level(earlier.v_level))
-    taps, width = earlier.trunk.attachments, config.student.width
+    # Beside other kinds of adapters a width is the rank of branches, and none are added.
+    width = config.student.width if config.student.adapter == "side" else None
+    taps = earlier.trunk.attachments
     plan = plan_side(taps, earlier.x_channels, v, finest(added, v), width)
     number = 1 + max((int(adapter.suffix) for adapter in earlier.extensions), default=0)
     plan = plan.model_copy(update={"suffix": f"+{number}", "native": False})

@@ -44,7 +44,7 @@ class StudentConfig(Record):
         adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora` or `none`.
         width: Channels of a side adapter at the base's stride, by default three quarters of the
             base's, at most 384; of an inner adapter's branches, by default a quarter of the base's,
-            or 16 for `lora`.
+            or 16 for `lora`. With `start`, of what is added: a side adapter.
         trunk_size: Side of the square whose area the trunk's input gets at most, in pixels; the
             base's own input size by default, which smaller canvases always get.
         latent: Coordinates of the shared latent that a dense level takes at most; a global level
@@ -115,7 +115,7 @@ class OptimConfig(Record):
         clip: Largest norm of the gradient.
         calibration: Views that the aligners' statistics are fitted on.
         bad_limit: Steps that are skipped, since a value in them is not finite, before the run
-            stops.
+            stops; not those that only lower the scale of gradients (`16-mixed`).
     """
 
     optimizer: Literal["muon", "adamw"] = "muon"
@@ -211,14 +211,6 @@ class RunConfig(Record):
             student = student.model_copy(update={"start": start})
         made = {"data": data, "cache": cache, "weights": weights, "student": student}
         return self.model_copy(update=made)
-
-    @field_validator("engine")
-    @classmethod
-    def _hooks_are_not_compiled(cls, value: EngineConfig, info: ValidationInfo) -> EngineConfig:
-        student = info.data.get("student")
-        if value.compile != "off" and student and student.adapter in ("bottleneck", "lora"):
-            raise ValueError(f"compile cannot follow {student.adapter} branches into the base: off")
-        return value
 
     @field_validator("cache")
     @classmethod

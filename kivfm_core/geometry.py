@@ -114,7 +114,8 @@ def plan_frame(original: Size, contract: InputContract) -> Frame:
     else:
         resized = _scaled(original, (contract.resize or size) / short, contract)
         canvas = square
-        origin = (-round((resized[1] - size) / 2), -round((resized[0] - size) / 2))
+        whole = round if contract.crop_rounding == "nearest" else int
+        origin = (-whole((resized[1] - size) / 2), -whole((resized[0] - size) / 2))
     return Frame(original, (0, 0, w, h), resized, origin, canvas)
 
 

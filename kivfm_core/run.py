@@ -47,8 +47,9 @@ class Run:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The resolved configuration."""
-        return build_config(self.path / "config.toml", {})
+        """The resolved configuration, but for the strategy, which does not change the student."""
+        # Earlier kivfm took Fabric's other strategies, and their runs can still be opened.
+        return build_config(self.path / "config.toml", {"engine.strategy": "auto"})
 
     @cached_property
     def composition(self) -> Composition:

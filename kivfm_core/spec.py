@@ -82,6 +82,8 @@ class InputContract(Record):
         interpolation: Resampling filter.
         antialias: Whether the filter widens when shrinking.
         rounding: Of the resized picture's sides to whole pixels.
+        crop_rounding: Of the crop's corner to whole pixels (`short-side-crop`); `nearest` takes
+            halves to the even pixel, as torchvision does.
         channel_order: Order of the channels that the network takes.
         scale: What 1.0 becomes before mean and std: 1 or 255.
         mean: Subtracted, in `channel_order`, after `scale`.
@@ -98,6 +100,7 @@ class InputContract(Record):
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
     rounding: Literal["floor", "nearest"] = "floor"
+    crop_rounding: Literal["floor", "nearest"] = "nearest"
     channel_order: Literal["RGB", "BGR"] = "RGB"
     scale: float = 1.0
     mean: Triple = (0.0, 0.0, 0.0)

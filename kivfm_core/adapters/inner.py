@@ -8,7 +8,7 @@ gradients, which no cache spares, and no maps of other strides.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -77,14 +77,32 @@ class InnerAdapter(nn.Module):
         """The base's pass goes through the branches; when this is left the base is as before.
 
         Raises:
-            UsageError: If the base has no such modules.
+            UsageError: If the base has no such modules, or its pass does not go through them.
         """
         hook = _add_to_output if self.plan.kind == "bottleneck" else _add_from_input
+        reached: set[str] = set()
         with ExitStack() as stack:
             for path, branch in zip(self.paths, self.branches, strict=True):
-                module = _module(trunk, path)
-                stack.callback(module.register_forward_hook(partial(hook, branch)).remove)
+                add = partial(hook, branch, partial(reached.add, path))
+                stack.callback(self._module(trunk, path).register_forward_hook(add).remove)
             yield
+        # Some read a module's weights, as timm's EVA and BEiT do, and never call it.
+        for path in self.paths:
+            if path not in reached:
+                raise self._no_place(f"its pass does not go through {path}")
+
+    def _module(self, trunk: nn.Module, path: str) -> nn.Module:
+        try:
+            return trunk.get_submodule(path)
+        except AttributeError as error:
+            raise self._no_place(f"it has no module {path}") from error
+
+    def _no_place(self, why: str) -> UsageError:
+        other = "bottleneck" if self.plan.kind == "lora" else "side"
+        return UsageError(
+            f"{self.plan.kind} branches have no place in this base: {why}",
+            f"--set student.adapter={other}, or another --base",
+        )
 
 
 def _branches(plan: InnerPlan, place: Attachment) -> Iterator[tuple[str, nn.Module]]:
@@ -95,19 +113,15 @@ def _branches(plan: InnerPlan, place: Attachment) -> Iterator[tuple[str, nn.Modu
         yield f"{place.module}.attn.{name}", LowRank(place.channels, plan.rank, outputs)
 
 
-def _module(trunk: nn.Module, path: str) -> nn.Module:
-    try:
-        return trunk.get_submodule(path)
-    except AttributeError as error:
-        raise UsageError(
-            f"the base has no module {path}, so LoRA has no place there",
-            "--set student.adapter=bottleneck",
-        ) from error
-
-
-def _add_to_output(branch: nn.Module, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+def _add_to_output(
+    branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
+) -> Tensor:
+    reach()
     return output + branch(output)
 
 
-def _add_from_input(branch: nn.Module, module: nn.Module, args: Any, output: Tensor) -> Tensor:
+def _add_from_input(
+    branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
+) -> Tensor:
+    reach()
     return output + branch(args[0])

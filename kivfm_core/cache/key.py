@@ -19,10 +19,11 @@ from kivfm_core.data import views
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.fetch import file_sha256, obtain
 from kivfm_core.registry import get_registry
-from kivfm_core.spec import TeacherSpec
+from kivfm_core.spec import Record, TeacherSpec
 
 VERSION = 1
-"""Of the store, and of what is asked of a trunk: raised with every change of either."""
+"""Of the store, of what is asked of a trunk, and of the defaults that specs' fields have: raised
+with every change of these. A new field, whose default is what was done before, is none."""
 
 LIBRARIES = ("pillow", "torch", "torchvision", "timm", "open_clip_torch")
 """What decodes pictures and computes answers: another release says something else, a little."""
@@ -128,7 +129,7 @@ def list_owners(
     owners: list[Owner] = []
     for side in composition.image_size:
         mine = {"canvas": side, **shared}
-        contract = composition.trunk.input.model_dump(mode="json")
+        contract = _said(composition.trunk.input)
         owners.append(
             Owner(at(CANVAS, side), {"input": contract, **how[at(CANVAS, side)].facts, **mine})
         )
@@ -144,12 +145,17 @@ def list_owners(
 
 
 def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
-    fields = {"encoder", "config", "levels", "input"}
     entry = get_registry().origin(spec)
     code = f"{entry.distribution} {entry.version}" if entry is not None else None
-    return {**spec.model_dump(mode="json", include=fields), "weights": sha256, "code": code}
+    said = _said(spec, "encoder", "config", "levels", "input")
+    return {**said, "weights": sha256, "code": code}
 
 
 def _taken(composition: Composition) -> dict[str, Any]:
-    plan = composition.model_dump(mode="json", include={"trunk_size", "x_level", "v_level"})
-    return {**plan, "taps": [tap.model_dump(mode="json") for tap in composition.taps]}
+    plan = _said(composition, "trunk_size", "x_level", "v_level")
+    return {**plan, "taps": [_said(tap) for tap in composition.taps]}
+
+
+def _said(record: Record, *fields: str) -> dict[str, Any]:
+    """What a record says in some of its fields, or in all; without what holds its default."""
+    return record.model_dump(mode="json", include=set(fields) or None, exclude_defaults=True)

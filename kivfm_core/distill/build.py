@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 
@@ -16,7 +17,7 @@ from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.assemble import load, make_student
 from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.frozen import Asked
-from kivfm_core.distill.launch import find_machine
+from kivfm_core.distill.launch import find_machine, settle
 from kivfm_core.distill.progress import Progress
 from kivfm_core.distill.shares import Share, describe, estimate, missing
 from kivfm_core.distill.stream import Stream
@@ -44,10 +45,12 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     """
     if config.cache.path is None:
         raise UsageError("no cache is given", "--set cache.path=cache --set data.views=4")
-    config = config.anchored()
+    config = settle(config.anchored())
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
-    fabric = Fabric(accelerator=config.engine.accelerator, devices=1)
+    engine = config.engine
+    precision: Any = engine.precision
+    fabric = Fabric(accelerator=engine.accelerator, devices=1, precision=precision)
     images = find_images(data_path(config, watch))
     for note in images.notes:
         watch.message(note)

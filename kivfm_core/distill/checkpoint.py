@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import Precision
 from safetensors.torch import load_file
 from timm.optim.muon import Muon
 from torch import Tensor
@@ -20,8 +21,9 @@ from kivfm_core.student import Student
 
 
 def save_checkpoint(
-    folder: Path, step: int, student: Student, optimizer: torch.optim.Optimizer, keep: int
-) -> None:
+    folder: Path, step: int, student: Student, optimizer: torch.optim.Optimizer,
+    precision: Precision, keep: int,
+) -> None:  # fmt: skip
     """Writes a checkpoint, then forgets the oldest; the untrained student is always kept.
 
     Args:
@@ -29,6 +31,7 @@ def save_checkpoint(
         step: Steps made.
         student: Its trained part is saved, never a frozen base.
         optimizer: As `make_optimizer` makes it.
+        precision: Fabric's; where gradients are scaled it has a scale.
         keep: How many of the last to keep.
     """
     name = f"step-{step:06d}"
@@ -36,7 +39,7 @@ def save_checkpoint(
         save_tensors(student.trained(), aside / "student.safetensors")
         save_tensors(_flatten(optimizer), aside / "optimizer.safetensors")
         save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
-        state = json.dumps({"schema": 1, "step": step})
+        state = json.dumps({"schema": 1, "step": step, "precision": precision.state_dict()})
         (aside / "state.json").write_text(state, encoding="utf-8")
     write_text(folder / "latest", name)
     steps = sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
@@ -52,14 +55,16 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def load_checkpoint(
-    folder: Path, student: Student, optimizer: torch.optim.Optimizer, *, anew: bool = False
-) -> int:
+    folder: Path, student: Student, optimizer: torch.optim.Optimizer, precision: Precision,
+    *, anew: bool = False,
+) -> int:  # fmt: skip
     """Restores the latest checkpoint and returns its step.
 
     Args:
         folder: `RUN/checkpoints`.
         student: Gets what was trained.
         optimizer: Gets what it remembered.
+        precision: Gets its scale, if it has one.
         anew: Whether another optimizer than the checkpoint's may begin, remembering nothing.
 
     Raises:
@@ -81,7 +86,10 @@ def load_checkpoint(
     if not other:
         _restore(optimizer, remembered)
     torch.set_rng_state(load_file(path / "rng.safetensors")["torch"])
-    return int(json.loads((path / "state.json").read_text(encoding="utf-8"))["step"])
+    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    if scale := state.get("precision"):
+        precision.load_state_dict(scale)
+    return int(state["step"])
 
 
 def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from kivfm_core.distill.costs import account, follow, remember
 from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt, Interrupted
-from kivfm_core.distill.launch import find_machine, launched, settle, summed
+from kivfm_core.distill.launch import aloud, find_machine, launched, settle, summed
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.progress import Progress, Silent
 from kivfm_core.distill.resume import Going, as_begun, check, go_on
@@ -126,15 +126,16 @@ def _stages(
         path = data_path(config, watch)
     images = find_images(path)
     stream = Stream(config, composition, parts.asked, images, fabric, say)
-    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, say)
-    optimizer = make_optimizer(student, config)
+    here = aloud(fabric, say)
+    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, here)
+    optimizer, precision = make_optimizer(student, config), fabric.strategy.precision
     facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
     first, batch = 0, config.optim.batch_size
     if resumed:
         changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
         check(run, changes, allow_changes)
         anew = any(change.startswith("optim.optimizer:") for change in changes)
-        first = load_checkpoint(run.checkpoints, student, optimizer, anew=anew)
+        first = load_checkpoint(run.checkpoints, student, optimizer, precision, anew=anew)
         if anew:
             say("another optimizer than before: it remembers nothing of the steps made")
         costs = follow(config, composition, stream, fabric, say, first)
@@ -158,7 +159,9 @@ def _stages(
             kept = calibrate(student, guard.finite(student, steps), summed(fabric))
         if fabric.is_global_zero:
             run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
-            save_checkpoint(run.checkpoints, 0, student, optimizer, config.checkpoint.keep)
+            save_checkpoint(
+                run.checkpoints, 0, student, optimizer, precision, config.checkpoint.keep
+            )
     try:
         with stream.stopwatch.rest(LEARNING):
             train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)

@@ -87,7 +87,8 @@ class Guard:
         self.skipped += 1
         why = "; ".join(f"{level} is not finite for {listed(p)}" for level, p in wrong.items())
         why = why or "the loss or its gradient is not finite"
-        self.say(f"skipped step {step}: {why}")
+        if wrong or not self.rank:  # all processes skip it, and those that know why say so
+            self.say(f"skipped step {step}: {why}")
         if self.skipped <= KEEP:
             name = f"step-{step:06d}" + (f"-rank-{self.rank}" if self.rank else "")
             with new_folder(self.run / "bad-steps" / name) as folder:

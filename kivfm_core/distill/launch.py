@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -95,6 +96,12 @@ def is_first() -> bool:
     """Whether this process speaks for all of its run."""
     group = torch.distributed
     return not (group.is_available() and group.is_initialized() and group.get_rank())
+
+
+def aloud(fabric: Fabric, say: Callable[[str], None]) -> Callable[[str], None]:
+    """Says what a process alone knows: the first one as ever, any other on stderr, by its rank."""
+    rank = fabric.global_rank
+    return (lambda text: print(f"rank {rank}: {text}", file=sys.stderr)) if rank else say
 
 
 def summed(fabric: Fabric) -> Callable[[Tensor], Tensor]:

@@ -78,7 +78,10 @@ def train(
                     pulls = make.pulls(canvas, targets) if due else {}
                     watch.step(metrics.write(done, lr, skipped, pulls))
             if fabric.is_global_zero and (save or stop):
-                save_checkpoint(run.checkpoints, done, student, optimizer, checkpoint.keep)
+                save_checkpoint(
+                    run.checkpoints, done, student, optimizer,
+                    fabric.strategy.precision, checkpoint.keep,
+                )  # fmt: skip
             if stop:
                 fabric.barrier()  # a process that is gone would take the others with it
                 raise interrupt.stopped()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any, cast
 
-from kivfm_core.compose import compose
+from kivfm_core.compose import check_engine, compose
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import UsageError
@@ -72,12 +72,14 @@ def go_on(run: Run, config: RunConfig, allow: bool) -> Going:
         allow: Whether all may change that leaves the student's shape alone.
 
     Raises:
-        UsageError: Naming what is not as the run began.
+        UsageError: Naming what is not as the run began, or what its adapter does not go with.
     """
     changes = differences(begun(run), as_begun(config))
     changes += [line for spec in run.teachers for line in _redeclared(spec)]
     check(run, changes, allow)
-    return Going(config, compose(config) if changes else run.composition, tuple(changes))
+    composition = compose(config) if changes else run.composition
+    check_engine(config.engine, composition)
+    return Going(config, composition, tuple(changes))
 
 
 def check(run: Run, changes: Sequence[str], allow: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
+from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
 from kivfm_core.objectives.balancing import draw
@@ -58,7 +59,8 @@ class Step:
             lr: Learning rate.
 
         Returns:
-            The loss, each teacher's, and whether the step was made: scalars on the device.
+            The loss, each teacher's, and whether the step was made, or skipped for its scale only:
+            scalars on the device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
@@ -76,23 +78,39 @@ class Step:
         fine = norm.isfinite()
         self._update(fine)
         self.optimizer.zero_grad()
-        return loss, losses, fine
+        return loss, losses, fine | self._overflowed(loss)
+
+    def _overflowed(self, loss: Tensor) -> Tensor | bool:
+        """Whether it is a scaler's matter, if a gradient is not finite: it lowers its scale then.
+
+        It is not where a loss is not finite, or the scale that low that nothing is scaled up.
+        """
+        scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        if scaler is None or scaler.get_scale() < 1:  # no wait: the scaler itself has waited
+            return False
+        return summed(self.fabric)((~loss.isfinite()).float()) == 0
 
     @torch.no_grad()
     def _update(self, fine: Tensor) -> None:
-        """Changes what is trained, if the gradient is finite: decided on the device, no wait."""
+        """Changes what is trained, and what the optimizer remembers, if the gradient is finite.
+
+        Decided on the device, without a wait; the price is a copy of both.
+        """
         inner: Any = self.optimizer.optimizer
         if inner.defaults.get("fused"):
             inner.found_inf = (~fine).float()  # as a gradient scaler tells it
             self.optimizer.step()
             return
         trained = [p for group in inner.param_groups for p in group["params"] if p.grad is not None]
-        before = [parameter.clone() for parameter in trained]
-        for parameter in trained:  # what is not finite would stay in the momentum
+        before = _kept(inner, trained)
+        old = {key: torch.empty_like(x) for key, x in before.items()}
+        torch._foreach_copy_([*old.values()], [*before.values()])  # pyright: ignore
+        for parameter in trained:  # zero, not infinite, times what is not taken
             parameter.grad = torch.where(fine, parameter.grad, 0.0)
         self.optimizer.step()
-        for parameter, old in zip(trained, before, strict=True):
-            parameter.copy_(torch.where(fine, parameter, old))
+        for key, x in _kept(inner, trained).items():
+            was = old[key] if key in old else torch.zeros_like(x)  # before the first step
+            torch.where(fine, x, was, out=x)
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
@@ -137,3 +155,15 @@ class Step:
             for name, value in losses.items():
                 shares[name] = shares.get(name, 0.0) + share * value.detach()
         return total, shares
+
+
+def _kept(
+    optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]
+) -> dict[tuple[int, str], Tensor]:
+    """Parameters, and what an optimizer remembers of each by name."""
+    kept: dict[tuple[int, str], Tensor] = {}
+    for i, parameter in enumerate(parameters):
+        kept[i, ""] = parameter
+        state: dict[str, Any] = optimizer.state[parameter]
+        kept |= {(i, name): x for name, x in state.items() if isinstance(x, Tensor)}
+    return kept

@@ -34,7 +34,7 @@ from kivfm_core.data.loader import (
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.distill.frozen import Asked, Frozen
 from kivfm_core.distill.keeper import Cache, Keeper
-from kivfm_core.distill.launch import summed
+from kivfm_core.distill.launch import aloud, summed
 from kivfm_core.distill.module import Targets
 from kivfm_core.distill.stopwatch import Stopwatch
 from kivfm_core.planner.plan import PICTURES
@@ -78,7 +78,8 @@ class Stream:
             config.data.whole,
         )
         self.cache = self._cache(composition, asked, images)
-        decode = partial(_decode, self.dataset)
+        self.bad = Bad(config.data.bad_limit, aloud(fabric, say))
+        decode = partial(_decode, self.dataset, self.bad)
         self.stopwatch = Stopwatch(fabric.device)
         keeper = None
         if self.cache is not None:
@@ -89,7 +90,6 @@ class Stream:
             asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device,
             fabric.autocast, say, self.stopwatch,
         )  # fmt: skip
-        self.bad: set[str] = set()
         names = hashlib.sha256()
         for place, name in enumerate(images):  # one by one: there may be millions
             names.update(os.fsencode(f"\n{name}" if place else name))
@@ -115,13 +115,15 @@ class Stream:
             waited = time.perf_counter() - began
             if batch.student.numel():
                 self.stopwatch.add(PICTURES, len(batch.keys), waited)
-            self._count_bad(batch.bad)
+            self.bad.add(batch.bad)
             canvas, targets = self.frozen(batch)
             yield canvas, targets, waited
 
     def count_bad(self) -> int:
         """Pictures that could not be decoded, by any process."""
-        bad = torch.tensor([name in self.bad for name in self.dataset.images], dtype=torch.int32)
+        bad = torch.tensor(
+            [name in self.bad.names for name in self.dataset.images], dtype=torch.int32
+        )
         return int((summed(self.fabric)(bad) > 0).sum())
 
     def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
@@ -152,13 +154,33 @@ class Stream:
             self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
 
-    def _count_bad(self, names: list[str]) -> None:
-        new = set(names) - self.bad
-        self.bad |= new
+
+class Bad:
+    """The pictures that cannot be decoded, so far.
+
+    Args:
+        limit: How many there may be.
+        say: Told of every new one.
+    """
+
+    def __init__(self, limit: int, say: Callable[[str], None]) -> None:
+        self.limit, self.say = limit, say
+        self.names: set[str] = set()
+
+    def add(self, names: Sequence[str]) -> None:
+        """Counts those of a batch.
+
+        Raises:
+            DataError: If there are too many.
+        """
+        new = set(names) - self.names
+        self.names |= new
         if new:
             self.say(f"skipped, cannot be decoded: {listed(new, len(new))}")
-        check_bad(self.bad, self.config.data.bad_limit)
+        check_bad(self.names, self.limit)
 
 
-def _decode(dataset: ViewDataset, keys: Sequence[Key]) -> Batch:
-    return collate([dataset[Item(*key)] for key in keys])
+def _decode(dataset: ViewDataset, bad: Bad, keys: Sequence[Key]) -> Batch:
+    batch = collate([dataset[Item(*key)] for key in keys])
+    bad.add(batch.bad)
+    return batch

@@ -13,6 +13,7 @@ from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.distill.assemble import assemble
+from kivfm_core.distill.launch import settle
 from kivfm_core.distill.stream import Stream
 from kivfm_core.student import Student
 from kivfm_core.teacher import LoadedTeacher
@@ -53,11 +54,12 @@ class Asked:
         return counts
 
 
-def stream(config: RunConfig) -> Stream:
+def stream(config: RunConfig, fabric: Fabric = CPU) -> Stream:
+    config = settle(config)
     composition = compose(config)
     parts = assemble(config, composition, CPU.device, lambda _: None)
     images = find_images(Path(str(config.data.path)))
-    return Stream(config, composition, parts.asked, images, CPU, print)
+    return Stream(config, composition, parts.asked, images, fabric, print)
 
 
 def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:

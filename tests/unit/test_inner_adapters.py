@@ -6,11 +6,19 @@ import copy
 
 import pytest
 import torch
+from timm.models.beit import Beit
+from timm.models.eva import Eva
 
+from kivfm_core.adapters import SidePlan, build_adapter
+from kivfm_core.adapters.inner_plan import plan_inner
 from kivfm_core.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.distill import distill
+from kivfm_core.distill.launch import settle
+from kivfm_core.distill.resume import go_on
 from kivfm_core.errors import UsageError
+from kivfm_core.run import Run
+from kivfm_core.spec import Attachment
 from kivfm_core.student import Student, load_student
 
 INNER = ("bottleneck", "lora")
@@ -61,11 +69,65 @@ def test_the_base_is_as_before_and_a_copy_is_another(kind: str):
     assert torch.equal(student(x)["V"], changed) and not torch.equal(other(x)["V"], changed)
 
 
-def test_it_is_not_compiled():
-    flags = {"teachers": "dino/nano,sam/nano", "engine.compile": "student"}
-    build_config(None, {**flags, "student.adapter": "side"})
-    with pytest.raises(UsageError, match=r"engine: .*bottleneck"):
-        build_config(None, {**flags, "student.adapter": "bottleneck"})
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (lambda **shape: Beit(img_size=32, **shape), "does not go through blocks.0.attn.qkv"),
+        (lambda **shape: Eva(img_size=32, **shape), "does not go through blocks.0.attn.qkv"),
+        (lambda **shape: Eva(img_size=32, qkv_fused=False, **shape), "no module blocks.0.attn.qkv"),
+    ],
+)
+def test_a_base_that_lora_cannot_reach_is_refused(kind, why: str):
+    trunk = kind(patch_size=16, embed_dim=32, depth=1, num_heads=2, num_classes=0).eval()
+    place = Attachment(module="blocks.0", channels=32, layout="NLC", stride=16, prefix_tokens=1)
+    x = torch.rand(1, 3, 32, 32)
+    with build_adapter(plan_inner("bottleneck", [place], None)).attached(trunk):
+        trunk(x)
+    lora = build_adapter(plan_inner("lora", [place], None))
+    with pytest.raises(UsageError, match=why) as caught, lora.attached(trunk):
+        trunk(x)
+    assert "student.adapter=bottleneck" in caught.value.hint
+    assert not any(module._forward_hooks for module in trunk.modules())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("compile", "student"), ("activation_checkpointing", True)]
+)
+def test_what_does_not_reach_into_the_base_is_refused(setting: str, value, config, tmp_path):
+    def asking(kind: str, **engine):
+        student = config.student.model_copy(update={"adapter": kind})
+        engine = config.engine.model_copy(update=engine)
+        return settle(config.model_copy(update={"student": student, "engine": engine}).anchored())
+
+    compose(asking("side", **{setting: value}))
+    with pytest.raises(UsageError, match=r"cannot follow bottleneck branches") as caught:
+        compose(asking("bottleneck", **{setting: value}))
+    assert f"engine.{setting}=" in caught.value.hint
+    # Nor can a run go on so, whose composition is there already.
+    began, run = asking("bottleneck"), Run(tmp_path / "run")
+    run.write_plan(began, compose(began))
+    assert go_on(run, began, allow=False).composition == run.composition
+    with pytest.raises(UsageError, match=r"cannot follow bottleneck branches"):
+        go_on(run, asking("bottleneck", **{setting: value}), allow=False)
+
+
+def test_what_is_added_later_stands_beside_the_base(tmp_path):
+    flags = {"teachers": "dino/nano,sam/nano", "student.adapter": "lora", "student.width": 4}
+    first = build_config(None, flags)
+    Run(tmp_path).write_plan(first, compose(first))
+
+    def added(kind: str, width: int | None, **engine) -> SidePlan:
+        more = {f"engine.{name}": value for name, value in engine.items()}
+        more |= {"teachers": "dino/nano,sam/nano,clip/nano", "student.start": str(tmp_path)}
+        more |= {"student.adapter": kind, "student.width": width}
+        return compose(build_config(None, more)).extensions[0]
+
+    # A rank that the first run's configuration hands down is no side adapter's width.
+    usual = added("side", None)
+    assert added("lora", 4) == usual != added("side", 64)
+    assert added("side", None, activation_checkpointing=True) == usual
+    with pytest.raises(UsageError, match=r"compile cannot follow lora branches"):
+        added("side", None, compile="student")
 
 
 @pytest.mark.parametrize("kind", ["bottleneck", "none"])

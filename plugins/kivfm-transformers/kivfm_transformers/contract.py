@@ -53,7 +53,12 @@ def _geometry(processor: dict[str, Any]) -> dict[str, Any]:
     long = size.get("longest_edge") or processor.get("max_size")
     if "shortest_edge" in size and processor.get("do_center_crop"):
         side = crop if isinstance(crop, int) else crop["height"]
-        return {"policy": "short-side-crop", "size": side, "resize": size["shortest_edge"]}
+        return {
+            "policy": "short-side-crop",
+            "size": side,
+            "resize": size["shortest_edge"],
+            "crop_rounding": "floor",
+        }
     if "shortest_edge" in size:
         return {"policy": "short-side", "size": size["shortest_edge"], "max_size": long}
     if size.get("height") and size["height"] == size.get("width"):

@@ -17,7 +17,7 @@ from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.distill.build import build
 from kivfm_core.distill.progress import Silent
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import DataError, UsageError
 from kivfm_core.planner.networks import list_networks
 
 CPU = torch.device("cpu")
@@ -129,6 +129,21 @@ def test_a_view_says_the_same_wherever_it_is_kept(
         k for a, b in zip(memory, plain, strict=True) for k in a if not torch.equal(a[k], b[k])
     }
     assert differ == {f"{PURPOSE}:fine", f"{PURPOSE}:coarse"}
+
+
+def test_bad_pictures_among_those_that_maps_are_fitted_on_count(config: RunConfig, pictures: Path):
+    bad = {"05-empty.png", "11-empty.png"}
+    for name in bad:
+        (pictures / name).write_bytes(b"")
+    config = narrow(config, None, "latent-bf16")
+    data = config.data.model_copy(update={"bad_limit": 1})
+    strict = stream(config.model_copy(update={"data": data}))
+    assert bad.isdisjoint(strict.pictures(0))
+    with pytest.raises(DataError, match="2 pictures cannot be decoded"):
+        next(strict.steps(0, 1))
+    patient = stream(config)
+    next(patient.steps(0, 1))
+    assert patient.count_bad() == 2
 
 
 @pytest.mark.parametrize("encoding", ("bf16", *ENCODINGS))

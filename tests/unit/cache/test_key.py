@@ -81,6 +81,25 @@ def test_another_size_or_teacher_leaves_the_rest(config: RunConfig):
     assert alone == {k: v for k, v in before.items() if k != PURPOSE}
 
 
+def test_a_field_at_its_default_says_nothing(config: RunConfig):
+    """So a field that a later kivfm adds leaves the answers that are there."""
+    composition, images = compose(config), find_images(Path(str(config.data.path)))
+
+    def facts(**said) -> dict[str, dict]:
+        trunk = composition.trunk
+        contract = trunk.input.model_copy(update=said)
+        made = composition.model_copy(
+            update={"trunk": trunk.model_copy(update={"input": contract})}
+        )
+        owners = list_owners(config, made, {BASE: "aa", PURPOSE: "bb"}, images)
+        return {name: dict(owner.facts) for name, owner in owners.items()}
+
+    for owner in facts().values():
+        assert "crop_rounding" not in owner["input"]
+    assert facts(crop_rounding="nearest") == facts()
+    assert facts(crop_rounding="floor")["trunk@64"]["input"]["crop_rounding"] == "floor"
+
+
 def test_a_picture_that_changed_is_another(config: RunConfig, pictures: Path):
     before = digests(config)
     assert digests(config) == before

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric.plugins import Precision
 
 from kivfm_core.composition import Composition
 from kivfm_core.distill import checkpoint
@@ -40,16 +41,16 @@ def survives(folder: Path, composition: Composition) -> None:
     """Fails to write a second checkpoint, and finds the first one whole."""
     student, optimizer = toy_student(composition)
     with pytest.raises(KivfmError, match="the disk is full") as caught, room("kivfm again"):
-        save_checkpoint(folder, 2, student, optimizer, keep=2)
+        save_checkpoint(folder, 2, student, optimizer, Precision(), keep=2)
     assert caught.value.hint == "make room, then: kivfm again"
     assert {path.name for path in folder.iterdir()} == {"step-000001", "latest"}
-    assert load_checkpoint(folder, student, optimizer) == 1
+    assert load_checkpoint(folder, student, optimizer, Precision()) == 1
 
 
 def test_a_full_disk(small_disk: Path, composition: Composition):
     student, optimizer = toy_student(composition)
     folder = small_disk / "checkpoints"
-    save_checkpoint(folder, 1, student, optimizer, keep=2)
+    save_checkpoint(folder, 1, student, optimizer, Precision(), keep=2)
     free = os.statvfs(small_disk)
     (small_disk / "other").write_bytes(bytes(free.f_bavail * free.f_bsize - 50_000))
     survives(folder, composition)
@@ -61,7 +62,7 @@ def test_a_full_disk_at_the_last_file(
 ):
     student, optimizer = toy_student(composition)
     folder = tmp_path / "checkpoints"
-    save_checkpoint(folder, 1, student, optimizer, keep=2)
+    save_checkpoint(folder, 1, student, optimizer, Precision(), keep=2)
     save = checkpoint.save_tensors
 
     def full(tensors, path: Path) -> None:

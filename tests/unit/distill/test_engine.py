@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric.plugins import Precision
 from safetensors.torch import load_file, save_file
 
 from kivfm_core.config import RunConfig, build_config
@@ -180,10 +181,10 @@ def test_the_latest_checkpoint_outlives_a_million_steps(tmp_path: Path, composit
     student = Student(composition)
     optimizer = torch.optim.AdamW(p for p in student.parameters() if p.requires_grad)
     for step in (0, 999_800, 999_900, 1_000_000):
-        save_checkpoint(tmp_path, step, student, optimizer, keep=2)
+        save_checkpoint(tmp_path, step, student, optimizer, Precision(), keep=2)
     names = {path.name for path in tmp_path.glob("step-*")}
     assert names == {"step-000000", "step-999900", "step-1000000"}
-    assert load_checkpoint(tmp_path, student, optimizer) == 1_000_000
+    assert load_checkpoint(tmp_path, student, optimizer, Precision()) == 1_000_000
 
 
 def test_a_loss_that_is_not_finite_is_never_saved(config: RunConfig, tmp_path: Path, monkeypatch):

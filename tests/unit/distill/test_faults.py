@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 import toy
+from cached import stream
+from lightning_fabric import Fabric
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from steps import first_gradients
 
+from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
+from kivfm_core.distill.guard import Guard
+from kivfm_core.distill.launch import aloud
 from kivfm_core.distill.module import Distillation
 from kivfm_core.distill.progress import Silent
+from kivfm_core.distill.schedule import make_optimizer
+from kivfm_core.distill.step import Step
 from kivfm_core.errors import KivfmError
 from kivfm_core.objectives.losses import DISTANCES
-from kivfm_core.student import load_student
+from kivfm_core.student import Student, load_student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
+cuda = torch.cuda.is_available()
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
 
@@ -84,8 +94,29 @@ def test_a_teacher_that_fails_at_a_picture_is_named_and_the_step_skipped(
     assert "bad-steps" in caught.value.hint
 
 
+class Second(Fabric):
+    """As in the second of two processes."""
+
+    global_rank, world_size = 1, 2
+
+
+def test_what_another_process_alone_knows_is_said_too(
+    config: RunConfig, tmp_path: Path, sick: str, capsys: pytest.CaptureFixture[str]
+):
+    (Path(str(config.data.path)) / "torn.png").write_bytes(b"")
+    second = Second(accelerator="cpu", devices=1)
+    batches = stream(config, second)
+    guard = Guard(tmp_path, 5, batches, 1, aloud(second, print))
+    assert list(guard.finite(Student(compose(config)), 12))
+    out, err = capsys.readouterr()
+    assert "rank 1: skipped, cannot be decoded: torn.png\n" in err
+    assert f"toypurpose/small:fine is not finite for {sick}\n" in err
+    assert all(line.startswith("rank 1: skipped") for line in err.splitlines())
+    assert "skipped" not in out
+
+
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
-def test_a_skipped_step_changes_nothing_that_is_trained(
+def test_a_skipped_step_changes_neither_what_is_trained_nor_the_optimizer(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ):
     begun = distill(with_optim(config, optimizer=optimizer, steps=2), out=tmp_path / "run")
@@ -96,10 +127,52 @@ def test_a_skipped_step_changes_nothing_that_is_trained(
     monkeypatch.setitem(DISTANCES, "mse-cosine", sick)
     distill(resume=begun, steps=4)
     there = begun / "checkpoints"
-    before, after = (load_file(there / f"step-00000{n}/student.safetensors") for n in (2, 4))
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    momenta = load_file(there / "step-000004/optimizer.safetensors")
-    assert all(tensor.isfinite().all() for tensor in momenta.values())
+    for part in ("student", "optimizer"):
+        before, after = (load_file(there / f"step-00000{n}/{part}.safetensors") for n in (2, 4))
+        assert all(torch.equal(before[name], after[name]) for name in before)
+    # Nor does anything that was skipped before the first step was made.
+    none = distill(with_optim(config, optimizer=optimizer, steps=2), out=tmp_path / "none")
+    memory = load_file(none / "checkpoints/step-000002/optimizer.safetensors")
+    assert not any(x.any() for name, x in memory.items() if not name.endswith("use_muon"))
+
+
+@contextmanager
+def no_waiting(device: str):
+    """Refuses all that waits for a GPU."""
+    if device == "cuda":
+        torch.cuda.set_sync_debug_mode("error")
+    yield
+    if device == "cuda":
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not cuda, reason="there is no GPU"))],
+)
+def test_with_steps_skipped_between_it_is_as_without(
+    config: RunConfig, optimizer: str, device: str
+):
+    config = with_optim(config, optimizer=optimizer)
+    fabric = Fabric(accelerator=device, devices=1)
+    torch.manual_seed(0)
+    gradients = [torch.randn(8, 8).to(fabric.device) for _ in range(3)]
+    begun, ends = torch.nn.Linear(8, 8), []
+    for skipped in (0, 2):
+        layer = copy.deepcopy(begun).to(fabric.device)
+        module, wrapped = fabric.setup(layer, make_optimizer(layer, config))
+        step = Step(fabric, module, wrapped, toy.BASE.input, config, print)
+        for gradient in gradients:
+            for fine in [False] * skipped + [True]:
+                taken = torch.tensor(fine, device=fabric.device)
+                layer.weight.grad, layer.bias.grad = gradient / taken, gradient[0] / taken
+                with no_waiting(device):
+                    step._update(taken)
+        state = wrapped.state_dict()["state"].values()
+        ends.append([*layer.parameters(), *(x for kept in state for x in kept.values())])
+    for without, between in zip(*ends, strict=True):
+        assert without is between or torch.equal(without, between)
 
 
 def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

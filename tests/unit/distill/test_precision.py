@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from safetensors.torch import load_file
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill, launch
 from kivfm_core.distill.launch import settle
 from kivfm_core.distill.progress import Silent
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import KivfmError, UsageError
+from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.planner.rates import read_rates
 from kivfm_core.run import open_run
 from kivfm_core.teacher import LoadedTeacher
@@ -101,3 +106,83 @@ def test_a_plan_knows_what_auto_comes_to(
     assert plan("auto").seconds is not None
     assert plan("auto") == plan("32-true")
     assert "learning" in plan("16-mixed").why
+
+
+class Scaled(MixedPrecision):
+    """Scales gradients as for float16, which is for GPUs, yet computes in float32."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=scale))
+        self._desired_input_dtype = torch.float32
+
+    def forward_context(self):
+        return nullcontext()
+
+
+@pytest.fixture
+def scale(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Where new scalers begin."""
+    begin = [2.0**16]
+    monkeypatch.setattr(
+        launch, "Fabric",
+        lambda precision, **asked: Fabric(**asked, plugins=[Scaled(begin[0])]),
+    )  # fmt: skip
+    return begin
+
+
+def scaled(config: RunConfig, **optim) -> RunConfig:
+    config = asking(config, "16-mixed")
+    return config.model_copy(update={"optim": config.optim.model_copy(update=optim)})
+
+
+def remembered(run: Path, step: int) -> tuple[float, int]:
+    """The scale, and for how many steps it has held."""
+    file = run / f"checkpoints/step-{step:06d}/state.json"
+    scaler = json.loads(file.read_text())["precision"]
+    return scaler["scale"], scaler["_growth_tracker"]
+
+
+def test_a_scale_that_is_too_large_is_lowered_and_no_fault(
+    config: RunConfig, tmp_path: Path, scale: list[float]
+):
+    scale[0] = 2.0**127
+    run = distill(scaled(config, steps=30, bad_limit=0), out=tmp_path / "run")
+    now, held = remembered(run, 30)
+    assert 1 <= now < 2.0**127 and 0 < held < 30
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert all(line["skipped"] == 0 for line in lines)
+    before, after = (
+        load_file(run / f"checkpoints/step-{n:06d}/student.safetensors") for n in (0, 30)
+    )
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_gradient_that_no_scale_makes_finite_is_a_fault(
+    config: RunConfig, tmp_path: Path, scale: list[float], monkeypatch: pytest.MonkeyPatch
+):
+    class Broken(torch.autograd.Function):
+        """Finite, with a gradient that is not."""
+
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * float("nan")
+
+    real = DISTANCES["mse-cosine"]
+    monkeypatch.setitem(DISTANCES, "mse-cosine", lambda a, b: Broken.apply(real(a, b)))
+    scale[0] = 4.0
+    with pytest.raises(KivfmError, match=r"2 steps were skipped, optim\.bad_limit=1"):
+        distill(scaled(config, steps=30, bad_limit=1), out=tmp_path / "run")
+
+
+def test_a_resumed_run_has_the_scale_that_it_had(
+    config: RunConfig, tmp_path: Path, scale: list[float]
+):
+    whole = distill(scaled(config, steps=6), out=tmp_path / "whole")
+    cut = distill(scaled(config, steps=4), out=tmp_path / "cut")
+    scale[0] = 2.0  # as a new scaler would begin
+    distill(resume=cut, steps=6)
+    assert remembered(cut, 6) == remembered(whole, 6)

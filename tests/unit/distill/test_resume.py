@@ -54,6 +54,11 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
     assert f"--resume {path} --allow-changes" in caught.value.hint
     assert open_run(path).config == began
 
+    # Nor does it matter how processes shared a step, where that is not done any more.
+    text = (path / "config.toml").read_text()
+    (path / "config.toml").write_text(text.replace('strategy = "auto"', 'strategy = "fsdp"'))
+    assert open_run(path).config == began
+
     # An edited file does not pass for how the run began.
     text = (path / "config.toml").read_text()
     (path / "config.toml").write_text(text.replace("lr = 0.002", "lr = 0.1"))
