@@ -95,7 +95,7 @@ def _plan(
     adapters: tuple[AnyPlan, ...] = ()
     purpose = [spec for spec in teachers if spec is not base]
     if base is not None:
-        adapters = plan_adapters(config, trunk.attachments, x_channels, v, purpose)
+        adapters = plan_adapters(config, trunk, x_channels, v, purpose)
     maps = (v, *(plan for adapter in adapters for plan in adapter.maps))
     reads = {spec.name: maps for spec in teachers}
     if len(adapters) > 1:

@@ -13,7 +13,7 @@ from kivfm_core.distill import distill
 from kivfm_core.errors import UsageError
 from kivfm_core.student import Student, load_student
 
-INNER = ("bottleneck", "lora")
+INNER = ("bottleneck", "lora", "full")
 
 
 def student_with(kind: str) -> Student:
@@ -64,11 +64,12 @@ def test_the_base_is_as_before_and_a_copy_is_another(kind: str):
 def test_it_is_not_compiled():
     flags = {"teachers": "dino/nano,sam/nano", "engine.compile": "student"}
     build_config(None, {**flags, "student.adapter": "side"})
-    with pytest.raises(UsageError, match=r"engine: .*bottleneck"):
-        build_config(None, {**flags, "student.adapter": "bottleneck"})
+    for kind in INNER:
+        with pytest.raises(UsageError, match=rf"engine: .*{kind}"):
+            build_config(None, {**flags, "student.adapter": kind})
 
 
-@pytest.mark.parametrize("kind", ["bottleneck", "none"])
+@pytest.mark.parametrize("kind", ["bottleneck", "full", "none"])
 def test_it_is_distilled_and_resumed_as_any_other(kind: str, config, tmp_path):
     student = config.student.model_copy(update={"adapter": kind})
     data = config.data.model_copy(update={"views": 2})
