@@ -76,15 +76,17 @@ def _lines(path: Path) -> list[str]:
 
 
 def commit() -> str:
-    """The commit that ran, `+` if the work tree differed from it."""
+    """The commit that ran, `+` if the work tree differed from it; `unknown` outside git."""
     head = _git("rev-parse", "--short", "HEAD")
-    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    return head + ("+" if changed else "") if head else "unknown"
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(
-        ["git", *words], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    try:
+        return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""
 
 
 def loop_seconds(run: Path) -> int:

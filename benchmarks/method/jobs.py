@@ -1,4 +1,4 @@
-"""One distillation and its evaluation, through the command line; what is done stays done."""
+"""One run and its evaluation, through the command line; what is done stays done."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.common import NANO, commit, kivfm, loop_seconds
+from benchmarks.common import NANO, commit, loop_seconds, machine
 from benchmarks.method.budget import IMAGE_SIZE, Size
 from benchmarks.method.data import Pictures
+from benchmarks.method.workers import LABELS, call
+from kivfm_core.config import EngineConfig
 from kivfm_core.files import write_text
 from kivfm_core.run import open_run
 
@@ -31,7 +33,7 @@ class Job:
 
     Attributes:
         tier: `screen` is measured on validation pictures, `confirm` on test pictures.
-        recipe: Its name.
+        recipe: Its name, or `labels`: no teacher, but labels.
         seed: Of the run.
         lr: Peak learning rate.
         weight_decay: Of the optimizer.
@@ -42,6 +44,8 @@ class Job:
         flags: Further ones, which beat those above.
         teachers: Names, separated by commas; the base comes first.
         pool: Pictures to distil on, if not the suite's.
+        share: One of so many of the suite's pictures are in the pool.
+        base_weight: The base's weight in the loss; the others' is one.
     """
 
     tier: Literal["screen", "confirm"]
@@ -56,6 +60,8 @@ class Job:
     flags: tuple[str, ...] = ()
     teachers: str = NANO
     pool: str | None = None
+    share: int = 1
+    base_weight: float = 1.0
 
     @property
     def name(self) -> str:
@@ -64,43 +70,77 @@ class Job:
         return f"{self.tier}-{what}-lr{self.lr:g}-wd{self.weight_decay:g}-seed{self.seed}"
 
 
-def distilling(
-    pictures: Pictures, root: Path, seed: int, teachers: str = NANO, pool: str | None = None
-) -> list[str]:
-    """The flags that are the same for all recipes, and for filling the cache."""
-    return [
-        "--teachers", teachers, "--data", pool or str(pictures.pool), "--seed", str(seed),
-        "--batch-size", str(BATCH), "--image-size", str(IMAGE_SIZE),
-        "--set", "data.views=1", "--set", f"cache.path={root / 'cache'}",
-    ]  # fmt: skip
+@dataclass(frozen=True)
+class Place:
+    """Where jobs run, and on what.
+
+    Attributes:
+        pictures: What to distil and to evaluate on.
+        root: Where runs, logs and records are.
+        sets: `KEY=VALUE` for every distillation.
+    """
+
+    pictures: Pictures
+    root: Path
+    sets: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Path:
+        """The labels of the pool's pictures."""
+        return self.root / "data" / "owners.npz"
+
+    def distilling(
+        self, seed: int, teachers: str = NANO, pool: str | None = None, base_weight: float = 1.0
+    ) -> list[str]:
+        """The flags that are the same for all recipes, and for filling the cache."""
+        words = [*_teachers(teachers, base_weight), "--data", pool or str(self.pictures.pool),
+                 "--seed", str(seed), "--batch-size", str(BATCH),
+                 "--image-size", str(IMAGE_SIZE)]  # fmt: skip
+        for line in ("data.views=1", f"cache.path={self.root / 'cache'}", *self.sets):
+            words += ["--set", line]
+        return words
 
 
-def run_job(job: Job, pictures: Pictures, root: Path, threads: int) -> dict[str, Any]:
-    """Distills and evaluates, unless this very job was finished before.
+def _teachers(names: str, base_weight: float) -> list[str]:
+    if base_weight == 1:
+        return ["--teachers", names]
+    base, *others = names.split(",")
+    listed = ", ".join(f'"{name}"' for name in others)
+    return ["--set", f'teachers=[{{name="{base}", weight={base_weight:g}}}, {listed}]']
+
+
+def finished(job: Job, place: Place) -> dict[str, Any] | None:
+    """The record of this very job, if there is one."""
+    file = place.root / f"{job.name}.json"
+    record = json.loads(file.read_text()) if file.is_file() else None
+    return record if record and record["commands"] == commands(job, place) else None
+
+
+def run_job(job: Job, place: Place) -> dict[str, Any]:
+    """Trains and evaluates, unless this very job was finished before.
 
     Args:
         job: What to run.
-        pictures: What to distil and to evaluate on.
-        root: Where runs, logs and records are; an unfinished run of that name is begun anew.
-        threads: Of each process.
+        place: Where; an unfinished run of that name is begun anew.
 
     Returns:
-        The job, its evaluation, the commit, trainable parameters and seconds.
+        The job, its evaluation, the commit, trainable parameters, seconds, and what it ran on.
     """
-    file, run, log = (root / f"{job.name}{end}" for end in (".json", "", ".log"))
-    commands = [_distill(job, pictures, root, run), _evaluate(job, pictures, run)]
-    if file.is_file():
-        record = json.loads(file.read_text())
-        if record["commands"] == commands:
-            return record
+    known = finished(job, place)
+    if known is not None:
+        return known
+    file, run, log = (place.root / f"{job.name}{end}" for end in (".json", "", ".log"))
+    words = commands(job, place)
     shutil.rmtree(run, ignore_errors=True)
     log.unlink(missing_ok=True)
-    seconds = [kivfm(*command, log=log, threads=threads) for command in commands]
+    seconds = [call(command, log) for command in words]
+    made = open_run(run)
     record = {
         "job": asdict(job),
-        "commands": commands,
+        "commands": words,
         "commit": commit(),
-        "trainable": open_run(run).composition.trainable,
+        "machine": _describe(made.config.engine),
+        "trainable": made.composition.trainable,
         "train_seconds": loop_seconds(run),
         "seconds": sum(seconds),
         "evaluation": json.loads((run / "evaluation.json").read_text()),
@@ -109,7 +149,21 @@ def run_job(job: Job, pictures: Pictures, root: Path, threads: int) -> dict[str,
     return record
 
 
-def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
+def _describe(engine: EngineConfig) -> str:
+    """What a run was trained on, and in which precision; evaluation is the processor's."""
+    where = machine()
+    gpu = where["gpu"] if engine.accelerator != "cpu" else None
+    cores = f"{where['processor']}, {where['cores']} cores"
+    return f"{gpu or 'no GPU'}, {cores}, {engine.precision}, torch {where['torch']}"
+
+
+def commands(job: Job, place: Place) -> list[list[str]]:
+    """What trains a job's student, and what evaluates it."""
+    run = place.root / job.name
+    return [_train(job, place, run), _evaluate(job, place.pictures, run)]
+
+
+def _train(job: Job, place: Place, run: Path) -> list[str]:
     sets = {
         "student.width": job.size.width,
         "student.hidden": job.size.hidden,
@@ -118,8 +172,14 @@ def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
         "checkpoint.every": job.steps,
         "checkpoint.keep": 1,
     }
-    shared = distilling(pictures, root, job.seed, job.teachers, job.pool)
-    words = ["distill", *shared, "--recipe", job.recipe, "--steps", str(job.steps)]
+    if job.recipe == LABELS:  # the student that all teachers have, on its way to one of them
+        shared = place.distilling(job.seed, NANO, job.pool)
+        own = ["--teacher", job.teachers.split(",")[-1], "--labels", str(place.labels)]
+        words = [LABELS, *own, *shared]
+    else:
+        shared = place.distilling(job.seed, job.teachers, job.pool, job.base_weight)
+        words = ["distill", *shared, "--recipe", job.recipe]
+    words += ["--steps", str(job.steps)]
     for key, value in sets.items():
         words += ["--set", f"{key}={value}"]
     return [*words, *job.flags, "--out", str(run)]
@@ -129,8 +189,9 @@ def _evaluate(job: Job, pictures: Pictures, run: Path) -> list[str]:
     tasks = [task for name in job.teachers.split(",") for task in TASKS.get(name, ())]
     sources = [str(pictures.validation)]
     if job.tier == "confirm":
-        tasks.append("knn")
         sources = [*map(str, pictures.test), str(pictures.unseen)]
+    if job.tier == "confirm" and job.recipe != LABELS:
+        tasks.append("knn")
         sources += [f"knn={folder}" for folder in (pictures.classes, pictures.unseen)]
     words = ["evaluate", str(run), "--tasks", ",".join(tasks)]
     for source in sources:

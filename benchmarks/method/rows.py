@@ -36,6 +36,7 @@ def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
         for other in (False, True)
     )
     facts = {key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")}
+    facts["machine"] = record.get("machine")  # earlier records do not say
     return {**record["job"], **facts, **(seen or {}), "unseen": unseen}
 
 
