@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,7 +41,8 @@ from kivfm_core.teacher import Decoders
 from training import detector, segmenter
 from training.pool import Sample, cut
 
-LOSSES: dict[str, Any] = {
+Judge = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "detector/nano": detector.label_loss,
     "segmenter/nano": segmenter.label_loss,
 }
@@ -81,15 +82,14 @@ class Learner(nn.Module):
 
     def __init__(self, student: Student, teacher: str) -> None:
         super().__init__()
-        self.student, self.loss = student, LOSSES[teacher]
+        self.student = student
         self.stand_in = student.stand_in(teacher)
         self.decoder = self.stand_in.decoders.part(self.stand_in.spec.tasks[0].task)
 
-    def forward(self, canvas: Tensor, owners: Tensor, samples: list[Sample]) -> Tensor:
-        """The loss of normalized canvases `[B, 3, S, S]`; owners `[B, S, S]` are on the CPU."""
+    def forward(self, canvas: Tensor, judge: Judge) -> Tensor:
+        """The loss of normalized canvases `[B, 3, S, S]`, as their labels judge it."""
         size = (canvas.shape[-2], canvas.shape[-1])
-        levels = self.stand_in.levels(self.student(canvas), size)
-        return self.loss(self.decoder, levels, owners, samples)
+        return judge(self.decoder, self.stand_in.levels(self.student(canvas), size))
 
 
 def part_of(whole: Composition, teacher: str) -> Composition:
@@ -149,7 +149,8 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
             )
             canvas = fabric.to_device(torch.stack(canvases)) / 255
             pixels = normalize(canvas, student.spec.input)
-            loss = module(pixels, torch.stack(owners).long(), list(samples))
+            truth = {"owners": torch.stack(owners).long(), "samples": samples}
+            loss = module(pixels, partial(LOSSES[teacher], **truth))
             fabric.backward(loss)
             norm = fabric.clip_gradients(
                 module, wrapped, max_norm=optim.clip, error_if_nonfinite=False

@@ -9,8 +9,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
+from threading import Thread
 
 from benchmarks.common import KEEP_FREED
 
@@ -22,7 +24,19 @@ def make_workers(count: int, threads: int) -> ProcessPoolExecutor:
     """So many processes, each with so many threads; started when they are needed."""
     # Read when a process starts, so they are set for those to come.
     os.environ.update({**KEEP_FREED, **os.environ, "OMP_NUM_THREADS": str(threads)})
-    return ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(count, get_context("spawn"), _leave_with_parent)
+
+
+def _leave_with_parent() -> None:
+    """Ends this process once the suite is gone, killed even: a next try would run beside it."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def call(words: Sequence[str], log: Path) -> float:

@@ -1,6 +1,6 @@
 """Train detector/nano: FCOS's losses and a mask head on true boxes; mostly paintings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,7 @@ def centeredness(spots: Tensor, boxes: Tensor) -> Tensor:
 
 
 def label_loss(
-    decoder: Decoder, levels: Mapping[str, Tensor], owners: Tensor, samples: list[Sample]
+    decoder: Decoder, levels: Mapping[str, Tensor], owners: Tensor, samples: Sequence[Sample]
 ) -> Tensor:
     """How wrong a decoder is of labeled canvases: classes, boxes, centeredness and masks.
 

@@ -1,6 +1,6 @@
 """Train segmenter/nano: cross entropy at every place; mostly paper cutouts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from training.common import fit, get_spec, save, start, views
 from training.pool import FAVORITES, Sample
 
 
-def classes(owners: Tensor, samples: list[Sample]) -> Tensor:
+def classes(owners: Tensor, samples: Sequence[Sample]) -> Tensor:
     """Turn owners [B, S, S] into classes, 0 for the background."""
     tables = torch.zeros(len(samples), 16, dtype=torch.long)
     for table, sample in zip(tables, samples, strict=True):
@@ -22,7 +22,7 @@ def classes(owners: Tensor, samples: list[Sample]) -> Tensor:
 
 
 def label_loss(
-    decoder: Decoder, levels: Mapping[str, Tensor], owners: Tensor, samples: list[Sample]
+    decoder: Decoder, levels: Mapping[str, Tensor], owners: Tensor, samples: Sequence[Sample]
 ) -> Tensor:
     """How wrong a decoder is of labeled canvases.
 

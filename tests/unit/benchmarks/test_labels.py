@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmarks.method.data import Pictures, take
 from benchmarks.method.jobs import Job, Place, commands, finished
 from benchmarks.method.labels import SHARES, TEACHERS, labeled, reached
 from benchmarks.method.labels_page import labels_markdown
-from benchmarks.method.learn import make_learner, part_of
+from benchmarks.method.learn import LOSSES, make_learner, part_of
 from benchmarks.method.owners import read_samples, write_owners
 from kivfm_core.compose import compose
 from kivfm_core.config import build_config
@@ -66,7 +67,8 @@ def test_the_student_is_the_distilled_one_and_learns_but_for_its_base(teacher: s
     owners[0, 20:70, 30:80] = 1
     sample: Any = type("Sample", (), {"words": [("circle", "red", "plain")]})()
     sample.words = [(learner.stand_in.spec.tasks[0].labels[-1], "", "")]
-    learner(torch.rand(2, 3, 96, 96), owners, [sample, sample]).backward()
+    judge = partial(LOSSES[teacher], owners=owners, samples=[sample, sample])
+    learner(torch.rand(2, 3, 96, 96), judge).backward()
     given = {name for name, p in learner.named_parameters() if p.grad is not None and p.grad.any()}
     for part in ("student.adapter.", "student.aligners.", "decoder."):
         assert any(name.startswith(part) for name in given)
