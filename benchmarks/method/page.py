@@ -172,7 +172,8 @@ def _beaten(groups: dict[str, list[Row]]) -> list[str]:
 def tried(rows: list[Row]) -> list[str]:
     """What was screened."""
     cells = [
-        (row["recipe"], f"{row['lr']:g}", f"{row['weight_decay']:g}", str(row["steps"]),
+        (row.get("variant") or row["recipe"], f"{row['lr']:g}", f"{row['weight_decay']:g}",
+         str(row["steps"]),
          *(f"{row[name]:.3f}" for name in FIGURES.values()))
         for row in rows if row["tier"] == "screen"
     ]  # fmt: skip
