@@ -76,17 +76,17 @@ def _lines(path: Path) -> list[str]:
 
 
 def commit() -> str:
-    """The commit that ran, `+` if the work tree differed from it; `unknown` outside git."""
+    """The commit that ran, `+` if the work tree differed from it; `unknown` in a mere copy."""
+    if not (ROOT / ".git").exists():
+        return "unknown"
     head = _git("rev-parse", "--short", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no")
-    return head + ("+" if changed else "") if head else "unknown"
+    return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 def _git(*words: str) -> str:
-    try:
-        return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
-    except FileNotFoundError:
-        return ""
+    return subprocess.run(
+        ["git", *words], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def loop_seconds(run: Path) -> int:

@@ -1,4 +1,4 @@
-"""How much memory a training step's activations take, from the plans. Torch-free."""
+"""How much memory activations take, in a training step and in a frozen pass. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ from kivfm_core.composition import Composition
 FLOAT = 4
 ATTENTION = 12
 """Maps that a transformer block keeps beside its input: norms, queries, keys, values, its MLP's."""
+
+WORKING = 64
+"""Numbers that a frozen encoder works with at once, for each pixel of its canvas."""
+
+
+def working_bytes(canvas: tuple[int, int]) -> int:
+    """What a frozen encoder takes beside its weights while it is asked about a view, in float32.
+
+    Specs do not tell of layers, so this is what encoders have in common: of those here, 17 to 115
+    numbers a pixel were measured. Where attention is written out it can be more: 405, of SAM's at
+    1024 pixels.
+
+    Args:
+        canvas: Height and width in pixels.
+    """
+    return FLOAT * WORKING * canvas[0] * canvas[1]
 
 
 def activation_bytes(composition: Composition, views: int) -> int | None:

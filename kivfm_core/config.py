@@ -142,12 +142,14 @@ class EngineConfig(Record):
         accelerator: Kind of device, such as cpu or cuda; the best that is there by default.
         devices: Number of devices a node, or `auto`.
         nodes: Number of nodes.
-        precision: Of the student's passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
+        precision: Of all networks' passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
             and 32-true elsewhere. A run keeps what it came to.
         strategy: How several processes share a step.
         compile: What `torch.compile` takes over.
         activation_checkpointing: Whether activations of what is trained are computed again for
             the gradient, rather than kept.
+        memory: GiB of a device's memory that networks are planned to fit in; all that it has by
+            default.
     """
 
     accelerator: str = "auto"
@@ -157,6 +159,7 @@ class EngineConfig(Record):
     strategy: Literal["auto", "ddp"] = "auto"
     compile: Literal["off", "student", "all"] = "off"
     activation_checkpointing: bool = False
+    memory: float | None = Field(default=None, gt=0)
 
 
 class CacheConfig(Record):

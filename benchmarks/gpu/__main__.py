@@ -1,7 +1,7 @@
 """Pictures a second on a GPU: ours beside a bare loop, eager and compiled, online and cached.
 
-    python -m benchmarks.gpu [--device cuda] [--sides 224,448] [--batch 64] [--steps 60]
-                             [--peak 989] [--tiny]
+    python -m benchmarks.gpu [--device cuda] [--sides 224,448] [--modes eager,compiled]
+                             [--batch 64] [--steps 60] [--peak 989] [--profile PATH] [--tiny]
 
 A ViT-B student that is trained in full, teachers of the architectures of DINOv2-B, CLIP-B/16 and
 SAM-B with random weights, bfloat16. The bare loop has its one batch on the device; ours decodes
@@ -15,7 +15,8 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -24,7 +25,7 @@ from typing import Any
 
 from benchmarks.common import ROOT, kivfm, machine, table, write_results
 from benchmarks.random_teachers import MODELS, environment, write_teachers
-from kivfm_core.config import EngineConfig, build_config, dump_config
+from kivfm_core.config import build_config, dump_config
 from kivfm_core.data.scenes.write import write_scenes
 
 TINY = {"random/vit-tiny": "vit_tiny_patch16_224"}
@@ -35,58 +36,76 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--sides", default="224,448")
+    parser.add_argument("--modes", default="eager,compiled")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--workers", type=int, default=12, help="that decode, of ours")
     parser.add_argument("--peak", type=float, default=989.0, help="dense bf16 TFLOP/s of the chip")
     parser.add_argument("--tiny", action="store_true", help="small networks, for a test")
+    parser.add_argument("--profile", help="where files go on where a bare step's time goes")
     args = parser.parse_args()
+    where = machine()  # before we make it busy
     rows: list[dict[str, Any]] = []
-    for side in [int(word) for word in args.sides.split(",")]:
-        with TemporaryDirectory() as folder:
-            rows += _side(Path(folder), side, args)
-    facts = {"machine": machine(), "settings": vars(args), "rows": rows}
-    print(write_results("gpu", facts, page))
+    with ExitStack() as stack:
+        sides = {
+            int(side): Path(stack.enter_context(TemporaryDirectory()))
+            for side in args.sides.split(",")
+        }
+        flags = {side: _prepare(root, side, args) for side, root in sides.items()}
+        for mode, (side, root) in product(args.modes.split(","), sides.items()):
+            for row in _measure(root, mode, flags[side], args):
+                rows.append({"side": side, "mode": mode, **row})
+                print(rows[-1], flush=True)
+                facts = {"machine": where, "settings": vars(args), "rows": rows}
+                shown = write_results("gpu", facts, page)
+    print(shown)
 
 
-def _side(root: Path, side: int, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """All that is measured at one size."""
+def _prepare(root: Path, side: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Writes teachers and pictures; the settings of a run with them."""
     weights = write_teachers(root, TINY if args.tiny else MODELS, side)
     write_scenes(root / "scenes", train=4 * args.batch, val=0, per_class=0)
-    rows: list[dict[str, Any]] = []
-    for mode, answers in product(("eager", "compiled"), ("online", "cached")):
-        flags = {
-            "recipe": "levels",
-            "teachers": ",".join(weights),
-            "weights": weights,
-            "student.model": f"timm/vit_{'tiny' if args.tiny else 'base'}_patch16_224",
-            "student.trunk_size": side,
-            "data.path": str(root / "scenes" / "train" / "images"),
-            "data.image_size": side,
-            "data.views": int(answers == "cached"),
-            "data.memory": 64.0,
-            "data.workers": args.workers,
-            "optim.batch_size": args.batch,
-            "optim.steps": args.steps,
-            "optim.calibration": 4 * args.batch,
-            "engine.precision": "bf16-mixed",
-            "checkpoint.every": 10**6,
-        }
-        if mode == "compiled" and "compile" in EngineConfig.model_fields:
-            flags["engine.compile"] = True
-        file = root / f"{mode}-{answers}.toml"
-        file.write_text(dump_config(build_config(None, flags)))
-        row = {"side": side, "mode": mode, "answers": answers}
-        bare = _bare(root, [str(file), args.device, str(args.steps), mode, answers])
-        rows.append({**row, "who": "bare loop", **bare})
-        if mode == "eager" or "engine.compile" in flags:
-            rate = _ours(root, file)
-            rows.append({**row, "who": "kivfm", **bare, "images_per_second": rate})
-        print(rows[-1], flush=True)
-    return rows
+    return {
+        "recipe": "levels",
+        "teachers": ",".join(weights),
+        "weights": weights,
+        "student.model": f"timm/vit_{'tiny' if args.tiny else 'base'}_patch16_224",
+        "student.trunk_size": side,
+        "data.path": str(root / "scenes" / "train" / "images"),
+        "data.image_size": side,
+        "data.memory": 64.0,
+        "data.workers": args.workers,
+        "optim.batch_size": args.batch,
+        "optim.steps": args.steps,
+        "optim.calibration": args.batch,
+        "engine.precision": "bf16-mixed",
+        "checkpoint.every": 10**6,
+    }
 
 
-def _bare(root: Path, words: list[str]) -> dict[str, float]:
+def _measure(
+    root: Path, mode: str, flags: Mapping[str, Any], args: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """The bare loops, and ours, with teachers online and cached."""
+    bare = _bare(root, _write(root / "bare.toml", flags), mode, args)
+    for row in bare:
+        yield {"who": "bare loop", **row}
+    for row in bare:
+        own: dict[str, Any] = {"data.views": int(row["answers"] == "cached")}
+        own["engine.compile"] = "off" if mode == "eager" else "all"
+        file = _write(root / f"{mode}-{row['answers']}.toml", {**flags, **own})
+        yield {"who": "kivfm", **row, **_ours(root, file)}
+
+
+def _write(file: Path, flags: Mapping[str, Any]) -> Path:
+    file.write_text(dump_config(build_config(None, flags)))
+    return file
+
+
+def _bare(root: Path, file: Path, mode: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    words = [str(file), args.device, str(args.steps), mode]
+    if args.profile:
+        words.append(f"{args.profile}-{mode}.txt")
     command = [sys.executable, "-m", "benchmarks.gpu.bare", *words]
     done = subprocess.run(
         command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, text=True, check=True
@@ -94,14 +113,15 @@ def _bare(root: Path, words: list[str]) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _ours(root: Path, file: Path) -> float:
-    """Pictures a second, by the run's own metrics, without its first steps."""
+def _ours(root: Path, file: Path) -> dict[str, float]:
+    """Of the run's own metrics, without its first steps."""
     run = root / file.stem
     words = ["distill", "--config", str(file), "--out", str(run)]
     kivfm(*words, log=root / "log", env=environment(root))
-    lines = (run / "metrics.jsonl").read_text().splitlines()
-    rates = [json.loads(line)["images_per_second"] for line in lines]
-    return median(rates[len(rates) // 3 :])
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    late = lines[len(lines) // 3 :]
+    return {name: median(line[name] for line in late)
+            for name in ("images_per_second", "data_share")}  # fmt: skip
 
 
 def page(record: Mapping[str, Any]) -> list[str]:
@@ -114,6 +134,7 @@ def page(record: Mapping[str, Any]) -> list[str]:
             f"{row['images_per_second']:.1f}", f"{row['gflops']:.1f}",
             f"{row['images_per_second'] * row['gflops'] / settings['peak'] / 10:.1f} %"
             if gpu else "-",
+            f"{row['data_share']:.0%}" if "data_share" in row else "-",
         ]
         for row in record["rows"]
     ]  # fmt: skip
@@ -124,7 +145,8 @@ def page(record: Mapping[str, Any]) -> list[str]:
                                                    ""]),
         f"{settings['batch']} views a step, bfloat16, peak {settings['peak']} TFLOP/s.",
         "",
-        *table("pixels | mode | teachers | who | images/s | GFLOP an image | of the peak", rows),
+        *table("pixels | mode | teachers | who | images/s | GFLOP an image | of the peak | "
+               "waiting for data", rows),
         "",
     ]  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,12 @@ Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.
 @app.command()
 @o.configured
 def build(
-    *, flags: dict[str, Any], config: Path | None, sets: list[str] | None, dry_run: Dry = False
+    *,
+    flags: dict[str, Any],
+    config: Path | None,
+    sets: list[str] | None,
+    dry_run: Dry = False,
+    json: Json = False,
 ) -> None:
     """Ask the teachers about every stored view ahead of a run, one teacher after another.
 
@@ -44,8 +50,13 @@ def build(
         shares = work(made, progress, dry_run=dry_run)
     finally:
         progress.close()
+    taken = sum(share.bytes for share in shares)
+    if json:
+        networks = [asdict(share) for share in shares]
+        print_json({"cache": made.cache.path, "bytes": taken, "networks": networks})
+        return
     told = "would store" if dry_run else "stored"
-    print(f"{told}: {size(sum(share.bytes for share in shares))} in {made.cache.path}")
+    print(f"{told}: {size(taken)} in {made.cache.path}")
     print("next: kivfm distill, with the same teachers, data and settings")
 
 
@@ -136,8 +147,9 @@ def _used(run: Path) -> set[str]:
     from kivfm_core.config import build_config
     from kivfm_core.data.unlabeled import find_images
     from kivfm_core.distill.demo import data_path
+    from kivfm_core.distill.launch import settle
 
-    made = build_config(run / "config.toml" if run.is_dir() else run, {})
+    made = settle(build_config(run / "config.toml" if run.is_dir() else run, {}))
     composition = compose(made)
     with closing(make_progress()) as progress:
         images = find_images(data_path(made, progress))

@@ -38,13 +38,17 @@ def compose(
     from kivfm_core.compose import compose as plan
     from kivfm_core.config import dump_config
     from kivfm_core.outline import outline
+    from kivfm_core.planner.placement import place, planned_machine
     from kivfm_core.planner.plan import make_plan
     from kivfm_core.planner.rates import read_rates
 
     planned = plan(made)
     views = made.optim.micro_batch or made.optim.batch_size
     composition = outline(planned, assign_weights(made.weights, planned.teachers), views)
-    composition["plan"] = make_plan(made, planned, _pictures(made), read_rates()).as_dict()
+    rates = read_rates()
+    placements = place(made, planned, planned_machine(made, rates.machine))
+    foreseen = make_plan(made, planned, _pictures(made), rates, placements=placements)
+    composition["plan"] = foreseen.as_dict()
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")
@@ -129,6 +133,9 @@ def _print_costs(plan: dict[str, Any]) -> None:
         (
             cost["name"],
             cost["answers"],
+            amount(cost["batch"], str),
+            amount(cost["device"], str),
+            amount(cost["memory"], size),
             amount(cost["view_bytes"], size),
             amount(cost["bytes"], size),
             amount(cost["views"], str),
@@ -136,7 +143,8 @@ def _print_costs(plan: dict[str, Any]) -> None:
         )
         for cost in plan["costs"]
     ]
-    print_table(("work", "answers", "a view", "stored", "views", "time"), rows)
+    columns = ("work", "answers", "batch", "device", "memory", "a view", "stored", "views", "time")
+    print_table(columns, rows)
     if plan["space"] is not None:
         print(f"stored: {size(plan['bytes'])} of {size(plan['space'])}")
     if plan["why"]:

@@ -29,6 +29,8 @@ LIBRARIES = ("pillow", "torch", "torchvision", "timm", "open_clip_torch")
 
 TRUNK = "trunk"
 CANVAS = "canvas"
+EXACT = "32-true"
+"""The precision that goes without saying in a digest."""
 
 
 def at(owner: str, side: int) -> str:
@@ -105,7 +107,7 @@ def list_owners(
     another size of the student's canvas, leaves the rest as it is.
 
     Args:
-        config: The run's.
+        config: The run's, its precision settled.
         composition: The student's plan.
         hashes: SHA-256 of the weights of all who are asked, by name.
         images: The pictures.
@@ -122,6 +124,7 @@ def list_owners(
         "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }
     how = list_encodings(config, composition)
+    precision = {} if config.engine.precision == EXACT else {"precision": config.engine.precision}
     owners: list[Owner] = []
     for side in composition.image_size:
         mine = {"canvas": side, **shared}
@@ -131,10 +134,11 @@ def list_owners(
         )
         if composition.adapter is not None and composition.base is not None:
             facts = _encoder(composition.trunk, hashes[composition.base]) | _taken(composition)
-            owners.append(Owner(at(TRUNK, side), facts | how[at(TRUNK, side)].facts | mine))
+            facts |= how[at(TRUNK, side)].facts | precision
+            owners.append(Owner(at(TRUNK, side), facts | mine))
     for spec in composition.teachers:
         if spec.name in composition.asked:
-            facts = _encoder(spec, hashes[spec.name]) | how[spec.name].facts
+            facts = _encoder(spec, hashes[spec.name]) | how[spec.name].facts | precision
             owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
     return {owner.name: owner for owner in owners}
 

@@ -6,7 +6,7 @@ What a step sees is a function of (seed, step) alone, never of workers, ranks or
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -67,6 +67,11 @@ class Batch:
     teachers: list[Tensor]
     frames: list[list[Frame]]
     bad: list[str]
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory, from which a GPU copies while others work."""
+        pinned = [canvases.pin_memory() for canvases in self.teachers]
+        return replace(self, student=self.student.pin_memory(), teachers=pinned)
 
     def part(self, views: slice) -> Batch:
         """Some of its views."""
@@ -202,13 +207,16 @@ def collate(samples: Sequence[Sample]) -> Batch:
     return Batch(student, list(keys), teachers, theirs, [name for names in bad for name in names])
 
 
-def load(dataset: ViewDataset, batches: Iterable[list[Item]], workers: int) -> Iterator[Batch]:
-    """Loads batches in their order, ahead of time if there are workers."""
+def load(
+    dataset: ViewDataset, batches: Iterable[list[Item]], workers: int, pin: bool = False
+) -> Iterator[Batch]:
+    """Loads batches in their order, ahead of time if there are workers; for a GPU, pinned."""
     loader: Any = DataLoader(
         dataset,
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]
         num_workers=workers,
         collate_fn=collate,
+        pin_memory=pin,
         # Else every loader would draw from the global generator, and a resumed run differ.
         generator=torch.Generator(),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 
@@ -11,7 +11,9 @@ from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.frozen import Asked
+from kivfm_core.distill.offload import Offloaded
 from kivfm_core.errors import WeightsError
+from kivfm_core.planner.placement import Placement
 from kivfm_core.run import open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student import Student
@@ -28,24 +30,37 @@ class Parts:
         student: Untrained, with the decoders of every teacher.
         teachers: Those whose levels the student's own pass does not give.
         provenance: Of every teacher's weights.
+        placements: How what is frozen is asked.
     """
 
     student: Student
     teachers: dict[str, LoadedTeacher]
     provenance: dict[str, Provenance | None]
+    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
 
     @property
     def asked(self) -> Asked:
         """What of them is frozen, and answers for the run's views."""
         trunk = self.student.ask_trunk if self.student.adapter is not None else None
         hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
-        return Asked(self.teachers, trunk, hashes)
+        return Asked(self.teachers, trunk, hashes, self.placements)
 
 
 def assemble(
-    config: RunConfig, composition: Composition, device: torch.device, say: Callable[[str], None]
+    config: RunConfig,
+    composition: Composition,
+    device: torch.device,
+    say: Callable[[str], None],
+    placements: Mapping[str, Placement] | None = None,
 ) -> Parts:
     """Loads every teacher, says what was loaded, and builds the student on its base.
+
+    Args:
+        config: The run's.
+        composition: The student's plan.
+        device: Of the student.
+        say: Told what was loaded.
+        placements: Where the teachers lie; those that are not named, where the student does.
 
     Raises:
         UsageError: If a file is given for a teacher that is not selected.
@@ -53,8 +68,11 @@ def assemble(
     """
     files = assign_weights(config.weights, composition.teachers)
     teachers: dict[str, LoadedTeacher] = {}
+    placements = placements or {}
+    away = [name for name, placement in placements.items() if placement.offloaded]
     for spec in composition.learned:
-        teacher = load(spec, files.get(spec.name), device)
+        home = torch.device("cpu") if spec.name in away else device
+        teacher = load(spec, files.get(spec.name), home)
         say(f"{spec.name}: {teacher.provenance}")
         teachers[spec.name] = teacher
         _bring_tokenizers(spec, say)
@@ -66,11 +84,10 @@ def assemble(
         student.take_over(earlier.load_student())
         provenance |= earlier.provenance
         say(f"{', '.join(composition.kept)}: kept as {earlier.path} left them")
-    return Parts(
-        student.to(device),
-        {name: teachers[name] for name in composition.asked},
-        provenance,
-    )
+    for name in away:
+        teachers[name].encoder = Offloaded(teachers[name].encoder)
+    asked = {name: teachers[name] for name in composition.asked}
+    return Parts(student.to(device), asked, provenance, placements)
 
 
 def _bring_tokenizers(spec: TeacherSpec, say: Callable[[str], None]) -> None:

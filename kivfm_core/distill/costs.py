@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
-from kivfm_core.distill.launch import auto_precision
+from kivfm_core.distill.launch import auto_precision, find_machine
 from kivfm_core.distill.stream import Stream
 from kivfm_core.files import write_text
 from kivfm_core.planner.plan import Plan, compared, make_plan
@@ -42,14 +42,21 @@ def follow(
         composition: The student's plan.
         stream: Of its batches.
         fabric: Devices and processes.
-        say: Told who is asked anew for want of room.
+        say: Told who is asked anew, offloaded or asked in portions, for want of room.
         first: The step that a resumed run goes on from.
     """
     stored = stream.cache.count(config.data.views) if isinstance(stream.cache, DiskCache) else {}
     rates = read_rates(device_name(fabric.device)) if fabric.world_size == 1 else Rates()
-    plan = make_plan(config, composition, len(stream.dataset), rates, stored, first)
+    placements = stream.frozen.asked.placements
+    plan = make_plan(config, composition, len(stream.dataset), rates, stored, first, placements)
     if plan.space is not None and plan.online:
         say(f"asked anew for every view, for want of room to keep it: {', '.join(plan.online)}")
+    if away := [name for name, placement in placements.items() if placement.offloaded]:
+        say(f"weights on the CPU but for their turns, for want of memory: {', '.join(away)}")
+    share = config.optim.batch_size // fabric.world_size
+    small = [f"{name} {p.batch}" for name, p in placements.items() if p.batch < share]
+    if small:
+        say(f"views at once, for want of memory: {', '.join(small)}")
     if stream.frozen.keeper is not None:
         stream.frozen.keeper.online = plan.online
     return plan
@@ -62,6 +69,8 @@ def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) ->
     for cost in record["costs"]:
         cost["took_views"] = watch.views.get(cost["name"], 0)
         cost["took_seconds"] = watch.seconds.get(cost["name"], 0.0)
+        portions = stream.frozen.portions.get(cost["name"])
+        cost["took_batch"] = portions.size if portions else None
     facts = {"schema": 1, "took_seconds": took, **record}
     write_text(run.path / "costs.json", json.dumps(facts, indent=1))
     say(compared(plan.seconds, took))
@@ -75,6 +84,6 @@ def remember(plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured, auto))
+            keep_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
         except OSError as error:
             say(f"what was measured cannot be kept for later plans: {error}")

@@ -21,7 +21,7 @@ from kivfm_core.distill.costs import account, follow, remember
 from kivfm_core.distill.demo import data_path
 from kivfm_core.distill.guard import Guard
 from kivfm_core.distill.interrupt import Interrupt, Interrupted
-from kivfm_core.distill.launch import launched, settle, summed
+from kivfm_core.distill.launch import find_machine, launched, settle, summed
 from kivfm_core.distill.loop import train
 from kivfm_core.distill.progress import Progress, Silent
 from kivfm_core.distill.resume import Going, as_begun, check, go_on
@@ -29,6 +29,7 @@ from kivfm_core.distill.room import room
 from kivfm_core.distill.schedule import make_optimizer
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import UsageError
+from kivfm_core.planner.placement import place, planned_machine
 from kivfm_core.planner.plan import FITTING, LEARNING
 from kivfm_core.run import Run, open_run
 
@@ -114,10 +115,13 @@ def _stages(
     say(f"on {fabric.device}, precision {config.engine.precision}")
     torch.manual_seed(config.seed)
     # First what can fail for want of a file; the demo scenes take a minute to draw.
-    parts = assemble(config, composition, fabric.device, say)
+    machine = planned_machine(config, find_machine(fabric.device))
+    placements = place(config, composition, machine)
+    parts = assemble(config, composition, fabric.device, say, placements)
     student = parts.student
     if config.engine.compile == "all":
-        compile_all([t.encoder for t in parts.teachers.values()], fabric.device)
+        here = [t.encoder for name, t in parts.teachers.items() if not placements[name].offloaded]
+        compile_all(here, fabric.device)
     with fabric.rank_zero_first(local=True):
         path = data_path(config, watch)
     images = find_images(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -15,11 +16,14 @@ from kivfm_core.data.loader import Batch, Key
 from kivfm_core.distill.keeper import Keeper
 from kivfm_core.distill.portions import Portions
 from kivfm_core.distill.stopwatch import Stopwatch
+from kivfm_core.planner.placement import Placement
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
 PORTION = 16
 """Views that are asked about at once where codecs are fitted."""
+
+SMALLER = "less to plan with, --set engine.memory=GIB; smaller teachers; or a smaller --image-size"
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,13 @@ class Asked:
         teachers: Those whose levels are wanted.
         trunk: What the student's frozen base says of normalized canvases; None without a base.
         hashes: SHA-256 of every teacher's weights, the base's too.
+        placements: How they are asked, as caches name them; all others about whole batches.
     """
 
     teachers: Mapping[str, LoadedTeacher]
     trunk: Callable[[Tensor], Mapping[str, Tensor]] | None
     hashes: Mapping[str, str]
+    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
 
 
 class Frozen:
@@ -50,6 +56,7 @@ class Frozen:
         samples: Views that its codecs are fitted on.
         decode: Makes the batch of some keys, where a stored one turns out to be bad.
         to_device: Moves a tensor.
+        autocast: Within it, networks answer in the run's precision.
         say: Told when memory runs out.
         stopwatch: Measures how long each is asked.
     """
@@ -62,15 +69,15 @@ class Frozen:
         samples: Sequence[Key],
         decode: Callable[[Sequence[Key]], Batch],
         to_device: Callable[[Tensor], Tensor],
+        autocast: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
         stopwatch: Stopwatch,
     ) -> None:
         self.asked, self.keeper, self.samples = asked, keeper, samples
         self.stopwatch = stopwatch
         self.contract, self.sides = student
-        self.decode, self.to_device = decode, to_device
-        smaller = "smaller teachers, or a smaller --image-size"
-        self.portions = Portions("the teachers are asked", smaller, say)
+        self.decode, self.to_device, self.autocast = decode, to_device, autocast
+        self.say, self.portions = say, dict[str, Portions]()
 
     def owners(self, size: int) -> Iterator[str]:
         """Whose answers a view of this size needs."""
@@ -121,20 +128,29 @@ class Frozen:
 
     def _ask_all(self, owner: str, batch: Batch) -> dict[str, Tensor]:
         def ask(parts: list[slice]) -> dict[str, Tensor]:
-            said = [dict(self._ask(owner, batch.part(part))) for part in parts]
+            said = [self._ask(owner, batch.part(part)) for part in parts]
             if len(said) == 1:
                 return said[0]
             return {name: torch.cat([some[name] for some in said]) for name in said[0]}
 
-        return self.portions.run(len(batch.keys), ask)
+        if owner not in self.portions:
+            placement = self.asked.placements.get(owner)
+            size = placement.batch if placement else None
+            self.portions[owner] = Portions(f"{owner} is asked", SMALLER, self.say, size)
+        return self.portions[owner].run(len(batch.keys), ask)
 
-    def _ask(self, owner: str, batch: Batch) -> Mapping[str, Tensor]:
+    def _ask(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+        said: Mapping[str, Tensor]
         if owner in self.asked.teachers:
             place = list(self.asked.teachers).index(owner)
             canvases = self.to_device(batch.teachers[place])
-            return self.asked.teachers[owner].encode(canvases, batch.frames[place])
-        canvas = self.to_device(batch.student)
-        if self.asked.trunk is not None and owner.startswith(TRUNK):
-            return self.asked.trunk(normalize(canvas, self.contract))
-        # In 256 steps a color, which bfloat16 tells apart.
-        return {CANVAS: (canvas * 255).round()}
+            with self.autocast():
+                said = self.asked.teachers[owner].encode(canvases, batch.frames[place])
+        else:
+            canvas = self.to_device(batch.student)
+            if self.asked.trunk is None or not owner.startswith(TRUNK):
+                # In 256 steps a color, which bfloat16 tells apart.
+                return {CANVAS: (canvas * 255).round()}
+            with self.autocast():
+                said = self.asked.trunk(normalize(canvas, self.contract))
+        return {name: answer.float() for name, answer in said.items()}

@@ -13,6 +13,7 @@ from torch import Tensor
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.interrupt import Interrupted
 from kivfm_core.errors import UsageError
+from kivfm_core.planner.placement import Machine, host_memory
 
 
 def settle(config: RunConfig) -> RunConfig:
@@ -30,6 +31,13 @@ def auto_precision(accelerator: str) -> str:
     there = accelerator in ("auto", "gpu", "cuda") and cuda.is_available()
     fast = there and cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if fast else "32-true"
+
+
+def find_machine(device: torch.device) -> Machine:
+    """What networks are asked on: a GPU with its memory, or else this computer."""
+    if device.type == "cuda":
+        return Machine(device.type, torch.cuda.mem_get_info(device)[1])
+    return Machine(device.type, host_memory())
 
 
 @contextmanager

@@ -34,6 +34,7 @@ FREE = (
     "engine.strategy",
     "engine.compile",
     "engine.activation_checkpointing",
+    "engine.memory",
     "cache.path",
     "cache.limit",
     "checkpoint.",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import cos, pi
 
 import torch
-from timm.optim.muon import Muon
 from torch import nn
 
 from kivfm_core.config import OptimConfig, RunConfig
+from kivfm_core.distill.muon import BatchedMuon
 
 FLOOR = 0.01
 BETAS = (0.9, 0.98)
@@ -27,7 +27,7 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
         {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if optim.optimizer == "muon":
-        return Muon(groups, lr=optim.lr, betas=BETAS, adjust_lr_fn="match_rms_adamw")
+        return BatchedMuon(groups, lr=optim.lr, betas=BETAS, adjust_lr_fn="match_rms_adamw")
     # Gradients that a scaler has yet to unscale could not be clipped.
     fused = config.engine.precision != "16-mixed"
     return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused)

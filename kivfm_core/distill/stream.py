@@ -86,8 +86,8 @@ class Stream:
             codecs = {name: Codec(encoding, fabric.device) for name, encoding in how}
             keeper = Keeper(self.cache, codecs, fabric.to_device)
         self.frozen = Frozen(
-            asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device, say,
-            self.stopwatch,
+            asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device,
+            fabric.autocast, say, self.stopwatch,
         )  # fmt: skip
         self.bad: set[str] = set()
         names = hashlib.sha256()
@@ -105,7 +105,8 @@ class Stream:
 
     def answers(self, batches: Iterable[list[Item]]) -> Iterator[tuple[Tensor, Targets, float]]:
         """The same of other batches, each of one size."""
-        loader = load(self.dataset, batches, self.config.data.workers)
+        pin = self.fabric.device.type == "cuda"
+        loader = load(self.dataset, batches, self.config.data.workers, pin)
         while True:
             began = time.perf_counter()
             batch = next(loader, None)

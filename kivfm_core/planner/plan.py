@@ -19,6 +19,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.planner.choice import Demand, choose, demand
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.passes import Passes, count_passes
+from kivfm_core.planner.placement import Placement
 from kivfm_core.planner.rates import Rates
 
 PICTURES, FITTING, LEARNING = "pictures", "fitting", "learning"
@@ -37,6 +38,10 @@ class Cost:
         answers: `cached` or `online`; empty for what is no network.
         view_bytes: What a view's answers take in a cache.
         bytes: What the run adds to its cache; None if the number of pictures is not known.
+        batch: Views that a network is asked about at once, at most; None if the machine is not
+            known, 0 for what is no network.
+        device: Kind of device where its weights lie; None and empty likewise.
+        memory: Bytes that it takes of the machine's memory while it is asked, by estimate.
     """
 
     name: str
@@ -46,6 +51,9 @@ class Cost:
     answers: str = ""
     view_bytes: int = 0
     bytes: int | None = 0
+    batch: int | None = 0
+    device: str | None = ""
+    memory: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ def make_plan(
     rates: Rates,
     stored: Mapping[str, int] | None = None,
     first: int | None = None,
+    placements: Mapping[str, Placement] | None = None,
 ) -> Plan:
     """Plans a run.
 
@@ -103,6 +112,7 @@ def make_plan(
         rates: What was measured.
         stored: Views of which the cache has the answers already, by network.
         first: The step that a resumed run goes on from.
+        placements: Where the networks lie, if the machine is known.
     """
     space, networks, stored = _space(config), list(list_networks(config, composition)), stored or {}
     passes = count_passes(config, len(composition.image_size), pictures, first)
@@ -129,6 +139,8 @@ def make_plan(
         added = (demands[i].bytes if cached else 0) if passes else None
         answers = "cached" if cached else "online"
         facts = {"answers": answers, "view_bytes": network.bytes, "bytes": added}
+        if network.working:
+            facts |= _placed((placements or {}).get(network.name))
         costs.append(cost(network.name, network.rate, views, **facts))
     views = (None, None, None)
     if passes:
@@ -136,6 +148,11 @@ def make_plan(
     keys = _other_rates(config, composition, rates.precision)
     costs += [cost(*pair, count) for pair, count in zip(keys.items(), views, strict=True)]
     return Plan(tuple(costs), space, rates.device, _why(config, costs))
+
+
+def _placed(placement: Placement | None) -> dict[str, Any]:
+    known = asdict(placement) if placement else {}
+    return {key: known.get(key) for key in ("batch", "device", "memory")}
 
 
 def _decoded(demands: Sequence[Demand], kept: Collection[str], passes: Passes) -> int:

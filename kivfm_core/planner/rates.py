@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import platformdirs
 from filelock import FileLock
 
 from kivfm_core.files import write_text
+from kivfm_core.planner.placement import Machine
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Rates:
         device: Its name; None if nothing was measured yet.
         seconds: What a view took, by what was done with it.
         precision: What `auto` comes to there.
+        machine: What it is.
     """
 
     device: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     precision: str | None = None
+    machine: Machine | None = None
 
 
 def read_rates(device: str | None = None) -> Rates:
@@ -37,7 +40,13 @@ def read_rates(device: str | None = None) -> Rates:
     """
     known = _read(_file())
     device = device or known["last"]
-    return Rates(device, known["devices"].get(device, {}), known["auto"].get(device))
+    machine = known["machines"].get(device)
+    return Rates(
+        device,
+        known["devices"].get(device, {}),
+        known["auto"].get(device),
+        Machine(**machine) if machine else None,
+    )
 
 
 def keep_rates(rates: Rates) -> None:
@@ -53,6 +62,7 @@ def keep_rates(rates: Rates) -> None:
         devices = known["devices"]
         devices[rates.device] = {**devices.get(rates.device, {}), **rates.seconds}
         known["auto"][rates.device] = rates.precision
+        known["machines"][rates.device] = asdict(rates.machine) if rates.machine else None
         write_text(file, json.dumps({**known, "last": rates.device}, indent=1))
 
 
@@ -63,7 +73,7 @@ def _file() -> Path:
 def _read(file: Path) -> dict[str, Any]:
     try:
         known = json.loads(file.read_text(encoding="utf-8"))
-        devices, auto = known["devices"], known.get("auto", {})
-        return {"schema": 1, "last": known["last"], "devices": devices, "auto": auto}
+        more = {key: known.get(key, {}) for key in ("auto", "machines")}
+        return {"schema": 1, "last": known["last"], "devices": known["devices"], **more}
     except (OSError, ValueError, LookupError, TypeError):
-        return {"schema": 1, "last": None, "devices": {}, "auto": {}}
+        return {"schema": 1, "last": None, "devices": {}, "auto": {}, "machines": {}}

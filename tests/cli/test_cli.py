@@ -13,6 +13,8 @@ import toy
 
 from kivfm_cli import app
 from kivfm_core.errors import DataError
+from kivfm_core.planner import placement
+from kivfm_core.planner.placement import Machine
 from kivfm_core.planner.rates import Rates, keep_rates
 
 
@@ -167,21 +169,34 @@ def test_compose(kivfm, install, tmp_path):
 
 def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(placement, "DRIVERS", ("/dev/null",))
     install("two", TWO)
     words = ("compose", "--teachers", "base,other", "--set", "data.views=1", "--steps", "1000")
     out = kivfm(*words)[1]
-    assert re.search(r"^other/small +cached +64 B +192 kB +3008 +-$", out, re.M)
+    assert re.search(r"^other/small +cached +- +- +- +64 B +192 kB +3008 +-$", out, re.M)
     assert "time: not predicted; not measured here yet: canvas@32, other/small" in out
     assert re.search(r"about [.\d]+ MB of activations \(views at once: 16\)", out)
     out = kivfm(*words, "--set", "data.memory=0.0005")[1]
     assert re.search(r"^canvas@32 +online ", out, re.M) and "of 537 kB" in out
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]
     assert plan["predicted_seconds"] is None
-    keep_rates(Rates("a device", {cost["rate"]: 0.01 for cost in plan["costs"]}))
+    assert {cost["batch"] for cost in plan["costs"]} == {None, 0}
+    out = kivfm(*words, "--set", "engine.accelerator=cpu")[1]
+    assert re.search(r"^other/small +cached +16 +cpu +[.\d]+ MB ", out, re.M)
+    seconds = {cost["rate"]: 0.01 for cost in plan["costs"]}
+    keep_rates(Rates("a device", seconds, machine=Machine("cuda", 2**33)))
     views = sum(cost["views"] for cost in plan["costs"])
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]
     assert plan["predicted_seconds"] == pytest.approx(0.01 * views)
-    assert "min on a device" in kivfm(*words)[1]
+    placed = {cost["name"]: (cost["batch"], cost["device"]) for cost in plan["costs"]}
+    assert placed["other/small"] == (16, "cuda") and placed["canvas@32"] == (0, "")
+    assert all(cost["memory"] for cost in plan["costs"] if cost["batch"])
+    out = kivfm(*words)[1]
+    assert "min on a device" in out
+    assert re.search(r"^other/small +cached +16 +cuda +[.\d]+ MB +64 B ", out, re.M)
+    out = kivfm(*words, "--set", "engine.memory=0.001")[1]
+    assert re.search(r"^other/small +cached +\d+ +cpu ", out, re.M)
+    assert re.search(r"^trunk@32 +cached +\d+ +cuda ", out, re.M)
     (tmp_path / "cache").mkdir()
     assert "note: what cache has" in kivfm(*words, "--set", "cache.path=cache")[1]
     out = kivfm(*words, "--data", "nowhere")[1]

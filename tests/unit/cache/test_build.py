@@ -8,15 +8,19 @@ import weakref
 from pathlib import Path
 
 import pytest
+import torch
 from cached import Asked, batches, same, with_cache
 
 from kivfm_cli.app import main
 from kivfm_core.cache.meta import used_bytes
 from kivfm_core.config import RunConfig, dump_config
 from kivfm_core.distill import build as module
+from kivfm_core.distill import shares as estimated
 from kivfm_core.distill.build import build
 from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import KivfmError
+from kivfm_core.planner.placement import Machine
+from kivfm_core.teacher import LoadedTeacher
 
 
 class Cut(Silent):
@@ -82,6 +86,46 @@ def test_another_teacher_costs_its_own_records_only(
     assert asked.since() == {"decoded": 32, "trunk": 0, "teacher": 32}
 
 
+def test_a_gpu_is_asked_in_larger_batches_than_in_training(
+    config: RunConfig, tmp_path: Path, monkeypatch
+):
+    disk, seen = with_cache(config, tmp_path / "cache"), set[int]()
+    encode = LoadedTeacher.encode
+
+    def watched(self, images, frames):
+        seen.add(len(images))
+        return encode(self, images, frames)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LoadedTeacher, "encode", watched)
+        patch.setattr(module, "find_machine", lambda device: Machine("cuda", 2**40))
+        said = Said()
+        shares = build(disk, said)
+    assert {share.batch for share in shares} == {64} and "64 at once on cpu" in said.lines[1]
+    assert seen == {12}  # as many as there are, in whole batches of training
+    assert {share.views for share in shares} == {24}
+    for a, b in zip(batches(disk), batches(with_cache(config, None)), strict=True):
+        # Half a unit of bfloat16's last place, where a last bit decides the rounding.
+        assert all(torch.allclose(a[k], b[k], rtol=2**-7, atol=1e-4) for k in a)
+
+
+def test_the_views_that_an_encoding_is_fitted_on_take_their_time(
+    config: RunConfig, tmp_path: Path, asked: Asked, monkeypatch
+):
+    # A clock that runs by what the teacher is asked.
+    monkeypatch.setattr(estimated.time, "perf_counter", lambda: float(asked.counts["teacher"]))
+    student = config.student.model_copy(update={"latent": 8})
+    narrow = config.model_copy(update={"student": student})
+    for encoding, first in (("latent-int8", 12), ("int8", 0)):
+        disk, said = with_cache(narrow, tmp_path / encoding, encoding=encoding), Said()
+        (share,) = (s for s in build(disk, said) if s.name == "toypurpose/small")
+        assert (share.views, share.first, share.seconds) == (24, first, 24 + first)
+        assert ("12 before them to fit its encoding on" in said.lines[1]) == bool(first)
+    again = with_cache(narrow, tmp_path / "latent-int8", views=3, encoding="latent-int8")
+    (share,) = (s for s in build(again, Silent()) if s.name == "toypurpose/small")
+    assert (share.views, share.first, share.seconds) == (12, 0, 12)
+
+
 def test_what_does_not_fit_is_refused_before_it_is_written(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
@@ -109,7 +153,12 @@ def test_the_commands(config: RunConfig, tmp_path: Path, capsys):
     file = tmp_path / "run.toml"
     file.write_text(dump_config(with_cache(config, tmp_path / "cache", views=1)))
     assert kivfm("build", "--config", file, "--dry-run")[0] == 0 and used_bytes(Path(cache)) == 0
-    assert kivfm("build", "--config", file)[0] == 0
+    code, out = kivfm("build", "--config", file, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["schema"] == 1 and told["cache"] == cache and told["bytes"] > 0
+    for network, name in zip(told["networks"], ("trunk", "toypurpose/small"), strict=True):
+        assert (network["name"], network["batch"], network["device"]) == (name, 4, "cpu")
+        assert network["views"] == 12
     assert stores().keys() == {"canvas@64", "trunk@64", "toypurpose/small"}
     assert stores()["toypurpose/small"]["records"] == 12
     assert "toypurpose/small" in kivfm("info", cache)[1]

@@ -44,6 +44,8 @@ def test_a_digest_holds_what_its_records_depend_on(config: RunConfig, monkeypatc
         assert changed(before, digests(config, **same)) == set()
     for all_else in ({"seed": 1}, {"data__smallest": 0.7}):
         assert changed(before, digests(config, **all_else)) == ALL
+    networks = ALL - {"canvas@64", "canvas@96"}
+    assert changed(before, digests(config, engine__precision="bf16-mixed")) == networks
     assert changed(before, digests(config, purpose="cc")) == {PURPOSE}
     assert changed(before, digests(config, base="cc")) == {"trunk@64", "trunk@96"}
     assert changed(before, digests(config, student__trunk_size=128)) == {"trunk@64", "trunk@96"}

@@ -141,6 +141,11 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     assert near(whole, short)
     said = [line for line in heard.said if line.startswith("out of memory")]
     assert len(said) == 2 and all("portions of 2, 4 views a step" in line for line in said)
+    # Each network for itself.
+    assert said[0].startswith("out of memory: toypurpose/small is asked in portions")
+    costs = json.loads((tmp_path / "short/costs.json").read_text())["costs"]
+    took = {cost["name"]: cost["took_batch"] for cost in costs if cost["batch"]}
+    assert took.pop("toypurpose/small") == 2 and set(took.values()) == {4, None}
 
     room = 0
     with pytest.raises(KivfmError, match=r"out of memory: .*, one view at a time"):

@@ -15,6 +15,7 @@ from kivfm_core.distill.progress import Silent
 from kivfm_core.errors import UsageError
 from kivfm_core.planner.rates import read_rates
 from kivfm_core.run import open_run
+from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -65,6 +66,23 @@ def test_a_run_keeps_the_precision_that_it_began_with(
         distill(config, resume=run)
     plain = distill(asking(config, "32-true"), out=tmp_path / "plain")
     assert distill(config, resume=plain, steps=7) == plain
+
+
+def test_frozen_networks_answer_in_the_precision_of_the_run(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    low: list[bool] = []
+    encode = LoadedTeacher.encode
+
+    def listen(self, *args):
+        low.append(torch.is_autocast_enabled("cpu"))
+        return encode(self, *args)
+
+    monkeypatch.setattr(LoadedTeacher, "encode", listen)
+    for precision in ("32-true", "bf16-mixed"):
+        low.clear()
+        distill(asking(config, precision), out=tmp_path / precision)
+        assert {*low} == {precision == "bf16-mixed"}
 
 
 def test_a_plan_knows_what_auto_comes_to(
