@@ -1,47 +1,67 @@
-"""One distillation and its evaluation, through the command line; what is done stays done."""
+"""One run and its evaluation, through the command line; what is done stays done."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import commit, kivfm, loop_seconds, machine
+from benchmarks.common import commit, loop_seconds, machine
 from kivfm_core.files import write_text
 from kivfm_core.run import open_run
 
+Commands = list[list[str]]
 
-def run_once(run: Path, commands: list[list[str]], threads: int) -> dict[str, Any]:
-    """Distills and evaluates, unless these very commands were finished before.
+
+def finished(run: Path, commands: Commands) -> dict[str, Any] | None:
+    """The record of a run that was made and evaluated with these very commands."""
+    file = run.with_name(f"{run.name}.json")
+    record = json.loads(file.read_text()) if file.is_file() else None
+    return record if record and record["commands"] == commands else None
+
+
+def run_once(
+    run: Path, commands: Commands, call: Callable[[list[str], Path], float]
+) -> dict[str, Any]:
+    """Trains and evaluates, unless these very commands were finished before.
 
     Args:
         run: The run's folder; its log and its record lie beside it. An unfinished one is begun
             anew.
-        commands: The words of `kivfm distill` and `kivfm evaluate`.
-        threads: Of each process.
+        commands: What trains the student, and what evaluates it.
+        call: Runs a command, which adds to a log; seconds.
 
     Returns:
-        The commands, the run's evaluation, the commit, the machine, trainable parameters and
+        The commands, the run's evaluation, the commit, what it ran on, trainable parameters and
         seconds.
     """
+    known = finished(run, commands)
+    if known is not None:
+        return known
     file, log = (run.with_name(f"{run.name}{end}") for end in (".json", ".log"))
-    if file.is_file():
-        record = json.loads(file.read_text())
-        if record["commands"] == commands:
-            return record
     shutil.rmtree(run, ignore_errors=True)
     log.unlink(missing_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    seconds = [kivfm(*command, log=log, threads=threads) for command in commands]
+    seconds = [call(command, log) for command in commands]
+    made = open_run(run)
     record = {
         "commands": commands,
         "commit": commit(),
-        "machine": machine(),
-        "trainable": open_run(run).composition.trainable,
+        "machine": _describe(made.config.engine.accelerator, made.config.engine.precision),
+        "trainable": made.composition.trainable,
         "train_seconds": loop_seconds(run),
         "seconds": sum(seconds),
         "evaluation": json.loads((run / "evaluation.json").read_text()),
     }
     write_text(file, json.dumps(record, indent=1))
     return record
+
+
+def _describe(accelerator: str, precision: str) -> str:
+    """What a run was trained on, and in which precision; evaluation is the processor's."""
+    where = machine()
+    gpu = where["gpu"] if accelerator != "cpu" else None
+    cores = f"{where['processor']}, {where['cores']} cores"
+    return f"{gpu or 'no GPU'}, {cores}, {precision}, torch {where['torch']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from kivfm_core.adapters import AdapterPlan, InnerPlan, SidePlan
+from kivfm_core.adapters import AdapterPlan, FullPlan, InnerPlan, SidePlan
 from kivfm_core.adapters.side_plan import EXPANSION
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.composition import Composition
@@ -44,9 +44,9 @@ def activation_bytes(composition: Composition, views: int) -> int | None:
 
     Returns:
         None where gradients pass through an encoder, a backbone's that is trained from scratch or
-        a base's with an adapter inside: no spec tells of its layers.
+        a base's with an adapter inside or trained in full: no spec tells of its layers.
     """
-    if composition.adapter is None or isinstance(composition.adapter, InnerPlan):
+    if composition.adapter is None or isinstance(composition.adapter, InnerPlan | FullPlan):
         return None
     side = max(composition.image_size)
     h, w = composition.trunk_input((side, side))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kivfm_core.adapters import AnyPlan, InnerPlan, SidePlan, plan_side
+from kivfm_core.adapters import AnyPlan, FullPlan, InnerPlan, SidePlan, plan_side
 from kivfm_core.base import choose_base
 from kivfm_core.composition import Composition, read_composition, v_plan
 from kivfm_core.config import EngineConfig, RunConfig
@@ -55,20 +55,20 @@ def compose(config: RunConfig) -> Composition:
 
 
 def check_engine(engine: EngineConfig, made: Composition) -> None:
-    """Refuses what cannot be done with branches inside the base.
+    """Refuses what cannot be done with changes inside the base.
 
     Raises:
         UsageError: If a setting would not do what it says.
     """
-    if not isinstance(made.adapter, InnerPlan):
+    if not isinstance(made.adapter, InnerPlan | FullPlan):
         return
-    branches = f"{made.adapter.kind} branches into the base"
+    inside = f"{made.adapter.kind} changes inside the base"
     if engine.compile != "off":
-        raise UsageError(f"compile cannot follow {branches}", "--set engine.compile=off")
-    # Branches come off after the pass, before a block could be computed again for the gradient.
+        raise UsageError(f"compile cannot follow {inside}", "--set engine.compile=off")
+    # They come off after the pass, before a block could be computed again for the gradient.
     if engine.activation_checkpointing and not made.kept:
         raise UsageError(
-            f"activation checkpointing cannot follow {branches}",
+            f"activation checkpointing cannot follow {inside}",
             "--set engine.activation_checkpointing=false --set optim.micro_batch=1",
         )
 
@@ -117,7 +117,7 @@ def _plan(
     adapters: tuple[AnyPlan, ...] = ()
     purpose = [spec for spec in teachers if spec is not base]
     if base is not None:
-        adapters = plan_adapters(config, trunk.attachments, x_channels, v, purpose)
+        adapters = plan_adapters(config, trunk, x_channels, v, purpose)
     maps = (v, *(plan for adapter in adapters for plan in adapter.maps))
     reads = {spec.name: maps for spec in teachers}
     if len(adapters) > 1:

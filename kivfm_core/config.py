@@ -19,6 +19,8 @@ from kivfm_core.errors import UsageError
 from kivfm_core.recipes import RECIPES
 from kivfm_core.spec import Record
 
+LatentMap = Literal["fixed", "learned"]
+
 
 class TeacherChoice(Record):
     """A selected teacher.
@@ -26,11 +28,12 @@ class TeacherChoice(Record):
     Attributes:
         name: Family, family/variant, or a name under a provider's prefix; with `distribution::`
             before it, that distribution's, where several give the name.
-        weight: Its share of the loss, relative to the others'.
+        weight: Its share of the loss, relative to the others'; one of 0 is not learned from, and
+            measured all the same: a base then is not preserved.
     """
 
     name: str
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, ge=0)
 
 
 class StudentConfig(Record):
@@ -41,7 +44,7 @@ class StudentConfig(Record):
         model: A `timm/...` backbone to train from scratch instead of a base.
         start: A run whose student is taken over: the teachers that it knows are kept bit for bit,
             and further ones added.
-        adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora` or `none`.
+        adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora`, `full` or `none`.
         width: Channels of a side adapter at the base's stride, by default three quarters of the
             base's, at most 384; of an inner adapter's branches, by default a quarter of the base's,
             or 16 for `lora`. With `start`, of what is added: a side adapter.
@@ -49,6 +52,7 @@ class StudentConfig(Record):
             base's own input size by default, which smaller canvases always get.
         latent: Coordinates of the shared latent that a dense level takes at most; a global level
             keeps all it has.
+        latent_map: Whether the teachers' maps into it are `fixed`, or `learned` with the student.
         hidden: Hidden width of the aligners.
     """
 
@@ -59,6 +63,7 @@ class StudentConfig(Record):
     width: int | None = Field(default=None, gt=0)
     trunk_size: int | None = Field(default=None, gt=0)
     latent: int = Field(default=256, gt=0)
+    latent_map: LatentMap = "fixed"
     hidden: int = Field(default=256, gt=0)
 
 
@@ -237,6 +242,13 @@ class RunConfig(Record):
         if not isinstance(value, Sequence):
             raise ValueError("a list of names")
         return [{"name": item} if isinstance(item, str) else item for item in value]
+
+    @field_validator("teachers")
+    @classmethod
+    def _some_teacher_counts(cls, value: tuple[TeacherChoice, ...]) -> tuple[TeacherChoice, ...]:
+        if not any(choice.weight for choice in value):
+            raise ValueError("every weight is 0, so there is nothing to learn")
+        return value
 
 
 def load_config(path: Path) -> dict[str, Any]:

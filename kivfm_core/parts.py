@@ -7,15 +7,15 @@ from math import sqrt
 
 from kivfm_core.adapters import AnyPlan, MapPlan, plan_adapter, plan_side
 from kivfm_core.aligners.plan import AlignerPlan
-from kivfm_core.config import RunConfig
+from kivfm_core.config import LatentMap, RunConfig
 from kivfm_core.errors import UsageError
 from kivfm_core.recipes import RECIPES, Target
-from kivfm_core.spec import Attachment, Level, TeacherSpec
+from kivfm_core.spec import Level, TeacherSpec
 
 
 def plan_adapters(
     config: RunConfig,
-    attachments: Sequence[Attachment],
+    base: TeacherSpec,
     x_channels: int,
     v: MapPlan,
     teachers: Sequence[TeacherSpec],
@@ -27,7 +27,7 @@ def plan_adapters(
 
     Args:
         config: The run's.
-        attachments: The base's attachment points.
+        base: Whose encoder is the trunk.
         x_channels: Channels of the base's global level.
         v: The base's dense level.
         teachers: All but the base.
@@ -35,8 +35,10 @@ def plan_adapters(
     Raises:
         UsageError: If the kind of adapter does not suit the base, or the recipe.
     """
-    kind, width = config.student.adapter, config.student.width
-    shared = plan_adapter(kind, attachments, x_channels, v, finest(teachers, v), width)
+    kind, width, attachments = config.student.adapter, config.student.width, base.attachments
+    shared = plan_adapter(
+        kind, attachments, x_channels, v, finest(teachers, v), width, base.parameters
+    )
     if RECIPES[config.recipe].adapters == "one" or not teachers:
         return (shared,)
     if shared.kind != "side":
@@ -90,7 +92,7 @@ def plan_aligners(
             x_channels=x_channels,
             hidden=min(student.hidden, 2 * level.channels),
             latent=_coordinates(level, recipe.match(level.kind).target, student.latent),
-            target=recipe.match(level.kind).target,
+            target=_target(recipe.match(level.kind).target, student.latent_map),
             projector=recipe.projector,
         )
         for spec in teachers
@@ -100,6 +102,10 @@ def plan_aligners(
     if len(set(keys)) < len(keys):
         raise UsageError("two teachers' names differ by punctuation only", "leave one out")
     return aligners
+
+
+def _target(target: Target, latent_map: LatentMap) -> Target:
+    return "learned" if target == "principal" and latent_map == "learned" else target
 
 
 def _coordinates(level: Level, target: Target, latent: int) -> int:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from kivfm_core.spec import Record
 
-Target = Literal["principal", "none", "direction", "channel", "scale", "phi-s"]
+Target = Literal["principal", "learned", "none", "direction", "channel", "scale", "phi-s"]
 Distance = Literal[
     "mse", "mse-cosine", "cosine", "angle", "cosine-smooth", "even-smooth", "flat-smooth"
 ]

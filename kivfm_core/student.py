@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.adapters import build_adapter
+from kivfm_core.adapters.full import FullAdapter
 from kivfm_core.adapters.inner import InnerAdapter
 from kivfm_core.adapters.side import SideAdapter
 from kivfm_core.aligners import build_aligner
@@ -41,7 +43,8 @@ class Student(nn.Module):
         super().__init__()
         self.composition = composition
         self.trunk: nn.Module = resolve_reference(composition.trunk.encoder)(composition.trunk)
-        self.adapter = build_adapter(composition.adapter) if composition.adapter else None
+        plan = composition.adapter
+        self.adapter = build_adapter(plan, self.trunk) if plan else None
         if self.adapter is not None:
             self.trunk.requires_grad_(False).eval()
         self.extensions = nn.ModuleList(build_adapter(p) for p in composition.extensions)
@@ -81,7 +84,9 @@ class Student(nn.Module):
             if plan.teacher in teachers:
                 self.aligner(plan.teacher, plan.level.name).forget()
         adapter = self.adapter
-        if self.composition.base in teachers and isinstance(adapter, InnerAdapter | SideAdapter):
+        if self.composition.base in teachers and isinstance(
+            adapter, InnerAdapter | FullAdapter | SideAdapter
+        ):
             adapter.forget()
 
     def train(self, mode: bool = True) -> Student:
@@ -128,6 +133,8 @@ class Student(nn.Module):
         if isinstance(self.adapter, InnerAdapter):
             with self.adapter.attached(self.trunk):
                 features |= self._ask(x, ())
+        elif isinstance(self.adapter, FullAdapter):
+            features |= self._ask(x, (), partial(self.adapter, self.trunk))
         for adapter in (self.adapter, *self.extensions):
             if isinstance(adapter, SideAdapter):
                 features |= adapter(x, maps, trunk)
@@ -146,12 +153,15 @@ class Student(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
             return self._ask(x, self.composition.taps)
 
-    def _ask(self, x: Tensor, taps: Sequence[Attachment]) -> Features:
+    def _ask(
+        self, x: Tensor, taps: Sequence[Attachment],
+        trunk: Callable[[Tensor], Features] | None = None,
+    ) -> Features:  # fmt: skip
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
         with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
-            levels = self.trunk(resize(x, side))
+            levels = (trunk or self.trunk)(resize(x, side))
         v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
         out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
         for i, tap in enumerate(taps):

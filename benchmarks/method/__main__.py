@@ -1,13 +1,15 @@
 """The proof: every recipe, with equal steps, data and trainable parameters.
 
     python -m benchmarks.method recipes [--seeds 3] [--steps N] [--recipes a,b] [--jobs 2] ...
+    python -m benchmarks.method labels [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
 steps; each recipe's best is chosen by its mean retention on validation pictures. `confirm`: these,
 with several seeds, on test pictures and on a domain that nobody saw. What was finished before is
-not run again; the results are written after every seed. `ablation` changes one thing of ours at
-a time (`ablation.py`), at the first learning rate and weight decay of the grid.
+not run again; the results are written after every seed. `labels` does the same with ours and with
+students that are trained on labels (`labels.py`). `ablation` changes one thing of ours at a time
+(`ablation.py`), at the first learning rate and weight decay of the grid.
 """
 
 from __future__ import annotations
@@ -17,20 +19,25 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from benchmarks.common import ROOT, commit, kivfm, machine
+from benchmarks.common import NANO, ROOT, commit, machine
 from benchmarks.method.ablation import ablations
 from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.data import BLOCKS, write_pictures
-from benchmarks.method.jobs import Job, distilling, run_job
-from benchmarks.method.page import OURS, markdown, ranked
+from benchmarks.method.jobs import Job, Place, is_finished, run_job
+from benchmarks.method.labels import SHARES, TEACHERS, labeled
+from benchmarks.method.labels_page import labels_markdown, labels_plot
+from benchmarks.method.owners import write_owners
+from benchmarks.method.page import OURS, Row, markdown, ranked
 from benchmarks.method.plot import plot
 from benchmarks.method.rows import make_row
+from benchmarks.method.workers import LABELS, call, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes import RECIPES
 
@@ -45,72 +52,109 @@ def main() -> None:
     root = Path("runs/method")
     pictures = write_pictures(root / "data")
     pictures = replace(pictures, test=pictures.test[: args.blocks])
-    budget = trainable(OURS, Size(WIDTHS[0], StudentConfig().hidden))
-    sizes = {recipe: equal_size(recipe, budget) for recipe in args.recipes}
+    place = Place(pictures, root, tuple(args.sets))
+    if args.suite == "labels":
+        write_owners(pictures.pool, place.labels)
     threads = max(1, where["cores"] // args.jobs)
+    rows: list[Row] = []
+    with make_workers(args.jobs, threads) as pool:
+        for tier in _tiers(args, place, rows):
+            # All of a tier have one seed; labels need no teachers' answers.
+            if any(job.recipe != LABELS and not is_finished(job, place) for job in tier):
+                _cache(pool, place, tier[0].seed)
+            rows += [make_row(r, pictures) for r in pool.map(partial(run_job, place=place), tier)]
+            if tier[0].tier == "screen":
+                continue
+            _write(
+                {
+                    "suite": args.suite,
+                    "command": shlex.join(["python", "-m", "benchmarks.method", *sys.argv[1:]]),
+                    "commit": commit(),
+                    "machine": where | {"jobs": args.jobs},
+                    "hours": round(sum(row["seconds"] for row in rows) / 3600, 2),
+                    "rows": rows,
+                }
+            )
 
-    def run(jobs: Sequence[Job]) -> list[dict[str, Any]]:
-        kivfm("cache", "build", *distilling(pictures, root, jobs[0].seed))
-        with ThreadPoolExecutor(args.jobs) as pool:
-            records = pool.map(lambda job: run_job(job, pictures, root, threads), jobs)
-            return [make_row(record, pictures) for record in records]
 
-    def write(rows: list[dict[str, Any]]) -> None:
-        record = {
-            "suite": args.suite,
-            "command": shlex.join(["python", "-m", "benchmarks.method", *sys.argv[1:]]),
-            "commit": commit(),
-            "machine": where | {"jobs": args.jobs},
-            "hours": round(sum(row["seconds"] for row in rows) / 3600, 2),
-            "rows": rows,
-        }
-        _write(record)
+def _cache(pool: Executor, place: Place, seed: int) -> None:
+    """Asks the teachers about all pictures, for all jobs of a seed."""
+    words = ["cache", "build", *place.distilling(seed)]
+    pool.submit(call, words, place.root / "cache.log").result()
 
+
+def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
+    """Jobs that can run at a time; `rows` has those of earlier tiers when the next is asked for."""
     if args.suite == "ablation":
-        rows: list[dict[str, Any]] = []
         for seed in range(args.seeds):
-            plain = Job("confirm", OURS, seed, args.lr[0], args.weight_decay[0], args.steps,
-                        sizes[OURS], None)  # fmt: skip
-            rows += run(list(ablations(plain, pictures.pool, root)))
-            write(rows)
+            plain = _job(args, "confirm", OURS, seed)
+            yield list(ablations(plain, place.pictures.pool, place.root))
         return
-
-    screened = run(
-        [
-            Job("screen", recipe, 0, lr, decay, args.screen_steps, sizes[recipe], args.limit)
-            for recipe in args.recipes
-            for lr in args.lr
-            for decay in args.weight_decay
-        ]
-    )
-    best = {
-        recipe: max(
-            (row for row in screened if row["recipe"] == recipe),
-            key=lambda row: row["retention_mean"],
-        )
-        for recipe in args.recipes
-    }
-    ranking = sorted(args.recipes, key=lambda recipe: -best[recipe]["retention_mean"])
-    rivals = [recipe for recipe in ranking if recipe != OURS][: args.rivals]
-    rows = list(screened)
+    labels = args.suite == "labels"
+    recipes = [OURS] if labels else args.recipes
+    grid = [(lr, decay) for lr in args.lr for decay in args.weight_decay]
+    screened = [
+        job
+        for lr, decay in grid
+        for recipe in recipes
+        for job in _students(_job(args, "screen", recipe, 0, lr, decay), labels, place, (1,))
+    ]
+    yield screened
+    best: dict[tuple[str, str], Row] = {}
+    for row in sorted(rows, key=lambda row: row["retention_mean"] or 0.0):
+        best[row["recipe"], row.get("teachers", NANO)] = row  # earlier ones do not say
+    chosen = sorted(best.values(), key=lambda row: -(row["retention_mean"] or 0.0))
+    if not labels:
+        rivals = [row for row in chosen if row["recipe"] != OURS][: args.rivals]
+        chosen = [row for row in chosen if row["recipe"] == OURS or row in rivals]
     for seed in range(args.seeds):
-        rows += run(
-            [
-                Job("confirm", recipe, seed, row["lr"], row["weight_decay"], args.steps,
-                    sizes[recipe], None)
-                for recipe, row in best.items()
-                if recipe in (OURS, *rivals)
-            ]
-        )  # fmt: skip
-        write(rows)
+        yield [
+            job
+            for row in chosen
+            for plain in [_job(args, "confirm", OURS if labels else row["recipe"], seed, row["lr"],
+                               row["weight_decay"])]
+            for job in _students(plain, labels, place, SHARES)
+            if (job.recipe, job.teachers) == (row["recipe"], row.get("teachers", NANO))
+        ]  # fmt: skip
+
+
+def _students(plain: Job, labels: bool, place: Place, shares: Sequence[int]) -> Iterator[Job]:
+    """The distilled one, and those with labels beside it if that is what is compared."""
+    yield plain
+    for teacher in TEACHERS if labels else ():
+        yield from labeled(plain, teacher, place.pictures.pool, place.root, shares)
+
+
+def _job(
+    args: argparse.Namespace, tier: Literal["screen", "confirm"], recipe: str, seed: int,
+    lr: float | None = None, decay: float | None = None,
+) -> Job:  # fmt: skip
+    screen = tier == "screen"
+    return Job(
+        tier, recipe, seed, lr or args.lr[0],
+        args.weight_decay[0] if decay is None else decay,
+        args.screen_steps if screen else args.steps, _size(recipe),
+        args.limit if screen else None,
+    )  # fmt: skip
+
+
+@cache
+def _size(recipe: str) -> Size:
+    """At which a recipe has as many trainable parameters as ours."""
+    own = Size(WIDTHS[0], StudentConfig().hidden)
+    return own if recipe == OURS else equal_size(recipe, trainable(OURS, own))
 
 
 def _write(record: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"{record['suite']}.json"
     file.write_text(json.dumps(record, indent=1) + "\n")
-    plot(ranked(record["rows"]), file.with_suffix(".svg"))
-    page = markdown(record)
+    if record["suite"] == "labels":
+        labels_plot(record["rows"], file.with_suffix(".svg"))
+        page = labels_markdown(record)
+    else:
+        plot(ranked(record["rows"]), file.with_suffix(".svg"))
+        page = markdown(record)
     file.with_suffix(".md").write_text(page)
     print(page)
 
@@ -121,7 +165,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", choices=["recipes", "ablation"])
+    parser.add_argument("suite", choices=["recipes", "labels", "ablation"])
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=1300, help="of the confirming tier")
@@ -132,6 +176,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=60, help="validation pictures a task")
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test pictures, at most")
     parser.add_argument("--jobs", type=int, default=1, help="at a time, sharing the cores")
+    parser.add_argument("--set", action="append", dest="sets", default=[], metavar="KEY=VALUE",
+                        help="for every distillation, such as engine.accelerator=cuda")  # fmt: skip
     args = parser.parse_args()
     unknown = sorted({*args.recipes} - {*RECIPES})
     if unknown:

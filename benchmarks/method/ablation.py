@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
 
 BASE = "dino/nano"
@@ -21,7 +21,12 @@ FLAGS = {
     "bottleneck inside the base": (
         *("--set", "student.adapter=bottleneck", "--set", "student.width=32"),
     ),
+    "full fine-tuning": ("--set", "student.adapter=full"),
     "lora inside the base": ("--set", "student.adapter=lora", "--set", "student.width=16"),
+    "learned latent": ("--set", "student.latent_map=learned"),
+    "learned latent of 32": (
+        *("--set", "student.latent=32", "--set", "student.latent_map=learned"),
+    ),
     "latent of 32": ("--set", "student.latent=32"),
     "latent of 64": ("--set", "student.latent=64"),
     "adapter of 64": ("--set", "student.width=64"),
@@ -41,19 +46,10 @@ def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:
     yield replace(plain, variant="kpu")
     for name, flags in FLAGS.items():
         yield replace(plain, variant=name, flags=flags)
+    yield replace(plain, variant="no preservation", base_weight=0.0)
     for count in range(1, len(ADDED)):
         teachers = ",".join((BASE, *ADDED[:count]))
         yield replace(plain, variant=f"{count} purpose teachers", teachers=teachers)
     for share in SHARES:
         smaller = str(take(pool, root, share))
-        yield replace(plain, variant=f"1/{share} of the pictures", pool=smaller)
-
-
-def take(pool: Path, root: Path, share: int) -> Path:
-    """A folder with one of `share` of a pool's pictures, by hard links."""
-    folder = root / f"pool-{share}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for picture in sorted(pool.iterdir())[::share]:
-        if not (folder / picture.name).exists():
-            os.link(picture, folder / picture.name)
-    return folder
+        yield replace(plain, variant=f"1/{share} of the pictures", pool=smaller, share=share)

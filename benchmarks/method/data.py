@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,3 +55,16 @@ def write_pictures(root: Path) -> Pictures:
         unseen=unseen / "val",
         classes=classes / "val",
     )
+
+
+def take(pool: Path, root: Path, share: int) -> Path:
+    """A folder with one of `share` of a pool's pictures, by hard links; smaller ones are in larger.
+
+    The pool's domains take turns, so as many pictures in a row as there are domains go together.
+    """
+    folder = root / f"pool-1-of-{share}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for place, picture in enumerate(sorted(pool.iterdir())):
+        if place // len(DOMAINS) % share == 0 and not (folder / picture.name).exists():
+            os.link(picture, folder / picture.name)
+    return folder

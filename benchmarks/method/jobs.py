@@ -1,4 +1,4 @@
-"""What the suite runs: a recipe or a variant of ours, distilled and evaluated."""
+"""What the suites run: a recipe, a variant of ours, or labels, and its evaluation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.common import NANO
-from benchmarks.jobs import run_once
+from benchmarks.jobs import finished, run_once
 from benchmarks.method.budget import IMAGE_SIZE, Size
 from benchmarks.method.data import Pictures
+from benchmarks.method.workers import LABELS, call
 
 TASKS = {
     "clip/nano": ("zero-shot",),
@@ -28,7 +29,7 @@ class Job:
 
     Attributes:
         tier: `screen` is measured on validation pictures, `confirm` on test pictures.
-        recipe: Its name.
+        recipe: Its name, or `labels`: no teacher, but labels.
         seed: Of the run.
         lr: Peak learning rate.
         weight_decay: Of the optimizer.
@@ -39,6 +40,8 @@ class Job:
         flags: Further ones, which beat those above.
         teachers: Names, separated by commas; the base comes first.
         pool: Pictures to distil on, if not the suite's.
+        share: One of so many of the suite's pictures are in the pool.
+        base_weight: The base's weight in the loss; the others' is one.
     """
 
     tier: Literal["screen", "confirm"]
@@ -53,6 +56,8 @@ class Job:
     flags: tuple[str, ...] = ()
     teachers: str = NANO
     pool: str | None = None
+    share: int = 1
+    base_weight: float = 1.0
 
     @property
     def name(self) -> str:
@@ -61,35 +66,70 @@ class Job:
         return f"{self.tier}-{what}-lr{self.lr:g}-wd{self.weight_decay:g}-seed{self.seed}"
 
 
-def distilling(
-    pictures: Pictures, root: Path, seed: int, teachers: str = NANO, pool: str | None = None
-) -> list[str]:
-    """The flags that are the same for all recipes, and for filling the cache."""
-    return [
-        "--teachers", teachers, "--data", pool or str(pictures.pool), "--seed", str(seed),
-        "--batch-size", str(BATCH), "--image-size", str(IMAGE_SIZE),
-        "--set", "data.views=1", "--set", f"cache.path={root / 'cache'}",
-    ]  # fmt: skip
+@dataclass(frozen=True)
+class Place:
+    """Where jobs run, and on what.
+
+    Attributes:
+        pictures: What to distil and to evaluate on.
+        root: Where runs, logs and records are.
+        sets: `KEY=VALUE` for every distillation.
+    """
+
+    pictures: Pictures
+    root: Path
+    sets: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> Path:
+        """The labels of the pool's pictures."""
+        return self.root / "data" / "owners.npz"
+
+    def distilling(
+        self, seed: int, teachers: str = NANO, pool: str | None = None, base_weight: float = 1.0
+    ) -> list[str]:
+        """The flags that are the same for all recipes, and for filling the cache."""
+        words = [*_teachers(teachers, base_weight), "--data", pool or str(self.pictures.pool),
+                 "--seed", str(seed), "--batch-size", str(BATCH),
+                 "--image-size", str(IMAGE_SIZE)]  # fmt: skip
+        for line in ("data.views=1", f"cache.path={self.root / 'cache'}", *self.sets):
+            words += ["--set", line]
+        return words
 
 
-def run_job(job: Job, pictures: Pictures, root: Path, threads: int) -> dict[str, Any]:
-    """Distills and evaluates, unless this very job was finished before.
+def _teachers(names: str, base_weight: float) -> list[str]:
+    if base_weight == 1:
+        return ["--teachers", names]
+    base, *others = names.split(",")
+    listed = ", ".join(f'"{name}"' for name in others)
+    return ["--set", f'teachers=[{{name="{base}", weight={base_weight:g}}}, {listed}]']
+
+
+def is_finished(job: Job, place: Place) -> bool:
+    """Whether there is a record of this very job."""
+    return finished(place.root / job.name, commands(job, place)) is not None
+
+
+def run_job(job: Job, place: Place) -> dict[str, Any]:
+    """Trains and evaluates, unless this very job was finished before.
 
     Args:
         job: What to run.
-        pictures: What to distil and to evaluate on.
-        root: Where runs, logs and records are.
-        threads: Of each process.
+        place: Where; an unfinished run of that name is begun anew.
 
     Returns:
         What `run_once` says, and the `job`.
     """
-    run = root / job.name
-    commands = [_distill(job, pictures, root, run), _evaluate(job, pictures, run)]
-    return run_once(run, commands, threads) | {"job": asdict(job)}
+    return run_once(place.root / job.name, commands(job, place), call) | {"job": asdict(job)}
 
 
-def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
+def commands(job: Job, place: Place) -> list[list[str]]:
+    """What trains a job's student, and what evaluates it."""
+    run = place.root / job.name
+    return [_train(job, place, run), _evaluate(job, place.pictures, run)]
+
+
+def _train(job: Job, place: Place, run: Path) -> list[str]:
     sets = {
         "student.width": job.size.width,
         "student.hidden": job.size.hidden,
@@ -98,8 +138,14 @@ def _distill(job: Job, pictures: Pictures, root: Path, run: Path) -> list[str]:
         "checkpoint.every": job.steps,
         "checkpoint.keep": 1,
     }
-    shared = distilling(pictures, root, job.seed, job.teachers, job.pool)
-    words = ["distill", *shared, "--recipe", job.recipe, "--steps", str(job.steps)]
+    if job.recipe == LABELS:  # the student that all teachers have, on its way to one of them
+        shared = place.distilling(job.seed, NANO, job.pool)
+        own = ["--teacher", job.teachers.split(",")[-1], "--labels", str(place.labels)]
+        words = [LABELS, *own, *shared]
+    else:
+        shared = place.distilling(job.seed, job.teachers, job.pool, job.base_weight)
+        words = ["distill", *shared, "--recipe", job.recipe]
+    words += ["--steps", str(job.steps)]
     for key, value in sets.items():
         words += ["--set", f"{key}={value}"]
     return [*words, *job.flags, "--out", str(run)]
@@ -109,8 +155,9 @@ def _evaluate(job: Job, pictures: Pictures, run: Path) -> list[str]:
     tasks = [task for name in job.teachers.split(",") for task in TASKS.get(name, ())]
     sources = [str(pictures.validation)]
     if job.tier == "confirm":
-        tasks.append("knn")
         sources = [*map(str, pictures.test), str(pictures.unseen)]
+    if job.tier == "confirm" and job.recipe != LABELS:
+        tasks.append("knn")
         sources += [f"knn={folder}" for folder in (pictures.classes, pictures.unseen)]
     words = ["evaluate", str(run), "--tasks", ",".join(tasks)]
     for source in sources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from statistics import fmean
 from typing import Any
@@ -36,9 +37,8 @@ def ranked(rows: list[Row]) -> dict[str, list[Row]]:
 
 def markdown(record: dict[str, Any]) -> str:
     """The record as a page."""
-    groups, where = ranked(record["rows"]), record["machine"]
+    groups = ranked(record["rows"])
     first = next(iter(groups.values()))[0]
-    commits = sorted({row["commit"] for row in record["rows"]})
     return "\n".join(
         [
             f"# {record['suite']}",
@@ -56,16 +56,28 @@ def markdown(record: dict[str, Any]) -> str:
             "",
             *_compared(groups),
             *(_details(record, groups) if record["suite"] == "recipes" else []),
-            f"{record['hours']} hours of runs, {where['jobs']} at a time: {where['processor']}, "
-            f"{where['cores']} cores, load {where['load']} before, torch {where['torch']}; "
-            f"commit {', '.join(commits)}.",
-            "",
-            "```",
-            record["command"],
-            "```",
-            "",
+            *ending(record),
         ]
     )
+
+
+def ending(record: dict[str, Any]) -> list[str]:
+    """What it took, where it ran, and the command."""
+    where, rows = record["machine"], record["rows"]
+    suite = f"{where['processor']}, {where['cores']} cores, torch {where['torch']}"
+    ran = Counter(row.get("machine") or suite for row in rows)  # earlier rows do not say
+    commits = sorted({row["commit"] for row in rows})
+    return [
+        f"{record['hours']} hours of runs, {where['jobs']} at a time, load {where['load']} before; "
+        f"commit {', '.join(commits)}. Trained on, evaluated on the processor:",
+        "",
+        *(f"- {machine}: {count} runs" for machine, count in ran.most_common()),
+        "",
+        "```",
+        record["command"],
+        "```",
+        "",
+    ]
 
 
 def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
@@ -74,7 +86,7 @@ def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
         *per_task("Retention, task by task", groups),
         *per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
         *_beaten(groups),
-        *_tried(record["rows"]),
+        *tried(record["rows"]),
     ]
 
 
@@ -167,10 +179,11 @@ def _beaten(groups: dict[str, list[Row]]) -> list[str]:
     ]
 
 
-def _tried(rows: list[Row]) -> list[str]:
+def tried(rows: list[Row]) -> list[str]:
     """What was screened."""
     cells = [
-        (row["recipe"], f"{row['lr']:g}", f"{row['weight_decay']:g}", str(row["steps"]),
+        (row.get("variant") or row["recipe"], f"{row['lr']:g}", f"{row['weight_decay']:g}",
+         str(row["steps"]),
          *(f"{row[name]:.3f}" for name in FIGURES.values()))
         for row in rows if row["tier"] == "screen"
     ]  # fmt: skip

@@ -35,6 +35,7 @@ def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
         return figures(_by_task(rows), base) if rows else None
 
     facts = {key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")}
+    facts["machine"] = record.get("machine")  # earlier records do not say
     return {**record["job"], **facts, **(part(False) or {}), "unseen": part(True)}
 
 

@@ -58,7 +58,7 @@ def markdown(record: dict[str, Any]) -> str:
     """The record as a page."""
     rows, where = record["rows"], record["machine"]
     groups = ranked(rows)
-    devices = {row["machine"]["gpu"] or row["machine"]["processor"]: row for row in rows}
+    devices = dict.fromkeys(row["machine"] for row in rows)
     main = [
         (
             name,

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import ROOT, commit, machine
+from benchmarks.common import ROOT, commit, kivfm, machine
 from benchmarks.jobs import run_once
 from benchmarks.method.budget import Size, equal_size, trainable
 from benchmarks.method.page import OURS
@@ -52,10 +52,14 @@ def main() -> None:
     where = machine() | {"jobs": args.jobs}  # before we make it busy
     jobs = plan_jobs(args)
     threads = max(1, where["cores"] // args.jobs)
+
+    def call(words: list[str], log: Path) -> float:
+        return kivfm(*words, log=log, threads=threads)
+
     done: dict[Path, dict[str, Any]] = {}
     failed: list[str] = []
     with ThreadPoolExecutor(args.jobs) as pool:
-        begun = {pool.submit(run_once, run, jobs[run], threads): run for run in jobs}
+        begun = {pool.submit(run_once, run, jobs[run], call): run for run in jobs}
         for future in as_completed(begun):
             run, error = begun[future], future.exception()
             if error is not None:  # the others go on

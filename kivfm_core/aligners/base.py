@@ -29,6 +29,10 @@ class Aligner(nn.Module):
         """A teacher's level in the shared latent."""
         raise NotImplementedError
 
+    def lost(self, level: Tensor) -> Tensor | float:
+        """What a map that is learned loses of a teacher's level on the way and back, `[B]`."""
+        return 0.0
+
     def forget(self) -> None:
         """Predicts nothing but zeros, the teacher's mean level, as at the start."""
 

@@ -5,7 +5,9 @@ rotated to its principal axes, of which the leading `latent` are kept and scaled
 variance. It is fitted once from streaming sums and never trained, so it cannot collapse, and its
 pseudo-inverse is the way back. In these coordinates every level of every teacher has the same mean
 variance, whatever its magnitude and width, so none dominates (the paper's aim, arXiv 2508.14707;
-its own projectors are not public: this form is our choice).
+its own projectors are not public: this form is our choice). With the target `learned` that is the
+start only: the axes are trained with the student, and their round trip, at the length that they
+began with, keeps them from shrinking to what is easily predicted.
 The student's side is an independent MLP per level, as in the paper, or a transformer block
 (DUNE, arXiv 2503.14405); for a global level it ends in attention pooling (a few learned glances at
 the whole picture).
@@ -39,6 +41,7 @@ class LatentAligner(Aligner):
     std: Tensor
     axes: Tensor
     unit: Tensor
+    length: Tensor
 
     def __init__(self, plan: AlignerPlan) -> None:
         super().__init__(plan)
@@ -58,7 +61,12 @@ class LatentAligner(Aligner):
         self.forget()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
-        self.register_buffer("axes", torch.eye(channels)[:, : plan.latent].clone())
+        axes = torch.eye(channels)[:, : plan.latent].clone()
+        if plan.target == "learned":
+            self.axes = nn.Parameter(axes)
+            self.register_buffer("length", torch.ones(()))
+        else:
+            self.register_buffer("axes", axes)
         if plan.target == "direction":
             self.register_buffer("unit", torch.ones(()))
         self.kept = 1.0
@@ -78,11 +86,13 @@ class LatentAligner(Aligner):
         mean, covariance = moments(count, total, outer)
         fitted = TARGETS[self.plan.target](mean, covariance, self.plan.latent)
         for buffer, value in zip((self.mean, self.std, self.axes), fitted, strict=True):
-            buffer.copy_(value)
+            buffer.detach().copy_(value)
         _, std, axes = fitted
         standard = covariance / (std[:, None] * std)
         seen = (axes * (standard @ axes)).sum() / axes[:, 0].square().sum()
         self.kept = float(seen / standard.trace().clamp(min=1e-8))
+        if self.plan.target == "learned":
+            self.length.copy_(axes[:, 0].square().sum())
         if self.plan.target == "direction":
             self.unit.fill_(max(dispersion(mean, covariance), 1e-4))
 
@@ -121,4 +131,13 @@ class LatentAligner(Aligner):
 
     def to_level(self, latent: Tensor) -> Tensor:
         """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`."""
-        return from_latent(latent, self.mean, self.std, self.axes)
+        length = self.length if self.plan.target == "learned" else None
+        return from_latent(latent, self.mean, self.std, self.axes, length)
+
+    def lost(self, level: Tensor) -> Tensor | float:
+        """Squared error of the round trip, in standardized channels: what holds learned axes."""
+        if self.plan.target != "learned":
+            return 0.0
+        shape = (1, -1) + (1,) * (level.ndim - 2)
+        wrong = (self.to_level(self.to_latent(level)) - level) / self.std.view(shape)
+        return wrong.square().flatten(1).mean(1)

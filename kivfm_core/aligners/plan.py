@@ -63,5 +63,5 @@ class AlignerPlan(Record):
             head = looks + (GLANCES * self.hidden + self.x_channels) * self.latent + self.latent
         if self.projector == "attention":
             read += 8 * self.hidden**2 + 11 * self.hidden
-        unit = 1 if self.target == "direction" else 0
+        unit = 1 if self.target in ("direction", "learned") else 0
         return read + head + unit + self.latent * self.level.channels + 2 * self.level.channels

@@ -22,11 +22,21 @@ def into_latent(level: Tensor, mean: Tensor, std: Tensor, axes: Tensor) -> Tenso
     return x if level.ndim == 2 else x.permute(0, 3, 1, 2)
 
 
-def from_latent(latent: Tensor, mean: Tensor, std: Tensor, axes: Tensor) -> Tensor:
-    """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`."""
+def from_latent(
+    latent: Tensor, mean: Tensor, std: Tensor, axes: Tensor, length: Tensor | None = None
+) -> Tensor:
+    """`[B, K]` to `[B, C]`, or `[B, K, h, w]` to `[B, C, h, w]`.
+
+    Args:
+        latent: Coordinates.
+        mean: Of the level, `[C]`.
+        std: What its channels were divided by, `[C]`.
+        axes: `[C, K]`.
+        length: Their squared length, if it is not to be that of the first.
+    """
     x = latent if latent.ndim == 2 else latent.permute(0, 2, 3, 1)
     # The axes are orthogonal and of one length, so this is their pseudo-inverse.
-    x = (x @ axes.T) / axes[:, 0].square().sum() * std + mean
+    x = (x @ axes.T) / (axes[:, 0].square().sum() if length is None else length) * std + mean
     return x if latent.ndim == 2 else x.permute(0, 3, 1, 2)
 
 
@@ -109,6 +119,7 @@ def _equalizing(variances: Tensor) -> Tensor:
 
 TARGETS: dict[str, Callable[[Tensor, Tensor, int], Fit]] = {
     "principal": principal,
+    "learned": principal,
     "none": none,
     "direction": none,
     "channel": channel,

@@ -113,7 +113,8 @@ class Distillation(nn.Module):
             grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None
             predicted = aligner.predict(features, grid)
             distance = DISTANCES[self.recipe.match(plan.level.kind).distance]
-            distances.append(distance(predicted, aligner.to_latent(target)) / aligner.distance_unit)
+            far = distance(predicted, aligner.to_latent(target)) / aligner.distance_unit
+            distances.append(far + aligner.lost(target))
             if self.recipe.readout:
                 levels[plan.level.name] = aligner.to_level(predicted)
         readout = torch.zeros(())

@@ -41,7 +41,11 @@ FREE = (
 )
 """Settings, and tables of them, that a resumed run may change."""
 
-EARLIER = {("optim", "optimizer"): "adamw", ("cache", "encoding"): "bf16"}
+EARLIER = {
+    ("optim", "optimizer"): "adamw",
+    ("cache", "encoding"): "bf16",
+    ("student", "latent_map"): "fixed",
+}
 """What runs did that were made before there was a choice, and do not name it."""
 
 SPEC = ("encoder", "config", "levels", "input", "tasks", "attachments")

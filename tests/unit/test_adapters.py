@@ -29,9 +29,11 @@ def taps(count: int, channels: int, stride: int) -> list[Attachment]:
 )
 def test_counted_parameters_are_the_modules(stride: int, finest: int, width, count: int):
     v = MapPlan(name="V", channels=48, stride=stride)
-    for kind in ("side", "bottleneck", "lora", "none"):
-        plan = plan_adapter(kind, taps(count, 48, stride), 40, v, finest, width)
-        adapter = build_adapter(plan)
+    trunk = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5))
+    weights = sum(p.numel() for p in trunk.parameters())
+    for kind in ("side", "bottleneck", "lora", "full", "none"):
+        plan = plan_adapter(kind, taps(count, 48, stride), 40, v, finest, width, weights)
+        adapter = build_adapter(plan, trunk)
         assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
         assert bool(plan.maps) == (kind == "side")
 

@@ -165,3 +165,23 @@ def test_attention_lets_a_place_see_the_others():
         features["V"][0, :, 0, 0] += 3 * torch.randn(10)
         after = aligner.predict(features, (4, 4))
         assert torch.allclose(before[..., 1:], after[..., 1:]) is not sees
+
+
+def test_learned_axes_begin_as_the_fixed_ones_and_are_held_by_their_round_trip():
+    level = correlated(12)
+    fixed, learned = (
+        fitted(build_aligner(plan(12, 8, target=target)), level)
+        for target in ("principal", "learned")
+    )
+    assert fixed.lost(level) == 0.0
+    latent = fixed.to_latent(level)
+    assert torch.equal(learned.to_latent(level), latent)
+    assert torch.allclose(learned.to_level(latent), fixed.to_level(latent), rtol=1e-5)
+    counted = sum(v.numel() for v in learned.state_dict().values())
+    assert counted == learned.plan.parameters
+    least = learned.lost(level).mean()
+    with torch.no_grad():
+        learned.axes.mul_(0.5)
+    assert learned.lost(level).mean() > least + 0.1
+    learned.lost(level).mean().backward()
+    assert learned.axes.grad.any()

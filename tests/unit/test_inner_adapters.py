@@ -21,7 +21,7 @@ from kivfm_core.run import Run
 from kivfm_core.spec import Attachment
 from kivfm_core.student import Student, load_student
 
-INNER = ("bottleneck", "lora")
+INNER = ("bottleneck", "lora", "full")
 
 
 def student_with(kind: str) -> Student:
@@ -90,25 +90,28 @@ def test_a_base_that_lora_cannot_reach_is_refused(kind, why: str):
     assert not any(module._forward_hooks for module in trunk.modules())
 
 
+@pytest.mark.parametrize("kind", ["bottleneck", "full"])
 @pytest.mark.parametrize(
     ("setting", "value"), [("compile", "student"), ("activation_checkpointing", True)]
 )
-def test_what_does_not_reach_into_the_base_is_refused(setting: str, value, config, tmp_path):
+def test_what_does_not_reach_into_the_base_is_refused(
+    setting: str, value, kind: str, config, tmp_path
+):
     def asking(kind: str, **engine):
         student = config.student.model_copy(update={"adapter": kind})
         engine = config.engine.model_copy(update=engine)
         return settle(config.model_copy(update={"student": student, "engine": engine}).anchored())
 
     compose(asking("side", **{setting: value}))
-    with pytest.raises(UsageError, match=r"cannot follow bottleneck branches") as caught:
-        compose(asking("bottleneck", **{setting: value}))
+    with pytest.raises(UsageError, match=f"cannot follow {kind} changes") as caught:
+        compose(asking(kind, **{setting: value}))
     assert f"engine.{setting}=" in caught.value.hint
     # Nor can a run go on so, whose composition is there already.
-    began, run = asking("bottleneck"), Run(tmp_path / "run")
+    began, run = asking(kind), Run(tmp_path / "run")
     run.write_plan(began, compose(began))
     assert go_on(run, began, allow=False).composition == run.composition
-    with pytest.raises(UsageError, match=r"cannot follow bottleneck branches"):
-        go_on(run, asking("bottleneck", **{setting: value}), allow=False)
+    with pytest.raises(UsageError, match=f"cannot follow {kind} changes"):
+        go_on(run, asking(kind, **{setting: value}), allow=False)
 
 
 def test_what_is_added_later_stands_beside_the_base(tmp_path):
@@ -126,11 +129,11 @@ def test_what_is_added_later_stands_beside_the_base(tmp_path):
     usual = added("side", None)
     assert added("lora", 4) == usual != added("side", 64)
     assert added("side", None, activation_checkpointing=True) == usual
-    with pytest.raises(UsageError, match=r"compile cannot follow lora branches"):
+    with pytest.raises(UsageError, match=r"compile cannot follow lora changes"):
         added("side", None, compile="student")
 
 
-@pytest.mark.parametrize("kind", ["bottleneck", "none"])
+@pytest.mark.parametrize("kind", ["bottleneck", "full", "none"])
 def test_it_is_distilled_and_resumed_as_any_other(kind: str, config, tmp_path):
     student = config.student.model_copy(update={"adapter": kind})
     data = config.data.model_copy(update={"views": 2})

@@ -1,12 +1,14 @@
 """Train detector/nano: FCOS's losses and a mask head on true boxes; mostly paintings."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import generalized_box_iou_loss, masks_to_boxes, roi_align, sigmoid_focal_loss
 
 from kivfm_core.data.scenes import CATEGORIES
-from kivfm_nano.detector import STRIDES, decoder, encoder, places
+from kivfm_nano.detector import STRIDES, Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
 from training.pool import FAVORITES, Sample
 
@@ -54,6 +56,43 @@ def centeredness(spots: Tensor, boxes: Tensor) -> Tensor:
     return (across * along).clamp(min=0).sqrt()
 
 
+def label_loss(
+    decoder: Decoder, levels: Mapping[str, Tensor], owners: Tensor, samples: Sequence[Sample]
+) -> Tensor:
+    """How wrong a decoder is of labeled canvases: classes, boxes, centeredness and masks.
+
+    Args:
+        decoder: On any device.
+        levels: What it reads of the canvases, on its device.
+        owners: Number of the object at each pixel [B, S, S], on the CPU.
+        samples: Whose canvases they are.
+    """
+    logits, found, center, spots = decoder.dense(levels)
+    spots, there = spots.cpu(), logits.device  # what is true is worked out on the CPU
+    truths = [truth(o, s) for o, s in zip(owners, samples, strict=True)]
+    index = torch.stack([assign(spots, boxes) for boxes, _, _ in truths])
+    image, place = (index >= 0).nonzero(as_tuple=True)
+    offsets = torch.tensor([0, *(len(b) for b, _, _ in truths)]).cumsum(0)[:-1]
+    boxes, labels, masks = (torch.cat(parts) for parts in zip(*truths, strict=True))
+    target = index[image, place] + offsets[image]
+    owner = torch.cat([torch.full((len(b),), i) for i, (b, _, _) in enumerate(truths)])
+    classes = torch.zeros(logits.shape)
+    classes[image, place, labels[target]] = 1
+    count = max(1, len(target))
+    focal = sigmoid_focal_loss(logits, classes.to(there), reduction="sum") / count
+    meant = boxes[target].to(there)
+    box = generalized_box_iou_loss(found[image, place], meant, reduction="mean")
+    middle = centeredness(spots[place], boxes[target]).to(there)
+    mid = F.binary_cross_entropy_with_logits(center[image, place], middle)
+    some = torch.randperm(len(boxes))[:ROIS].sort().values
+    shaken = boxes[some] + 2 * torch.randn(len(some), 4)
+    inside = torch.cat((owner[some, None], shaken), dim=1)
+    drawn = decoder.mask_logits(levels["p8"], inside.to(there))
+    numbered = torch.cat((some[:, None], shaken), dim=1)
+    wanted = roi_align(masks[:, None], numbered, 28, 1.0, 2, aligned=True)[:, 0]
+    return focal + box + mid + F.binary_cross_entropy_with_logits(drawn, wanted.to(there))
+
+
 def main() -> None:
     """Train and save."""
     options = start(steps=1600)
@@ -61,37 +100,10 @@ def main() -> None:
     net = nn.ModuleDict({"encoder": encoder(spec), "decoder": decoder(spec)})
     net.to(memory_format=torch.channels_last)
     batches = views(spec, FAVORITES["detector"], batch=24)
-    side = spec.input.train_side()
-    grids = [
-        (torch.empty(1, 1, side // stride, side // stride), stride) for stride in STRIDES.values()
-    ]
-    spots = torch.cat([places(*grid) for grid in grids])
 
     def loss(step: int) -> Tensor:
         x, owners, samples = next(batches)
-        levels = net["encoder"](x)
-        logits, found, center, _ = net["decoder"].dense(levels)
-        truths = [truth(o, s) for o, s in zip(owners, samples, strict=True)]
-        index = torch.stack([assign(spots, boxes) for boxes, _, _ in truths])
-        image, place = (index >= 0).nonzero(as_tuple=True)
-        offsets = torch.tensor([0, *(len(b) for b, _, _ in truths)]).cumsum(0)[:-1]
-        boxes, labels, masks = (torch.cat(parts) for parts in zip(*truths, strict=True))
-        target = index[image, place] + offsets[image]
-        owner = torch.cat([torch.full((len(b),), i) for i, (b, _, _) in enumerate(truths)])
-        classes = torch.zeros_like(logits)
-        classes[image, place, labels[target]] = 1
-        count = max(1, len(target))
-        focal = sigmoid_focal_loss(logits, classes, reduction="sum") / count
-        box = generalized_box_iou_loss(found[image, place], boxes[target], reduction="mean")
-        middle = centeredness(spots[place], boxes[target])
-        mid = F.binary_cross_entropy_with_logits(center[image, place], middle)
-        some = torch.randperm(len(boxes))[:ROIS].sort().values
-        shaken = boxes[some] + 2 * torch.randn(len(some), 4)
-        inside = torch.cat((owner[some, None], shaken), dim=1)
-        drawn = net["decoder"].mask_logits(levels["p8"], inside)
-        numbered = torch.cat((some[:, None], shaken), dim=1)
-        wanted = roi_align(masks[:, None], numbered, 28, 1.0, 2, aligned=True)[:, 0]
-        return focal + box + mid + F.binary_cross_entropy_with_logits(drawn, wanted)
+        return label_loss(net["decoder"], net["encoder"](x), owners, samples)
 
     fit(net, loss, options.steps)
     save("detector", **net)

@@ -38,8 +38,11 @@ class Sample:
     domain: str
 
 
-def _draw(index: int, domain: str) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]:
-    scene = render(SEED, index, domain)
+def draw(
+    index: int, domain: str, seed: int = SEED
+) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]:
+    """Draw one scene: picture [H, W, 3], owners [H, W], the words of its objects."""
+    scene = render(seed, index, domain)
     owners = np.zeros(scene.semantic.shape, dtype=np.uint8)
     for number, item in enumerate(scene.objects, 1):
         owners[item.mask] = number
@@ -50,7 +53,7 @@ def _draw(index: int, domain: str) -> tuple[np.ndarray, np.ndarray, list[tuple[s
 def _draw_all(domain: str) -> list[tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]]:
     workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers) as pool:
-        return list(pool.map(partial(_draw, domain=domain), range(PER_DOMAIN), chunksize=100))
+        return list(pool.map(partial(draw, domain=domain), range(PER_DOMAIN), chunksize=100))
 
 
 def load_pool() -> dict[str, list[Sample]]:

@@ -1,22 +1,40 @@
 """Train segmenter/nano: cross entropy at every place; mostly paper cutouts."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.data.scenes import CATEGORIES
-from kivfm_nano.segmenter import decoder, encoder
+from kivfm_nano.segmenter import Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
 from training.pool import FAVORITES, Sample
 
 
-def classes(owners: Tensor, samples: list[Sample]) -> Tensor:
+def classes(owners: Tensor, samples: Sequence[Sample]) -> Tensor:
     """Turn owners [B, S, S] into classes, 0 for the background."""
     tables = torch.zeros(len(samples), 16, dtype=torch.long)
     for table, sample in zip(tables, samples, strict=True):
         for number, (category, _, _) in enumerate(sample.words, 1):
             table[number] = CATEGORIES.index(category) + 1
     return tables.gather(1, owners.flatten(1)).view_as(owners)
+
+
+def label_loss(
+    decoder: Decoder, levels: Mapping[str, Tensor], owners: Tensor, samples: Sequence[Sample]
+) -> Tensor:
+    """How wrong a decoder is of labeled canvases.
+
+    Args:
+        decoder: On any device.
+        levels: What it reads of the canvases, on its device.
+        owners: Number of the object at each pixel [B, S, S], on the CPU.
+        samples: Whose canvases they are.
+    """
+    logits = decoder(levels).logits
+    target = classes(owners, samples).to(logits.device)
+    return F.cross_entropy(F.interpolate(logits, target.shape[1:], mode="bilinear"), target)
 
 
 def main() -> None:
@@ -29,9 +47,7 @@ def main() -> None:
 
     def loss(step: int) -> Tensor:
         x, owners, samples = next(batches)
-        logits = net["decoder"](net["encoder"](x)).logits
-        target = classes(owners, samples)
-        return F.cross_entropy(F.interpolate(logits, target.shape[1:], mode="bilinear"), target)
+        return label_loss(net["decoder"], net["encoder"](x), owners, samples)
 
     fit(net, loss, options.steps)
     save("segmenter", **net)

@@ -1,34 +1,38 @@
 """The ablation's variants: one thing changed, and a command that kivfm takes."""
 
-from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.method.ablation import ablations
 from benchmarks.method.budget import Size
-from benchmarks.method.jobs import Job
+from benchmarks.method.data import Pictures
+from benchmarks.method.jobs import Job, Place, commands
 from kivfm_core.compose import compose
 from kivfm_core.config import build_config
+
+NAMES = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 
 
 def test_every_variant_is_another_composition_pool_or_recipe(tmp_path: Path) -> None:
     pool = tmp_path / "pool"
     pool.mkdir()
-    for index in range(16):
+    for index in range(32):
         (pool / f"{index:02d}.jpg").touch()
     plain = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
     jobs = list(ablations(plain, pool, tmp_path))
     assert len({job.name for job in jobs}) == len(jobs) > 10
+    place = Place(Pictures(pool, pool, (), pool, pool), tmp_path, ("engine.accelerator=cpu",))
     made = []
     for job in jobs:
-        sets = [f for word, f in pairwise(job.flags) if word == "--set"]
-        recipe = [f for word, f in pairwise(job.flags) if word == "--recipe"]
-        config = build_config(
-            None,
-            {"teachers": job.teachers, "data.path": job.pool, "data.image_size": 96,
-             "recipe": (recipe or ["kpu"])[0]},
-            ["student.width=128", *sets],
-        )  # fmt: skip
-        made.append((config.recipe, config.data.path, compose(config).model_dump_json()))
+        words = commands(job, place)[0]
+        given = list(zip(words[1::2], words[2::2], strict=True))
+        sets = [value for flag, value in given if flag == "--set"]
+        flags = {flag: value for flag, value in given if flag in NAMES}
+        config = build_config(None, {NAMES[flag]: value for flag, value in flags.items()}, sets)
+        assert config.engine.accelerator == "cpu"
+        weights = tuple(choice.weight for choice in config.teachers)
+        plan = compose(config).model_dump_json()
+        made.append((config.recipe, config.data.path, weights, plan))
+    assert sum(weights[0] == 0 for _, _, weights, _ in made) == 1
     assert len(set(made)) == len(made)
     pools = [Path(job.pool) for job in jobs if job.pool]
-    assert [len(list(pool.iterdir())) for pool in pools] == [2, 4, 8]
+    assert [len(list(pool.iterdir())) for pool in pools] == [4, 8, 16]

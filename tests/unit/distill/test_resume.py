@@ -84,8 +84,10 @@ def test_a_run_of_before_there_was_a_choice_goes_on_as_it_was(config: RunConfig,
     whole = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "new")
     known = json.loads((path / "environment.json").read_text())
     del known["configuration"]["optim"]["optimizer"], known["configuration"]["cache"]["encoding"]
+    del known["configuration"]["student"]["latent_map"]
     (path / "environment.json").write_text(json.dumps(known))
     text = (path / "config.toml").read_text().replace('optimizer = "adamw"\n', "")
+    text = text.replace('latent_map = "fixed"\n', "")
     (path / "config.toml").write_text(text.replace('encoding = "bf16"\n', ""))
     with pytest.raises(UsageError) as caught:
         distill(resume=path, steps=4)

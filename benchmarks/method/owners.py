@@ -1,0 +1,56 @@
+"""The labels of the pool's pictures, which no distillation sees: whose every pixel is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kivfm_core.data.canvas import to_tensor
+from kivfm_core.data.scenes import DOMAINS
+from kivfm_core.data.unlabeled import Images
+from training.pool import Sample, draw
+
+SEED = 0
+"""Of the demo's scenes."""
+
+
+def write_owners(pool: Path, file: Path) -> None:
+    """Draws the pool's scenes once more, for their labels alone; once.
+
+    Args:
+        pool: Pictures that `write_scenes` named after their number.
+        file: Where the labels go.
+    """
+    if file.is_file():
+        return
+    owners: dict[str, np.ndarray] = {}
+    words: dict[str, list[tuple[str, str, str]]] = {}
+    for picture in sorted(pool.iterdir()):
+        index = int(picture.stem)
+        _, owners[picture.stem], words[picture.stem] = draw(
+            index, DOMAINS[index % len(DOMAINS)], SEED
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".partial.npz")
+    np.savez_compressed(aside, words=np.array(json.dumps(words)), **owners)  # type: ignore[arg-type]
+    os.replace(aside, file)
+
+
+def read_samples(images: Images, file: Path) -> Sequence[Sample]:
+    """The pictures as they are on disk, with their labels, in their own order."""
+    with np.load(file) as content:
+        words = json.loads(str(content["words"]))
+        return [
+            Sample(
+                to_tensor(images.open(place)),
+                torch.from_numpy(content[Path(name).stem])[None],
+                words[Path(name).stem],
+                DOMAINS[int(Path(name).stem) % len(DOMAINS)],
+            )
+            for place, name in enumerate(images)
+        ]
