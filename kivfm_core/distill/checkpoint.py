@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import Precision
 from safetensors.torch import load_file
-from timm.optim.muon import Muon
 from torch import Tensor
 
 from kivfm_core.bundle import load_trained, save_tensors
+from kivfm_core.distill.muon import Muon
 from kivfm_core.errors import UsageError
 from kivfm_core.files import new_folder, write_text
 from kivfm_core.student import Student

@@ -1,65 +1,104 @@
-"""Muon that orthogonalizes matrices of one shape together."""
+"""Muon, whose steps can be called off on the device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import torch
 from timm.optim import muon
-from timm.optim.muon import Muon
 from torch import Tensor
+from torch.optim.adamw import adamw
+
+MOMENTUM, ITERATIONS, COEFFICIENTS, EPS = 0.95, 5, "quintic", 1e-7
 
 
-class BatchedMuon(Muon):
-    """timm's Muon, with fewer and larger products.
+class Muon(torch.optim.Optimizer):
+    """Muon (arXiv 2502.16982) for matrices and convolutions, AdamW for the rest.
 
-    The twelve blocks of a ViT have a dozen matrices of each shape. One by one, starting the small
-    products of the Newton-Schulz iteration takes a GPU longer than computing them. What is no
-    matrix is left to timm, whose AdamW it is.
+    The iteration and the choice of matrices are timm's. Matrices of one shape are orthogonalized
+    together: one by one, starting the small products takes a GPU longer than computing them.
+
+    Args:
+        groups: Of parameters, with their `weight_decay`.
+        lr: Learning rate; updates are as large as AdamW's, so that one does for both.
+        betas: Of AdamW.
+
+    Attributes:
+        found_inf: A scalar on the device: where it is 1, a step changes nothing, neither parameters
+            nor what is remembered. PyTorch's fused optimizers know it by the same name.
     """
+
+    found_inf: Tensor | None = None
+
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], lr: float, betas: tuple[float, float]
+    ) -> None:
+        super().__init__(groups, {"lr": lr, "betas": betas, "weight_decay": 0.0})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Makes a step."""
-        matrices: list[Tensor] = []
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[Tensor]] = {}
+            rest: list[Tensor] = []
             for p in group["params"]:
-                if p.grad is not None and muon._is_suitable_for_muon(p):  # pyright: ignore
+                if p.grad is None:
+                    continue
+                if muon._is_suitable_for_muon(p):  # pyright: ignore[reportPrivateUsage]
                     shapes.setdefault((p.shape[0], p[0].numel()), []).append(p)
-            for shape, same in shapes.items():
-                self._move(same, shape, group)
-                matrices += same
-        gradients = [matrix.grad for matrix in matrices]
-        for matrix in matrices:
-            matrix.grad = None
-        try:
-            return super().step(closure)
-        finally:
-            for matrix, gradient in zip(matrices, gradients, strict=True):
-                matrix.grad = gradient
+                else:
+                    rest.append(p)
+            for shape, matrices in shapes.items():
+                self._move(matrices, shape, group)
+            if rest:
+                self._adam(rest, group)
+        return loss
 
     def _move(self, matrices: list[Tensor], shape: tuple[int, int], group: dict[str, Any]) -> None:
         """Moves matrices, or convolutions `[out, in, h, w]` as such, of one flattened shape."""
-        lr = group["lr"]
-        momenta = [self._momentum(matrix) for matrix in matrices]
+        lr, skipped = group["lr"], self.found_inf
+        made = 1.0 if skipped is None else 1.0 - skipped
+        momenta = [self._state(matrix, "momentum_buffer")[0] for matrix in matrices]
         for matrix, momentum in zip(matrices, momenta, strict=True):
-            matrix.mul_(1 - lr * group["weight_decay"])
-            momentum.lerp_(cast(Tensor, matrix.grad), 1 - group["momentum"])
+            gradient = cast(Tensor, matrix.grad)
+            if skipped is not None:  # zero, not infinite, times what is not taken
+                gradient = torch.where(skipped > 0, 0.0, gradient)
+            momentum.lerp_(gradient, made * (1 - MOMENTUM))
+            matrix.mul_(1 - made * lr * group["weight_decay"])
+        coefficients = muon.resolve_ns_coefficients(COEFFICIENTS, muon._COEFFICIENTS)  # pyright: ignore
         moves = muon.zeropower_via_newtonschulz(
             torch.stack([momentum.reshape(shape) for momentum in momenta]),
-            group["ns_steps"],
-            muon.resolve_ns_coefficients(group["ns_coefficients"], muon._COEFFICIENTS),  # pyright: ignore
-            eps=group["eps"],
+            ITERATIONS,
+            coefficients,
+            eps=EPS,
         )
-        scale = muon.get_lr_scale(torch.Size(shape), group["adjust_lr_fn"])
+        far = -lr * muon.get_lr_scale(torch.Size(shape), "match_rms_adamw") * made
         for matrix, move in zip(matrices, moves, strict=True):
-            matrix.add_(move.reshape(matrix.shape), alpha=-lr * scale)
+            matrix.add_(move.reshape(matrix.shape).to(matrix.dtype) * far)
 
-    def _momentum(self, matrix: Tensor) -> Tensor:
-        state = self.state[matrix]
-        state["use_muon"] = True
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(matrix)
-        return state["momentum_buffer"]
+    def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        states = [self._state(p, "exp_avg", "exp_avg_sq", "step") for p in parameters]
+        first, second, steps = (list(column) for column in zip(*states, strict=True))
+        beta1, beta2 = group["betas"]
+        adamw(
+            parameters, [cast(Tensor, p.grad) for p in parameters], first, second, [], steps,
+            fused=True, found_inf=self.found_inf, amsgrad=False, beta1=beta1, beta2=beta2,
+            lr=group["lr"], weight_decay=group["weight_decay"], eps=EPS, maximize=False,
+        )  # fmt: skip
+
+    def _state(self, parameter: Tensor, *names: str) -> list[Tensor]:
+        state = cast(dict[str, Tensor], self.state[parameter])
+        for name in names:
+            if name not in state:
+                counts = name == "step"
+                state[name] = (
+                    torch.zeros((), device=parameter.device)
+                    if counts
+                    else torch.zeros_like(parameter)
+                )
+        return [state[name] for name in names]

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kivfm_core.config import OptimConfig, RunConfig
-from kivfm_core.distill.muon import BatchedMuon
+from kivfm_core.distill.muon import Muon
 
 FLOOR = 0.01
 BETAS = (0.9, 0.98)
@@ -26,16 +26,11 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
         {"params": [p for p in trainable if p.ndim > 1], "weight_decay": optim.weight_decay},
         {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    # Steps are counted on the device, where it is decided whether one is made.
-    there = any(p.is_cuda for p in trainable)
     if optim.optimizer == "muon":
-        return BatchedMuon(
-            groups, lr=optim.lr, betas=BETAS, adjust_lr_fn="match_rms_adamw", capturable=there
-        )
+        return Muon(groups, optim.lr, BETAS)
     # Gradients that a scaler has yet to unscale could not be clipped.
-    if config.engine.precision == "16-mixed":
-        return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, capturable=there)
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=True)
+    fused = config.engine.precision != "16-mixed"
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused)
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any, cast
 
@@ -90,27 +90,14 @@ class Step:
             return False
         return summed(self.fabric)((~loss.isfinite()).float()) == 0
 
-    @torch.no_grad()
     def _update(self, fine: Tensor) -> None:
         """Changes what is trained, and what the optimizer remembers, if the gradient is finite.
 
-        Decided on the device, without a wait; the price is a copy of both.
+        Decided on the device, without a wait; where gradients are scaled, the scaler decides.
         """
         inner: Any = self.optimizer.optimizer
-        if inner.defaults.get("fused"):
-            inner.found_inf = (~fine).float()  # as a gradient scaler tells it
-            self.optimizer.step()
-            return
-        trained = [p for group in inner.param_groups for p in group["params"] if p.grad is not None]
-        before = _kept(inner, trained)
-        old = {key: torch.empty_like(x) for key, x in before.items()}
-        torch._foreach_copy_([*old.values()], [*before.values()])  # pyright: ignore
-        for parameter in trained:  # zero, not infinite, times what is not taken
-            parameter.grad = torch.where(fine, parameter.grad, 0.0)
+        inner.found_inf = (~fine).float()
         self.optimizer.step()
-        for key, x in _kept(inner, trained).items():
-            was = old[key] if key in old else torch.zeros_like(x)  # before the first step
-            torch.where(fine, x, was, out=x)
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
@@ -155,15 +142,3 @@ class Step:
             for name, value in losses.items():
                 shares[name] = shares.get(name, 0.0) + share * value.detach()
         return total, shares
-
-
-def _kept(
-    optimizer: torch.optim.Optimizer, parameters: Sequence[Tensor]
-) -> dict[tuple[int, str], Tensor]:
-    """Parameters, and what an optimizer remembers of each by name."""
-    kept: dict[tuple[int, str], Tensor] = {}
-    for i, parameter in enumerate(parameters):
-        kept[i, ""] = parameter
-        state: dict[str, Any] = optimizer.state[parameter]
-        kept |= {(i, name): x for name, x in state.items() if isinstance(x, Tensor)}
-    return kept
