@@ -114,5 +114,10 @@ class Codec:
             for to, row in zip(batch, rows, strict=True):
                 to.copy_(row)
         else:
-            batch = torch.stack(rows).to(self.device).float()
+            # From page-locked memory, a GPU copies while others work.
+            pinned = self.device.type == "cuda" and rows[0].device.type == "cpu"
+            batch = torch.empty(
+                len(rows), len(rows[0]), dtype=dtype, device=rows[0].device, pin_memory=pinned
+            )
+            batch = torch.stack(rows, out=batch).to(self.device, non_blocking=True).float()
         return batch.view(len(rows), *shape)
