@@ -109,7 +109,7 @@ class OptimConfig(Record):
     Attributes:
         optimizer: `muon`, which learns matrices and convolutions with orthogonalized momentum and
             the rest with AdamW, or `adamw` for all.
-        lr: Peak learning rate.
+        lr: Peak learning rate; `adamw` wants about half of the default.
         weight_decay: Of matrices and convolutions; vectors have none.
         steps: Optimizer steps.
         batch_size: Views a step.
@@ -124,7 +124,7 @@ class OptimConfig(Record):
     """
 
     optimizer: Literal["muon", "adamw"] = "muon"
-    lr: float = Field(default=2e-3, gt=0)
+    lr: float = Field(default=4e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)
     steps: int = Field(default=1000, gt=0)
     batch_size: int = Field(default=16, gt=0)

@@ -48,7 +48,7 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
     other = changed(began, optim__lr=0.1, seed=3, teachers="toypurpose,toybase")
     with pytest.raises(UsageError) as caught:
         distill(other, resume=path)
-    for line in ("optim.lr: 0.002, now 0.1", "seed: 0, now 3",
+    for line in ("optim.lr: 0.004, now 0.1", "seed: 0, now 3",
                  "teachers: toybase, toypurpose, now toypurpose, toybase"):  # fmt: skip
         assert line in caught.value.message
     assert f"--resume {path} --allow-changes" in caught.value.hint
@@ -61,14 +61,14 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
 
     # An edited file does not pass for how the run began.
     text = (path / "config.toml").read_text()
-    (path / "config.toml").write_text(text.replace("lr = 0.002", "lr = 0.1"))
-    with pytest.raises(UsageError, match=r"optim.lr: 0.002, now 0.1"):
+    (path / "config.toml").write_text(text.replace("lr = 0.004", "lr = 0.1"))
+    with pytest.raises(UsageError, match=r"optim.lr: 0.004, now 0.1"):
         distill(resume=path)
 
     # Allowed once, it is how the run is from then on.
     distill(resume=path, steps=3, allow_changes=True)
     assert distill(resume=path) == path
-    assert open_run(path).environment["changes"] == ["optim.lr: 0.002, now 0.1"]
+    assert open_run(path).environment["changes"] == ["optim.lr: 0.004, now 0.1"]
     assert open_run(path).environment["earlier"] == [open_run(path).environment["argv"]]
 
     bigger = toy.PURPOSE.input.model_copy(update={"size": 128})
