@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli.group import make_app
+from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, percent, print_json, print_table
 
 app = make_app()
@@ -26,6 +27,7 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="At most so many pictures a task.")
     ] = None,
+    accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
     """Score the student and its teachers with the same code, and write RUN/evaluation.json."""
@@ -35,7 +37,10 @@ def evaluate(
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
     try:
-        result = work(run, data, tasks=chosen, limit=limit, progress=stages(progress))
+        result = work(
+            run, data, tasks=chosen, limit=limit, accelerator=accelerator,
+            progress=stages(progress),
+        )  # fmt: skip
     finally:
         progress.close()
     record = result.model_dump(mode="json", by_alias=True)

@@ -1,4 +1,4 @@
-"""The flags that `compose` and `distill` share, and the configuration that they make."""
+"""The flags that commands share, and the configuration that `compose` and `distill` make."""
 
 from __future__ import annotations
 
@@ -59,6 +59,9 @@ Precision = Annotated[
 ]
 Strategy = Annotated[
     str | None, typer.Option(metavar="S", help="How several devices share a step: auto, or ddp.")
+]
+Accelerator = Annotated[
+    str, typer.Option(metavar="A", help="Where encoders compute, such as cpu or cuda.")
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kivfm_cli.group import make_app
+from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json
 from kivfm_core.errors import UsageError
 
@@ -32,6 +33,7 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="PNG", help="Draw the result into it.")
     ] = None,
+    accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
     """Predict with the student, out of the box."""
@@ -39,7 +41,10 @@ def predict(
     names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     from kivfm_core.predict import predict as work
 
-    found = work(run, image, task, teacher=teacher, labels=names, points=clicks or None, out=out)
+    found = work(
+        run, image, task, teacher=teacher, labels=names, points=clicks or None, out=out,
+        accelerator=accelerator,
+    )  # fmt: skip
     if json:
         print_json(found.as_dict())
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kivfm_core.data.classes import ClassData
 from kivfm_core.data.sources import KNN, load_data, parse_source
+from kivfm_core.device import find_device, on_device
 from kivfm_core.errors import DataError
 from kivfm_core.evaluate.evaluation import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluate.fidelity import measure_fidelity
@@ -30,6 +31,7 @@ def evaluate(
     *,
     tasks: Sequence[str] | None = None,
     limit: int | None = None,
+    accelerator: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measures a run's student in every teacher's place, and writes `evaluation.json`.
@@ -43,13 +45,15 @@ def evaluate(
             `[FORMAT:]PATH`.
         tasks: Only these.
         limit: At most so many pictures of each source.
+        accelerator: Where encoders compute, as in `engine.accelerator`; a GPU if CUDA has one.
         progress: Told how far it is.
 
     Raises:
-        UsageError: If a task is unknown.
+        UsageError: If a task is unknown, or there is no such accelerator.
         DataError: If the data cannot be used.
     """
     began = time.monotonic()
+    there = partial(on_device, device=find_device(accelerator))
     run = open_run(run) if isinstance(run, str | Path) else run
     plan = Planner(data, tasks, limit).plan(run.teachers)
     student, untrained = run.load_student(), run.load_student(untrained=True)
@@ -57,17 +61,15 @@ def evaluate(
     for spec in run.teachers:
         items, no_task = plan.teachers[spec.name], not spec.tasks and tasks is None
         if items or no_task:
-            models: list[Teacher] = [
-                run.load_teacher(spec.name),
-                *(s.stand_in(spec.name) for s in (untrained, student)),
-            ]
+            stand_ins = (s.stand_in(spec.name) for s in (untrained, student))
+            models = [there(model) for model in (run.load_teacher(spec.name), *stand_ins)]
             rows += _rows(models, items, spec.name == run.base, progress)
             if no_task:
                 rows.append(_fidelity(models, plan, spec.name == run.base, progress))
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, student, plan, progress)),
+        base=tuple(_base_rows(run, there(student), plan, there, progress)),
         summary=summarize(rows),
         skipped=tuple(plan.skipped),
         seconds=round(time.monotonic() - began, 1),
@@ -129,11 +131,14 @@ def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress 
     return _row(models, FIDELITY, FIDELITY_METRIC, str(source), score, base)
 
 
-def _base_rows(run: Run, student: Teacher, plan: Plan, progress: Progress | None) -> list[BaseRow]:
+def _base_rows(
+    run: Run, student: Teacher, plan: Plan, there: Callable[[Teacher], Teacher],
+    progress: Progress | None,
+) -> list[BaseRow]:  # fmt: skip
     """The base's own features beside the student's."""
     if run.base is None or not plan.knn:
         return []
-    base, v = run.load_teacher(run.base), run.composition.v_level
+    base, v = there(run.load_teacher(run.base)), run.composition.v_level
     x = run.composition.x_level or v
     rows: list[BaseRow] = []
     for source, data in plan.knn:
@@ -160,7 +165,7 @@ def evaluate_teacher(teacher: Teacher, task: str, source: str, limit: int | None
     """The score of one teacher, or of any stand-in, at one task.
 
     Args:
-        teacher: Who is measured.
+        teacher: Who is measured, on the CPU unless it is `on_device`.
         task: One that it solves, or `knn`.
         source: `[FORMAT:]PATH`.
         limit: At most so many pictures.

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.labels import label_names
+from kivfm_core.device import find_device, on_device
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.predict.draw import Drawing
@@ -33,6 +34,7 @@ def predict(
     labels: Sequence[str] | None = None,
     points: Sequence[Point] | None = None,
     out: str | Path | None = None,
+    accelerator: str = "auto",
 ) -> Prediction:
     """Solves a task for a picture, in its original pixels.
 
@@ -45,14 +47,18 @@ def predict(
         labels: Class names, for `zero-shot`.
         points: Clicks `(x, y)` in the picture's pixels, for `promptable-segmentation`.
         out: A file for the picture with the result drawn on it.
+        accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
+            one. A teacher that is given stays where it is.
 
     Returns:
         What was found.
 
     Raises:
-        UsageError: If no teacher solves the task, several do, or labels or points are missing.
+        UsageError: If no teacher solves the task, several do, labels or points are missing, or
+            there is no such accelerator.
         DataError: If the picture cannot be decoded.
     """
+    device = find_device(accelerator)
     if isinstance(run, str | Path):
         run = open_run(run)
     if isinstance(run, Teacher):
@@ -62,7 +68,7 @@ def predict(
     else:
         name = choose(run.teachers, task, teacher).name
         _check(task, labels, points)
-        model = run.load_student().stand_in(name)
+        model = on_device(run.load_student().stand_in(name), device)
     picture = open_image(Path(image)) if isinstance(image, str | Path) else image
     pixels = to_tensor(ImageOps.exif_transpose(picture))
     canvases, frames = make_canvases([pixels], model.spec.input)

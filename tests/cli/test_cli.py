@@ -262,6 +262,13 @@ def test_the_error_boundary(kivfm, monkeypatch, error, code, text):
     assert (found, out) == (code, "") and text in err
 
 
+@pytest.mark.parametrize("command", ["evaluate RUN --data D", "predict RUN a.jpg --task detection"])
+def test_an_accelerator_that_is_not_here(kivfm, command):
+    code, out, err = kivfm(*command.split(), "--accelerator", "warp")
+    assert (code, out) == (2, "")
+    assert "error: no warp here: " in err and "hint: --accelerator auto" in err
+
+
 def test_debug_shows_the_traceback(monkeypatch, capsys):
     monkeypatch.setattr("kivfm_core.registry.list_teachers", lambda: 1 / 0)
     assert app.main(["teachers", "list", "--debug"]) == 1

@@ -1,6 +1,7 @@
 """Prediction: from a picture's pixels, through a canvas, back to them, and drawn."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kivfm_core.predict.draw import palette
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
 from kivfm_core.spec import InputContract
 
+module = import_module("kivfm_core.predict.predict")  # the package has a function of this name
 W, H = 90, 60
 CONTRACT = InputContract(policy="letterbox-center", size=48)  # 90 x 60 becomes 48 x 32 at (0, 8)
 BOX = torch.tensor([[12.0, 16, 24, 32]])  # on the canvas
@@ -129,6 +131,22 @@ class FakeRun:
         spec = next(spec for spec in self.teachers if spec.name == name)
         found = Detections([BOX], [torch.ones(1)], [torch.tensor([0])])
         return Oracle(spec, lambda levels, prompt: found)
+
+
+def test_the_student_computes_where_it_is_told(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = FakeRun()
+    asked: list[tuple[str, str]] = []
+
+    def on_device(model: Any, device: Any) -> Any:
+        asked.append((model.spec.name, device.type))
+        return model
+
+    monkeypatch.setattr(module, "find_device", torch.device)
+    monkeypatch.setattr(module, "on_device", on_device)
+    predict(run, picture, "detection", teacher="second", accelerator="meta")
+    assert asked == [("second/a", "meta")]
 
 
 def test_the_teacher_is_chosen_by_task_or_by_name(picture: Path) -> None:

@@ -17,6 +17,7 @@ from kivfm_cli.evaluate import render
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluate import evaluate, evaluate_teacher
+from kivfm_core.evaluate import run as module
 from kivfm_core.evaluate.batches import batches
 from kivfm_core.evaluate.evaluation import Row, gain, retention, summarize
 from kivfm_core.evaluate.measure import measure
@@ -123,6 +124,36 @@ def test_only_some_tasks_and_pictures(colors: Path, tmp_path: Path) -> None:
     assert not result.rows and result.base[0].pictures == 6
     with pytest.raises(UsageError, match="unknown task 'flying'"):
         evaluate(FakeRun(tmp_path), [str(colors)], tasks=["flying"])
+
+
+def test_every_model_computes_where_it_is_told(
+    colors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+
+    class There(Oracle):
+        def __init__(self, model: Any, device: torch.device) -> None:
+            super().__init__(model.spec, getattr(model, "answer", None))
+            self.model, self.device = model, device
+
+        def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+            encoded.append(f"{self.spec.name} on {self.device}")
+            return self.model.encode(images, frames)
+
+    monkeypatch.setattr(module, "find_device", torch.device)
+    monkeypatch.setattr(module, "on_device", There)
+    seen: list[str] = []
+    for kind in (Oracle, FakeStudent):
+        encode = kind.encode
+
+        def watched(self: Any, *given: Any, encode: Any = encode) -> Levels:
+            seen.append(self.spec.name)
+            return encode(self, *given)
+
+        monkeypatch.setattr(kind, "encode", watched)
+    evaluate(FakeRun(tmp_path), [str(colors)], accelerator="meta")
+    assert set(seen) == {"base/one", "painter/one", "student"}
+    assert encoded == [f"{name} on meta" for name in seen]
 
 
 def test_data_that_fits_nothing(colors: Path, tmp_path: Path) -> None:
