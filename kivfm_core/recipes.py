@@ -72,7 +72,7 @@ RECIPES = {
         "what the teachers' decoders say",
         global_match=_SHARED,
         dense_match=_SHARED,
-        readout=3.0,
+        readout=1.5,
     ),
     "levels": Recipe(source="kpu without decoders", global_match=_SHARED, dense_match=_SHARED),
     "mse": Recipe(

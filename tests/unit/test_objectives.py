@@ -106,8 +106,11 @@ def test_a_flat_cosine_is_one_over_the_whole_map():
     # Two places, parallel each, of very different length.
     student = torch.tensor([[[[1.0, 0.0]], [[0.0, 9.0]]]])
     teacher = torch.tensor([[[[9.0, 0.0]], [[0.0, 1.0]]]])
-    place, flat = (DISTANCES[n](student, teacher) for n in ("cosine-smooth", "flat-smooth"))
+    place, flat, ours = (
+        DISTANCES[n](student, teacher) for n in ("cosine-smooth", "flat-smooth", "mse-cosine")
+    )
     assert float(flat - place) == pytest.approx(0.9 * (1 - 18 / 82), abs=1e-6)
+    assert float(ours) == pytest.approx(0.5 * 32 + 1 - 18 / 82, abs=1e-6)
 
 
 @settings(max_examples=50, deadline=None)
