@@ -1,0 +1,107 @@
+"""Fully sharded data parallelism: each process keeps its part of what is trained.
+
+The parts are gathered for a pass, and gradients summed into parts after it. What is frozen stays
+whole: it is asked outside of passes, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from lightning_fabric.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from kivfm_core.distill.module import Distillation
+from kivfm_core.errors import UsageError
+from kivfm_core.student import Student
+
+
+def sharding() -> ModelParallelStrategy:
+    """Fabric's for PyTorch's `fully_shard`; its `fsdp` is for GPUs only."""
+    return ModelParallelStrategy(shard)
+
+
+def shard(module: Distillation, mesh: Any) -> Distillation:
+    """Leaves each process its part of what is trained.
+
+    Raises:
+        UsageError: If it has parameters that cannot be sharded.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+    world = init_device_mesh(mesh.device_type, (mesh.size(),))
+    frozen = {p for p in module.parameters() if not p.requires_grad}
+    try:
+        for part in (*_blocks(module.student), module):
+            fully_shard(part, mesh=world, ignored_params=frozen)
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"this student cannot be sharded: {error}", "--strategy ddp") from error
+    register_fsdp_forward_method(module, "pulls")
+    return module
+
+
+def _blocks(student: Student) -> Iterator[nn.Module]:
+    """Blocks of a trunk that is trained in full, gathered one by one."""
+    if student.adapter is None:
+        inside: set[nn.Module] = set()
+        for sequence in student.trunk.modules():
+            if isinstance(sequence, nn.Sequential | nn.ModuleList) and sequence not in inside:
+                inside |= set(sequence.modules())
+                yield from (b for b in sequence if any(p.requires_grad for p in b.parameters()))
+
+
+def follow(optimizer: Optimizer, old: Sequence[Tensor], new: Sequence[Tensor]) -> None:
+    """Lets an optimizer go on with other parameters in the place of its own, whole or in parts."""
+    instead = dict(zip(old, new, strict=True))
+    for group in optimizer.param_groups:
+        group["params"] = [instead[parameter] for parameter in group["params"]]
+    for parameter, state in [*optimizer.state.items()]:
+        del optimizer.state[parameter]
+        optimizer.state[instead[parameter]] = {
+            name: _as(instead[parameter], value) if value.shape == parameter.shape else value
+            for name, value in state.items()
+        }
+
+
+def unshard(module: nn.Module) -> None:
+    """Gives all processes all parameters for good; the module is not to be trained any more."""
+    for part in module.modules():
+        for name, parameter in [*part.named_parameters(recurse=False)]:
+            if _is_sharded(parameter):
+                setattr(part, name, nn.Parameter(gather(parameter.detach())))
+
+
+def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same with nothing in parts; all processes have to call it. What was gathered is on CPU."""
+    return {k: gather(t).cpu() if _is_sharded(t) else t for k, t in tensors.items()}
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """A tensor, whole where it is in parts; all processes have to call it."""
+    return cast(Any, tensor).full_tensor() if _is_sharded(tensor) else tensor
+
+
+def local(tensor: Tensor) -> Tensor:
+    """This process's part of a tensor, to be changed in place."""
+    return cast(Any, tensor).to_local() if _is_sharded(tensor) else tensor
+
+
+def local_of(tensor: Tensor, like: Tensor) -> Tensor:
+    """This process's part of a tensor that all have whole, sharded as another."""
+    return local(_as(like, tensor))
+
+
+def _as(like: Tensor, tensor: Tensor) -> Tensor:
+    if not _is_sharded(like):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    its = cast(Any, like)
+    return distribute_tensor(tensor, its.device_mesh, its.placements, src_data_rank=None)
+
+
+def _is_sharded(tensor: Tensor) -> bool:
+    return hasattr(tensor, "full_tensor")
