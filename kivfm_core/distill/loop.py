@@ -53,11 +53,9 @@ def train(
     if config.engine.compile != "off":
         compile_all([distillation], fabric.device)
     before = [*distillation.parameters()]
-    module = fabric.setup_module(distillation)
+    module, wrapped = fabric.setup(distillation, optimizer)
     follow(optimizer, before, [*distillation.parameters()])
-    make = Step(
-        fabric, module, fabric.setup_optimizers(optimizer), student.spec.input, config, stream.say
-    )
+    make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
     watch.start(optim.steps, first)
     student.train()
     interrupt.patient = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from lightning_fabric.strategies import ModelParallelStrategy
+from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -75,7 +75,7 @@ def unshard(module: nn.Module) -> None:
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with nothing in parts; all processes have to call it. What was gathered is on CPU."""
+    """The same with nothing in parts, gathered on the CPU; all processes have to call it."""
     return {k: gather(t).cpu() if _is_sharded(t) else t for k, t in tensors.items()}
 
 

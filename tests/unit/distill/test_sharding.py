@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from lightning_fabric.strategies import ModelParallelStrategy
+from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
 from torch import distributed as group
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -52,7 +52,7 @@ def test_what_cannot_be_sharded_is_refused(config: RunConfig, alone):
     student.scale = nn.Parameter(torch.ones(()))
     names = [spec.name for spec in student.composition.teachers]
     module = Distillation(student, "kpu", dict.fromkeys(names, 1 / len(names)))
-    with pytest.raises(UsageError, match="cannot be sharded: .*scalar") as caught:
+    with pytest.raises(UsageError, match=r"cannot be sharded: .*scalar") as caught:
         shard(module, init_device_mesh("cpu", (1, 1)))
     assert caught.value.hint == "--strategy ddp"
 
