@@ -17,7 +17,7 @@ from kivfm_core.distill.metrics import Metrics
 from kivfm_core.distill.module import Distillation
 from kivfm_core.distill.progress import Progress
 from kivfm_core.distill.schedule import learning_rate
-from kivfm_core.distill.sharding import follow, unshard
+from kivfm_core.distill.sharding import set_up, unshard
 from kivfm_core.distill.step import Step
 from kivfm_core.distill.stream import Stream
 from kivfm_core.planner.plan import LEARNING
@@ -52,9 +52,7 @@ def train(
     student.set_grad_checkpointing(config.engine.activation_checkpointing)
     if config.engine.compile != "off":
         compile_all([distillation], fabric.device)
-    before = [*distillation.parameters()]
-    module, wrapped = fabric.setup(distillation, optimizer)
-    follow(optimizer, before, [*distillation.parameters()])
+    module, wrapped = set_up(fabric, distillation, optimizer)
     make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
     watch.start(optim.steps, first)
     student.train()

@@ -6,10 +6,12 @@ whole: it is asked outside of passes, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from lightning_fabric import Fabric
 from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright: ignore
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -53,17 +55,23 @@ def _blocks(student: Student) -> Iterator[nn.Module]:
                 yield from (b for b in sequence if any(p.requires_grad for p in b.parameters()))
 
 
-def follow(optimizer: Optimizer, old: Sequence[Tensor], new: Sequence[Tensor]) -> None:
-    """Lets an optimizer go on with other parameters in the place of its own, whole or in parts."""
-    instead = dict(zip(old, new, strict=True))
+def set_up(
+    fabric: Fabric, module: Distillation, optimizer: Optimizer
+) -> tuple[_FabricModule, _FabricOptimizer]:
+    """Fabric's `setup`, and the optimizer follows where parameters are replaced by their parts."""
+    old = [*module.parameters()]
+    wrapped = fabric.setup(module, optimizer)
+    instead = dict(zip(old, module.parameters(), strict=True))
     for group in optimizer.param_groups:
         group["params"] = [instead[parameter] for parameter in group["params"]]
-    for parameter, state in [*optimizer.state.items()]:
-        del optimizer.state[parameter]
-        optimizer.state[instead[parameter]] = {
-            name: _as(instead[parameter], value) if value.shape == parameter.shape else value
+    memory = cast(dict[Tensor, dict[str, Any]], optimizer.state)
+    for parameter, state in [*memory.items()]:
+        del memory[parameter]
+        memory[instead[parameter]] = {
+            name: _as(instead[parameter], value) if _shape(value) == parameter.shape else value
             for name, value in state.items()
         }
+    return wrapped
 
 
 def unshard(module: nn.Module) -> None:
@@ -103,5 +111,10 @@ def _as(like: Tensor, tensor: Tensor) -> Tensor:
     return distribute_tensor(tensor, its.device_mesh, its.placements, src_data_rank=None)
 
 
+def _shape(value: Any) -> Any:
+    return getattr(value, "shape", None)  # earlier runs' optimizers remembered flags, too
+
+
 def _is_sharded(tensor: Tensor) -> bool:
+    # PyTorch need not have been built for several processes, so its class may not be there.
     return hasattr(tensor, "full_tensor")
