@@ -71,6 +71,7 @@ def launched(config: RunConfig) -> Generator[Fabric]:
 
 def _make(config: RunConfig) -> Fabric:
     engine = config.engine
+    # One process has nothing to share.
     alone = "auto" if engine.strategy == "fsdp" else engine.strategy
     try:
         fabric = Fabric(

@@ -64,7 +64,7 @@ def set_up(
     instead = dict(zip(old, module.parameters(), strict=True))
     for group in optimizer.param_groups:
         group["params"] = [instead[parameter] for parameter in group["params"]]
-    memory = cast(dict[Tensor, dict[str, Any]], optimizer.state)
+    memory = cast(dict[Any, dict[str, Any]], optimizer.state)
     for parameter, state in [*memory.items()]:
         del memory[parameter]
         memory[instead[parameter]] = {
