@@ -55,11 +55,15 @@ def compose(config: RunConfig) -> Composition:
 
 
 def check_engine(engine: EngineConfig, made: Composition) -> None:
-    """Refuses what cannot be done with changes inside the base.
+    """Refuses what cannot be done with shards, or with changes inside the base.
 
     Raises:
         UsageError: If a setting would not do what it says.
     """
+    if engine.sharded and engine.compile != "off":
+        raise UsageError("compile cannot follow fsdp", "--set engine.compile=off")
+    if engine.sharded and engine.precision == "16-mixed":
+        raise UsageError("fsdp cannot scale gradients", "--precision bf16-mixed")
     if not isinstance(made.adapter, InnerPlan | FullPlan):
         return
     inside = f"{made.adapter.kind} changes inside the base"

@@ -20,6 +20,7 @@ from kivfm_core.recipes import RECIPES
 from kivfm_core.spec import Record
 
 LatentMap = Literal["fixed", "learned"]
+Strategy = Literal["auto", "ddp", "fsdp"]
 
 
 class TeacherChoice(Record):
@@ -156,10 +157,15 @@ class EngineConfig(Record):
     devices: Annotated[int, Field(gt=0)] | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    strategy: Literal["auto", "ddp"] = "auto"
+    strategy: Strategy = "auto"
     compile: Literal["off", "student", "all"] = "off"
     activation_checkpointing: bool = False
     memory: float | None = Field(default=None, gt=0)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether several processes may each keep a part of what is trained."""
+        return self.strategy == "fsdp" and (self.devices, self.nodes) != (1, 1)
 
 
 class CacheConfig(Record):

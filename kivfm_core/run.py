@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from kivfm_core.bundle import UNTRAINED, load_trained, read_bundle
 from kivfm_core.compose import assign_weights
 from kivfm_core.composition import Composition, read_composition
-from kivfm_core.config import RunConfig, build_config, dump_config
+from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
 from kivfm_core.errors import WeightsError
 from kivfm_core.files import write_text
 from kivfm_core.spec import TeacherSpec
@@ -47,9 +47,12 @@ class Run:
 
     @cached_property
     def config(self) -> RunConfig:
-        """The resolved configuration, but for the strategy, which does not change the student."""
+        """The resolved configuration."""
         # Earlier kivfm took Fabric's other strategies, and their runs can still be opened.
-        return build_config(self.path / "config.toml", {"engine.strategy": "auto"})
+        path = self.path / "config.toml"
+        engine = load_config(path).get("engine", {})
+        known = engine.get("strategy") in get_args(Strategy)
+        return build_config(path, {} if known else {"engine.strategy": "auto"})
 
     @cached_property
     def composition(self) -> Composition:

@@ -58,7 +58,7 @@ Precision = Annotated[
     str | None, typer.Option(metavar="P", help="32-true, bf16-mixed, 16-mixed, auto.")
 ]
 Strategy = Annotated[
-    str | None, typer.Option(metavar="S", help="How several devices share a step: auto, or ddp.")
+    str | None, typer.Option(metavar="S", help="How several devices share a step: auto, ddp, fsdp.")
 ]
 Accelerator = Annotated[
     str, typer.Option(metavar="A", help="Where encoders compute, such as cpu or cuda.")

@@ -14,7 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from kivfm_core.bundle import load_trained, save_tensors
+from kivfm_core.distill.launch import is_first
 from kivfm_core.distill.muon import Muon
+from kivfm_core.distill.sharding import whole
 from kivfm_core.errors import UsageError
 from kivfm_core.files import new_folder, write_text
 from kivfm_core.student import Student
@@ -26,6 +28,8 @@ def save_checkpoint(
 ) -> None:  # fmt: skip
     """Writes a checkpoint, then forgets the oldest; the untrained student is always kept.
 
+    All processes have to call it; the first one writes.
+
     Args:
         folder: `RUN/checkpoints`.
         step: Steps made.
@@ -34,10 +38,13 @@ def save_checkpoint(
         precision: Fabric's; where gradients are scaled it has a scale.
         keep: How many of the last to keep.
     """
+    trained, remembered = whole(student.trained()), whole(_flatten(optimizer))
+    if not is_first():
+        return
     name = f"step-{step:06d}"
     with new_folder(folder / name) as aside:
-        save_tensors(student.trained(), aside / "student.safetensors")
-        save_tensors(_flatten(optimizer), aside / "optimizer.safetensors")
+        save_tensors(trained, aside / "student.safetensors")
+        save_tensors(remembered, aside / "optimizer.safetensors")
         save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
         state = json.dumps({"schema": 1, "step": step, "precision": precision.state_dict()})
         (aside / "state.json").write_text(state, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from kivfm_core.bundle import save_tensors
 from kivfm_core.data.images import listed
 from kivfm_core.distill.module import Targets
+from kivfm_core.distill.sharding import whole
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import KivfmError
 from kivfm_core.files import new_folder
@@ -55,7 +56,7 @@ class Guard:
                 good += 1
                 yield targets
                 continue
-            why = self._note(step, student, canvas, targets, wrong)
+            why = self._note(step, student.trained(), canvas, targets, wrong)
             self._check(why, wrong)
         if not good:
             raise self._error(why, wrong)
@@ -75,15 +76,17 @@ class Guard:
         fine: list[bool] = torch.stack([fine for _, fine in self.made]).tolist()
         skipped = [step for (step, _), good in zip(self.made, fine, strict=True) if not good]
         self.made = []
+        trained = whole(student.trained()) if skipped else {}
         for step in skipped:
             canvas, targets, _ = next(self.stream.steps(step, step + 1))
             wrong = not_finite(targets, self.stream.pictures(step))
-            self._check(self._note(step, student, canvas, targets, wrong), wrong)
+            self._check(self._note(step, trained, canvas, targets, wrong), wrong)
         return len(skipped)
 
     def _note(
-        self, step: int, student: Student, canvas: Tensor, targets: Targets, wrong: NotFinite
-    ) -> str:
+        self, step: int, trained: Mapping[str, Tensor], canvas: Tensor, targets: Targets,
+        wrong: NotFinite,
+    ) -> str:  # fmt: skip
         self.skipped += 1
         why = "; ".join(f"{level} is not finite for {listed(p)}" for level, p in wrong.items())
         why = why or "the loss or its gradient is not finite"
@@ -94,7 +97,7 @@ class Guard:
             with new_folder(self.run / "bad-steps" / name) as folder:
                 levels = {f"{t}:{k}": v for t, by in targets.items() for k, v in by.items()}
                 save_tensors({"canvas": canvas, **levels}, folder / "batch.safetensors")
-                save_tensors(student.trained(), folder / "student.safetensors")
+                save_tensors(trained, folder / "student.safetensors")
                 facts = {"schema": 1, "step": step, "pictures": self.stream.pictures(step)}
                 report = json.dumps({**facts, "not_finite": wrong}, indent=1)
                 (folder / "report.json").write_text(report, encoding="utf-8")

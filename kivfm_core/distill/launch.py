@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distill.interrupt import Interrupted
+from kivfm_core.distill.sharding import sharding
 from kivfm_core.errors import UsageError
 from kivfm_core.planner.placement import Machine, host_memory
 
@@ -70,13 +71,15 @@ def launched(config: RunConfig) -> Generator[Fabric]:
 
 def _make(config: RunConfig) -> Fabric:
     engine = config.engine
+    # One process has nothing to share.
+    alone = "auto" if engine.strategy == "fsdp" else engine.strategy
     try:
         fabric = Fabric(
             accelerator=engine.accelerator,
             devices=engine.devices,
             num_nodes=engine.nodes,
             precision=engine.precision,  # pyright: ignore[reportArgumentType]
-            strategy=engine.strategy,
+            strategy=sharding() if engine.sharded else alone,
         )
     except (ValueError, RuntimeError, ImportError) as error:
         raise UsageError(

@@ -17,6 +17,7 @@ from kivfm_core.distill.metrics import Metrics
 from kivfm_core.distill.module import Distillation
 from kivfm_core.distill.progress import Progress
 from kivfm_core.distill.schedule import learning_rate
+from kivfm_core.distill.sharding import set_up, unshard
 from kivfm_core.distill.step import Step
 from kivfm_core.distill.stream import Stream
 from kivfm_core.planner.plan import LEARNING
@@ -51,7 +52,7 @@ def train(
     student.set_grad_checkpointing(config.engine.activation_checkpointing)
     if config.engine.compile != "off":
         compile_all([distillation], fabric.device)
-    module, wrapped = fabric.setup(distillation, optimizer)
+    module, wrapped = set_up(fabric, distillation, optimizer)
     make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
     watch.start(optim.steps, first)
     student.train()
@@ -73,11 +74,11 @@ def train(
             stop = _agreed(interrupt, fabric, report) and not last
             if report or stop:
                 skipped = guard.look(student)
+                due = done % PULLS_EVERY == 0 or last
+                pulls = make.pulls(canvas, targets) if due else {}
                 if metrics is not None:
-                    due = done % PULLS_EVERY == 0 or last
-                    pulls = make.pulls(canvas, targets) if due else {}
                     watch.step(metrics.write(done, lr, skipped, pulls))
-            if fabric.is_global_zero and (save or stop):
+            if save or stop:
                 save_checkpoint(
                     run.checkpoints, done, student, optimizer,
                     fabric.strategy.precision, checkpoint.keep,
@@ -86,6 +87,7 @@ def train(
                 fabric.barrier()  # a process that is gone would take the others with it
                 raise interrupt.stopped()
     interrupt.patient = False
+    unshard(student)
     student.eval()
     watch.close()
 

@@ -56,7 +56,7 @@ class Distillation(nn.Module):
         readouts = torch.stack([readout.to(levels) for _, readout in pairs])
         shares = self._shares(levels.detach(), draws)
         total = (shares * levels).sum(0).mean() + (self.weights * readouts).sum()
-        each = levels.mean(1) + readouts
+        each = (levels.mean(1) + readouts).detach()
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
 

@@ -10,6 +10,8 @@ from timm.optim import muon
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from kivfm_core.distill.sharding import gather, local, local_of
+
 MOMENTUM, ITERATIONS, COEFFICIENTS, EPS = 0.95, 5, "quintic", 1e-7
 
 
@@ -18,6 +20,7 @@ class Muon(torch.optim.Optimizer):
 
     The iteration and the choice of matrices are timm's. Matrices of one shape are orthogonalized
     together: one by one, starting the small products takes a GPU longer than computing them.
+    Where parameters are sharded, every process orthogonalizes whole matrices, and moves its part.
 
     Args:
         groups: Of parameters, with their `weight_decay`.
@@ -50,7 +53,7 @@ class Muon(torch.optim.Optimizer):
                 if p.grad is None:
                     continue
                 if muon._is_suitable_for_muon(p):  # pyright: ignore[reportPrivateUsage]
-                    shapes.setdefault((p.shape[0], p[0].numel()), []).append(p)
+                    shapes.setdefault((p.shape[0], p.numel() // p.shape[0]), []).append(p)
                 else:
                     rest.append(p)
             for shape, matrices in shapes.items():
@@ -65,28 +68,30 @@ class Muon(torch.optim.Optimizer):
         made = 1.0 if skipped is None else 1.0 - skipped
         momenta = [self._state(matrix, "momentum_buffer")[0] for matrix in matrices]
         for matrix, momentum in zip(matrices, momenta, strict=True):
-            gradient = cast(Tensor, matrix.grad)
+            gradient = local(cast(Tensor, matrix.grad))
             if skipped is not None:  # zero, not infinite, times what is not taken
                 gradient = torch.where(skipped > 0, 0.0, gradient)
-            momentum.lerp_(gradient, made * (1 - MOMENTUM))
-            matrix.mul_(1 - made * lr * group["weight_decay"])
+            local(momentum).lerp_(gradient, made * (1 - MOMENTUM))
+            local(matrix).mul_(1 - made * lr * group["weight_decay"])
         coefficients = muon.resolve_ns_coefficients(COEFFICIENTS, muon._COEFFICIENTS)  # pyright: ignore
         moves = muon.zeropower_via_newtonschulz(
-            torch.stack([momentum.reshape(shape) for momentum in momenta]),
+            torch.stack([gather(momentum).reshape(shape) for momentum in momenta]),
             ITERATIONS,
             coefficients,
             eps=EPS,
         )
         far = -lr * muon.get_lr_scale(torch.Size(shape), "match_rms_adamw") * made
         for matrix, move in zip(matrices, moves, strict=True):
-            matrix.add_(move.reshape(matrix.shape).to(matrix.dtype) * far)
+            move = local_of(move.reshape(matrix.shape), matrix)
+            local(matrix).add_(move.to(matrix.dtype) * far)
 
     def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         states = [self._state(p, "exp_avg", "exp_avg_sq", "step") for p in parameters]
-        first, second, steps = (list(column) for column in zip(*states, strict=True))
+        first, second, steps = ([local(x) for x in column] for column in zip(*states, strict=True))
         beta1, beta2 = group["betas"]
         adamw(
-            parameters, [cast(Tensor, p.grad) for p in parameters], first, second, [], steps,
+            [local(p) for p in parameters], [local(cast(Tensor, p.grad)) for p in parameters],
+            first, second, [], steps,
             fused=True, found_inf=self.found_inf, amsgrad=False, beta1=beta1, beta2=beta2,
             lr=group["lr"], weight_decay=group["weight_decay"], eps=EPS, maximize=False,
         )  # fmt: skip

@@ -17,6 +17,7 @@ from kivfm_core.data.canvas import normalize
 from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
+from kivfm_core.distill.sharding import gather
 from kivfm_core.objectives.balancing import draw
 from kivfm_core.spec import InputContract
 
@@ -75,7 +76,7 @@ class Step:
             self.module, self.optimizer, max_norm=self.clip, error_if_nonfinite=False
         )
         assert norm is not None
-        fine = norm.isfinite()
+        fine = gather(norm).isfinite()
         self._update(fine)
         self.optimizer.zero_grad()
         return loss, losses, fine | self._overflowed(loss)
@@ -101,6 +102,8 @@ class Step:
 
     def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
+
+        All processes have to call it; each looks at its own share of the step.
 
         Args:
             canvas: `[B, 3, H, W]` in [0, 1]; as many of its pictures as a pass takes are looked at.

@@ -76,6 +76,16 @@ def start(target: Callable[..., None], *args: Any) -> BaseProcess:
     return process
 
 
+def distill_together(values: dict[str, Any], run: Path, count: int) -> None:
+    """Begins a run of toy teachers, or goes on with it, in several processes."""
+    port = free_port()
+    ranks = [start(distill_toys, values, str(run), None, (rank, port)) for rank in range(count)]
+    for process in ranks:
+        process.join()
+        assert process.exitcode == 0
+        process.close()
+
+
 def free_port() -> int:
     """A port that nobody uses."""
     with socket.socket() as one:

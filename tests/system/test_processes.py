@@ -6,17 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from apart import distill_toys, free_port, start
+from apart import distill_together
 from steps import first_gradients
-
-
-def run_together(values: dict, run: Path, count: int) -> None:
-    port = free_port()
-    ranks = [start(distill_toys, values, str(run), None, (rank, port)) for rank in range(count)]
-    for process in ranks:
-        process.join()
-        assert process.exitcode == 0
-        process.close()
 
 
 @pytest.mark.parametrize(("recipe", "micro_batch"), [("kpu", None), ("unic", 1)])
@@ -25,10 +16,10 @@ def test_two_processes_equal_one(
 ):
     values["recipe"] = recipe
     values["optim"] |= {"steps": 1}
-    run_together(values, tmp_path / "one", 1)
+    distill_together(values, tmp_path / "one", 1)
     values["engine"] = {"devices": 2, "strategy": "ddp"}
     values["optim"] |= {"micro_batch": micro_batch} if micro_batch else {}
-    run_together(values, tmp_path / "two", 2)
+    distill_together(values, tmp_path / "two", 2)
     one, two = first_gradients(tmp_path / "one"), first_gradients(tmp_path / "two")
     scale = max(float(tensor.abs().max()) for tensor in one.values())
     for name, tensor in one.items():

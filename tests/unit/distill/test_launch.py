@@ -29,7 +29,7 @@ def test_views_that_cannot_be_shared(config: RunConfig, tmp_path: Path):
     assert caught.value.hint == "--batch-size 6"
 
 
-@pytest.mark.parametrize("strategy", ["fsdp", "deepspeed"])
+@pytest.mark.parametrize("strategy", ["fsdp2", "deepspeed"])
 def test_what_is_no_strategy_names_those_that_are(strategy: str):
-    with pytest.raises(UsageError, match=r"engine.strategy: .*'ddp'"):
+    with pytest.raises(UsageError, match=r"engine.strategy: .*'ddp' or 'fsdp'"):
         build_config(None, {"teachers": "clip", "engine.strategy": strategy})

@@ -56,7 +56,7 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
 
     # Nor does it matter how processes shared a step, where that is not done any more.
     text = (path / "config.toml").read_text()
-    (path / "config.toml").write_text(text.replace('strategy = "auto"', 'strategy = "fsdp"'))
+    (path / "config.toml").write_text(text.replace('strategy = "auto"', 'strategy = "deepspeed"'))
     assert open_run(path).config == began
 
     # An edited file does not pass for how the run began.
