@@ -60,6 +60,7 @@ class Recipe(Record):
 
 
 _SHARED = Match(target="principal", distance="mse-cosine")
+_DIRECTION = Match(target="direction", distance="angle")
 _RAW = Match(target="none", distance="mse")
 _THEIA = Match(target="channel", distance="flat-smooth")
 _UNIC = Match(target="channel", distance="even-smooth")
@@ -68,13 +69,13 @@ _DUNE = Match(target="scale", distance="even-smooth")
 RECIPES = {
     "kpu": Recipe(
         source="KPU (arXiv 2508.14707): student and teachers meet in a shared latent. The paper's "
-        "loss is not public; ours is squared error and cosine of standardized coordinates, and "
-        "what the teachers' decoders say",
-        global_match=_SHARED,
+        "loss is not public; ours is squared error and cosine of standardized coordinates, angles "
+        "of global levels (C-RADIOv4), and what the teachers' decoders say",
+        global_match=_DIRECTION,
         dense_match=_SHARED,
         readout=1.5,
     ),
-    "levels": Recipe(source="kpu without decoders", global_match=_SHARED, dense_match=_SHARED),
+    "levels": Recipe(source="kpu without decoders", global_match=_DIRECTION, dense_match=_SHARED),
     "mse": Recipe(
         source="no care at all: squared error of raw levels", global_match=_RAW, dense_match=_RAW
     ),
@@ -91,7 +92,7 @@ RECIPES = {
     "c-radio": Recipe(
         source="C-RADIOv4: PHI-S, and squared angles in units of the teacher's angular dispersion, "
         "here from mean and covariance",
-        global_match=Match(target="direction", distance="angle"),
+        global_match=_DIRECTION,
         dense_match=Match(target="phi-s", distance="mse"),
     ),
     "theia": Recipe(

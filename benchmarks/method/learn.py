@@ -133,7 +133,7 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
         learner = make_learner(student, teacher).to(fabric.device).train()
         optimizer = make_optimizer(learner, config)
         run.write_environment(config.seed, parts.provenance)
-        save_checkpoint(run.checkpoints, 0, student, optimizer, 1)
+        save_checkpoint(run.checkpoints, 0, student, optimizer, fabric.strategy.precision, 1)
         module, wrapped = fabric.setup(learner, optimizer)
         show = _views(config, plan, images, labels)
         steps = StepSampler(

@@ -31,8 +31,9 @@ def cosine(student: Tensor, teacher: Tensor) -> Tensor:
 def mse_cosine(student: Tensor, teacher: Tensor) -> Tensor:
     """Half squared error plus one minus cosine, one over a picture's whole level.
 
-    So places count by what is there, and the background's small vectors hardly do. In the shared latent every teacher's coordinates have unit variance, so a student that only
-    knows the mean starts near 1.5 for every level of every teacher.
+    So places count by what is there, and the background's small vectors hardly do. In the shared
+    latent every teacher's coordinates have unit variance, so a student that only knows the mean
+    starts near 1.5 for every level of every teacher.
     """
     return 0.5 * mse(student, teacher) + cosine(student.flatten(1), teacher.flatten(1))
 
