@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.method.budget import Size
 from benchmarks.method.data import Pictures, take
-from benchmarks.method.jobs import Job, Place, commands, finished
+from benchmarks.method.jobs import Job, Place, commands, is_finished
 from benchmarks.method.labels import SHARES, TEACHERS, labeled, reached
 from benchmarks.method.labels_page import labels_markdown
 from benchmarks.method.learn import LOSSES, make_learner, part_of
@@ -83,10 +83,10 @@ def test_a_finished_job_is_one_with_the_same_commands(tmp_path: Path) -> None:
     jobs = list(labeled(PLAIN, "detector/nano", folder, tmp_path, SHARES))
     assert [job.share for job in jobs] == [8, 4, 2, 1] and len({j.name for j in jobs}) == 4
     (file := tmp_path / f"{jobs[0].name}.json").write_text('{"commands": []}')
-    assert finished(jobs[0], place) is None
+    assert not is_finished(jobs[0], place)
     file.write_text(json.dumps({"commands": commands(jobs[0], place)}))
-    assert finished(jobs[0], place) is not None
-    assert finished(jobs[0], Place(pictures, tmp_path, ("engine.accelerator=cpu",))) is None
+    assert is_finished(jobs[0], place)
+    assert not is_finished(jobs[0], Place(pictures, tmp_path, ("engine.accelerator=cpu",)))
 
 
 def test_where_a_score_is_reached() -> None:

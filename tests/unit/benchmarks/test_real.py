@@ -54,7 +54,7 @@ def record(recipe: str, detection: float) -> dict:
     )  # fmt: skip
     return {
         "commands": [["distill", "--recipe", recipe, "--seed", "3", "--steps", "7"], ["evaluate"]],
-        "commit": "abc", "machine": MACHINE, "trainable": 1000, "train_seconds": 4, "seconds": 6,
+        "commit": "abc", "machine": "no GPU, P", "trainable": 1000, "train_seconds": 4, "seconds": 6,
         "evaluation": evaluation.model_dump(mode="json", by_alias=True),
     }  # fmt: skip
 
@@ -106,25 +106,24 @@ def test_a_job_runs_once_and_again_if_its_commands_change(
 ) -> None:
     ran: list[str] = []
 
-    def kivfm(*words: str, **_: object) -> float:
+    def call(words: list[str], log: Path) -> float:
         ran.append(words[0])
         run.mkdir(exist_ok=True)
         (run / "evaluation.json").write_text("{}")
         return 1.0
 
     run = tmp_path / "runs" / "kpu-seed0"
-    monkeypatch.setattr(jobs_module, "kivfm", kivfm)
     monkeypatch.setattr(jobs_module, "loop_seconds", lambda _: 1)
-    monkeypatch.setattr(
-        jobs_module,
-        "open_run",
-        lambda _: argparse.Namespace(composition=argparse.Namespace(trainable=9)),
+    engine = argparse.Namespace(accelerator="cpu", precision="32-true")
+    made = argparse.Namespace(
+        composition=argparse.Namespace(trainable=9), config=argparse.Namespace(engine=engine)
     )
+    monkeypatch.setattr(jobs_module, "open_run", lambda _: made)
     commands = [["distill", "--steps", "5"], ["evaluate"]]
-    first = run_once(run, commands, 1)
-    assert run_once(run, commands, 1) == first
+    first = run_once(run, commands, call)
+    assert run_once(run, commands, call) == first
     assert ran == ["distill", "evaluate"]
-    run_once(run, [["distill", "--steps", "6"], ["evaluate"]], 1)
+    run_once(run, [["distill", "--steps", "6"], ["evaluate"]], call)
     assert ran == ["distill", "evaluate"] * 2
 
 
