@@ -54,7 +54,8 @@ def record(recipe: str, detection: float) -> dict:
     )  # fmt: skip
     return {
         "commands": [["distill", "--recipe", recipe, "--seed", "3", "--steps", "7"], ["evaluate"]],
-        "commit": "abc", "machine": "no GPU, P", "trainable": 1000, "train_seconds": 4, "seconds": 6,
+        "commit": "abc", "machine": "no GPU, P", "trainable": 1000, "train_seconds": 4,
+        "seconds": 6,
         "evaluation": evaluation.model_dump(mode="json", by_alias=True),
     }  # fmt: skip
 
