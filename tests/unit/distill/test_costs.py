@@ -102,14 +102,14 @@ def test_fitting_an_encoding_is_planned(config: RunConfig, tmp_path: Path):
 
 def test_rounding_is_all_that_a_cache_changes(config: RunConfig, tmp_path: Path):
     # In the first epoch, a fresh view is the stored one; what is online then is not rounded.
-    # Short steps: Muon and an angle's slope make much of a rounding error.
-    config = config.model_copy(update={"optim": config.optim.model_copy(update={"lr": 1e-4})})
+    # A recipe of squared errors: an angle, in units of a small dispersion, is not smooth enough.
+    config = config.model_copy(update={"recipe": "phi-s"})
     fresh = distill(prepared(config, 0, 4.0, steps=3), out=tmp_path / "fresh")
     mixed = distill(prepared(config, 1, 3e-4, steps=3), out=tmp_path / "mixed")
     plan = json.loads((mixed / "costs.json").read_text())["costs"]
     assert {cost["answers"] for cost in plan} == {"cached", "online", ""}
-    # bfloat16 has 8 bits, and what counts of a global level is how far it turns from its mean.
-    assert losses(mixed) == pytest.approx(losses(fresh), rel=2**-7)
+    # bfloat16 has 8 bits: half a unit in the last place, squared in the loss.
+    assert losses(mixed) == pytest.approx(losses(fresh), rel=2**-8)
     assert losses(mixed) != losses(fresh)
 
 
