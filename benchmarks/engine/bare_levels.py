@@ -29,20 +29,26 @@ def main() -> None:
         own, dense = levels(student, x)
         features = {"x": own, "V": dense}
         size = grid.shape[-2], grid.shape[-1]
-        loss = distance(heads["global"], features, None, pooled) / 2
-        loss = loss + distance(heads["dense"], features, size, grid) / 2
+        said, meant = heads["global"].predict(features, None), heads["global"].to_latent(pooled)
+        loss = angle(said, meant) / heads["global"].distance_unit / 2
+        said, meant = heads["dense"].predict(features, size), heads["dense"].to_latent(grid)
+        loss = loss + distance(said, meant) / 2
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, work.CLIP)
         optimizer.step()
         optimizer.zero_grad()
 
 
-def distance(
-    head: Any, features: dict[str, Tensor], grid: tuple[int, int] | None, level: Tensor
-) -> Tensor:
-    """Half squared error plus one minus cosine, of coordinates in the head's latent."""
-    said, meant = head.predict(features, grid), head.to_latent(level)
-    return F.mse_loss(said, meant) / 2 + 1 - F.cosine_similarity(said, meant, dim=1).mean()
+def angle(said: Tensor, meant: Tensor) -> Tensor:
+    """Mean squared angle between global vectors `[B, K]`."""
+    similar = F.cosine_similarity(said, meant, dim=1, eps=1e-6)
+    return similar.clamp(1e-6 - 1, 1 - 1e-6).acos().square().mean()
+
+
+def distance(said: Tensor, meant: Tensor) -> Tensor:
+    """Half squared error plus one minus the cosine of whole maps `[B, K, h, w]`."""
+    similar = F.cosine_similarity(said.flatten(1), meant.flatten(1), dim=1, eps=1e-6)
+    return F.mse_loss(said, meant) / 2 + 1 - similar.mean()
 
 
 def levels(model: Any, x: Tensor) -> tuple[Tensor, Tensor]:
