@@ -55,6 +55,7 @@ def markdown(record: dict[str, Any]) -> str:
             f"![Retention]({record['suite']}.svg)",
             "",
             *_compared(groups),
+            *per_task("Retention, task by task", groups),
             *(_details(record, groups) if record["suite"] == "recipes" else []),
             *ending(record),
         ]
@@ -81,9 +82,8 @@ def ending(record: dict[str, Any]) -> list[str]:
 
 
 def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
-    """Task by task, where all have the same tasks."""
+    """The unseen domain task by task, and what was screened."""
     return [
-        *per_task("Retention, task by task", groups),
         *per_task("On the unseen domain", groups, lambda row: row["unseen"]["per_task"]),
         *_beaten(groups),
         *tried(record["rows"]),
@@ -143,22 +143,27 @@ def per_task(
     groups: dict[str, list[Row]],
     read: Callable[[Row], list[Row]] = lambda row: row["per_task"],
 ) -> list[str]:
-    """Each recipe's retention, a column a task.
+    """Each recipe's retention, a column a task; a dash for a teacher that it has not.
 
     Args:
         title: Of the section.
         groups: The rows of each recipe.
-        read: Its tasks; all rows have the same.
+        read: Its tasks; all rows of a recipe have the same.
     """
-    tasks = read(next(iter(groups.values()))[0])
-    names = [[task["teacher"], task["task"], task.get("data", "")] for task in tasks]
-    columns = " | ".join(" ".join(filter(None, name)) for name in names)
-    cells = [
-        (name, *(spread([read(row)[at]["retention"] for row in rows]) for at in range(len(tasks))))
-        for name, rows in groups.items()
-    ]
+    tasks = max((read(rows[0]) for rows in groups.values()), key=len)
+    columns = " | ".join(" ".join(filter(None, _key(task))) for task in tasks)
+    cells = [(name, *(_kept(rows, task, read) for task in tasks)) for name, rows in groups.items()]
     teachers = ("teacher's score", *(f"{task['teacher_score']:.3f}" for task in tasks))
     return [f"## {title}", "", *table(f"recipe | {columns}", [teachers, *cells]), ""]
+
+
+def _key(task: Row) -> tuple[str, str, str]:
+    return task["teacher"], task["task"], task.get("data", "")
+
+
+def _kept(rows: list[Row], task: Row, read: Callable[[Row], list[Row]]) -> str:
+    found = [t["retention"] for row in rows for t in read(row) if _key(t) == _key(task)]
+    return spread(found) if found else "-"
 
 
 def _beaten(groups: dict[str, list[Row]]) -> list[str]:
