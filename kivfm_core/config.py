@@ -83,6 +83,8 @@ class DataConfig(Record):
             work; 0: every view is a fresh one.
         smallest: Smallest side of a view, in short sides of its picture.
         whole: Share of the views that hold the whole picture; the rest are cut out at random.
+        mosaic: Share of the canvases that show four pictures, a quarter each: more and smaller
+            objects than pictures of single things have.
         memory: GiB that stored views may take; networks whose answers do not fit are asked anew.
         workers: Loader processes.
         bad_limit: Undecodable pictures that are skipped before the run stops.
@@ -94,6 +96,7 @@ class DataConfig(Record):
     views: int = Field(default=0, ge=0)
     smallest: float = Field(default=SMALLEST, gt=0, le=1)
     whole: float = Field(default=0.0, ge=0, le=1)
+    mosaic: float = Field(default=0.0, ge=0, le=1)
     memory: float = Field(default=4.0, gt=0)
     workers: int = Field(default=0, ge=0)
     bad_limit: int = Field(default=20, ge=0)

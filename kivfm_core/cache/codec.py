@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import prod
 
 import torch
 from torch import Tensor
@@ -80,44 +81,50 @@ class Codec:
         part[:, start:stop].view(dtype).copy_(flat)
         part[:, stop:] = 0  # what only aligns
 
-    def decode(self, records: Sequence[Tensor], layout: Layout) -> dict[str, Tensor]:
+    def decode(self, records: Sequence[Tensor] | Tensor, layout: Layout) -> dict[str, Tensor]:
         """Records, `[bytes]` each, as a batch `{name: [B, ...]}`, float32."""
+        if self.device.type == "cuda":
+            records = self._send(records)
         said: dict[str, Tensor] = {}
         start = 0
         for name, shape in layout.items():
-            size = self.encoding.bytes(name, shape)
-            parts = [record[start : start + size] for record in records]
-            start += size
-            level = self._decode(parts, self.encoding.kept(name, shape))
+            stop = start + self.encoding.bytes(name, shape)
+            if isinstance(records, Tensor):
+                part = records[:, start:stop]
+            else:
+                part = [record[start:stop] for record in records]
+            level = self._decode(part, self.encoding.kept(name, shape))
             if name in self.maps:
                 level = from_latent(level, *self.maps[name])
             said[name] = level.contiguous()
+            start = stop
         return said
 
-    def _decode(self, parts: Sequence[Tensor], kept: tuple[int, ...]) -> Tensor:
+    def _send(self, records: Sequence[Tensor] | Tensor) -> Tensor:
+        """Records as one batch on the device: from page-locked memory, copied while others work."""
+        if isinstance(records, Tensor):
+            return records.to(self.device)
+        batch = torch.empty(len(records), len(records[0]), dtype=torch.uint8, pin_memory=True)
+        return torch.stack(list(records), out=batch).to(self.device, non_blocking=True)
+
+    def _decode(self, part: Sequence[Tensor] | Tensor, kept: tuple[int, ...]) -> Tensor:
         dtype, channels = getattr(torch, self.encoding.dtype), kept[0]
         if dtype == torch.int8 and len(kept) > 1:
-            scales = self._gather([part[: 2 * channels] for part in parts], torch.bfloat16)
-            level = self._gather([part[2 * channels :] for part in parts], dtype, kept)
+            scales = _numbers(part, 0, torch.bfloat16, (channels,))
+            level = _numbers(part, 2 * channels, dtype, kept)
             return level.mul_(scales.view(-1, channels, *(1 for _ in kept[1:])))
-        return self._gather(parts, torch.bfloat16 if dtype == torch.int8 else dtype, kept)
+        return _numbers(part, 0, torch.bfloat16 if dtype == torch.int8 else dtype, kept)
 
-    def _gather(
-        self, parts: Sequence[Tensor], dtype: torch.dtype, shape: tuple[int, ...] = (-1,)
-    ) -> Tensor:
-        """A batch of numbers, float32, without what only aligns them."""
-        count = torch.Size(shape).numel() if -1 not in shape else None
-        rows = [part.view(dtype)[:count] for part in parts]
-        if self.device.type == "cpu" and rows[0].device.type == "cpu":
-            # Converted while they are copied: half the memory to go through.
-            batch = torch.empty(len(rows), len(rows[0]))
-            for to, row in zip(batch, rows, strict=True):
-                to.copy_(row)
-        else:
-            # From page-locked memory, a GPU copies while others work.
-            pinned = self.device.type == "cuda" and rows[0].device.type == "cpu"
-            batch = torch.empty(
-                len(rows), len(rows[0]), dtype=dtype, device=rows[0].device, pin_memory=pinned
-            )
-            batch = torch.stack(rows, out=batch).to(self.device, non_blocking=True).float()
-        return batch.view(len(rows), *shape)
+
+def _numbers(
+    part: Sequence[Tensor] | Tensor, start: int, dtype: torch.dtype, shape: tuple[int, ...]
+) -> Tensor:
+    """A batch of numbers `[B, *shape]`, float32, from byte `start` of each record on."""
+    stop = start + prod(shape) * dtype.itemsize
+    if isinstance(part, Tensor):
+        return part[:, start:stop].view(dtype).float().view(len(part), *shape)
+    # Converted while they are copied: half the memory to go through.
+    batch = torch.empty(len(part), prod(shape))
+    for to, record in zip(batch, part, strict=True):
+        to.copy_(record[start:stop].view(dtype))
+    return batch.view(len(part), *shape)

@@ -121,6 +121,7 @@ def list_owners(
             "seed": config.seed,
             "smallest": config.data.smallest,
             "whole": config.data.whole,
+            **({"mosaic": config.data.mosaic} if config.data.mosaic else {}),
         },
         "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
-from kivfm_core.geometry import Frame, Size, plan_frame
+from kivfm_core.geometry import Frame, Size, View, plan_frame, plan_view
 from kivfm_core.spec import InputContract, Triple
 
 
@@ -42,6 +42,33 @@ def render(image: Tensor, frame: Frame, contract: InputContract) -> Tensor:
     top, left, bottom, right = max(oy, 0), max(ox, 0), min(oy + h, ch), min(ox + w, cw)
     canvas[:, top:bottom, left:right] = content[:, top - oy : bottom - oy, left - ox : right - ox]
     return canvas.flip(-1) if frame.flip else canvas
+
+
+def render_views(
+    pictures: Sequence[tuple[Tensor, View]], contract: InputContract, side: int
+) -> tuple[Tensor, Frame]:
+    """Makes the square canvas of one view, or of four, a quarter each (mosaic, YOLOv4).
+
+    Args:
+        pictures: RGB uint8 `[3, H, W]`, and what is shown of it.
+        contract: Interpolation, antialias and pad value.
+        side: Of the canvas, in pixels.
+
+    Returns:
+        As `render`, `[3, side, side]`; and the frame, that of a mosaic as if it were a picture.
+    """
+    half = side if len(pictures) == 1 else side - side // 2
+    frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in pictures]
+    tiles = [render(x, f, contract) for (x, _), f in zip(pictures, frames, strict=True)]
+    if len(tiles) == 1:
+        return tiles[0], frames[0]
+    rest, square = side - half, (side, side)
+    canvas = torch.empty(3, side, side)
+    for place, tile in enumerate(tiles):
+        y, x = (half * (place // 2), half * (place % 2))
+        h, w = (rest if at else half for at in (y, x))
+        canvas[:, y : y + h, x : x + w] = tile[:, :h, :w]
+    return canvas, Frame(square, (0, 0, side, side), square, (0, 0), square)
 
 
 def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Tensor, list[Frame]]:

@@ -5,7 +5,7 @@ What a step sees is a function of (seed, step) alone, never of workers, ranks or
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kivfm_core.data.canvas import render, to_tensor
+from kivfm_core.data.canvas import render_views, to_tensor
 from kivfm_core.data.images import listed
 from kivfm_core.data.unlabeled import Images
-from kivfm_core.data.views import SMALLEST, sample_view
+from kivfm_core.data.views import SMALLEST, sample_others, sample_view
 from kivfm_core.errors import DataError
-from kivfm_core.geometry import Frame, plan_view
+from kivfm_core.geometry import Frame, View
 from kivfm_core.spec import InputContract
 
 Request = tuple[InputContract, int]
@@ -57,7 +57,8 @@ class Batch:
     Attributes:
         student: Canvases `[B, 3, H, W]`; empty if all is stored.
         keys: Each view's key.
-        teachers: Each teacher's canvases `[B, 3, H, W]`; none if all is stored.
+        teachers: Each teacher's canvases `[B, 3, H, W]`, the very same where contracts make them
+            so; none if all is stored.
         frames: Their frames.
         bad: Pictures that could not be decoded.
     """
@@ -70,8 +71,14 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory, from which a GPU copies while others work."""
-        pinned = [canvases.pin_memory() for canvases in self.teachers]
-        return replace(self, student=self.student.pin_memory(), teachers=pinned)
+        return self.moved(Tensor.pin_memory)
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        """The same with its canvases elsewhere; what several share is moved once."""
+        once = {id(canvases): canvases for canvases in (self.student, *self.teachers)}
+        there = {place: move(canvases) for place, canvases in once.items()}
+        teachers = [there[id(canvases)] for canvases in self.teachers]
+        return replace(self, student=there[id(self.student)], teachers=teachers)
 
     def part(self, views: slice) -> Batch:
         """Some of its views."""
@@ -91,6 +98,7 @@ class ViewDataset(Dataset[Sample]):
         bad_limit: Pictures in a row that may be undecodable.
         smallest: Smallest side of a view, in short sides of its picture.
         whole: Share of the views that hold the whole picture.
+        mosaic: Share of the canvases that show four views.
     """
 
     def __init__(
@@ -102,8 +110,9 @@ class ViewDataset(Dataset[Sample]):
         bad_limit: int,
         smallest: float = SMALLEST,
         whole: float = 0.0,
+        mosaic: float = 0.0,
     ) -> None:
-        self.images, self.seed = images, seed
+        self.images, self.seed, self.mosaic = images, seed, mosaic
         self.student, self.teachers = student, list(teachers)
         self.bad_limit, self.smallest, self.whole = bad_limit, smallest, whole
 
@@ -115,23 +124,37 @@ class ViewDataset(Dataset[Sample]):
         bad: list[str] = []
         if item.known:
             return item.key, [torch.empty(0)], [], bad
+        others = sample_others(
+            len(self.images), self.seed, self.images[item.image], item.view, self.mosaic
+        )
+        pictures = [self._view(image, item.view, bad) for image in (item.image, *others)]
+        contract, sizes = self.student
+        shown: dict[tuple[Any, ...], tuple[Tensor, Frame]] = {}
+        requests = [(contract, sizes[item.size]), *self.teachers]
+        looks = [(c.interpolation, c.antialias, c.pad_value, side) for c, side in requests]
+        for look, request in zip(looks, requests, strict=True):
+            if look not in shown:
+                shown[look] = render_views(pictures, *request)
+        canvases, frames = zip(*(shown[look] for look in looks), strict=True)
+        return item.key, list(canvases), list(frames), bad
+
+    def _view(self, image: int, index: int, bad: list[str]) -> tuple[Tensor, View]:
+        """A picture and what is shown of it; the next one takes the place of a bad one.
+
+        So a step never depends on the workers.
+        """
         for offset in range(len(self.images)):
-            place = (item.image + offset) % len(self.images)
+            place = (image + offset) % len(self.images)
             image_id = self.images[place]
             try:
                 pixels = to_tensor(self.images.open(place))
             except DataError:
-                # The next picture takes its place, so that a step never depends on the workers.
                 bad.append(image_id)
                 check_bad(bad, self.bad_limit)
                 continue
             original = (pixels.shape[1], pixels.shape[2])
-            view = sample_view(original, self.seed, image_id, item.view, self.smallest, self.whole)
-            contract, sizes = self.student
-            requests = [(contract, sizes[item.size]), *self.teachers]
-            frames = [plan_view(original, view, size) for _, size in requests]
-            canvases = [render(pixels, f, c) for f, (c, _) in zip(frames, requests, strict=True)]
-            return item.key, canvases, frames, bad
+            how = self.smallest, self.whole
+            return pixels, sample_view(original, self.seed, image_id, index, *how)
         raise DataError(
             f"none of the {len(self.images)} pictures in {self.images.path} can be decoded",
             "--data FOLDER, a folder of pictures",
@@ -202,7 +225,12 @@ class StepSampler:
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stacks samples to a batch."""
     keys, canvases, frames, bad = zip(*samples, strict=True)
-    student, *teachers = (torch.stack(column) for column in zip(*canvases, strict=True))
+    columns = [*zip(*canvases, strict=True)]
+    stacked: dict[int, Tensor] = {}
+    for column in columns:
+        if id(column[0]) not in stacked:
+            stacked[id(column[0])] = torch.stack(column)
+    student, *teachers = (stacked[id(column[0])] for column in columns)
     theirs = [list(column) for column in zip(*frames, strict=True)][1:]
     return Batch(student, list(keys), teachers, theirs, [name for names in bad for name in names])
 

@@ -41,3 +41,21 @@ def sample_view(
     side = max(1, round(rng.uniform(least, max(h, w))))
     x, y = (int(rng.integers(min(0, n - side), max(0, n - side) + 1)) for n in (w, h))
     return View((x, y, x + side, y + side), flip=bool(rng.random() < 0.5))
+
+
+def sample_others(pictures: int, seed: int, image_id: str, index: int, mosaic: float) -> list[int]:
+    """The pictures that a view shows beside its own: three more for a mosaic, else none.
+
+    Args:
+        pictures: How many there are.
+        seed: Of the run.
+        image_id: Stable name of the picture.
+        index: Which view of the picture.
+        mosaic: Share of the views that are mosaics.
+
+    Returns:
+        Indices of pictures.
+    """
+    # A stream of its own: views stay what they are without mosaics.
+    rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index, 1])
+    return rng.integers(pictures, size=3).tolist() if rng.random() < mosaic else []

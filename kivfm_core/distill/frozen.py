@@ -104,15 +104,17 @@ class Frozen:
         """
         places = [(image, view) for image, view, _ in batch.keys]
         answers: dict[str, dict[str, Tensor]] = {}
+        moved: Batch | None = None
         for owner in self.owners(batch.keys[0][2]):
             said = None
             if self.keeper is not None:
                 self.keeper.fit(owner, partial(self._sample, owner))
                 said = self.keeper.get(owner, places)
             if said is None:
-                if not batch.student.numel():
-                    batch = self.decode(batch.keys)
-                said = self._timed(owner, batch)
+                if moved is None:
+                    known = batch.student.numel()
+                    moved = (batch if known else self.decode(batch.keys)).moved(self.to_device)
+                said = self._timed(owner, moved)
                 if self.keeper is not None:
                     said = self.keeper.keep(owner, places, said)
             answers[owner.partition("@")[0]] = said
@@ -120,7 +122,8 @@ class Frozen:
 
     def _sample(self, owner: str) -> Iterator[dict[str, Tensor]]:
         for start in range(0, len(self.samples), PORTION):
-            yield self._timed(owner, self.decode(self.samples[start : start + PORTION]))
+            batch = self.decode(self.samples[start : start + PORTION])
+            yield self._timed(owner, batch.moved(self.to_device))
 
     def _timed(self, owner: str, batch: Batch) -> dict[str, Tensor]:
         with self.stopwatch.time(owner, len(batch.keys)):
@@ -143,11 +146,11 @@ class Frozen:
         said: Mapping[str, Tensor]
         if owner in self.asked.teachers:
             place = list(self.asked.teachers).index(owner)
-            canvases = self.to_device(batch.teachers[place])
             with self.autocast():
+                canvases = batch.teachers[place]
                 said = self.asked.teachers[owner].encode(canvases, batch.frames[place])
         else:
-            canvas = self.to_device(batch.student)
+            canvas = batch.student
             if self.asked.trunk is None or not owner.startswith(TRUNK):
                 # In 256 steps a color, which bfloat16 tells apart.
                 return {CANVAS: (canvas * 255).round()}

@@ -73,4 +73,4 @@ class Keeper:
             fine = [row for row, kept in enumerate(finite.tolist()) if kept]
             taken = records if len(fine) == len(places) else records[fine]
             self.cache.put(owner, [places[row] for row in fine], taken, layout)
-        return self.codecs[owner].decode(list(records), layout)
+        return self.codecs[owner].decode(records, layout)

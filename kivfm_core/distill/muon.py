@@ -13,6 +13,8 @@ from torch.optim.adamw import adamw
 from kivfm_core.distill.sharding import gather, local, local_of
 
 MOMENTUM, ITERATIONS, COEFFICIENTS, EPS = 0.95, 5, "quintic", 1e-7
+EACH: Any = torch
+"""PyTorch's optimizers change many tensors at once by its `_foreach` functions; none are public."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -67,12 +69,12 @@ class Muon(torch.optim.Optimizer):
         lr, skipped = group["lr"], self.found_inf
         made = 1.0 if skipped is None else 1.0 - skipped
         momenta = [self._state(matrix, "momentum_buffer")[0] for matrix in matrices]
-        for matrix, momentum in zip(matrices, momenta, strict=True):
-            gradient = local(cast(Tensor, matrix.grad))
-            if skipped is not None:  # zero, not infinite, times what is not taken
-                gradient = torch.where(skipped > 0, 0.0, gradient)
-            local(momentum).lerp_(gradient, made * (1 - MOMENTUM))
-            local(matrix).mul_(1 - made * lr * group["weight_decay"])
+        kept = [local(momentum) for momentum in momenta]
+        gradients = torch.stack([local(cast(Tensor, m.grad)).flatten(1) for m in matrices])
+        if skipped is not None:  # zero, not infinite, times what is not taken
+            gradients = torch.where(skipped > 0, 0.0, gradients)
+        memory = torch.stack([momentum.flatten(1) for momentum in kept])
+        _write(kept, memory.lerp_(gradients, made * (1 - MOMENTUM)))
         coefficients = muon.resolve_ns_coefficients(COEFFICIENTS, muon._COEFFICIENTS)  # pyright: ignore
         moves = muon.zeropower_via_newtonschulz(
             torch.stack([gather(momentum).reshape(shape) for momentum in momenta]),
@@ -81,9 +83,11 @@ class Muon(torch.optim.Optimizer):
             eps=EPS,
         )
         far = -lr * muon.get_lr_scale(torch.Size(shape), "match_rms_adamw") * made
-        for matrix, move in zip(matrices, moves, strict=True):
-            move = local_of(move.reshape(matrix.shape), matrix)
-            local(matrix).add_(move.to(matrix.dtype) * far)
+        moves = moves.to(matrices[0].dtype) * far
+        parts = [local_of(x.view(m.shape), m) for m, x in zip(matrices, moves, strict=True)]
+        moved = [local(matrix) for matrix in matrices]
+        EACH._foreach_mul_(moved, 1 - made * lr * group["weight_decay"])
+        EACH._foreach_add_(moved, parts)
 
     def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         states = [self._state(p, "exp_avg", "exp_avg_sq", "step") for p in parameters]
@@ -107,3 +111,9 @@ class Muon(torch.optim.Optimizer):
                     else torch.zeros_like(parameter)
                 )
         return [state[name] for name in names]
+
+
+def _write(tensors: list[Tensor], batch: Tensor) -> None:
+    """Copies each row of a batch into a tensor of as many numbers."""
+    rows = [row.view(x.shape) for x, row in zip(tensors, batch, strict=True)]
+    EACH._foreach_copy_(tensors, rows)

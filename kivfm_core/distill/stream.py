@@ -76,6 +76,7 @@ class Stream:
             config.data.bad_limit,
             config.data.smallest,
             config.data.whole,
+            config.data.mosaic,
         )
         self.cache = self._cache(composition, asked, images)
         self.bad = Bad(config.data.bad_limit, aloud(fabric, say))
