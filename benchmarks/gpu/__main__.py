@@ -16,14 +16,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
-from itertools import product
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.common import ROOT, kivfm, machine, table, write_results
+from benchmarks.common import ROOT, machine, table, write_results
 from benchmarks.random_teachers import MODELS, environment, write_teachers
 from kivfm_core.config import build_config, dump_config
 from kivfm_core.data.scenes.write import write_scenes
@@ -46,15 +43,11 @@ def main() -> None:
     args = parser.parse_args()
     where = machine()  # before we make it busy
     rows: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        sides = {
-            int(side): Path(stack.enter_context(TemporaryDirectory()))
-            for side in args.sides.split(",")
-        }
-        flags = {side: _prepare(root, side, args) for side, root in sides.items()}
-        for mode, (side, root) in product(args.modes.split(","), sides.items()):
-            for row in _measure(root, mode, flags[side], args):
-                rows.append({"side": side, "mode": mode, **row})
+    shown = ""
+    for side in map(int, args.sides.split(",")):
+        with TemporaryDirectory() as folder:
+            for row in _measure(Path(folder), side, args):
+                rows.append({"side": side, **row})
                 print(rows[-1], flush=True)
                 facts = {"machine": where, "settings": vars(args), "rows": rows}
                 shown = write_results("gpu", facts, page)
@@ -83,45 +76,26 @@ def _prepare(root: Path, side: int, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _measure(
-    root: Path, mode: str, flags: Mapping[str, Any], args: argparse.Namespace
-) -> Iterator[dict[str, Any]]:
+def _measure(root: Path, side: int, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """The bare loops, and ours, with teachers online and cached."""
-    bare = _bare(root, _write(root / "bare.toml", flags), mode, args)
-    for row in bare:
-        yield {"who": "bare loop", **row}
-    for row in bare:
-        own: dict[str, Any] = {"data.views": int(row["answers"] == "cached")}
-        own["engine.compile"] = "off" if mode == "eager" else "all"
-        file = _write(root / f"{mode}-{row['answers']}.toml", {**flags, **own})
-        yield {"who": "kivfm", **row, **_ours(root, file)}
-
-
-def _write(file: Path, flags: Mapping[str, Any]) -> Path:
-    file.write_text(dump_config(build_config(None, flags)))
-    return file
-
-
-def _bare(root: Path, file: Path, mode: str, args: argparse.Namespace) -> list[dict[str, Any]]:
-    words = [str(file), args.device, str(args.steps), mode]
+    flags = _prepare(root, side, args)
+    for answers in ("online", "cached"):
+        own = {**flags, "data.views": int(answers == "cached")}
+        (root / f"{answers}.toml").write_text(dump_config(build_config(None, own)))
+    words = [str(root), args.device, str(args.steps), args.modes]
     if args.profile:
-        words.append(f"{args.profile}-{mode}.txt")
-    command = [sys.executable, "-m", "benchmarks.gpu.bare", *words]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, text=True, check=True
+        words.append(f"{args.profile}-{side}")
+    command = [sys.executable, "-m", "benchmarks.gpu.measure", *words]
+    pipe = subprocess.Popen(
+        command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, text=True
     )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def _ours(root: Path, file: Path) -> dict[str, float]:
-    """Of the run's own metrics, without its first steps."""
-    run = root / file.stem
-    words = ["distill", "--config", str(file), "--out", str(run)]
-    kivfm(*words, log=root / "log", env=environment(root))
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    late = lines[len(lines) // 3 :]
-    return {name: median(line[name] for line in late)
-            for name in ("images_per_second", "data_share")}  # fmt: skip
+    with pipe as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+    if process.returncode:
+        raise SystemExit(f"benchmarks.gpu.measure ended with {process.returncode}")
 
 
 def page(record: Mapping[str, Any]) -> list[str]:

@@ -1,80 +1,84 @@
-"""Plain loops on one batch that is on the device: pictures a second, and operations a picture.
-
-    python -m benchmarks.gpu.bare RUN.TOML DEVICE STEPS eager|compiled [PROFILE]
-
-The last line says it all in JSON. Where the time of an online step goes, kernel by kernel,
-is written to the file PROFILE.
-"""
+"""Plain loops on one batch that is on the device: pictures a second, and operations a picture."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.reuse.loops import Loop
-from kivfm_core.config import build_config
+from kivfm_core.config import RunConfig
 
 
-def main() -> None:
-    """Measures two loops: teachers asked online, and only once."""
-    file, device, steps, mode, *report = sys.argv[1:]
-    loop = Loop(build_config(Path(file), {}), device)
-    batch = next(loop.batches(0))
-    batch = replace(batch, teachers=[canvas.to(device) for canvas in batch.teachers])
-    canvas = batch.student.to(device)
-    low = torch.autocast(loop.device.type, torch.bfloat16)
-    with low:
-        said = loop.ask(batch)
+class Bare:
+    """Two loops over the same networks: teachers asked online, and only once.
 
-    def online() -> None:
-        with low:
-            loop.learn(canvas, loop.ask(batch))
+    Args:
+        config: A run's.
+        device: Where it computes.
+    """
 
-    def cached() -> None:
-        with low:
-            loop.learn(canvas, said)
+    def __init__(self, config: RunConfig, device: str) -> None:
+        self.loop = Loop(config, device)
+        self.batch = next(self.loop.batches(0)).moved(lambda canvases: canvases.to(device))
+        self.low = torch.autocast(self.loop.device.type, torch.bfloat16)
+        with self.low:
+            self.said = self.loop.ask(self.batch)
+        self.loops = {"online": self.online, "cached": self.cached}
+        self.gflops = {answers: self._count(answers) for answers in self.loops}
 
-    loops = {"online": online, "cached": cached}
-    operations: dict[str, float] = {}
-    for answers, step in loops.items():
-        with FlopCounterMode(display=False) as counter:
-            step()
-        operations[answers] = counter.get_total_flops() / len(canvas) / 1e9
-    if mode == "compiled":
+    def online(self) -> None:
+        """A step that asks the teachers."""
+        with self.low:
+            self.loop.learn(self.batch.student, self.loop.ask(self.batch))
+
+    def cached(self) -> None:
+        """A step with what they said before."""
+        with self.low:
+            self.loop.learn(self.batch.student, self.said)
+
+    def compile(self) -> None:
+        """Compiles the student with its losses, and the teachers."""
+        loop = self.loop
         for module in (loop.module, *(t.encoder for t in loop.parts.teachers.values())):
             module.compile()
-    found: list[dict[str, object]] = []
-    for answers, step in loops.items():
-        for _ in range(3):
-            step()
-        began = _now(loop.device)
-        for _ in range(int(steps)):
-            step()
-        rate = len(canvas) * int(steps) / (_now(loop.device) - began)
-        row = {"answers": answers, "images_per_second": rate}
-        found.append({**row, "gflops": operations[answers]})
-    if report:
-        kinds = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
-        with profile(activities=kinds if loop.device.type == "cuda" else kinds[:1]) as seen:
+
+    def measure(self, steps: int) -> Iterator[dict[str, Any]]:
+        """Pictures a second of both, after three steps each.
+
+        Args:
+            steps: That are timed.
+        """
+        for answers, step in self.loops.items():
             for _ in range(3):
-                online()
-        by = "self_cuda_time_total" if loop.device.type == "cuda" else "self_cpu_time_total"
-        Path(report[0]).write_text(seen.key_averages().table(sort_by=by, row_limit=30))
-    print(json.dumps(found))
+                step()
+            began = self._now()
+            for _ in range(steps):
+                step()
+            rate = len(self.batch.student) * steps / (self._now() - began)
+            yield {"answers": answers, "images_per_second": rate, "gflops": self.gflops[answers]}
 
+    def profile(self, file: Path) -> None:
+        """Writes where the time of an online step goes, kernel by kernel."""
+        gpu = self.loop.device.type == "cuda"
+        kinds = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+        with profile(activities=kinds if gpu else kinds[:1]) as seen:
+            for _ in range(3):
+                self.online()
+        by = "self_cuda_time_total" if gpu else "self_cpu_time_total"
+        file.write_text(seen.key_averages().table(sort_by=by, row_limit=30))
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
+    def _count(self, answers: str) -> float:
+        with FlopCounterMode(display=False) as counter:
+            self.loops[answers]()
+        return counter.get_total_flops() / len(self.batch.student) / 1e9
 
-
-if __name__ == "__main__":
-    main()
+    def _now(self) -> float:
+        if self.loop.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
