@@ -42,7 +42,7 @@ def test_a_digest_holds_what_its_records_depend_on(config: RunConfig, monkeypatc
     assert before.keys() == ALL
     for same in ({"data__views": 3}, {"optim__lr": 1.0}, {"student__latent": 8}):
         assert changed(before, digests(config, **same)) == set()
-    for all_else in ({"seed": 1}, {"data__smallest": 0.7}):
+    for all_else in ({"seed": 1}, {"data__smallest": 0.7}, {"data__mosaic": 0.5}):
         assert changed(before, digests(config, **all_else)) == ALL
     networks = ALL - {"canvas@64", "canvas@96"}
     assert changed(before, digests(config, engine__precision="bf16-mixed")) == networks

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
+from kivfm_core.data.canvas import render_views
 from kivfm_core.data.folder import Folder
-from kivfm_core.data.loader import Item, StepSampler, ViewDataset, load
+from kivfm_core.data.loader import Item, Request, StepSampler, ViewDataset, collate, load
 from kivfm_core.data.unlabeled import Images
+from kivfm_core.data.views import sample_others
 from kivfm_core.errors import DataError
 from kivfm_core.spec import InputContract
 
@@ -18,9 +21,11 @@ def sampler(start: int = 0, stop: int = 9, **more) -> StepSampler:
     return StepSampler(images=7, sizes=2, batch_size=4, start=start, stop=stop, seed=5, **more)
 
 
-def dataset(pictures: Path, names: list[str]) -> ViewDataset:
+def dataset(
+    pictures: Path, names: list[str], teachers: Sequence[Request] = ((CONTRACT, 64),), **more
+) -> ViewDataset:
     images = Images(pictures, [Folder(pictures, names)])
-    return ViewDataset(images, 5, (CONTRACT, (32, 48)), [(CONTRACT, 64)], bad_limit=20)
+    return ViewDataset(images, 5, (CONTRACT, (32, 48)), teachers, bad_limit=20, **more)
 
 
 def test_an_epoch_sees_every_picture_once():
@@ -73,3 +78,47 @@ def test_a_folder_of_bad_pictures_is_not_read_to_its_end(pictures: Path):
     names = sorted(path.name for path in pictures.iterdir() if path.name.startswith("bad"))
     with pytest.raises(DataError, match="21 pictures cannot be decoded, more than the limit"):
         dataset(pictures, names)[Item(0, 0, 0)]
+
+
+def names_in(pictures: Path) -> list[str]:
+    return sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.png"))
+
+
+def test_a_mosaic_shows_four_pictures_and_everyone_the_same(pictures: Path):
+    names = names_in(pictures)
+    plain = dataset(pictures, names, whole=1.0)
+    data = dataset(pictures, names, [(CONTRACT, 65)], whole=1.0, mosaic=1.0)
+    for item in (Item(0, 0, 0), Item(3, 1, 0)):
+        _, canvases, frames, _ = data[item]
+        others = sample_others(len(names), 5, names[item.image], item.view, 1.0)
+        views = [plain._view(place, item.view, []) for place in (item.image, *others)]
+        for canvas, half in zip(canvases, (16, 33), strict=True):  # 65 is 33 and 32
+            corners = (slice(0, half), slice(half, None))
+            quarters = [canvas[:, y, x] for y in corners for x in corners]
+            for view, quarter in zip(views, quarters, strict=True):
+                tile, _ = render_views([view], CONTRACT, half)
+                assert torch.equal(quarter, tile[:, : quarter.shape[1], : quarter.shape[2]])
+        assert [frame.content for frame in frames] == [(0, 0, 32, 32), (0, 0, 65, 65)]
+
+
+def test_a_bad_picture_of_a_mosaic_is_replaced_and_named(pictures: Path):
+    (pictures / "bad.png").write_bytes(b"no picture")
+    names = names_in(pictures)
+    data = dataset(pictures, names, mosaic=1.0)
+    found = [data[Item(place, view, 0)] for place in range(len(names)) for view in range(3)]
+    assert {name for *_, bad in found for name in bad} == {"bad.png"}
+    assert sum(bool(bad) for *_, bad in found) > 3  # not only where it is the view's own picture
+
+
+def test_who_sees_the_same_shares_a_canvas(pictures: Path):
+    padded = CONTRACT.model_copy(update={"pad_value": (0.5, 0.5, 0.5)})
+    scaled = CONTRACT.model_copy(update={"mean": (0.5, 0.5, 0.5)})
+    teachers = [(scaled, 32), (padded, 32), (CONTRACT, 64), (scaled, 64)]
+    data = dataset(pictures, names_in(pictures), teachers)
+    batch = collate([data[Item(place, 0, 0)] for place in range(4)])
+    first, second, third, fourth = batch.teachers
+    assert first is batch.student and second is not batch.student and fourth is third
+    moved: list[torch.Tensor] = []
+    there = batch.moved(lambda canvases: moved.append(canvases) or canvases.clone())
+    assert len(moved) == 3
+    assert there.teachers[0] is there.student and torch.equal(there.teachers[3], third)
