@@ -24,7 +24,7 @@ kivfm compose --teachers "$TEACHERS"
 
 say "Distilling, $STEPS steps"
 kivfm distill --teachers "$TEACHERS" --data "$DATA/train/images" --steps "$STEPS" --out "$RUN" \
-  --batch-size 8 --image-size 96 --set data.views=1 --set student.width=128
+  --batch-size 8 --image-size 96 --set data.views=1 --set student.width=192
 
 say "The student beside its teachers, on held-out pictures"
 kivfm evaluate "$RUN" --data "$DATA/val"

@@ -29,6 +29,13 @@ FLAGS = {
     ),
     "latent of 32": ("--set", "student.latent=32"),
     "latent of 64": ("--set", "student.latent=64"),
+    "answers kept in 8 bits": ("--set", "cache.encoding=int8"),
+    "latent of 64, kept as such": (
+        *("--set", "student.latent=64", "--set", "cache.encoding=latent-bf16"),
+    ),
+    "latent of 64, kept in 8 bits": (
+        *("--set", "student.latent=64", "--set", "cache.encoding=latent-int8"),
+    ),
     "adapter of 64": ("--set", "student.width=64"),
     "adapter of 192": ("--set", "student.width=192"),
 }
