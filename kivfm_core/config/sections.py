@@ -1,22 +1,13 @@
-"""The configuration of a run: TOML in, checked by pydantic, unknown keys refused. Torch-free.
-
-A flag beats `--set key=value`, which beats the file, which beats the defaults below.
-"""
+"""The tables of a run's configuration. Torch-free."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
-import tomli_w
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from kivfm_core.adapters import Kind
 from kivfm_core.data.views import SMALLEST
-from kivfm_core.errors import UsageError
-from kivfm_core.recipes import RECIPES
 from kivfm_core.spec import Record
 
 LatentMap = Literal["fixed", "learned"]
@@ -193,138 +184,3 @@ class CheckpointConfig(Record):
 
     every: int = Field(default=200, gt=0)
     keep: int = Field(default=2, gt=0)
-
-
-class RunConfig(Record):
-    """Everything that a run is determined by."""
-
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    seed: int = Field(default=0, ge=0)
-    recipe: str = "kpu"
-    variant: str | None = None
-    teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
-    weights: dict[str, str] = Field(default_factory=dict)
-    student: StudentConfig = StudentConfig()
-    data: DataConfig = DataConfig()
-    optim: OptimConfig = OptimConfig()
-    engine: EngineConfig = EngineConfig()
-    cache: CacheConfig = CacheConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-
-    def anchored(self) -> RunConfig:
-        """The same with absolute paths, so that the run can be opened from anywhere."""
-        data, cache, files = self.data, self.cache, self.weights
-        if data.path is not None:
-            data = data.model_copy(update={"path": str(Path(data.path).absolute())})
-        if cache.path is not None:
-            cache = cache.model_copy(update={"path": str(Path(cache.path).absolute())})
-        weights = {name: str(Path(file).absolute()) for name, file in files.items()}
-        student = self.student
-        if student.start is not None:
-            start = str(Path(student.start).absolute())
-            student = student.model_copy(update={"start": start})
-        made = {"data": data, "cache": cache, "weights": weights, "student": student}
-        return self.model_copy(update=made)
-
-    @field_validator("cache")
-    @classmethod
-    def _there_is_something_to_keep(cls, value: CacheConfig, info: ValidationInfo) -> CacheConfig:
-        data = info.data.get("data")
-        if value.path is not None and data is not None and not data.views:
-            raise ValueError("a path keeps stored views, and there are none: data.views=4, say")
-        if value.encoding != "bf16" and data is not None and not data.views:
-            raise ValueError("no views are stored that could be encoded: data.views=4, say")
-        return value
-
-    @field_validator("recipe")
-    @classmethod
-    def _recipe_is_known(cls, value: str) -> str:
-        if value not in RECIPES:
-            raise ValueError(f"no recipe {value!r}; one of: {', '.join(RECIPES)}")
-        return value
-
-    @field_validator("teachers", mode="before")
-    @classmethod
-    def _names_are_choices(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            value = [name.strip() for name in value.split(",") if name.strip()]
-        if not isinstance(value, Sequence):
-            raise ValueError("a list of names")
-        return [{"name": item} if isinstance(item, str) else item for item in value]
-
-    @field_validator("teachers")
-    @classmethod
-    def _some_teacher_counts(cls, value: tuple[TeacherChoice, ...]) -> tuple[TeacherChoice, ...]:
-        if not any(choice.weight for choice in value):
-            raise ValueError("every weight is 0, so there is nothing to learn")
-        return value
-
-
-def load_config(path: Path) -> dict[str, Any]:
-    """Reads a configuration file.
-
-    Raises:
-        UsageError: If it does not exist or is no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {error.strerror}", "kivfm compose -o run.toml"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from error
-
-
-def build_config(
-    file: Path | None, flags: Mapping[str, Any], sets: Sequence[str] = ()
-) -> RunConfig:
-    """Merges defaults, file, `--set` and flags.
-
-    Args:
-        file: A TOML file.
-        flags: Dotted keys to values; None means not given.
-        sets: `key=value` lines; values are TOML, or plain strings.
-
-    Raises:
-        UsageError: Naming every wrong key and value at once.
-    """
-    values = load_config(file) if file is not None else {}
-    for line in sets:
-        key, equals, text = line.partition("=")
-        if not equals:
-            raise UsageError(f"--set {line!r} is not key=value", "--set optim.lr=0.001")
-        _put(values, key.strip(), _parse(text.strip()))
-    for key, value in flags.items():
-        if value is not None:
-            _put(values, key, value)
-    try:
-        return RunConfig.model_validate(values)
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise UsageError("the configuration is wrong:\n  " + "\n  ".join(lines)) from error
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *path, last = key.split(".")
-    for part in path:
-        table: Any = values.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise UsageError(f"{part} in {key} is a table, not a value", f"--set {key}=...")
-        values = cast(dict[str, Any], table)
-    values[last] = value
-
-
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def dump_config(config: RunConfig) -> str:
-    """The configuration as TOML, as `distill --config` takes it."""
-    return tomli_w.dumps(config.model_dump(mode="json", by_alias=True, exclude_none=True))

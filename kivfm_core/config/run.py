@@ -1,0 +1,86 @@
+"""All of a run's configuration, and what its parts ask of each other. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from kivfm_core.config.sections import (
+    CacheConfig,
+    CheckpointConfig,
+    DataConfig,
+    EngineConfig,
+    OptimConfig,
+    StudentConfig,
+    TeacherChoice,
+)
+from kivfm_core.recipes import RECIPES
+from kivfm_core.spec import Record
+
+
+class RunConfig(Record):
+    """Everything that a run is determined by."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    seed: int = Field(default=0, ge=0)
+    recipe: str = "kpu"
+    variant: str | None = None
+    teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
+    weights: dict[str, str] = Field(default_factory=dict)
+    student: StudentConfig = StudentConfig()
+    data: DataConfig = DataConfig()
+    optim: OptimConfig = OptimConfig()
+    engine: EngineConfig = EngineConfig()
+    cache: CacheConfig = CacheConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+    def anchored(self) -> RunConfig:
+        """The same with absolute paths, so that the run can be opened from anywhere."""
+        data, cache, files = self.data, self.cache, self.weights
+        if data.path is not None:
+            data = data.model_copy(update={"path": str(Path(data.path).absolute())})
+        if cache.path is not None:
+            cache = cache.model_copy(update={"path": str(Path(cache.path).absolute())})
+        weights = {name: str(Path(file).absolute()) for name, file in files.items()}
+        student = self.student
+        if student.start is not None:
+            start = str(Path(student.start).absolute())
+            student = student.model_copy(update={"start": start})
+        made = {"data": data, "cache": cache, "weights": weights, "student": student}
+        return self.model_copy(update=made)
+
+    @field_validator("cache")
+    @classmethod
+    def _there_is_something_to_keep(cls, value: CacheConfig, info: ValidationInfo) -> CacheConfig:
+        data = info.data.get("data")
+        if value.path is not None and data is not None and not data.views:
+            raise ValueError("a path keeps stored views, and there are none: data.views=4, say")
+        if value.encoding != "bf16" and data is not None and not data.views:
+            raise ValueError("no views are stored that could be encoded: data.views=4, say")
+        return value
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe_is_known(cls, value: str) -> str:
+        if value not in RECIPES:
+            raise ValueError(f"no recipe {value!r}; one of: {', '.join(RECIPES)}")
+        return value
+
+    @field_validator("teachers", mode="before")
+    @classmethod
+    def _names_are_choices(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        if not isinstance(value, Sequence):
+            raise ValueError("a list of names")
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+
+    @field_validator("teachers")
+    @classmethod
+    def _some_teacher_counts(cls, value: tuple[TeacherChoice, ...]) -> tuple[TeacherChoice, ...]:
+        if not any(choice.weight for choice in value):
+            raise ValueError("every weight is 0, so there is nothing to learn")
+        return value
