@@ -25,6 +25,7 @@ from benchmarks.random_teachers import MODELS, environment, write_teachers
 from kivfm_core.config import build_config, dump_config
 from kivfm_core.data.scenes.write import write_scenes
 
+MODES = ("eager", "compiled")
 TINY = {"random/vit-tiny": "vit_tiny_patch16_224"}
 
 
@@ -82,14 +83,14 @@ def _measure(root: Path, side: int, args: argparse.Namespace) -> Iterator[dict[s
     for answers in ("online", "cached"):
         own = {**flags, "data.views": int(answers == "cached")}
         (root / f"{answers}.toml").write_text(dump_config(build_config(None, own)))
-    words = [str(root), args.device, str(args.steps), args.modes]
+    modes = sorted(args.modes.split(","), key=MODES.index)  # networks are compiled in place
+    words = [str(root), args.device, str(args.steps), ",".join(modes)]
     if args.profile:
         words.append(f"{args.profile}-{side}")
     command = [sys.executable, "-m", "benchmarks.gpu.measure", *words]
-    pipe = subprocess.Popen(
+    with subprocess.Popen(
         command, cwd=ROOT, env=environment(root), stdout=subprocess.PIPE, text=True
-    )
-    with pipe as process:
+    ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith("{"):

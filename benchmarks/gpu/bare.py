@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ class Bare:
 
     def __init__(self, config: RunConfig, device: str) -> None:
         self.loop = Loop(config, device)
-        self.batch = next(self.loop.batches(0)).moved(lambda canvases: canvases.to(device))
+        batch = next(self.loop.batches(0))
+        teachers = [canvases.to(device) for canvases in batch.teachers]
+        self.batch = replace(batch, student=batch.student.to(device), teachers=teachers)
         self.low = torch.autocast(self.loop.device.type, torch.bfloat16)
         with self.low:
             self.said = self.loop.ask(self.batch)

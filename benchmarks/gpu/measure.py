@@ -22,19 +22,19 @@ from kivfm_core.distill import distill
 
 def main() -> None:
     """The bare loops and ours, with teachers online and cached, in each mode."""
-    root, device, steps, modes, *profiles = sys.argv[1:]
+    root, device, steps, modes, profile = [*sys.argv[1:], ""][:5]
     bare = Bare(build_config(Path(root) / "online.toml", {}), device)
     for mode in modes.split(","):
         if mode == "compiled":
             bare.compile()
         rates = list(bare.measure(int(steps)))
+        if profile:
+            bare.profile(Path(f"{profile}-{mode}.txt"))
         for row in rates:
             _say({"mode": mode, "who": "bare loop", **row})
         for row in rates:
             torch._dynamo.reset()  # pyright: ignore[reportPrivateUsage]
             _say({"mode": mode, "who": "kivfm", **row, **_ours(Path(root), row["answers"], mode)})
-        for file in profiles:
-            bare.profile(Path(f"{file}-{mode}.txt"))
 
 
 def _say(row: dict[str, Any]) -> None:

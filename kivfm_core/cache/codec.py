@@ -83,7 +83,7 @@ class Codec:
 
     def decode(self, records: Sequence[Tensor] | Tensor, layout: Layout) -> dict[str, Tensor]:
         """Records, `[bytes]` each, as a batch `{name: [B, ...]}`, float32."""
-        if self.device.type == "cuda":
+        if self.device.type != "cpu":
             records = self._send(records)
         said: dict[str, Tensor] = {}
         start = 0
@@ -101,10 +101,11 @@ class Codec:
         return said
 
     def _send(self, records: Sequence[Tensor] | Tensor) -> Tensor:
-        """Records as one batch on the device: from page-locked memory, copied while others work."""
+        """Records as one batch on the device; a GPU copies while others work."""
         if isinstance(records, Tensor):
             return records.to(self.device)
-        batch = torch.empty(len(records), len(records[0]), dtype=torch.uint8, pin_memory=True)
+        size, pinned = (len(records), len(records[0])), self.device.type == "cuda"
+        batch = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
         return torch.stack(list(records), out=batch).to(self.device, non_blocking=True)
 
     def _decode(self, part: Sequence[Tensor] | Tensor, kept: tuple[int, ...]) -> Tensor:

@@ -1,6 +1,6 @@
 """The configuration of a run: TOML in, checked by pydantic, unknown keys refused. Torch-free.
 
-A flag beats `--set key=value`, which beats the file, which beats the defaults of `sections`.
+A flag beats `--set key=value`, which beats the file, which beats the defaults.
 """
 
 from kivfm_core.config.read import build_config, dump_config, load_config

@@ -20,6 +20,14 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
+Look = tuple[str, bool, Triple]
+
+
+def look(contract: InputContract) -> Look:
+    """What `render` takes of a contract: where it is the same, so are canvases of one size."""
+    return contract.interpolation, contract.antialias, contract.pad_value
+
+
 def render(image: Tensor, frame: Frame, contract: InputContract) -> Tensor:
     """Makes one canvas.
 

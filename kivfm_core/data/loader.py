@@ -1,11 +1,13 @@
 """Training batches: one decode a picture, one view of it, a canvas for every encoder.
 
+A mosaic is a canvas of four pictures' views.
+
 What a step sees is a function of (seed, step) alone, never of workers, ranks or order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from kivfm_core.data.canvas import render_views, to_tensor
+from kivfm_core.data.canvas import Look, look, render_views, to_tensor
 from kivfm_core.data.images import listed
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.data.views import SMALLEST, sample_others, sample_view
@@ -71,14 +73,10 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory, from which a GPU copies while others work."""
-        return self.moved(Tensor.pin_memory)
-
-    def moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
-        """The same with its canvases elsewhere; what several share is moved once."""
         once = {id(canvases): canvases for canvases in (self.student, *self.teachers)}
-        there = {place: move(canvases) for place, canvases in once.items()}
-        teachers = [there[id(canvases)] for canvases in self.teachers]
-        return replace(self, student=there[id(self.student)], teachers=teachers)
+        pinned = {place: canvases.pin_memory() for place, canvases in once.items()}
+        teachers = [pinned[id(canvases)] for canvases in self.teachers]
+        return replace(self, student=pinned[id(self.student)], teachers=teachers)
 
     def part(self, views: slice) -> Batch:
         """Some of its views."""
@@ -95,7 +93,7 @@ class ViewDataset(Dataset[Sample]):
         seed: Of the run.
         student: The student's contract and its canvas sizes.
         teachers: Each teacher's contract and canvas size.
-        bad_limit: Pictures in a row that may be undecodable.
+        bad_limit: Pictures that may be undecodable where one canvas is made.
         smallest: Smallest side of a view, in short sides of its picture.
         whole: Share of the views that hold the whole picture.
         mosaic: Share of the canvases that show four views.
@@ -124,19 +122,22 @@ class ViewDataset(Dataset[Sample]):
         bad: list[str] = []
         if item.known:
             return item.key, [torch.empty(0)], [], bad
-        others = sample_others(
-            len(self.images), self.seed, self.images[item.image], item.view, self.mosaic
-        )
-        pictures = [self._view(image, item.view, bad) for image in (item.image, *others)]
+        pictures = [self._view(image, item.view, bad) for image in self.shown(item)]
         contract, sizes = self.student
-        shown: dict[tuple[Any, ...], tuple[Tensor, Frame]] = {}
+        made: dict[tuple[Look, int], tuple[Tensor, Frame]] = {}
         requests = [(contract, sizes[item.size]), *self.teachers]
-        looks = [(c.interpolation, c.antialias, c.pad_value, side) for c, side in requests]
-        for look, request in zip(looks, requests, strict=True):
-            if look not in shown:
-                shown[look] = render_views(pictures, *request)
-        canvases, frames = zip(*(shown[look] for look in looks), strict=True)
+        wanted = [(look(contract), side) for contract, side in requests]
+        for key, request in zip(wanted, requests, strict=True):
+            if key not in made:
+                made[key] = render_views(pictures, *request)
+        canvases, frames = zip(*(made[key] for key in wanted), strict=True)
         return item.key, list(canvases), list(frames), bad
+
+    def shown(self, item: Item) -> list[int]:
+        """The pictures that an item shows, the view's own first."""
+        name = self.images[item.image]
+        others = sample_others(len(self.images), self.seed, name, item.view, self.mosaic)
+        return [item.image, *others]
 
     def _view(self, image: int, index: int, bad: list[str]) -> tuple[Tensor, View]:
         """A picture and what is shown of it; the next one takes the place of a bad one.
@@ -149,7 +150,8 @@ class ViewDataset(Dataset[Sample]):
             try:
                 pixels = to_tensor(self.images.open(place))
             except DataError:
-                bad.append(image_id)
+                if image_id not in bad:
+                    bad.append(image_id)
                 check_bad(bad, self.bad_limit)
                 continue
             original = (pixels.shape[1], pixels.shape[2])

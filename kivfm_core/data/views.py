@@ -44,14 +44,16 @@ def sample_view(
 
 
 def sample_others(pictures: int, seed: int, image_id: str, index: int, mosaic: float) -> list[int]:
-    """The pictures that a view shows beside its own: three more for a mosaic, else none.
+    """The pictures that a canvas shows beside a view's own: three for a mosaic, else none.
+
+    They are drawn freely: a small pool may show the same cut twice.
 
     Args:
         pictures: How many there are.
         seed: Of the run.
         image_id: Stable name of the picture.
         index: Which view of the picture.
-        mosaic: Share of the views that are mosaics.
+        mosaic: Share of the canvases that are mosaics.
 
     Returns:
         Indices of pictures.

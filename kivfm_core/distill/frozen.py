@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from kivfm_core.distill.stopwatch import Stopwatch
 from kivfm_core.planner.placement import Placement
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
+
+Move = Callable[[Tensor], Tensor]
 
 PORTION = 16
 """Views that are asked about at once where codecs are fitted."""
@@ -104,17 +107,17 @@ class Frozen:
         """
         places = [(image, view) for image, view, _ in batch.keys]
         answers: dict[str, dict[str, Tensor]] = {}
-        moved: Batch | None = None
+        move = self._mover(batch)
         for owner in self.owners(batch.keys[0][2]):
             said = None
             if self.keeper is not None:
                 self.keeper.fit(owner, partial(self._sample, owner))
                 said = self.keeper.get(owner, places)
             if said is None:
-                if moved is None:
-                    known = batch.student.numel()
-                    moved = (batch if known else self.decode(batch.keys)).moved(self.to_device)
-                said = self._timed(owner, moved)
+                if not batch.student.numel():
+                    batch = self.decode(batch.keys)
+                    move = self._mover(batch)
+                said = self._timed(owner, batch, move)
                 if self.keeper is not None:
                     said = self.keeper.keep(owner, places, said)
             answers[owner.partition("@")[0]] = said
@@ -123,17 +126,31 @@ class Frozen:
     def _sample(self, owner: str) -> Iterator[dict[str, Tensor]]:
         for start in range(0, len(self.samples), PORTION):
             batch = self.decode(self.samples[start : start + PORTION])
-            yield self._timed(owner, batch.moved(self.to_device))
+            yield self._timed(owner, batch, self.to_device)
 
-    def _timed(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+    def _mover(self, batch: Batch) -> Move:
+        """Moves a batch's canvases; those that several networks see stay there for all of them."""
+        shared = Counter(map(id, (batch.student, *batch.teachers)))
+        there: dict[int, Tensor] = {}
+
+        def move(canvases: Tensor) -> Tensor:
+            if shared[id(canvases)] < 2:
+                return self.to_device(canvases)
+            if id(canvases) not in there:
+                there[id(canvases)] = self.to_device(canvases)
+            return there[id(canvases)]
+
+        return move
+
+    def _timed(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
         with self.stopwatch.time(owner, len(batch.keys)):
-            return self._ask_all(owner, batch)
+            return self._ask_all(owner, batch, move)
 
-    def _ask_all(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+    def _ask_all(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
         def ask(parts: list[slice]) -> dict[str, Tensor]:
-            said = [self._ask(owner, batch.part(part)) for part in parts]
-            if len(said) == 1:
-                return said[0]
+            if len(parts) == 1:
+                return self._ask(owner, batch, move)
+            said = [self._ask(owner, batch.part(part), self.to_device) for part in parts]
             return {name: torch.cat([some[name] for some in said]) for name in said[0]}
 
         if owner not in self.portions:
@@ -142,15 +159,15 @@ class Frozen:
             self.portions[owner] = Portions(f"{owner} is asked", SMALLER, self.say, size)
         return self.portions[owner].run(len(batch.keys), ask)
 
-    def _ask(self, owner: str, batch: Batch) -> dict[str, Tensor]:
+    def _ask(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
         said: Mapping[str, Tensor]
         if owner in self.asked.teachers:
             place = list(self.asked.teachers).index(owner)
+            canvases = move(batch.teachers[place])
             with self.autocast():
-                canvases = batch.teachers[place]
                 said = self.asked.teachers[owner].encode(canvases, batch.frames[place])
         else:
-            canvas = batch.student
+            canvas = move(batch.student)
             if self.asked.trunk is None or not owner.startswith(TRUNK):
                 # In 256 steps a color, which bfloat16 tells apart.
                 return {CANVAS: (canvas * 255).round()}

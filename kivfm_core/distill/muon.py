@@ -13,8 +13,6 @@ from torch.optim.adamw import adamw
 from kivfm_core.distill.sharding import gather, local, local_of
 
 MOMENTUM, ITERATIONS, COEFFICIENTS, EPS = 0.95, 5, "quintic", 1e-7
-EACH: Any = torch
-"""PyTorch's optimizers change many tensors at once by its `_foreach` functions; none are public."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -75,6 +73,7 @@ class Muon(torch.optim.Optimizer):
             gradients = torch.where(skipped > 0, 0.0, gradients)
         memory = torch.stack([momentum.flatten(1) for momentum in kept])
         _write(kept, memory.lerp_(gradients, made * (1 - MOMENTUM)))
+        del gradients, memory  # copies of all that is moved, not to be kept meanwhile
         coefficients = muon.resolve_ns_coefficients(COEFFICIENTS, muon._COEFFICIENTS)  # pyright: ignore
         moves = muon.zeropower_via_newtonschulz(
             torch.stack([gather(momentum).reshape(shape) for momentum in momenta]),
@@ -83,11 +82,13 @@ class Muon(torch.optim.Optimizer):
             eps=EPS,
         )
         far = -lr * muon.get_lr_scale(torch.Size(shape), "match_rms_adamw") * made
-        moves = moves.to(matrices[0].dtype) * far
-        parts = [local_of(x.view(m.shape), m) for m, x in zip(matrices, moves, strict=True)]
         moved = [local(matrix) for matrix in matrices]
-        EACH._foreach_mul_(moved, 1 - made * lr * group["weight_decay"])
-        EACH._foreach_add_(moved, parts)
+        parts = [local_of(x.reshape(m.shape), m) for m, x in zip(matrices, moves, strict=True)]
+        # Laid out alike, or PyTorch would take them one by one.
+        parts = [torch.empty_like(m).copy_(x) for m, x in zip(moved, parts, strict=True)]
+        torch._foreach_mul_(parts, far)  # pyright: ignore
+        torch._foreach_mul_(moved, 1 - made * lr * group["weight_decay"])  # pyright: ignore
+        torch._foreach_add_(moved, parts)  # pyright: ignore
 
     def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         states = [self._state(p, "exp_avg", "exp_avg_sq", "step") for p in parameters]
@@ -116,4 +117,4 @@ class Muon(torch.optim.Optimizer):
 def _write(tensors: list[Tensor], batch: Tensor) -> None:
     """Copies each row of a batch into a tensor of as many numbers."""
     rows = [row.view(x.shape) for x, row in zip(tensors, batch, strict=True)]
-    EACH._foreach_copy_(tensors, rows)
+    torch._foreach_copy_(tensors, rows)  # pyright: ignore

@@ -45,6 +45,8 @@ EARLIER = {
     ("optim", "optimizer"): "adamw",
     ("cache", "encoding"): "bf16",
     ("student", "latent_map"): "fixed",
+    ("data", "whole"): 0.0,
+    ("data", "mosaic"): 0.0,
 }
 """What runs did that were made before there was a choice, and do not name it."""
 

@@ -144,9 +144,10 @@ class Stream:
         return [(place * count // few, 0, 0) for place in range(few)]
 
     def pictures(self, step: int) -> list[str]:
-        """The ids of a step's pictures, this process's share of them."""
+        """The ids of a step's pictures, this process's share of them; those of a mosaic joined."""
         (items,) = self._sampler(step, step + 1)
-        return [self.dataset.images[item.image] for item in items]
+        images = self.dataset.images
+        return [" + ".join(images[i] for i in self.dataset.shown(item)) for item in items]
 
     def _sampler(self, start: int, stop: int) -> StepSampler:
         return StepSampler(

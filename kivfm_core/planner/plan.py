@@ -179,7 +179,8 @@ def _other_rates(config: RunConfig, composition: Composition, auto: str | None) 
     data, optim = config.anchored().data, config.optim
     precision = auto if config.engine.precision == "auto" else config.engine.precision
     sides = [composition.side(spec) for spec in composition.teachers]
-    pictures = [data.path, data.smallest, data.workers, composition.image_size, sides]
+    pictures = [data.path, data.smallest, data.whole, data.mosaic, data.workers]
+    pictures += [composition.image_size, sides]
     engine = config.engine
     student = [composition.model_dump(mode="json"), config.recipe, precision]
     student += [optim.batch_size, optim.micro_batch, optim.optimizer]

@@ -57,6 +57,26 @@ def test_bfloat16_rounds_and_nothing_else():
     assert all(torch.equal(back[name], said[name].bfloat16().float()) for name in said)
 
 
+@pytest.mark.parametrize("encoding", [Encoding(), Encoding("int8")])
+def test_a_batch_of_records_is_read_as_single_ones_are(encoding: Encoding):
+    said = levels()
+    codec = fitted(encoding, said)
+    records = codec.encode(said)
+    one, other = (codec.decode(r, layout(said)) for r in (records, list(records)))
+    assert all(torch.equal(one[name], other[name]) for name in said)
+    assert all(tensor.is_contiguous() for tensor in one.values())
+
+
+def test_stored_records_are_read_onto_any_device():
+    said = levels()
+    records = list(fitted(Encoding(), said).encode(said))
+    there = Codec(Encoding(), torch.device("meta")).decode(records, layout(said))
+    assert {tensor.device.type for tensor in there.values()} == {"meta"}
+    assert {name: tensor.shape for name, tensor in there.items()} == {
+        name: tensor.shape for name, tensor in said.items()
+    }
+
+
 def test_integers_are_off_by_half_a_step_of_their_channel():
     said = levels()
     back = there_and_back(Encoding("int8"), said)

@@ -85,6 +85,7 @@ def test_a_run_of_before_there_was_a_choice_goes_on_as_it_was(config: RunConfig,
     known = json.loads((path / "environment.json").read_text())
     del known["configuration"]["optim"]["optimizer"], known["configuration"]["cache"]["encoding"]
     del known["configuration"]["student"]["latent_map"]
+    del known["configuration"]["data"]["whole"], known["configuration"]["data"]["mosaic"]
     (path / "environment.json").write_text(json.dumps(known))
     text = (path / "config.toml").read_text().replace('optimizer = "adamw"\n', "")
     text = text.replace('latent_map = "fixed"\n', "")
