@@ -12,7 +12,8 @@ from kivfm_core.distill.portions import Portions
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
-from kivfm_core.student import StandIn, Student
+from kivfm_core.stand_in import StandIn
+from kivfm_core.student import Student
 from kivfm_core.teacher import Levels, LoadedTeacher, Teacher
 
 CPU = "--accelerator cpu"

@@ -28,7 +28,7 @@ from kivfm_core.compose import compose
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import StepSampler
+from kivfm_core.data.sampler import StepSampler
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.data.views import sample_view
 from kivfm_core.distill.assemble import assemble

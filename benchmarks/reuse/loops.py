@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch, Item, ViewDataset, collate
+from kivfm_core.data.loader import Batch, ViewDataset, collate
+from kivfm_core.data.sampler import Item
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.module import Distillation

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kivfm_core.cache.key import CANVAS, TRUNK, at
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch, Key
+from kivfm_core.data.loader import Batch
+from kivfm_core.data.sampler import Key
 from kivfm_core.distill.keeper import Keeper
 from kivfm_core.distill.portions import Portions
 from kivfm_core.distill.stopwatch import Stopwatch

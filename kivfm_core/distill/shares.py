@@ -12,7 +12,7 @@ from torch import Tensor
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.key import CANVAS, TRUNK, at
 from kivfm_core.cache.maps import find_maps
-from kivfm_core.data.loader import Item
+from kivfm_core.data.sampler import Item
 from kivfm_core.distill.stream import Stream
 
 

@@ -21,16 +21,8 @@ from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import listed
-from kivfm_core.data.loader import (
-    Batch,
-    Item,
-    Key,
-    StepSampler,
-    ViewDataset,
-    check_bad,
-    collate,
-    load,
-)
+from kivfm_core.data.loader import Batch, ViewDataset, check_bad, collate, load
+from kivfm_core.data.sampler import Item, Key, StepSampler
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.distill.frozen import Asked, Frozen
 from kivfm_core.distill.keeper import Cache, Keeper

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from kivfm_core.data.images import listed, open_image
-from kivfm_core.data.loader import Item, ViewDataset
+from kivfm_core.data.loader import ViewDataset
+from kivfm_core.data.sampler import Item
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import DataError
 from kivfm_core.spec import InputContract

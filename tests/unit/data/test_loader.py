@@ -8,7 +8,8 @@ import torch
 
 from kivfm_core.data.canvas import render_views
 from kivfm_core.data.folder import Folder
-from kivfm_core.data.loader import Item, Request, StepSampler, ViewDataset, load
+from kivfm_core.data.loader import Request, ViewDataset, load
+from kivfm_core.data.sampler import Item, StepSampler
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.data.views import sample_others
 from kivfm_core.errors import DataError

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kivfm_core.config import RunConfig
-from kivfm_core.data.loader import StepSampler
+from kivfm_core.data.sampler import StepSampler
 from kivfm_core.planner.passes import count_passes
 
 FEW = st.integers(1, 12)
