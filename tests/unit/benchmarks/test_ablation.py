@@ -12,7 +12,7 @@ from kivfm_core.config import build_config
 NAMES = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 
 
-def test_every_variant_is_another_composition_pool_or_recipe(tmp_path: Path) -> None:
+def test_every_variant_is_another_composition_pool_recipe_or_encoding(tmp_path: Path) -> None:
     pool = tmp_path / "pool"
     pool.mkdir()
     for index in range(32):
@@ -31,8 +31,8 @@ def test_every_variant_is_another_composition_pool_or_recipe(tmp_path: Path) -> 
         assert config.engine.accelerator == "cpu"
         weights = tuple(choice.weight for choice in config.teachers)
         plan = compose(config).model_dump_json()
-        made.append((config.recipe, config.data.path, weights, plan))
-    assert sum(weights[0] == 0 for _, _, weights, _ in made) == 1
+        made.append((config.recipe, config.data.path, weights, plan, config.cache.encoding))
+    assert sum(weights[0] == 0 for _, _, weights, *_ in made) == 1
     assert len(set(made)) == len(made)
     pools = [Path(job.pool) for job in jobs if job.pool]
     assert [len(list(pool.iterdir())) for pool in pools] == [4, 8, 16]
