@@ -33,7 +33,7 @@ class Frame:
     """How a canvas was made. Sizes are `(height, width)`, boxes `(x0, y0, x1, y1)`, pixels.
 
     Attributes:
-        original: Size of the picture on disk.
+        original: Size of the picture on disk; of a mosaic, of its canvas.
         source: The part of the original that was taken.
         resized: The size it was resized to.
         origin: `(x, y)` of the resized content on the canvas.
