@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+CROWDED = ("coco_photos/images", "camvid/train")
+"""Of many things each; most of the other photographs show a single one."""
+COPIES = 4
+"""Links to each of these, so that as many more of the views show many things."""
+
 
 def split(data: Path, root: Path) -> tuple[Path, Path]:
-    """Links `photos/` and two thirds of `imagenet_photos/` into a pool, the rest beside labels.
+    """Links photos into a pool, and a third of `imagenet_photos/` beside their labels.
 
-    Every third ImageNet photo, by name, is held out; `coco_val` and `coco_val_boxes` stay out
-    altogether. Nothing is copied.
+    The pool is `photos/`, the other ImageNet photos, and what is crowded, several times. Every
+    third ImageNet photo, by name, is held out; `coco_val` and `coco_val_boxes` stay out altogether.
+    Nothing is copied.
 
     Args:
         data: The assets' `data/`.
@@ -25,6 +31,10 @@ def split(data: Path, root: Path) -> tuple[Path, Path]:
     kept = names[::3]
     for photo in sorted((data / "photos").iterdir()):
         _link(pool / "photos" / photo.name, photo)
+    for copy in range(COPIES):
+        for kind in CROWDED:
+            for photo in sorted((data / kind).iterdir()):
+                _link(pool / f"crowded-{copy}" / photo.name, photo)
     for name in names:
         folder = held_out if name in set(kept) else pool / "imagenet_photos"
         _link(folder / name, data / "imagenet_photos" / name)

@@ -11,7 +11,7 @@ from benchmarks.jobs import run_once
 from benchmarks.method.budget import WITHIN, Size, trainable
 from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.recipes import NAMES, SETS, SIZE, plan_jobs
-from benchmarks.real.split import split
+from benchmarks.real.split import COPIES, CROWDED, split
 from kivfm_core.evaluate import BaseRow, Evaluation, Row, Summary
 
 BASE = NAMES.split(",")[0]
@@ -19,10 +19,11 @@ MACHINE = {"processor": "P", "gpu": None, "cores": 2, "load": 0.1, "torch": "2",
 
 
 def assets(root: Path) -> Path:
-    """Folders as the assets have them, with four photos."""
-    for name in ("photos", "imagenet_photos"):
+    """Folders as the assets have them, with six photos."""
+    for name in ("photos", "imagenet_photos", *CROWDED):
         (root / "data" / name).mkdir(parents=True)
-    (root / "data/photos/p.jpg").touch()
+        (root / "data" / name / f"{name[:2]}.jpg").touch()
+    (root / "data/imagenet_photos/im.jpg").unlink()
     labels = {f"{index}.jpg": index for index in range(3)}
     for name in labels:
         (root / "data/imagenet_photos" / name).touch()
@@ -132,5 +133,5 @@ def test_assets_that_moved_are_linked_anew(tmp_path: Path) -> None:
     for name in ("old", "new"):
         pool, held_out = split(assets(tmp_path / name) / "data", tmp_path / "split")
     linked = list(tmp_path.joinpath("split").rglob("*.jpg"))
-    assert len(linked) == 4 and pool.is_dir() and held_out.is_dir()
+    assert len(linked) == 4 + COPIES * len(CROWDED) and pool.is_dir() and held_out.is_dir()
     assert all((tmp_path / "new") in path.readlink().parents for path in linked)
