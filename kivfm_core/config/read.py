@@ -44,14 +44,20 @@ def build_config(
         UsageError: Naming every wrong key and value at once.
     """
     values = load_config(file) if file is not None else {}
+    given = {key: value for key, value in flags.items() if value is not None}
     for line in sets:
         key, equals, text = line.partition("=")
         if not equals:
             raise UsageError(f"--set {line!r} is not key=value", "--set optim.lr=0.001")
+        for flag in given:
+            if key.strip().startswith(f"{flag}."):
+                raise UsageError(
+                    f"--set {line!r} has no effect: a flag gives all of {flag}",
+                    "write both to a file: kivfm compose -o run.toml, then --config run.toml",
+                )
         _put(values, key.strip(), _parse(text.strip()))
-    for key, value in flags.items():
-        if value is not None:
-            _put(values, key, value)
+    for key, value in given.items():
+        _put(values, key, value)
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
@@ -67,7 +73,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     for part in path:
         table: Any = values.setdefault(part, {})
         if not isinstance(table, dict):
-            raise UsageError(f"{part} in {key} is a table, not a value", f"--set {key}=...")
+            raise UsageError(f"{part} in {key} is no table", "write a file, and --config FILE")
         values = cast(dict[str, Any], table)
     values[last] = value
 

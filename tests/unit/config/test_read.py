@@ -1,0 +1,40 @@
+"""What a file, `--set` and flags become together, and what is refused rather than ignored."""
+
+from pathlib import Path
+
+import pytest
+
+from kivfm_core.config import build_config
+from kivfm_core.errors import UsageError
+
+
+def test_every_mistake_is_named_at_once():
+    with pytest.raises(UsageError) as caught:
+        build_config(None, {"teachers": "a", "optim.lr": -1, "optim.stepz": 3})
+    assert "optim.lr" in caught.value.message and "optim.stepz" in caught.value.message
+
+
+def test_a_flag_beats_set_and_set_beats_a_file(tmp_path: Path):
+    file = tmp_path / "run.toml"
+    file.write_text('teachers = ["a", "b"]\n[optim]\nsteps = 1\nbatch_size = 2\nlr = 0.5\n')
+    sets = ["optim.steps=3", "optim.batch_size=4"]
+    config = build_config(file, {"optim.steps": 5, "optim.lr": None}, sets)
+    assert (config.optim.steps, config.optim.batch_size, config.optim.lr) == (5, 4, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("flag", "line"),
+    [("teachers", "teachers.0.weight=0.2"), ("weights", "weights.b=b.pth")],
+)
+def test_a_setting_inside_of_what_a_flag_replaces_is_refused(flag: str, line: str):
+    flags = {"teachers": "a,b", "weights": {"a": "a.pth"}}
+    with pytest.raises(UsageError, match=f"{line}.*{flag}") as caught:
+        build_config(None, flags, [line])
+    assert "--config" in caught.value.hint
+
+
+def test_a_setting_inside_of_a_list_is_refused(tmp_path: Path):
+    file = tmp_path / "run.toml"
+    file.write_text('teachers = ["a", "b"]\n')
+    with pytest.raises(UsageError, match=r"teachers in teachers\.0\.weight"):
+        build_config(file, {}, ["teachers.0.weight=0.2"])
