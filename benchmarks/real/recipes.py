@@ -40,7 +40,7 @@ SETS = (
     "student.trunk_size=513",
     "checkpoint.keep=1",
 )
-"""What worked best in the single runs."""
+"""Canvases and views of the single run `vit-tiny-muon`."""
 SIZE = Size(144, 192)
 """Of ours: the default width on a ViT-Tiny."""
 

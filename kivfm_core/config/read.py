@@ -53,7 +53,7 @@ def build_config(
             if key.strip().startswith(f"{flag}."):
                 raise UsageError(
                     f"--set {line!r} has no effect: a flag gives all of {flag}",
-                    "write both to a file: kivfm compose -o run.toml, then --config run.toml",
+                    f"without the flag, all of {flag} in one --set, or in a file: --config FILE",
                 )
         _put(values, key.strip(), _parse(text.strip()))
     for key, value in given.items():
@@ -73,7 +73,7 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     for part in path:
         table: Any = values.setdefault(part, {})
         if not isinstance(table, dict):
-            raise UsageError(f"{part} in {key} is no table", "write a file, and --config FILE")
+            raise UsageError(f"{part} in {key} is no table", f"give all of it: --set {part}=...")
         values = cast(dict[str, Any], table)
     values[last] = value
 

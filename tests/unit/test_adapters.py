@@ -102,6 +102,16 @@ def test_it_compiles_to_one_graph(plan):
     assert [*adapter.state_dict()] == names
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_it_computes_in_the_precision_that_it_is_given(plan, dtype):
+    adapter = build_adapter(plan).to(dtype)
+    canvas, maps, base = inputs(plan)
+    features = adapter(
+        canvas.to(dtype), [x.to(dtype) for x in maps], {k: v.to(dtype) for k, v in base.items()}
+    )
+    assert {x.dtype for x in features.values()} == {dtype}
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_it_exports_with_a_free_batch(plan):
     adapter = build_adapter(plan).eval()
