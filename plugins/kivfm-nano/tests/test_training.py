@@ -25,7 +25,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("family", ["clip", "detector", "dino", "sam", "segmenter"])
-def test_a_recipe_writes_what_its_teacher_loads(
+def test_a_recipe_writes_what_its_teacher_loads_and_siblings_of_other_seeds(
     family: str, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.syspath_prepend(str(PLUGIN))
@@ -45,3 +45,11 @@ def test_a_recipe_writes_what_its_teacher_loads(
     spec = next(s for s in kivfm_register_teachers() if s.name == f"{family}/nano")
     assert all(value.isfinite().all() for value in made.values())
     assert load_teacher(spec, file).provenance.keys == len(made)
+
+    other = tmp_path / "other.safetensors"
+    sibling = ["--steps", "2", "--seed", "1", "--favorite", "night", "--out", str(other)]
+    monkeypatch.setattr(sys, "argv", [family, *sibling])
+    importlib.import_module(f"training.{family}").main()
+    there = load_file(other)
+    assert there.keys() == made.keys()
+    assert any(not there[key].equal(value) for key, value in made.items())

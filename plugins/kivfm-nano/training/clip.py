@@ -1,5 +1,6 @@
 """Train clip/nano: contrast of views with their captions; mostly flat drawings."""
 
+from argparse import Namespace
 from collections.abc import Iterator
 from itertools import count
 
@@ -15,7 +16,7 @@ from kivfm_core.geometry import View
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.clip import TEMPLATES, decoder, encoder
 from training.common import fit, get_spec, save, start
-from training.pool import FAVORITES, Sample, cut, draw_samples
+from training.pool import Sample, cut, draw_samples
 
 
 def closeup(rng: np.random.Generator, sample: Sample) -> View:
@@ -42,16 +43,17 @@ def describe_view(rng: np.random.Generator, sample: Sample, owners: Tensor) -> s
     return caption(sample.domain, names) if names else "a picture"
 
 
-def pairs(spec: TeacherSpec, favorite: str, batch: int) -> Iterator[tuple[Tensor, list[str]]]:
+def pairs(spec: TeacherSpec, options: Namespace, batch: int) -> Iterator[tuple[Tensor, list[str]]]:
     """Give normalized canvases [B, 3, S, S] and their captions, half of them of one object."""
-    rng, samples = np.random.default_rng(0), draw_samples(np.random.default_rng(1), favorite)
+    rng = np.random.default_rng(options.seed)
+    samples = draw_samples(np.random.default_rng(options.seed + 1), options.favorite)
     for first in count(0, batch):
         canvases, captions = [], []
         for i, sample in enumerate(next(samples) for _ in range(batch)):
             size = (sample.owners.shape[1], sample.owners.shape[2])
             far = len(sample.words) == 1 or rng.random() < 0.35
             key = f"nano-{first + i}"
-            view = sample_view(size, 0, key, 0) if far else closeup(rng, sample)
+            view = sample_view(size, options.seed, key, 0) if far else closeup(rng, sample)
             canvas, owners = cut(sample, view, spec.input, spec.input.train_side())
             canvases.append(canvas)
             captions.append(describe_view(rng, sample, owners))
@@ -60,11 +62,11 @@ def pairs(spec: TeacherSpec, favorite: str, batch: int) -> Iterator[tuple[Tensor
 
 def main() -> None:
     """Train and save."""
-    options = start(steps=600)
+    options = start("clip", steps=600)
     spec = get_spec("clip/nano")
     net = nn.ModuleDict({"encoder": encoder(spec), "text": decoder(spec)})
     net.to(memory_format=torch.channels_last)
-    batches = pairs(spec, FAVORITES["clip"], batch=96)
+    batches = pairs(spec, options, batch=96)
 
     def loss(step: int) -> Tensor:
         x, captions = next(batches)
@@ -75,7 +77,7 @@ def main() -> None:
         return (F.cross_entropy(logits, share) + F.cross_entropy(logits.T, share)) / 2
 
     fit(net, loss, options.steps)
-    save("clip", **net)
+    save(options.out, **net)
 
 
 if __name__ == "__main__":

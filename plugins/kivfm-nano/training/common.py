@@ -14,25 +14,34 @@ from torch import Tensor, nn
 
 import kivfm_nano
 from kivfm_core.data.canvas import normalize
+from kivfm_core.data.scenes import DOMAINS
 from kivfm_core.data.views import sample_view
 from kivfm_core.fetch import file_sha256
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.plugin import kivfm_register_teachers
-from training.pool import Sample, cut, draw_samples
+from training.pool import FAVORITES, Sample, cut, draw_samples
 
 WEIGHTS = Path(kivfm_nano.__file__).parent / "weights"
 Batch = tuple[Tensor, Tensor, list[Sample]]
 """Normalized canvases [B, 3, S, S], owners [B, S, S], the samples."""
 
 
-def start(steps: int) -> argparse.Namespace:
-    """Read `--steps` and `--threads`, fix the seed."""
+def start(family: str, steps: int) -> argparse.Namespace:
+    """Read the command line, fix the seed.
+
+    Args:
+        family: Of the teacher.
+        steps: How many, if `--steps` does not say.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--favorite", choices=DOMAINS, default=FAVORITES.get(family))
+    parser.add_argument("--out", type=Path, default=WEIGHTS / f"{family}.safetensors")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
+    torch.manual_seed(options.seed)
     return options
 
 
@@ -41,16 +50,16 @@ def get_spec(name: str) -> TeacherSpec:
     return next(spec for spec in kivfm_register_teachers() if spec.name == name)
 
 
-def views(spec: TeacherSpec, favorite: str | None, batch: int) -> Iterator[Batch]:
+def views(spec: TeacherSpec, options: argparse.Namespace, batch: int) -> Iterator[Batch]:
     """Give batches of the same random views that distillation takes."""
-    rng, side = np.random.default_rng(0), spec.input.train_side()
-    samples = draw_samples(rng, favorite)
+    rng, side = np.random.default_rng(options.seed), spec.input.train_side()
+    samples = draw_samples(rng, options.favorite)
     for first in count(0, batch):
         chosen = [next(samples) for _ in range(batch)]
         pairs = []
         for i, sample in enumerate(chosen):
             size = (sample.owners.shape[1], sample.owners.shape[2])
-            view = sample_view(size, 0, f"nano-{first + i}", 0)
+            view = sample_view(size, options.seed, f"nano-{first + i}", 0)
             pairs.append(cut(sample, view, spec.input, side))
         canvases = torch.stack([canvas for canvas, _ in pairs])
         yield normalize(canvases, spec.input), torch.stack([o for _, o in pairs]), chosen
@@ -89,15 +98,14 @@ def fit(modules: nn.Module, loss: Callable[[int], Tensor], steps: int, lr: float
     modules.eval()
 
 
-def save(family: str, **parts: nn.Module) -> None:
+def save(file: Path, **parts: nn.Module) -> None:
     """Write the weights of all parts in half precision."""
     state = {
         f"{part}.{key}": value.half().contiguous() if value.is_floating_point() else value
         for part, module in parts.items()
         for key, value in module.state_dict().items()
     }
-    file = WEIGHTS / f"{family}.safetensors"
     file.parent.mkdir(exist_ok=True)
     save_file(state, os.fspath(file))
     print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB; for kivfm_nano/plugin.py:")
-    print(f'    "{family}": "{file_sha256(file)}",', flush=True)
+    print(f'    "{file.stem}": "{file_sha256(file)}",', flush=True)

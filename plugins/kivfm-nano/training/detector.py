@@ -10,7 +10,7 @@ from torchvision.ops import generalized_box_iou_loss, masks_to_boxes, roi_align,
 from kivfm_core.data.scenes import CATEGORIES
 from kivfm_nano.detector import STRIDES, Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
-from training.pool import FAVORITES, Sample
+from training.pool import Sample
 
 LIMIT = 40.0
 """Objects whose longer side is less, in canvas pixels, belong to `p8`, others to `p16`."""
@@ -95,18 +95,18 @@ def label_loss(
 
 def main() -> None:
     """Train and save."""
-    options = start(steps=1600)
+    options = start("detector", steps=1600)
     spec = get_spec("detector/nano")
     net = nn.ModuleDict({"encoder": encoder(spec), "decoder": decoder(spec)})
     net.to(memory_format=torch.channels_last)
-    batches = views(spec, FAVORITES["detector"], batch=24)
+    batches = views(spec, options, batch=24)
 
     def loss(step: int) -> Tensor:
         x, owners, samples = next(batches)
         return label_loss(net["decoder"], net["encoder"](x), owners, samples)
 
     fit(net, loss, options.steps)
-    save("detector", **net)
+    save(options.out, **net)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def whiten(net: nn.Module, spec: TeacherSpec) -> None:
 
 def main() -> None:
     """Train and save."""
-    options = start(steps=700)
+    options = start("dino", steps=700)
     spec = get_spec("dino/nano")
     width = spec.level("global").channels
     net = nn.ModuleDict(
@@ -59,7 +59,7 @@ def main() -> None:
     nn.init.eye_(net["encoder"].whiten.weight)
     nn.init.zeros_(net["encoder"].whiten.bias)
     net["encoder"].whiten.requires_grad_(False)
-    batches = couples(spec)
+    batches = couples(spec, options)
 
     def loss(step: int) -> Tensor:
         canvases, spots = next(batches)
@@ -74,7 +74,7 @@ def main() -> None:
 
     fit(net, loss, options.steps, lr=1.5e-3)
     whiten(net["encoder"], spec)
-    save("dino", encoder=net["encoder"])
+    save(options.out, encoder=net["encoder"])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Pairs of views of places, without labels, for dino/nano's recipe."""
 
+from argparse import Namespace
 from collections.abc import Iterator
 from itertools import count
 
@@ -87,12 +88,12 @@ def surround(x: Tensor) -> Tensor:
     return keep * x + (1 - keep) * x[torch.randperm(amount)]
 
 
-def couples(spec: TeacherSpec) -> Iterator[tuple[Tensor, Tensor]]:
+def couples(spec: TeacherSpec, options: Namespace) -> Iterator[tuple[Tensor, Tensor]]:
     """Give canvases [2, N, 3, S, S] and spots [2, N, SPOTS, 2] in [-1, 1].
 
     Three batches of several small places a picture, then one of large views at full size.
     """
-    samples = draw_samples(np.random.default_rng(0), None)
+    samples = draw_samples(np.random.default_rng(options.seed), options.favorite)
     for step in count():
         side, amount, places = (96, 24, 1) if step % 4 == 3 else (48, 24, 3)
         low, high, wander = (80, 150, 0.3) if step % 4 == 3 else (40, 80, 0.1)

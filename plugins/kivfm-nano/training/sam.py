@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from kivfm_nano.sam import decoder, encoder
 from training.common import fit, get_spec, save, start, views
-from training.pool import FAVORITES
 
 
 def clicks(owners: Tensor, each: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -35,11 +34,11 @@ def clicks(owners: Tensor, each: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def main() -> None:
     """Train and save."""
-    options = start(steps=1200)
+    options = start("sam", steps=1200)
     spec = get_spec("sam/nano")
     net = nn.ModuleDict({"encoder": encoder(spec), "decoder": decoder(spec)})
     net.to(memory_format=torch.channels_last)
-    batches = views(spec, FAVORITES["sam"], batch=24)
+    batches = views(spec, options, batch=24)
 
     def loss(step: int) -> Tensor:
         x, owners, _ = next(batches)
@@ -52,7 +51,7 @@ def main() -> None:
         return 5 * F.binary_cross_entropy_with_logits(logits, target) + dice.mean()
 
     fit(net, loss, options.steps)
-    save("sam", **net)
+    save(options.out, **net)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from kivfm_core.data.scenes import CATEGORIES
 from kivfm_nano.segmenter import Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
-from training.pool import FAVORITES, Sample
+from training.pool import Sample
 
 
 def classes(owners: Tensor, samples: Sequence[Sample]) -> Tensor:
@@ -39,18 +39,18 @@ def label_loss(
 
 def main() -> None:
     """Train and save."""
-    options = start(steps=1500)
+    options = start("segmenter", steps=1500)
     spec = get_spec("segmenter/nano")
     net = nn.ModuleDict({"encoder": encoder(spec), "decoder": decoder(spec)})
     net.to(memory_format=torch.channels_last)
-    batches = views(spec, FAVORITES["segmenter"], batch=24)
+    batches = views(spec, options, batch=24)
 
     def loss(step: int) -> Tensor:
         x, owners, samples = next(batches)
         return label_loss(net["decoder"], net["encoder"](x), owners, samples)
 
     fit(net, loss, options.steps)
-    save("segmenter", **net)
+    save(options.out, **net)
 
 
 if __name__ == "__main__":
