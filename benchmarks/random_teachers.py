@@ -5,7 +5,6 @@ What is timed does not depend on what the weights say, so nothing is fetched.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,21 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.common import KEEP_FREED
+from benchmarks.plugin import write_plugin
 from kivfm_core.registry import get_registry
-
-PLUGIN = """
-import json
-from pathlib import Path
-
-from kivfm_core.hooks import hookimpl
 from kivfm_core.spec import TeacherSpec
 
-
-@hookimpl
-def kivfm_register_teachers():
-    specs = json.loads(Path(__file__).with_name("specs.json").read_text())
-    return [TeacherSpec.model_validate(spec) for spec in specs]
-"""
 NAME = "benchmark_teachers"
 MODELS = {
     "random/dinov2-b": "vit_base_patch14_reg4_dinov2.lvd142m",
@@ -50,25 +38,20 @@ def write_teachers(root: Path, models: Mapping[str, str], side: int) -> dict[str
     Returns:
         The weights files by name.
     """
-    site, weights = root / "plugin", root / "weights"
-    info = site / f"{NAME}-1.0.dist-info"
-    info.mkdir(parents=True)
+    weights = root / "weights"
     weights.mkdir()
-    (site / f"{NAME}.py").write_text(PLUGIN)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {NAME}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[kivfm]\n{NAME} = {NAME}\n")
-    specs, files = [], dict[str, str]()
+    specs, files = list[TeacherSpec](), dict[str, str]()
     for number, (name, model) in enumerate(models.items()):
         spec = get_registry().resolve(f"timm/{model}")
         size = -(-side // spec.input.multiple) * spec.input.multiple
         contract = spec.input.model_copy(update={"train_sizes": (size,)})
         update = {"name": name, "aliases": (), "tasks": (), "attachments": (), "input": contract}
-        specs.append(spec.model_copy(update=update).model_dump(mode="json"))
+        specs.append(spec.model_copy(update=update))
         torch.manual_seed(number)
         file = weights / f"{number}.safetensors"
         save_file(timm.create_model(model).state_dict(), file)
         files[name] = str(file)
-    (site / "specs.json").write_text(json.dumps(specs))
+    write_plugin(root / "plugin", NAME, specs)
     return files
 
 

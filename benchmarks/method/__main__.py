@@ -37,6 +37,7 @@ from benchmarks.method.owners import write_owners
 from benchmarks.method.page import OURS, Row, markdown, ranked
 from benchmarks.method.plot import plot
 from benchmarks.method.rows import make_row
+from benchmarks.method.siblings import provide_siblings
 from benchmarks.method.workers import LABELS, call, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes import RECIPES
@@ -55,6 +56,8 @@ def main() -> None:
     place = Place(pictures, root, tuple(args.sets))
     if args.suite == "labels":
         write_owners(pictures.pool, place.labels)
+    if args.suite == "ablation":
+        provide_siblings(root / "siblings")
     threads = max(1, where["cores"] // args.jobs)
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:

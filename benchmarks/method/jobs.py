@@ -14,12 +14,12 @@ from benchmarks.method.data import Pictures
 from benchmarks.method.workers import LABELS, call
 
 TASKS = {
-    "clip/nano": ("zero-shot",),
-    "sam/nano": ("promptable-segmentation",),
-    "detector/nano": ("detection", "instance-segmentation"),
-    "segmenter/nano": ("semantic-segmentation",),
+    "clip": ("zero-shot",),
+    "sam": ("promptable-segmentation",),
+    "detector": ("detection", "instance-segmentation"),
+    "segmenter": ("semantic-segmentation",),
 }
-"""What the purpose teachers solve."""
+"""What the purpose teachers solve, by family."""
 BATCH = 8
 
 
@@ -152,7 +152,8 @@ def _train(job: Job, place: Place, run: Path) -> list[str]:
 
 
 def _evaluate(job: Job, pictures: Pictures, run: Path) -> list[str]:
-    tasks = [task for name in job.teachers.split(",") for task in TASKS.get(name, ())]
+    families = dict.fromkeys(name.partition("/")[0] for name in job.teachers.split(","))
+    tasks = [task for family in families for task in TASKS.get(family, ())]
     sources = [str(pictures.validation)]
     if job.tier == "confirm":
         sources = [*map(str, pictures.test), str(pictures.unseen)]
