@@ -91,6 +91,8 @@ def _aligner(
     there = {m.name: _cells(side, m.stride) for m in composition.maps if m.name in plan.maps}
     cells = grid[0] * grid[1] if grid else min(there.values())
     hidden = 2 * plan.hidden * cells
+    if plan.projector == "convolution" and grid:
+        hidden += plan.hidden * cells
     if plan.projector == "attention":
         hidden += ATTENTION * plan.hidden * cells
     # A finer map is resized before it is read, a coarser one after.

@@ -19,6 +19,9 @@ Distance = Literal[
 ]
 
 
+Projector = Literal["mlp", "convolution", "attention"]
+
+
 class Match(Record):
     """How one kind of level is compared.
 
@@ -40,17 +43,19 @@ class Recipe(Record):
         dense_match: For dense levels.
         balance: How teachers share the loss: by their weights, or some dropped in every picture
             (`kivfm_core/objectives/balancing.py`).
-        projector: The student's side of an aligner: an MLP, or attention over the grid before it.
+        projector: The student's side of an aligner: an MLP; before its activation, a dense level's
+            can look at neighbors (a convolution), or every level's at the whole grid (attention).
         adapters: One that all teachers share, or one for each.
         readout: Weight of what the teachers' decoders say of the student's levels, beside the
-            levels' distance; the unit is what they get wrong of a teacher's mean level.
+            levels' distance; the unit is what they get wrong of a teacher's mean level. It is the
+            mean over a run, in which it grows (`kivfm_core/distill/schedule.py`).
     """
 
     source: str
     global_match: Match
     dense_match: Match
     balance: Literal["fixed", "dropping"] = "fixed"
-    projector: Literal["mlp", "attention"] = "mlp"
+    projector: Projector = "mlp"
     adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)
 
@@ -73,9 +78,15 @@ RECIPES = {
         "of global levels (C-RADIOv4), and what the teachers' decoders say",
         global_match=_DIRECTION,
         dense_match=_SHARED,
+        projector="convolution",
         readout=1.5,
     ),
-    "levels": Recipe(source="kpu without decoders", global_match=_DIRECTION, dense_match=_SHARED),
+    "levels": Recipe(
+        source="kpu without decoders",
+        global_match=_DIRECTION,
+        dense_match=_SHARED,
+        projector="convolution",
+    ),
     "mse": Recipe(
         source="no care at all: squared error of raw levels", global_match=_RAW, dense_match=_RAW
     ),

@@ -42,6 +42,7 @@ from benchmarks.method.workers import LABELS, call, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes import RECIPES
 
+PLAINEST = "mse"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -143,9 +144,9 @@ def _job(
 
 @cache
 def _size(recipe: str) -> Size:
-    """At which a recipe has as many trainable parameters as ours."""
+    """At which a recipe has as many trainable parameters as the plainest at the default size."""
     own = Size(WIDTHS[0], StudentConfig().hidden)
-    return own if recipe == OURS else equal_size(recipe, trainable(OURS, own))
+    return own if recipe == PLAINEST else equal_size(recipe, trainable(PLAINEST, own))
 
 
 def _write(record: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 
 from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
+from kivfm_core.depthwise import Depthwise
 from kivfm_core.recompute import recomputed
 from kivfm_core.resize import resize
 
@@ -27,18 +28,15 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.spatial = nn.Conv2d(width, width, KERNEL, padding=KERNEL // 2, groups=width)
+        self.spatial = Depthwise(width, KERNEL)
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, EXPANSION * width)
         self.reduce = nn.Linear(EXPANSION * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `[B, C, h, w]` to `[B, C, h, w]`."""
-        # In its weights' own precision on a processor, whose bfloat16 gradient is slow here.
-        with torch.autocast("cpu", enabled=False):
-            y = self.spatial(x.to(self.spatial.weight.dtype) if x.is_cpu else x)
         # Linear on channels-last is the same as a 1x1 convolution, and faster on every device.
-        y = y.permute(0, 2, 3, 1)
+        y = self.spatial(x).permute(0, 2, 3, 1)
         return x + self.reduce(F.gelu(self.expand(self.norm(y)))).permute(0, 3, 1, 2)
 
 

@@ -8,9 +8,9 @@ variance, whatever its magnitude and width, so none dominates (the paper's aim, 
 its own projectors are not public: this form is our choice). With the target `learned` that is the
 start only: the axes are trained with the student, and their round trip, at the length that they
 began with, keeps them from shrinking to what is easily predicted.
-The student's side is an independent MLP per level, as in the paper, or a transformer block
-(DUNE, arXiv 2503.14405); for a global level it ends in attention pooling (a few learned glances at
-the whole picture).
+The student's side is an independent MLP per level, as in the paper, with a convolution or a
+transformer block (DUNE, arXiv 2503.14405) before its activation where a recipe says so; for a
+global level it ends in attention pooling (a few learned glances at the whole picture).
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.aligners.base import Aligner, Features
-from kivfm_core.aligners.plan import GLANCES, AlignerPlan, heads_of
+from kivfm_core.aligners.plan import GLANCES, KERNEL, AlignerPlan, heads_of
 from kivfm_core.aligners.sums import moments
 from kivfm_core.aligners.targets import TARGETS, dispersion, from_latent, into_latent
+from kivfm_core.depthwise import Depthwise
 from kivfm_core.recompute import recomputed
 from kivfm_core.resize import resize
 
@@ -51,6 +52,8 @@ class LatentAligner(Aligner):
             {name: nn.Linear(c, plan.hidden, bias=False) for name, c in plan.maps.items()}
         )
         self.bias = nn.Parameter(torch.zeros(plan.hidden))
+        near = plan.projector == "convolution" and plan.level.kind == "dense"
+        self.near = Depthwise(plan.hidden, KERNEL) if near else None
         self.mix = _transformer(plan.hidden) if plan.projector == "attention" else None
         self.is_global = plan.level.kind == "global"
         if self.is_global:
@@ -121,6 +124,9 @@ class LatentAligner(Aligner):
                 x = resize(x, grid)
             x = self.reads[name](self.norms[name](x.permute(0, 2, 3, 1)))
             hidden = hidden + resize(x.permute(0, 3, 1, 2), grid).permute(0, 2, 3, 1)
+        if self.near is not None:
+            x = hidden.permute(0, 3, 1, 2)
+            hidden = (x + self.near(x)).permute(0, 2, 3, 1)
         if self.mix is not None:
             hidden = self.mix(hidden.flatten(1, 2)).unflatten(1, grid)
         return hidden

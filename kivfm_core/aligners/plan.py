@@ -5,10 +5,11 @@ from __future__ import annotations
 from math import gcd
 from typing import Literal
 
-from kivfm_core.recipes import Target
+from kivfm_core.recipes import Projector, Target
 from kivfm_core.spec import Level, Record
 
 GLANCES = 4
+KERNEL = 5
 
 
 def heads_of(width: int) -> int:
@@ -39,7 +40,7 @@ class AlignerPlan(Record):
     hidden: int
     latent: int
     target: Target = "principal"
-    projector: Literal["mlp", "attention"] = "mlp"
+    projector: Projector = "mlp"
 
     @property
     def key(self) -> str:
@@ -61,6 +62,8 @@ class AlignerPlan(Record):
         if self.level.kind == "global":
             looks = self.hidden * GLANCES + GLANCES
             head = looks + (GLANCES * self.hidden + self.x_channels) * self.latent + self.latent
+        elif self.projector == "convolution":
+            read += self.hidden * KERNEL**2 + self.hidden
         if self.projector == "attention":
             read += 8 * self.hidden**2 + 11 * self.hidden
         unit = 1 if self.target in ("direction", "learned") else 0

@@ -25,9 +25,13 @@ class Distillation(nn.Module):
         student: What is trained.
         recipe: Name of the objective.
         weights: Share of the loss of each teacher to learn from; they sum to 1.
+
+    Attributes:
+        readout_share: What the decoders' weight is multiplied with at this step.
     """
 
     weights: Tensor
+    readout_share: Tensor
 
     def __init__(self, student: Student, recipe: str, weights: Mapping[str, float]) -> None:
         super().__init__()
@@ -35,6 +39,7 @@ class Distillation(nn.Module):
         self.recipe = RECIPES[recipe]
         shares = [weights[spec.name] for spec in student.composition.learned]
         self.register_buffer("weights", torch.tensor(shares), persistent=False)
+        self.register_buffer("readout_share", torch.ones(()), persistent=False)
 
     def forward(
         self, canvas: Tensor, targets: Targets, draws: Tensor
@@ -121,5 +126,6 @@ class Distillation(nn.Module):
         if self.recipe.readout:
             wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
             index = self.student.composition.teachers.index(spec)
-            readout = self.recipe.readout * wrong / self.student.readout_units[index]
+            share = self.readout_share * self.recipe.readout
+            readout = share * wrong / self.student.readout_units[index]
         return torch.stack(distances).mean(0), readout

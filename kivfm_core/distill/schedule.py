@@ -11,6 +11,7 @@ from kivfm_core.config import OptimConfig, RunConfig
 from kivfm_core.distill.muon import Muon
 
 FLOOR = 0.01
+READOUT_START = 1 / 3
 BETAS = (0.9, 0.98)
 
 
@@ -39,3 +40,11 @@ def learning_rate(step: int, config: OptimConfig) -> float:
         return config.lr * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
     return config.lr * (FLOOR + (1 - FLOOR) * 0.5 * (1 + cos(pi * done)))
+
+
+def readout_share(step: int, steps: int) -> float:
+    """What the decoders' weight is multiplied with: it grows evenly, and is one on average.
+
+    Levels give a decoder something to judge first; in the end its judgment is what counts.
+    """
+    return READOUT_START + 2 * (1 - READOUT_START) * step / max(1, steps - 1)

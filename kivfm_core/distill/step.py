@@ -17,6 +17,7 @@ from kivfm_core.data.canvas import normalize
 from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
+from kivfm_core.distill.schedule import readout_share
 from kivfm_core.distill.sharding import gather
 from kivfm_core.objectives.balancing import draw
 from kivfm_core.spec import InputContract
@@ -40,6 +41,7 @@ class Step:
     ) -> None:  # fmt: skip
         self.fabric, self.module, self.optimizer = fabric, module, optimizer
         self.contract, self.clip, self.seed = contract, config.optim.clip, config.seed
+        self.steps = config.optim.steps
         alone = fabric.world_size == 1
         smaller = "a smaller --image-size"
         if config.engine.precision == "32-true":
@@ -65,6 +67,7 @@ class Step:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        self._inner.readout_share.fill_(readout_share(step, self.steps))
         fabric, teachers = self.fabric, len(self._inner.student.composition.learned)
         shape = teachers, len(canvas)
         draws = draw(self.seed, step, shape, fabric.global_rank, fabric.world_size)

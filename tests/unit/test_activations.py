@@ -55,6 +55,7 @@ def kept(composition: Composition, recipe: str) -> int:
         ("dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano", "levels", 96),
         ("dino/nano,clip/nano", "levels", 224),
         ("dino/nano,segmenter/nano", "dune", 64),
+        ("dino/nano,segmenter/nano", "theia", 96),
     ],
 )
 def test_it_is_right_within_a_factor_of_two(teachers: str, recipe: str, size: int):

@@ -92,6 +92,8 @@ def test_parameters_are_counted_without_torch():
     for latent, dense, more in (
         (5, True, {}),
         (12, True, {"projector": "attention"}),
+        (12, True, {"projector": "convolution"}),
+        (12, False, {"projector": "convolution"}),
         (12, False, {"target": "direction"}),
     ):
         p = plan(12, latent, dense=dense, **more)
@@ -155,16 +157,21 @@ def test_dispersion_is_the_mean_squared_angle_to_the_mean():
     assert float(aligner.unit) == pytest.approx(float(cosine.acos().square().mean()), rel=0.05)
 
 
-def test_attention_lets_a_place_see_the_others():
+@pytest.mark.parametrize(
+    ("projector", "near", "far"),
+    [("mlp", False, False), ("convolution", True, False), ("attention", True, True)],
+)
+def test_how_far_a_place_sees_others(projector: str, near: bool, far: bool):
     torch.manual_seed(0)
-    for projector, sees in (("mlp", False), ("attention", True)):
-        aligner = build_aligner(plan(12, 12, projector=projector))
-        torch.nn.init.normal_(aligner.head.weight)
-        features = {"V": torch.randn(1, 10, 4, 4), "P4": torch.randn(1, 8, 4, 4)}
-        before = aligner.predict(features, (4, 4))
-        features["V"][0, :, 0, 0] += 3 * torch.randn(10)
-        after = aligner.predict(features, (4, 4))
-        assert torch.allclose(before[..., 1:], after[..., 1:]) is not sees
+    aligner = build_aligner(plan(12, 12, projector=projector))
+    torch.nn.init.normal_(aligner.head.weight)
+    features = {"V": torch.randn(1, 10, 8, 8), "P4": torch.randn(1, 8, 8, 8)}
+    before = aligner.predict(features, (8, 8))
+    features["V"][0, :, 0, 0] += 3 * torch.randn(10)
+    changed = (aligner.predict(features, (8, 8)) - before).abs().amax((0, 1)) > 1e-4
+    assert changed[0, 0]
+    assert changed[2, 2] == near
+    assert changed[3:, 3:].any() == far
 
 
 def test_learned_axes_begin_as_the_fixed_ones_and_are_held_by_their_round_trip():

@@ -108,9 +108,10 @@ def test_a_row_pools_blocks_and_keeps_the_unseen_apart() -> None:
 
 
 def test_every_recipe_gets_as_many_parameters() -> None:
-    budget = trainable("kpu", Size(128, 256))
-    sizes = {recipe: equal_size(recipe, budget) for recipe in ("dune", "sak", "mse")}
+    budget = trainable("mse", Size(128, 256))
+    sizes = {recipe: equal_size(recipe, budget) for recipe in ("dune", "sak", "mse", "kpu")}
     assert sizes["mse"] == (128, 256)
+    assert 200 < sizes["kpu"].hidden < 256  # a convolution costs little
     assert sizes["dune"].hidden < 256  # attention costs
     assert sizes["sak"].width > 128  # aligners that read one adapter do not
     for recipe, size in sizes.items():

@@ -1,0 +1,38 @@
+"""What changes over the steps of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from kivfm_core.config import RunConfig
+from kivfm_core.distill import distill
+from kivfm_core.distill.schedule import readout_share
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
+
+
+@pytest.mark.parametrize("steps", [2, 3, 800])
+def test_the_decoders_share_grows_evenly_and_is_one_on_average(steps: int):
+    shares = [readout_share(step, steps) for step in range(steps)]
+    assert shares[0] == pytest.approx(1 / 3)
+    assert shares[-1] == pytest.approx(5 / 3)
+    assert fmean(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("recipe", "grows"), [("kpu", True), ("levels", False)])
+def test_what_decoders_say_counts_for_more_in_the_end(
+    config: RunConfig, tmp_path: Path, recipe: str, grows: bool
+):
+    values = config.model_dump(by_alias=True) | {"recipe": recipe}
+    values["data"] |= {"views": 1}
+    values["optim"] |= {"steps": 20, "batch_size": 12, "lr": 1e-12}  # nothing is learned
+    values["checkpoint"] |= {"every": 20}
+    path = distill(RunConfig.model_validate(values), out=tmp_path / "run")
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    first, last = (line["losses"]["toypurpose/small"] for line in lines)
+    assert (last > 1.05 * first) == grows
+    assert grows or last == pytest.approx(first, rel=0.02)
