@@ -3,13 +3,15 @@
     python -m benchmarks.method recipes [--seeds 3] [--steps N] [--recipes a,b] [--jobs 2] ...
     python -m benchmarks.method labels [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
+    python -m benchmarks.method teachers [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
 steps; each recipe's best is chosen by its mean retention on validation pictures. `confirm`: these,
 with several seeds, on test pictures and on a domain that nobody saw. What was finished before is
 not run again; the results are written after every seed. `labels` does the same with ours and with
 students that are trained on labels (`labels.py`). `ablation` changes one thing of ours at a time
-(`ablation.py`), at the first learning rate and weight decay of the grid.
+(`ablation.py`), `teachers` how many there are (`company.py`), at the first learning rate and weight
+decay of the grid.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from typing import Any, Literal
 from benchmarks.common import NANO, ROOT, commit, machine
 from benchmarks.method.ablation import ablations
 from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
+from benchmarks.method.company import companies
 from benchmarks.method.data import BLOCKS, write_pictures
 from benchmarks.method.jobs import Job, Place, is_finished, run_job
 from benchmarks.method.labels import SHARES, TEACHERS, labeled
@@ -57,7 +60,7 @@ def main() -> None:
     place = Place(pictures, root, tuple(args.sets))
     if args.suite == "labels":
         write_owners(pictures.pool, place.labels)
-    if args.suite == "ablation":
+    if args.suite == "teachers":
         provide_siblings(root / "siblings")
     threads = max(1, where["cores"] // args.jobs)
     rows: list[Row] = []
@@ -89,10 +92,11 @@ def _cache(pool: Executor, place: Place, seed: int) -> None:
 
 def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
     """Jobs that can run at a time; `rows` has those of earlier tiers when the next is asked for."""
-    if args.suite == "ablation":
+    if args.suite in ("ablation", "teachers"):
         for seed in range(args.seeds):
             plain = _job(args, "confirm", OURS, seed)
-            yield list(ablations(plain, place.pictures.pool, place.root))
+            parts = ablations(plain, place.pictures.pool, place.root)
+            yield list(companies(plain) if args.suite == "teachers" else parts)
         return
     labels = args.suite == "labels"
     recipes = [OURS] if labels else args.recipes
@@ -169,7 +173,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", choices=["recipes", "labels", "ablation"])
+    parser.add_argument("suite", choices=["recipes", "labels", "ablation", "teachers"])
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=1300, help="of the confirming tier")

@@ -8,12 +8,7 @@ from pathlib import Path
 
 from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
-from benchmarks.method.siblings import SIBLINGS
 
-BASE = "dino/nano"
-OURS = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano")
-ADDED = (*OURS, *SIBLINGS)
-"""Purpose teachers in the order in which they are added, the hardest of ours to inherit first."""
 SHARES = (8, 4, 2)
 
 FLAGS = {
@@ -56,11 +51,6 @@ def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:
     for name, flags in FLAGS.items():
         yield replace(plain, variant=name, flags=flags)
     yield replace(plain, variant="no preservation", base_weight=0.0)
-    for count in range(1, len(ADDED) + 1):
-        if count == len(OURS):  # that is `kpu`
-            continue
-        teachers = ",".join((BASE, *ADDED[:count]))
-        yield replace(plain, variant=f"{count} purpose teachers", teachers=teachers)
     for share in SHARES:
         smaller = str(take(pool, root, share))
         yield replace(plain, variant=f"1/{share} of the pictures", pool=smaller, share=share)

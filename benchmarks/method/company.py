@@ -1,0 +1,24 @@
+"""How a student fares with ever more teachers: ours with two to eight of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from benchmarks.method.jobs import Job
+from benchmarks.method.siblings import SIBLINGS
+
+BASE = "dino/nano"
+ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *SIBLINGS)
+"""In the order in which they come, the hardest to inherit first, siblings last."""
+
+
+def companies(plain: Job) -> Iterator[Job]:
+    """The base with one purpose teacher, with two, and so on.
+
+    Args:
+        plain: What is the same for all.
+    """
+    for count in range(1, len(ADDED) + 1):
+        teachers = ",".join((BASE, *ADDED[:count]))
+        yield replace(plain, variant=f"{count + 1} teachers", teachers=teachers)
