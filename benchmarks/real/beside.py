@@ -23,6 +23,7 @@ FIGURES = {
     "gain, least": "gain_min",
     "base's classification kept": "base_kept",
     "k-NN": "knn_student",
+    "probe": "probe_student",
 }
 
 
@@ -68,7 +69,7 @@ def markdown(record: dict[str, Any]) -> str:
         )
         for name, own in groups.items()
     ]
-    commands = dict.fromkeys(line for row in rows for line in row["commands"])
+    commands = [line for own in groups.values() for line in own[0]["commands"]]
     return "\n".join(
         [
             "# Recipes on real teachers",
@@ -79,12 +80,13 @@ def markdown(record: dict[str, Any]) -> str:
             "",
             *table(f"recipe | {' | '.join(FIGURES)} | trainable | training, s", main),
             "",
-            f"The base's own k-NN: {spread([rows[0].get('knn_base')])}.",
+            f"The base's own: k-NN {spread([rows[0].get('knn_base')])}, linear probe "
+            f"{spread([rows[0].get('probe_base')])}.",
             "",
             *per_task("Retention, task by task", groups),
             f"{', '.join(devices)}: {where['cores']} cores, {where['jobs']} at a time, load "
             f"{where['load']} before, torch {where['torch']}; "
-            f"commit {', '.join(sorted({row['commit'] for row in rows}))}.",
+            f"commit {', '.join(sorted({row['commit'] for row in rows}))}. The first run of each:",
             "",
             "```",
             record["command"],
