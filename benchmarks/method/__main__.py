@@ -66,9 +66,9 @@ def main() -> None:
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:
         for tier in _tiers(args, place, rows):
-            # All of a tier have one seed; labels need no teachers' answers.
+            # Labels need no teachers' answers.
             if any(job.recipe != LABELS and not is_finished(job, place) for job in tier):
-                _cache(pool, place, tier[0].seed)
+                _cache(pool, place, tier)
             rows += [make_row(r, pictures) for r in pool.map(partial(run_job, place=place), tier)]
             if tier[0].tier == "screen":
                 continue
@@ -84,9 +84,10 @@ def main() -> None:
             )
 
 
-def _cache(pool: Executor, place: Place, seed: int) -> None:
-    """Asks the teachers about all pictures, for all jobs of a seed."""
-    words = ["cache", "build", *place.distilling(seed)]
+def _cache(pool: Executor, place: Place, tier: Sequence[Job]) -> None:
+    """Asks the teachers of a tier about all pictures, for all of its jobs; they have one seed."""
+    names = dict.fromkeys(name for job in tier for name in job.teachers.split(","))
+    words = ["cache", "build", *place.distilling(tier[0].seed, ",".join(names))]
     pool.submit(call, words, place.root / "cache.log").result()
 
 

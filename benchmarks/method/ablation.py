@@ -36,7 +36,7 @@ FLAGS = {
     "adapter of 64": ("--set", "student.width=64"),
     "adapter of 192": ("--set", "student.width=192"),
 }
-"""What is changed, by name; `no shared latent` leaves out decoders, too."""
+"""What is changed, by name; `no shared latent` leaves out decoders and the convolution, too."""
 
 
 def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:

@@ -41,6 +41,7 @@ def provide_siblings(root: Path) -> None:
         aside.replace(file)
     write_plugin(root, NAME, sibling_specs())
     sys.path.append(str(root.resolve()))
+    get_registry.cache_clear()
 
 
 def sibling_specs() -> list[TeacherSpec]:

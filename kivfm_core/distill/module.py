@@ -44,7 +44,7 @@ class Distillation(nn.Module):
     def forward(
         self, canvas: Tensor, targets: Targets, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and each teacher's part of it, unweighted.
+        """The loss and each teacher's part of it, unweighted; decoders count there as on average.
 
         Args:
             canvas: The student's normalized canvases `[B, 3, H, W]`.
@@ -60,7 +60,8 @@ class Distillation(nn.Module):
         levels = torch.stack([level for level, _ in pairs])
         readouts = torch.stack([readout.to(levels) for _, readout in pairs])
         shares = self._shares(levels.detach(), draws)
-        total = (shares * levels).sum(0).mean() + (self.weights * readouts).sum()
+        judged = self.readout_share * (self.weights * readouts).sum()
+        total = (shares * levels).sum(0).mean() + judged
         each = (levels.mean(1) + readouts).detach()
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
@@ -80,7 +81,7 @@ class Distillation(nn.Module):
         for spec in self.student.composition.learned:
             level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
             pull = torch.autograd.grad(
-                level.mean() + readout, list(features.values()),
+                level.mean() + self.readout_share * readout, list(features.values()),
                 allow_unused=True, materialize_grads=True,
             )  # fmt: skip
             pulls.append(torch.cat([part.flatten() for part in pull]))
@@ -126,6 +127,5 @@ class Distillation(nn.Module):
         if self.recipe.readout:
             wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
             index = self.student.composition.teachers.index(spec)
-            share = self.readout_share * self.recipe.readout
-            readout = share * wrong / self.student.readout_units[index]
+            readout = self.recipe.readout * wrong / self.student.readout_units[index]
         return torch.stack(distances).mean(0), readout

@@ -83,9 +83,19 @@ def go_on(run: Run, config: RunConfig, allow: bool) -> Going:
     changes = differences(begun(run), as_begun(config))
     changes += [line for spec in run.teachers for line in _redeclared(spec)]
     check(run, changes, allow)
-    composition = compose(config) if changes else run.composition
+    composition = _as_built(compose(config), run.composition) if changes else run.composition
     check_engine(config.engine, composition)
     return Going(config, composition, tuple(changes))
+
+
+def _as_built(composition: Composition, before: Composition) -> Composition:
+    """What is asked for now, with the projectors that the student has; recipes differ in them."""
+    built = {plan.key: plan.projector for plan in before.aligners}
+    aligners = tuple(
+        plan.model_copy(update={"projector": built.get(plan.key, plan.projector)})
+        for plan in composition.aligners
+    )
+    return composition.model_copy(update={"aligners": aligners})
 
 
 def check(run: Run, changes: Sequence[str], allow: bool) -> None:

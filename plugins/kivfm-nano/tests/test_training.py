@@ -46,10 +46,11 @@ def test_a_recipe_writes_what_its_teacher_loads_and_siblings_of_other_seeds(
     assert all(value.isfinite().all() for value in made.values())
     assert load_teacher(spec, file).provenance.keys == len(made)
 
-    other = tmp_path / "other.safetensors"
-    sibling = ["--steps", "2", "--seed", "1", "--favorite", "night", "--out", str(other)]
-    monkeypatch.setattr(sys, "argv", [family, *sibling])
-    importlib.import_module(f"training.{family}").main()
-    there = load_file(other)
-    assert there.keys() == made.keys()
-    assert any(not there[key].equal(value) for key, value in made.items())
+    favorite = "flat" if family == "detector" else "painted"
+    for changed in (["--seed", "1"], ["--favorite", favorite]):
+        other = tmp_path / "siblings" / f"{changed[1]}.safetensors"
+        monkeypatch.setattr(sys, "argv", [family, "--steps", "2", *changed, "--out", str(other)])
+        importlib.import_module(f"training.{family}").main()
+        there = load_file(other)
+        assert there.keys() == made.keys()
+        assert any(not there[key].equal(value) for key, value in made.items())

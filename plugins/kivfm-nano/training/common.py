@@ -105,7 +105,8 @@ def save(file: Path, **parts: nn.Module) -> None:
         for part, module in parts.items()
         for key, value in module.state_dict().items()
     }
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, os.fspath(file))
-    print(f"{file.name}: {file.stat().st_size / 1e6:.2f} MB; for kivfm_nano/plugin.py:")
-    print(f'    "{file.stem}": "{file_sha256(file)}",', flush=True)
+    print(f"{file}: {file.stat().st_size / 1e6:.2f} MB", flush=True)
+    if file.parent == WEIGHTS:
+        print(f'for kivfm_nano/plugin.py:\n    "{file.stem}": "{file_sha256(file)}",', flush=True)

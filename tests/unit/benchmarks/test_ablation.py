@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,9 @@ from benchmarks.method.budget import Size
 from benchmarks.method.company import companies
 from benchmarks.method.data import Pictures
 from benchmarks.method.jobs import Job, Place, commands
-from benchmarks.method.siblings import NAME, sibling_specs
-from benchmarks.plugin import write_plugin
+from benchmarks.method.siblings import DOMAINS, NAME, provide_siblings
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.registry import get_registry
 
 FLAGS = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
@@ -61,9 +60,12 @@ def test_every_variant_is_another_composition_pool_recipe_or_encoding(
 def test_there_are_two_to_eight_teachers_and_every_task_is_measured_once(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_plugin(tmp_path / "siblings", NAME, sibling_specs())
-    monkeypatch.syspath_prepend(str(tmp_path / "siblings"))
-    get_registry.cache_clear()
+    monkeypatch.setattr("sys.path", [*sys.path])
+    weights = tmp_path / NAME / "weights"
+    weights.mkdir(parents=True)
+    for family, domain in DOMAINS.items():  # trained before
+        (weights / f"{family}-{domain}.safetensors").touch()
+    provide_siblings(tmp_path)
     place = Place(Pictures(pool, pool, (), pool, pool), pool)
     measured = []
     for count, job in enumerate(companies(PLAIN), 2):

@@ -17,8 +17,10 @@ from kivfm_core.distill.interrupt import SIGNALS, Interrupt, Interrupted
 from kivfm_core.distill.resume import go_on
 from kivfm_core.entries import Entry
 from kivfm_core.errors import UsageError
+from kivfm_core.recipes import RECIPES
 from kivfm_core.registry import Registry
 from kivfm_core.run import open_run
+from kivfm_core.student import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -98,6 +100,20 @@ def test_a_run_of_before_there_was_a_choice_goes_on_as_it_was(config: RunConfig,
         distill(changed(open_run(run).config, optim__optimizer="adamw"), resume=run, steps=4)
         students.append((run / "student/student.safetensors").read_bytes())
     assert students[0] == students[1]  # nothing was forgotten
+
+
+def test_a_student_of_before_its_recipe_had_a_convolution_may_change_and_goes_on(
+    config: RunConfig, tmp_path: Path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        earlier = RECIPES["kpu"].model_copy(update={"projector": "mlp"})
+        patch.setitem(RECIPES, "kpu", earlier)
+        path = distill(changed(config, optim__steps=2), out=tmp_path / "run")
+    slower = changed(open_run(path).config, optim__lr=1e-3, optim__steps=4)
+    distill(slower, resume=path, allow_changes=True)
+    made = open_run(path)
+    assert {plan.projector for plan in made.composition.aligners} == {"mlp"}
+    assert load_student(path).composition == made.composition
 
 
 def test_another_optimizer_begins_anew_and_only_if_allowed(config: RunConfig, tmp_path: Path):
