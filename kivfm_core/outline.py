@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kivfm_core.activations import activation_bytes
@@ -10,6 +10,20 @@ from kivfm_core.composition import Composition, stride_of
 from kivfm_core.licenses import Terms, inherited
 from kivfm_core.registry import get_registry
 from kivfm_core.spec import TeacherSpec
+
+WHOLE = 0.9995
+"""A larger share is all."""
+
+
+def round_trips(kept: Mapping[str, float]) -> str:
+    """What the shared latent keeps of the teachers' levels, for a reader.
+
+    Args:
+        kept: Share of each level's standardized variance, by `teacher:level`.
+    """
+    narrowed = [f"{share:.1%} of {name}" for name, share in kept.items() if share < WHOLE]
+    others = ["all of every level"] if not narrowed else ["all of the others"]
+    return ", ".join(narrowed + others * (len(narrowed) < len(kept)))
 
 
 def outline(

@@ -53,6 +53,7 @@ def evaluate(
 
 def render(evaluation: dict[str, Any]) -> None:
     """Prints an evaluation: teachers' rows, the base's rows, the summary."""
+    bounded = any(row.get("bound_score") is not None for row in evaluation["rows"])
     rows = [
         (
             row["teacher"],
@@ -63,11 +64,15 @@ def render(evaluation: dict[str, Any]) -> None:
             score(row["student_score"]),
             percent(row["retention"]),
             percent(row["gain"]),
+            *([score(row.get("bound_score"))] if bounded else []),
         )
         for row in evaluation["rows"]
     ]
     columns = ("teacher", "task", "metric", "teacher's", "untrained", "student", "retention")
-    print_table((*columns, "gain"), rows, "The student beside its teachers")
+    columns = (*columns, "gain", *(("bound",) if bounded else ()))
+    print_table(columns, rows, "The student beside its teachers")
+    if bounded:
+        print("bound: the teacher's, by way of the shared latent, where that is narrower")
     if evaluation["base"]:
         print()
         base = [

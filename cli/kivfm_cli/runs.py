@@ -52,12 +52,16 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
     if json:
         print_json(record)
         return
+    from kivfm_core.outline import round_trips
+
+    kept = record["round_trip"]
     print_fields(
         {
             "run": record["run"],
             "teachers": ", ".join(record["teachers"]),
             "base": record["base"] or "none",
             "step": f"{record['step']} of {record['steps']}",
+            **({"shared latent": f"keeps {round_trips(kept)}"} if kept else {}),
             "student": str(run / "student") if record["student"] else "not written yet",
             "time": _time(record),
             **{f"weights {name}": text for name, text in record["weights"].items()},
@@ -89,7 +93,8 @@ def describe(run: Path) -> dict[str, Any]:
     plan = _read(run / "composition.json")
     config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
     steps = sorted(int(path.name.partition("-")[2]) for path in run.glob("checkpoints/step-*"))
-    weights = _read(run / "environment.json").get("weights", {})
+    environment = _read(run / "environment.json")
+    weights = environment.get("weights", {})
     costs = _read(run / "costs.json")
     return {
         "run": str(run),
@@ -99,6 +104,7 @@ def describe(run: Path) -> dict[str, Any]:
         "steps": config.get("optim", {}).get("steps"),
         "student": (run / "student" / "student.json").is_file(),
         "weights": {name: f"{w['source']} sha256 {w['sha256']}" for name, w in weights.items()},
+        "round_trip": environment.get("round_trip", {}),
         "predicted_seconds": costs.get("predicted_seconds"),
         "took_seconds": costs.get("took_seconds"),
         "summary": _read(run / "evaluation.json").get("summary"),

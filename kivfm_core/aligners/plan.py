@@ -48,6 +48,11 @@ class AlignerPlan(Record):
         return f"{self.teacher}:{self.level.name}".replace(".", "_").replace("/", "-")
 
     @property
+    def narrows(self) -> bool:
+        """Whether the shared latent has fewer coordinates for the level than it has channels."""
+        return self.kind == "latent" and self.latent < self.level.channels
+
+    @property
     def inputs(self) -> int:
         """Channels of the student's features that it reads."""
         return sum(self.maps.values()) + (self.x_channels if self.level.kind == "global" else 0)

@@ -29,6 +29,7 @@ from kivfm_core.distill.room import room
 from kivfm_core.distill.schedule import make_optimizer
 from kivfm_core.distill.stream import Stream
 from kivfm_core.errors import UsageError
+from kivfm_core.outline import round_trips
 from kivfm_core.planner.placement import place, planned_machine
 from kivfm_core.planner.plan import FITTING, LEARNING
 from kivfm_core.run import Run, open_run
@@ -157,6 +158,7 @@ def _stages(
         stream.stopwatch.add(FITTING, steps * batch, 0.0)
         with stream.stopwatch.rest(FITTING):
             kept = calibrate(student, guard.finite(student, steps), summed(fabric))
+        say(f"the shared latent keeps {round_trips(kept)}")
         if fabric.is_global_zero:
             run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
             save_checkpoint(

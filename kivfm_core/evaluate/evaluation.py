@@ -24,6 +24,8 @@ class Row(Record):
         base_score: The base's; None unless the teacher is the base, which has no other's decoder.
         untrained_score: The stand-in's before distillation.
         student_score: The stand-in's after it.
+        bound_score: The teacher's, by way of the shared latent: what a stand-in could reach that
+            meets it there exactly. None if the latent has room for all of its levels' channels.
         base: Whether the teacher is the base.
     """
 
@@ -37,6 +39,7 @@ class Row(Record):
     base_score: float | None
     untrained_score: float
     student_score: float
+    bound_score: float | None = None
     base: bool = False
     retention: float | None = None
     gain: float | None = None

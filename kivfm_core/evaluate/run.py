@@ -11,6 +11,7 @@ from kivfm_core.data.classes import ClassData
 from kivfm_core.data.sources import KNN, load_data, parse_source
 from kivfm_core.device import find_device, on_device
 from kivfm_core.errors import DataError
+from kivfm_core.evaluate.bound import RoundTrip
 from kivfm_core.evaluate.evaluation import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluate.fidelity import measure_fidelity
 from kivfm_core.evaluate.kept import measure_kept
@@ -37,7 +38,8 @@ def evaluate(
     """Measures a run's student in every teacher's place, and writes `evaluation.json`.
 
     For each teacher and task the same canvases go to the teacher, to its stand-in, and to its
-    stand-in before distillation.
+    stand-in before distillation; where the shared latent is narrower than the teacher's levels,
+    also to the teacher by way of it.
 
     Args:
         run: A run's folder, or the run.
@@ -63,9 +65,11 @@ def evaluate(
         if items or no_task:
             stand_ins = (s.stand_in(spec.name) for s in (untrained, student))
             models = [there(model) for model in (run.load_teacher(spec.name), *stand_ins)]
+            if any(plan.narrows for plan in run.composition.of(spec.name)):
+                models.append(RoundTrip(models[0], student))
             rows += _rows(models, items, spec.name == run.base, progress)
             if no_task:
-                rows.append(_fidelity(models, plan, spec.name == run.base, progress))
+                rows.append(_fidelity(models[:3], plan, spec.name == run.base, progress))
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
@@ -81,7 +85,10 @@ def evaluate(
 def _rows(
     models: list[Teacher], items: list[Item], base: bool, progress: Progress | None
 ) -> list[Row]:
-    """The rows of one teacher; tasks on the same pictures share a pass."""
+    """The rows of one teacher; tasks on the same pictures share a pass.
+
+    The models: the teacher, its untrained and its trained stand-in, perhaps its round trip.
+    """
     groups: dict[tuple[Path, ...], list[Item]] = {}
     for item in items:
         groups.setdefault(item.data.paths, []).append(item)
@@ -105,7 +112,7 @@ def _rows(
 
 
 def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score, base: bool) -> Row:
-    teacher, before, after = score.values
+    teacher, before, after, *bound = score.values
     return Row(
         teacher=models[0].spec.name,
         task=task,
@@ -117,6 +124,7 @@ def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score,
         base_score=teacher if base else None,
         untrained_score=before,
         student_score=after,
+        bound_score=bound[0] if bound else None,
         base=base,
         retention=retention(teacher, after),
         gain=gain(teacher, before, after),

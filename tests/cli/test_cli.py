@@ -344,6 +344,16 @@ def test_runs(kivfm, tmp_path):
     shown = kivfm("runs", "show", str(run))[1]
     assert re.search(r"c/d +detection +AP +0.500 +0.000 +0.400 +80.0 %", shown)
     assert "predicted 90 s, took 99.5 s" in shown
+    assert "shared latent" not in shown and "bound" not in shown  # an older run does not say
+
+    trips = {"a/b:dense": 1.0, "c/d:p8": 0.987, "c/d:p16": 0.99999}
+    (run / "environment.json").write_text(json.dumps({"round_trip": trips}))
+    evaluation["rows"] = [row | {"bound_score": 0.48}, row | {"task": "segmentation"}]
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    shown = kivfm("runs", "show", str(run))[1]
+    assert re.search(r"shared latent +keeps 98.7% of c/d:p8, all of the others", shown)
+    assert re.search(r"detection +AP .* 0.480", shown)
+    assert "bound: the teacher's, by way of the shared latent" in shown
 
 
 def test_scenes(kivfm, tmp_path):

@@ -1,5 +1,7 @@
 """From data and a run to `evaluation.json`."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,13 +63,33 @@ class FakeStudent(Oracle):
         spec = {"painter/one": PAINTER, "base/one": BASE}[name]
         return Oracle(spec, sees(0 if self.trained else 1))
 
+    def aligner(self, teacher: str, level: str) -> Gray:
+        return Gray()
+
+
+class Gray(torch.nn.Module):
+    """A shared latent of one coordinate, which takes the colors out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("here", torch.zeros(()))
+
+    def to_latent(self, level: Tensor) -> Tensor:
+        return level.mean(1, keepdim=True)
+
+    def to_level(self, latent: Tensor) -> Tensor:
+        return latent.repeat_interleave(3, 1)
+
 
 class FakeRun:
     teachers, base = [BASE, PAINTER], "base/one"
-    composition = SimpleNamespace(x_level="global", v_level="dense")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, narrow: bool = False) -> None:
         self.path = path
+        plan = SimpleNamespace(narrows=narrow)
+        self.composition = SimpleNamespace(
+            x_level="global", v_level="dense", of=lambda name: [plan]
+        )
 
     def load_teacher(self, name: str) -> Oracle:
         return Oracle(PAINTER if name == "painter/one" else BASE, sees())
@@ -100,6 +122,7 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
     assert (painter["teacher_score"], painter["untrained_score"]) == (1.0, 0.0)
     assert (painter["student_score"], painter["retention"], painter["gain"]) == (1.0, 1.0, 1.0)
     assert painter["base_score"] is None and painter["pictures"] == 15
+    assert painter["bound_score"] is None
     assert written["base"] == [
         {
             "metric": metric,
@@ -117,6 +140,13 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
         "gain_mean": 1.0,
         "gain_min": 1.0,
     }
+
+
+def test_a_narrow_latent_bounds_what_a_student_can_reach(colors: Path, tmp_path: Path) -> None:
+    fidelity, painter = evaluate(FakeRun(tmp_path, narrow=True), [str(colors)]).rows
+    assert (painter.teacher_score, painter.student_score) == (1.0, 1.0)
+    assert painter.bound_score == pytest.approx(1 / 3)  # of gray, all is taken for one of three
+    assert fidelity.bound_score is None
 
 
 def test_only_some_tasks_and_pictures(colors: Path, tmp_path: Path) -> None:
