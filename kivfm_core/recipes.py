@@ -41,8 +41,8 @@ class Recipe(Record):
         source: Where it comes from, and how faithful this is.
         global_match: For global levels.
         dense_match: For dense levels.
-        balance: How teachers share the loss: by their weights, or some dropped in every picture
-            (`kivfm_core/objectives/balancing.py`).
+        balance: How teachers share the loss: by their weights; in every picture by how far away
+            they are, too; or some dropped in it (`kivfm_core/objectives/balancing.py`).
         projector: The student's side of an aligner: an MLP; before its activation, a dense level's
             can look at neighbors (a convolution), or every level's at the whole grid (attention).
         adapters: One that all teachers share, or one for each.
@@ -54,7 +54,7 @@ class Recipe(Record):
     source: str
     global_match: Match
     dense_match: Match
-    balance: Literal["fixed", "dropping"] = "fixed"
+    balance: Literal["fixed", "lagging", "dropping"] = "fixed"
     projector: Projector = "mlp"
     adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)
@@ -78,6 +78,7 @@ RECIPES = {
         "of global levels (C-RADIOv4), and what the teachers' decoders say",
         global_match=_DIRECTION,
         dense_match=_SHARED,
+        balance="lagging",
         projector="convolution",
         readout=1.5,
     ),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.distill.readouts import decoders_distance
-from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.balancing import dropping, lagging
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes import RECIPES
 from kivfm_core.spec import TeacherSpec
@@ -59,10 +59,9 @@ class Distillation(nn.Module):
         ]
         levels = torch.stack([level for level, _ in pairs])
         readouts = torch.stack([readout.to(levels) for _, readout in pairs])
-        shares = self._shares(levels.detach(), draws)
-        judged = self.readout_share * (self.weights * readouts).sum()
-        total = (shares * levels).sum(0).mean() + judged
-        each = (levels.mean(1) + readouts).detach()
+        losses = levels + self.readout_share * readouts
+        total = (self._shares(losses.detach(), draws) * losses).sum(0).mean()
+        each = (levels + readouts).detach().mean(1)
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
 
@@ -81,7 +80,7 @@ class Distillation(nn.Module):
         for spec in self.student.composition.learned:
             level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
             pull = torch.autograd.grad(
-                level.mean() + self.readout_share * readout, list(features.values()),
+                (level + self.readout_share * readout).mean(), list(features.values()),
                 allow_unused=True, materialize_grads=True,
             )  # fmt: skip
             pulls.append(torch.cat([part.flatten() for part in pull]))
@@ -98,7 +97,9 @@ class Distillation(nn.Module):
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
         """Each teacher's share of the loss in each picture, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
-        return weights if self.recipe.balance == "fixed" else dropping(losses, weights, draws)
+        if self.recipe.balance == "dropping":
+            return dropping(losses, weights, draws)
+        return lagging(losses, weights) if self.recipe.balance == "lagging" else weights
 
     def _distances(
         self,
@@ -107,7 +108,7 @@ class Distillation(nn.Module):
         targets: Mapping[str, Tensor],
         trunk: Mapping[str, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """How far the student is from one teacher: its levels' mean `[B]`, and its decoders."""
+        """How far the student is from one teacher, `[B]`: its levels' mean, and its decoders."""
         distances: list[Tensor] = []
         levels: dict[str, Tensor] = {}
         for plan in self.student.composition.of(spec.name):
@@ -123,7 +124,7 @@ class Distillation(nn.Module):
             distances.append(far + aligner.lost(target))
             if self.recipe.readout:
                 levels[plan.level.name] = aligner.to_level(predicted)
-        readout = torch.zeros(())
+        readout = torch.zeros(len(distances[0]))
         if self.recipe.readout:
             wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
             index = self.student.composition.teachers.index(spec)

@@ -21,11 +21,15 @@ def decoders_distance(
         decoders: The teacher's; zero comes back if none of them can tell.
         levels: The student's; gradients reach them.
         targets: The teacher's. A base, whose levels are the student's own, has none.
+
+    Returns:
+        `[B]`.
     """
     with torch.no_grad():
         meant = decoders.readout(targets) if targets else []
     if not meant:
-        return torch.zeros(())
+        some = next(iter(levels.values()))
+        return torch.zeros(len(some), device=some.device)
     return readout_distance(decoders.readout(levels), meant)
 
 
@@ -55,7 +59,7 @@ def fit_units(
                 aligner = student.aligner(spec.name, name)
                 mean[name] = aligner.to_level(torch.zeros_like(aligner.to_latent(level)))
             distance = decoders_distance(student.decoders[spec.name], mean, own)
-            wrong += torch.stack([distance.cpu(), torch.ones(())])
+            wrong += torch.stack([distance.mean().cpu(), torch.ones(())])
         total, count = reduce(wrong)
         # Decoders without a readout, or whom nothing irritates, are not blown up.
         student.readout_units[i] = total / count if total > 0 else 1.0

@@ -89,14 +89,14 @@ def readout_distance(student: Sequence[Readout], teacher: Sequence[Readout]) -> 
         teacher: What it says of the teacher's, in the same order.
 
     Returns:
-        A scalar, the sum over readouts and places, a picture on average.
+        `[B]`, the sums over readouts and places.
     """
-    total = torch.zeros(()).to(student[0].values)
+    total = torch.zeros(len(student[0].values)).to(student[0].values)
     for said, meant in zip(student, teacher, strict=True):
         distance = _KINDS[meant.kind](said.values, meant.values).sum(-1)
         if meant.weight is not None:
             distance = distance * meant.weight
-        total = total + distance.sum() / len(meant.values)
+        total = total + distance.reshape(len(distance), -1).sum(1)
     return total
 
 

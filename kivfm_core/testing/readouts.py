@@ -41,7 +41,7 @@ def _agrees(part: Any, levels: Levels) -> bool:
             raise Finding("a readout is not finite", "leave out what the decoder masks")
     own = {name: level.detach().clone().requires_grad_() for name, level in levels.items()}
     said = part.readout(own)
-    if not readout_distance(said, meant).isfinite():
+    if not readout_distance(said, meant).isfinite().all():
         raise Finding(
             "the distance of a readout from itself is not finite",
             "give finite weights, in the shape of values without its last axis",

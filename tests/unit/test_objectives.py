@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kivfm_core.objectives.balancing import draw, dropping
+from kivfm_core.objectives.balancing import LEAST, draw, dropping, lagging
 from kivfm_core.objectives.losses import DISTANCES, mse_cosine, readout_distance
 from kivfm_core.readout import Readout
 
@@ -30,8 +30,8 @@ def test_a_student_that_knows_only_the_mean_is_at_one_and_a_half():
 def test_readouts_differ_by_nothing_or_more(kind, seed: int, classes: int):
     torch.manual_seed(seed)
     said, meant = (Readout(5 * torch.randn(2, 7, classes), kind) for _ in range(2))
-    assert float(readout_distance([meant], [meant])) == pytest.approx(0, abs=1e-5)
-    assert float(readout_distance([said], [meant])) > 0
+    assert float(readout_distance([meant], [meant]).mean()) == pytest.approx(0, abs=1e-5)
+    assert float(readout_distance([said], [meant]).min()) > 0
 
 
 def test_distances_by_hand():
@@ -53,7 +53,7 @@ def test_places_count_by_the_teachers_weights():
     said, meant = torch.tensor([[[1.0]], [[3.0]]]), torch.zeros(2, 1, 1)
     weight = torch.tensor([[0.0], [0.5]])
     weighted = readout_distance([Readout(said, "number")], [Readout(meant, "number", weight)])
-    assert float(weighted) == pytest.approx(0.5 * 2.95 / 2)
+    assert weighted.tolist() == pytest.approx([0.0, 0.5 * 2.95])
 
 
 def test_unlikely_logits_stay_finite():
@@ -111,6 +111,16 @@ def test_a_flat_cosine_is_one_over_the_whole_map():
     )
     assert float(flat - place) == pytest.approx(0.9 * (1 - 18 / 82), abs=1e-6)
     assert float(ours) == pytest.approx(0.5 * 32 + 1 - 18 / 82, abs=1e-6)
+
+
+def test_lagging_teachers_count_for_more_by_hand():
+    losses = torch.tensor([[4.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
+    weights = torch.tensor([0.25, 0.5, 0.25])[:, None].expand(-1, 2)
+    first, second = lagging(losses, weights).T.tolist()
+    still = 0.25 * math.sqrt(LEAST)
+    whole = 0.25 * 2 + 0.5 * 1 + still
+    assert first == pytest.approx([0.5 / whole, 0.5 / whole, still / whole])
+    assert second == pytest.approx([0.25, 0.5, 0.25])  # all as far away
 
 
 @settings(max_examples=50, deadline=None)
