@@ -58,7 +58,7 @@ class Distillation(nn.Module):
             for spec in self.student.composition.learned
         ]
         levels = torch.stack([level for level, _ in pairs])
-        readouts = torch.stack([readout.to(levels) for _, readout in pairs])
+        readouts = torch.stack([readout.to(levels).expand_as(levels[0]) for _, readout in pairs])
         losses = levels + self.readout_share * readouts
         total = (self._shares(losses.detach(), draws) * losses).sum(0).mean()
         each = (levels + readouts).detach().mean(1)
@@ -108,7 +108,10 @@ class Distillation(nn.Module):
         targets: Mapping[str, Tensor],
         trunk: Mapping[str, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """How far the student is from one teacher, `[B]`: its levels' mean, and its decoders."""
+        """How far the student is from one teacher: its levels' mean `[B]`, and its decoders.
+
+        What they say is `[B]`, or zero if they cannot tell.
+        """
         distances: list[Tensor] = []
         levels: dict[str, Tensor] = {}
         for plan in self.student.composition.of(spec.name):
@@ -124,7 +127,7 @@ class Distillation(nn.Module):
             distances.append(far + aligner.lost(target))
             if self.recipe.readout:
                 levels[plan.level.name] = aligner.to_level(predicted)
-        readout = torch.zeros(len(distances[0]))
+        readout = torch.zeros(())
         if self.recipe.readout:
             wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
             index = self.student.composition.teachers.index(spec)

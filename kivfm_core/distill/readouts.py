@@ -18,18 +18,17 @@ def decoders_distance(
     """How differently a teacher's decoders decide on other levels than its own.
 
     Args:
-        decoders: The teacher's; zero comes back if none of them can tell.
+        decoders: The teacher's.
         levels: The student's; gradients reach them.
         targets: The teacher's. A base, whose levels are the student's own, has none.
 
     Returns:
-        `[B]`.
+        `[B]`; zero, a scalar, if none of them can tell.
     """
     with torch.no_grad():
         meant = decoders.readout(targets) if targets else []
     if not meant:
-        some = next(iter(levels.values()))
-        return torch.zeros(len(some), device=some.device)
+        return torch.zeros(())
     return readout_distance(decoders.readout(levels), meant)
 
 
