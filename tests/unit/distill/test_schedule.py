@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
@@ -27,14 +28,32 @@ def test_the_decoders_share_grows_evenly_and_is_one_on_average(steps: int):
 def test_what_decoders_say_counts_for_more_in_the_end(
     config: RunConfig, tmp_path: Path, recipe: str, grows: bool
 ):
-    values = config.model_dump(by_alias=True) | {"recipe": recipe}
-    values["data"] |= {"views": 1}
-    values["optim"] |= {"steps": 20, "batch_size": 12, "lr": 1e-12}  # nothing is learned
-    values["checkpoint"] |= {"every": 20}
-    path = distill(RunConfig.model_validate(values), out=tmp_path / "run")
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    first, last = lines
+    first, last = logged(config, tmp_path, recipe)
     assert (last["loss"] > 1.05 * first["loss"]) == grows
     assert grows or last["loss"] == pytest.approx(first["loss"], rel=0.02)
     for name, loss in last["losses"].items():  # so that curves of them fall
         assert loss == pytest.approx(first["losses"][name], rel=0.02)
+
+
+def test_a_teacher_that_is_far_away_has_nearly_all_of_the_loss(config: RunConfig, tmp_path: Path):
+    lines = {recipe: logged(config, tmp_path, recipe)[0] for recipe in ("kpu", "levels")}
+    for recipe, share in (("levels", 0.5), ("kpu", 0.98)):
+        base, far = lines[recipe]["losses"].values()
+        assert base < 1e-3  # it is what the student begins as
+        decoders = far - lines["levels"]["losses"]["toypurpose/small"]
+        seen = far - decoders * (1 - mean_share(10, 20))  # in the first ten steps
+        assert lines[recipe]["loss"] == pytest.approx(share * seen, rel=0.03)
+
+
+def mean_share(first: int, steps: int) -> float:
+    return fmean(readout_share(step, steps) for step in range(first))
+
+
+def logged(config: RunConfig, folder: Path, recipe: str) -> list[dict[str, Any]]:
+    """Twenty steps in which nothing is learned, in two lines."""
+    values = config.model_dump(by_alias=True) | {"recipe": recipe}
+    values["data"] |= {"views": 1}
+    values["optim"] |= {"steps": 20, "batch_size": 12, "lr": 1e-12}
+    values["checkpoint"] |= {"every": 20}
+    path = distill(RunConfig.model_validate(values), out=folder / recipe)
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
