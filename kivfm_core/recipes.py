@@ -75,7 +75,8 @@ RECIPES = {
     "kpu": Recipe(
         source="KPU (arXiv 2508.14707): student and teachers meet in a shared latent. The paper's "
         "loss is not public; ours is squared error and cosine of standardized coordinates, angles "
-        "of global levels (C-RADIOv4), and what the teachers' decoders say",
+        "of global levels (C-RADIOv4), and what the teachers' decoders say; those that lag count "
+        "for more",
         global_match=_DIRECTION,
         dense_match=_SHARED,
         balance="lagging",
@@ -83,7 +84,7 @@ RECIPES = {
         readout=1.5,
     ),
     "levels": Recipe(
-        source="kpu without decoders",
+        source="kpu without decoders, and with fixed weights",
         global_match=_DIRECTION,
         dense_match=_SHARED,
         projector="convolution",

@@ -36,7 +36,10 @@ FLAGS = {
     "adapter of 64": ("--set", "student.width=64"),
     "adapter of 192": ("--set", "student.width=192"),
 }
-"""What is changed, by name; `no shared latent` leaves out decoders and the convolution, too."""
+"""What is changed, by name.
+
+`no decoders` has fixed weights, too; `no shared latent` leaves out decoders, convolution and all.
+"""
 
 
 def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:
