@@ -48,7 +48,8 @@ class Recipe(Record):
         adapters: One that all teachers share, or one for each.
         readout: Weight of what the teachers' decoders say of the student's levels, beside the
             levels' distance; the unit is what they get wrong of a teacher's mean level. It is the
-            mean over a run, in which it grows (`kivfm_core/distill/schedule.py`).
+            mean over a run.
+        readout_start: The share of that weight at a run's start, from which it grows evenly.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Recipe(Record):
     projector: Projector = "mlp"
     adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)
+    readout_start: float = Field(default=1.0, ge=0, le=2)
 
     def match(self, kind: Literal["global", "dense"]) -> Match:
         """How a level of this kind is compared."""
@@ -82,6 +84,7 @@ RECIPES = {
         balance="lagging",
         projector="convolution",
         readout=1.5,
+        readout_start=1 / 3,
     ),
     "levels": Recipe(
         source="kpu without decoders, and with fixed weights",

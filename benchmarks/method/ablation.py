@@ -8,10 +8,12 @@ from pathlib import Path
 
 from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
+from benchmarks.method.parts import PARTS
 
 SHARES = (8, 4, 2)
 
 FLAGS = {
+    **{name.partition(", ")[2]: ("--recipe", name) for name in PARTS},
     "no decoders": ("--recipe", "levels"),
     "no shared latent": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),
@@ -38,7 +40,8 @@ FLAGS = {
 }
 """What is changed, by name.
 
-`no decoders` has fixed weights, too; `no shared latent` leaves out decoders, convolution and all.
+Parameters stay equal only where no part has any. `no decoders` has fixed weights, too; `no shared
+latent` leaves out decoders, convolution and all.
 """
 
 

@@ -13,8 +13,11 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
+from unittest.mock import patch
 
 from benchmarks.common import KEEP_FREED
+from benchmarks.method.parts import PARTS
+from kivfm_core.recipes import RECIPES
 
 LABELS = "labels"
 """The one command that is not kivfm's."""
@@ -54,7 +57,8 @@ def call(words: Sequence[str], log: Path) -> float:
     began, argv = time.perf_counter(), sys.argv
     print(f"$ {'' if words[0] == LABELS else 'kivfm '}{shlex.join(words)}", flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as out, redirect_stdout(out), redirect_stderr(out):
+    known = patch.dict(RECIPES, PARTS)
+    with known, log.open("a") as out, redirect_stdout(out), redirect_stderr(out):
         sys.argv = ["kivfm", *words]  # a run keeps what it was made with
         try:
             code = _learn(words[1:]) if words[0] == LABELS else main(words)

@@ -11,7 +11,6 @@ from kivfm_core.config import OptimConfig, RunConfig
 from kivfm_core.distill.muon import Muon
 
 FLOOR = 0.01
-READOUT_START = 1 / 3
 BETAS = (0.9, 0.98)
 
 
@@ -42,9 +41,14 @@ def learning_rate(step: int, config: OptimConfig) -> float:
     return config.lr * (FLOOR + (1 - FLOOR) * 0.5 * (1 + cos(pi * done)))
 
 
-def readout_share(step: int, steps: int) -> float:
-    """What the decoders' weight is multiplied with: it grows evenly, and is one on average.
+def readout_share(step: int, steps: int, start: float) -> float:
+    """What the decoders' weight is multiplied with: it changes evenly, and is one on average.
 
     Levels give a decoder something to judge first; in the end its judgment is what counts.
+
+    Args:
+        step: Its number.
+        steps: Of the run.
+        start: The first step's.
     """
-    return READOUT_START + 2 * (1 - READOUT_START) * step / max(1, steps - 1)
+    return start + 2 * (1 - start) * step / max(1, steps - 1)

@@ -67,7 +67,8 @@ class Step:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self._inner.readout_share.fill_(readout_share(step, self.steps))
+        start = self._inner.recipe.readout_start
+        self._inner.readout_share.fill_(readout_share(step, self.steps, start))
         fabric, teachers = self.fabric, len(self._inner.student.composition.learned)
         shape = teachers, len(canvas)
         draws = draw(self.seed, step, shape, fabric.global_rank, fabric.world_size)

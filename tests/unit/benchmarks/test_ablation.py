@@ -12,9 +12,11 @@ from benchmarks.method.budget import Size
 from benchmarks.method.company import companies
 from benchmarks.method.data import Pictures
 from benchmarks.method.jobs import Job, Place, commands
+from benchmarks.method.parts import PARTS
 from benchmarks.method.siblings import DOMAINS, NAME, provide_siblings
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
+from kivfm_core.recipes import RECIPES
 
 FLAGS = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
@@ -40,8 +42,10 @@ def make_config(job: Job, pool: Path) -> RunConfig:
 
 
 def test_every_variant_is_another_composition_pool_recipe_or_encoding(
-    pool: Path, tmp_path: Path
+    pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name, recipe in PARTS.items():
+        monkeypatch.setitem(RECIPES, name, recipe)
     jobs = list(ablations(PLAIN, pool, tmp_path))
     assert len({job.name for job in jobs}) == len(jobs) > 10
     made = []

@@ -12,16 +12,18 @@ import pytest
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
 from kivfm_core.distill.schedule import readout_share
+from kivfm_core.recipes import RECIPES
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
 
 @pytest.mark.parametrize("steps", [2, 3, 800])
 def test_the_decoders_share_grows_evenly_and_is_one_on_average(steps: int):
-    shares = [readout_share(step, steps) for step in range(steps)]
-    assert shares[0] == pytest.approx(1 / 3)
-    assert shares[-1] == pytest.approx(5 / 3)
-    assert fmean(shares) == pytest.approx(1)
+    for start in (0, 1 / 3, 1):
+        shares = [readout_share(step, steps, start) for step in range(steps)]
+        assert shares[0] == pytest.approx(start)
+        assert shares[-1] == pytest.approx(2 - start)
+        assert fmean(shares) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("recipe", "grows"), [("kpu", True), ("levels", False)])
@@ -46,7 +48,8 @@ def test_a_teacher_that_is_far_away_has_nearly_all_of_the_loss(config: RunConfig
 
 
 def mean_share(first: int, steps: int) -> float:
-    return fmean(readout_share(step, steps) for step in range(first))
+    start = RECIPES["kpu"].readout_start
+    return fmean(readout_share(step, steps, start) for step in range(first))
 
 
 def logged(config: RunConfig, folder: Path, recipe: str) -> list[dict[str, Any]]:

@@ -1,0 +1,15 @@
+"""Recipes with one part of ours taken out; only the suites' processes know them (`workers.py`)."""
+
+from __future__ import annotations
+
+from kivfm_core.recipes import RECIPES
+
+CHANGES = {
+    "no convolution": {"projector": "mlp"},
+    "fixed weights": {"balance": "fixed"},
+    "a constant weight of decoders": {"readout_start": 1.0},
+}
+
+PARTS = {
+    f"kpu, {name}": RECIPES["kpu"].model_copy(update=change) for name, change in CHANGES.items()
+}
