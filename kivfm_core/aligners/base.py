@@ -34,7 +34,7 @@ class Aligner(nn.Module):
         return 0.0
 
     def forget(self) -> None:
-        """Predicts nothing but zeros, the teacher's mean level, as at the start."""
+        """Predicts nothing of what it learned."""
 
     @property
     def distance_unit(self) -> Tensor | float:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kivfm_core.aligners import AlignerPlan, build_aligner
 from kivfm_core.aligners.sums import Sums
 from kivfm_core.aligners.targets import TARGETS
+from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.spec import Level
 
 
@@ -136,6 +137,22 @@ def test_every_target_leads_back(target: str, channels: int, scale: float):
     back = aligner.to_level(aligner.to_latent(level))
     assert torch.allclose(back, level, rtol=1e-2, atol=1e-2 * scale)
     assert aligner.kept == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@pytest.mark.parametrize("distance", sorted(DISTANCES))
+def test_a_student_begins_at_the_mean_level_where_no_distance_is_steep(target: str, distance: str):
+    vectors = torch.randn(40, 12) + 3 * torch.randn(12)
+    aligner = fitted(build_aligner(plan(12, 12, dense=False, target=target)), vectors)
+    features = {"x": torch.randn(40, 10), "V": torch.randn(40, 10, 2, 2)}
+    features |= {"P4": torch.randn(40, 8, 4, 4)}
+    predicted = aligner.predict(features, None)
+    begun = aligner.to_level(predicted)
+    assert torch.allclose(begun, vectors.mean(0).expand_as(begun), atol=1e-3)
+    if TARGETS[target](torch.ones(2), torch.eye(2), 2)[0].any():
+        return  # centered: a cosine of all zeros, with a squared error beside it
+    DISTANCES[distance](predicted, aligner.to_latent(vectors)).mean().backward()
+    assert 0 < aligner.head.bias.grad.abs().max() < 100
 
 
 @pytest.mark.parametrize("channels", [2, 3, 8, 21])
