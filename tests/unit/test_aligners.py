@@ -138,6 +138,18 @@ def test_every_target_leads_back(target: str, channels: int, scale: float):
     assert aligner.kept == pytest.approx(1, abs=1e-4)
 
 
+@settings(max_examples=20, deadline=None)
+@given(channels=st.integers(2, 24), scale=st.sampled_from([1.0, 1e3]))
+def test_channel_and_scale_give_every_channel_unit_variance(channels: int, scale: float):
+    level = correlated(channels, scale)
+    std, mean = torch.std_mean(level, (0, 2, 3), correction=0)
+    for target, meant in (("channel", torch.zeros(channels)), ("scale", mean / std)):
+        aligner = fitted(build_aligner(plan(channels, channels, target=target)), level)
+        spread, center = torch.std_mean(aligner.to_latent(level), (0, 2, 3), correction=0)
+        assert torch.allclose(spread, torch.ones(channels), atol=1e-3)
+        assert torch.allclose(center, meant, atol=1e-3)
+
+
 @pytest.mark.parametrize("channels", [2, 3, 8, 21])
 def test_phi_s_is_a_rotation_and_one_scale_to_unit_variances(channels: int):
     level = correlated(channels)
