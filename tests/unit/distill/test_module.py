@@ -1,4 +1,4 @@
-"""One step's loss, against numbers worked out here from the student's predictions."""
+"""One step's loss and pulls, against numbers worked out here from the student's predictions."""
 
 from __future__ import annotations
 
@@ -81,3 +81,17 @@ def test_who_is_drawn_away_does_not_count(config: RunConfig):
         both, _ = module(canvas, targets, torch.zeros(2, 1))
     assert float(alone) == pytest.approx(max(map(float, each.values())))
     assert float(both) == pytest.approx(0.25 * float(each[BASE]) + 0.75 * float(each[PURPOSE]))
+
+
+def test_pulls_by_hand(config: RunConfig):
+    student = moved(config, "mse")
+    canvas, targets = drawn()
+    base, purpose = Distillation(student, "mse", WEIGHTS).pulls(canvas, targets)
+    with torch.no_grad():
+        features, trunk = student(canvas), student.ask_trunk(canvas)
+    # Of a mean square of N numbers 2 (student - teacher) / N, and half of it: there are two levels.
+    # The teachers' weights do not count.
+    wanted = {name: (features[name] - trunk[name]) / trunk[name].numel() for name in ("x", "V")}
+    maps = [wanted.get(name, torch.zeros_like(map_)) for name, map_ in features.items()]
+    assert torch.allclose(base, torch.cat([map_.flatten() for map_ in maps]), rtol=1e-3, atol=1e-8)
+    assert wanted["V"].any() and purpose.any()
