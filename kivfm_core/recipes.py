@@ -131,8 +131,8 @@ RECIPES = {
         projector="attention",
     ),
     "sak": Recipe(
-        source="SAK (arXiv 2410.14633): its loss on raw levels, and an adapter per teacher, ours "
-        "in place of bottlenecks after every block; no routers",
+        source="SAK (arXiv 2410.14633): its loss on raw levels, of one depth in place of four, and "
+        "an adapter per teacher, ours in place of bottlenecks after every block; no routers",
         global_match=Match(target="none", distance="cosine-smooth"),
         dense_match=Match(target="none", distance="cosine-smooth"),
         adapters="each",

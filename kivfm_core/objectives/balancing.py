@@ -47,8 +47,8 @@ def lagging(losses: Tensor, weights: Tensor) -> Tensor:
 def dropping(losses: Tensor, weights: Tensor, draws: Tensor) -> Tensor:
     """Teacher dropping (UNIC, arXiv 2408.05088).
 
-    In every picture the teacher of the largest loss stays, and each other one half of the time;
-    those that stay share the loss by their weights.
+    In every picture the teacher of the largest loss stays (among those whose weight is not 0), and
+    each other one half of the time; those that stay share the loss by their weights.
 
     Args:
         losses: `[T, B]`.
@@ -58,6 +58,7 @@ def dropping(losses: Tensor, weights: Tensor, draws: Tensor) -> Tensor:
     Returns:
         Shares `[T, B]` that sum to one in every picture.
     """
-    stay = (draws < KEEP).scatter(0, losses.argmax(0, keepdim=True), True)
+    furthest = losses.masked_fill(weights == 0, -torch.inf).argmax(0, keepdim=True)
+    stay = (draws < KEEP).scatter(0, furthest, True)
     shares = weights * stay
     return shares / shares.sum(0, keepdim=True)

@@ -145,13 +145,13 @@ PURPOSE = TeacherSpec(
 )
 
 
-def save(spec: TeacherSpec, path) -> None:
+def save(spec: TeacherSpec, path, seed: int | None = None) -> None:
     """Writes random weights of a toy teacher in its own upstream format."""
     from safetensors.torch import save_file
 
     from kivfm_core.teacher import LoadedTeacher
 
-    torch.manual_seed(len(spec.name))
+    torch.manual_seed(len(spec.name) if seed is None else seed)
     teacher = LoadedTeacher(spec)
     state = {f"encoder.{k}": v for k, v in teacher.encoder.state_dict().items()}
     for name, part in teacher.decoders.parts.items():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -12,15 +13,27 @@ from kivfm_core.composition import Composition
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.entries import Entry
 from kivfm_core.registry import Registry
+from kivfm_core.spec import TeacherSpec
 
 
 @pytest.fixture
-def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes some toy teachers the ones that are installed."""
+
+    def register(*specs: TeacherSpec) -> None:
+        registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
+        for module in ("base", "bundle", "cache.key", "compose", "distill.resume", "registry"):
+            name = f"kivfm_core.{module}"
+            monkeypatch.setattr(import_module(name), "get_registry", lambda: registry)
+
+    return register
+
+
+@pytest.fixture
+def toys(register: Callable[..., None], tmp_path: Path) -> dict[str, str]:
     """The toy teachers are installed, and their weights files are here."""
     specs = (toy.BASE, toy.PURPOSE)
-    registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
-    for module in ("base", "bundle", "cache.key", "compose", "distill.resume", "registry"):
-        monkeypatch.setattr(import_module(f"kivfm_core.{module}"), "get_registry", lambda: registry)
+    register(*specs)
     files = {}
     for spec in specs:
         path = tmp_path / f"{spec.family}.safetensors"

@@ -162,3 +162,10 @@ def test_an_adapter_for_each_teacher_is_read_by_it_alone():
             if plan.teacher != "dino/nano":
                 assert owners.setdefault(name, plan.teacher) == plan.teacher
     assert {*owners.values()} == {*NANO[1:]}
+
+
+@pytest.mark.parametrize("others", [("clip",), ("clip", "sam", "detector", "segmenter")])
+def test_little_is_trained_beside_a_vit_b(others: tuple[str, ...]):
+    made = compose(RunConfig.model_validate({"teachers": ("dino", *others)}))
+    assert made.base == "dino/vit-b-14"
+    assert made.trainable <= 0.16 * made.total

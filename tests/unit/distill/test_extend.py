@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,7 @@ import toy
 from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
-from kivfm_core.entries import Entry
 from kivfm_core.errors import UsageError
-from kivfm_core.registry import Registry
 from kivfm_core.remove import remove_teacher
 from kivfm_core.run import open_run
 from kivfm_core.student import load_student
@@ -32,11 +30,8 @@ OTHERS = tuple(
 
 
 @pytest.fixture
-def config(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
-    specs = (toy.BASE, toy.PURPOSE, *OTHERS)
-    registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
-    for module in ("base", "bundle", "compose", "registry"):
-        monkeypatch.setattr(import_module(f"kivfm_core.{module}"), "get_registry", lambda: registry)
+def config(config: RunConfig, register: Callable[..., None]) -> RunConfig:
+    register(toy.BASE, toy.PURPOSE, *OTHERS)
     return config
 
 
