@@ -15,33 +15,29 @@ SHARES = (8, 4, 2)
 FLAGS = {
     **{name.partition(", ")[2]: ("--recipe", name) for name in PARTS},
     "no decoders": ("--recipe", "levels"),
-    "no shared latent": ("--recipe", "mse"),
+    "plain squared error": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),
-    "bottleneck inside the base": (
-        *("--set", "student.adapter=bottleneck", "--set", "student.width=32"),
+    "bottlenecks inside the base": (
+        *("--set", "student.adapter=bottleneck", "--set", "student.width=928"),
     ),
+    "lora inside the base": ("--set", "student.adapter=lora", "--set", "student.width=312"),
     "full fine-tuning": ("--set", "student.adapter=full"),
-    "lora inside the base": ("--set", "student.adapter=lora", "--set", "student.width=16"),
     "learned latent": ("--set", "student.latent_map=learned"),
-    "learned latent of 32": (
-        *("--set", "student.latent=32", "--set", "student.latent_map=learned"),
-    ),
     "latent of 32": ("--set", "student.latent=32"),
     "latent of 64": ("--set", "student.latent=64"),
     "answers kept in 8 bits": ("--set", "cache.encoding=int8"),
-    "latent of 64, kept as such": (
-        *("--set", "student.latent=64", "--set", "cache.encoding=latent-bf16"),
-    ),
     "latent of 64, kept in 8 bits": (
         *("--set", "student.latent=64", "--set", "cache.encoding=latent-int8"),
     ),
     "adapter of 64": ("--set", "student.width=64"),
     "adapter of 192": ("--set", "student.width=192"),
+    "three views": ("--set", "data.views=3"),
+    "three views of three sizes": (*("--set", "data.views=3", "--image-size", "64,96,128"),),
 }
 """What is changed, by name.
 
-Parameters stay equal only where no part has any. `no decoders` has fixed weights, too; `no shared
-latent` leaves out decoders, convolution and all.
+Bottlenecks and lora are as wide as it takes to have as many parameters as ours. `plain squared
+error` is the rival `mse`: no shared latent, no decoders, no convolution.
 """
 
 

@@ -18,7 +18,11 @@ from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.recipes import RECIPES
 
-FLAGS = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
+FLAGS = {
+    "--teachers": "teachers",
+    "--data": "data.path",
+    "--recipe": "recipe",
+}
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
 
 
@@ -37,7 +41,9 @@ def make_config(job: Job, pool: Path) -> RunConfig:
     words = commands(job, place)[0]
     given = list(zip(words[1::2], words[2::2], strict=True))
     sets = [value for flag, value in given if flag == "--set"]
-    flags = {FLAGS[flag]: value for flag, value in given if flag in FLAGS}
+    flags: dict[str, object] = {FLAGS[flag]: value for flag, value in given if flag in FLAGS}
+    sides = [value for flag, value in given if flag == "--image-size"][-1]
+    flags["data.image_size"] = [int(side) for side in sides.split(",")]
     return build_config(None, flags, sets)
 
 
@@ -54,9 +60,9 @@ def test_every_variant_is_another_composition_pool_recipe_or_encoding(
         assert config.engine.accelerator == "cpu"
         weights = tuple(choice.weight for choice in config.teachers)
         plan = compose(config).model_dump_json()
-        made.append((config.recipe, config.data.path, weights, plan, config.cache.encoding))
+        made.append((config.recipe, config.data, weights, plan, config.cache.encoding))
     assert sum(weights[0] == 0 for _, _, weights, *_ in made) == 1
-    assert len(set(made)) == len(made)
+    assert all(one not in made[:index] for index, one in enumerate(made))
     pools = [Path(job.pool) for job in jobs if job.pool]
     assert [len(list(pool.iterdir())) for pool in pools] == [4, 8, 16]
 
