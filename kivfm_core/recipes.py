@@ -41,8 +41,8 @@ class Recipe(Record):
         source: Where it comes from, and how faithful this is.
         global_match: For global levels.
         dense_match: For dense levels.
-        balance: How teachers share the loss: by their weights; in every picture by how far away
-            they are, too; or some dropped in it (`kivfm_core/objectives/balancing.py`).
+        balance: How teachers share the loss: by their weights, or some dropped in every picture
+            (`kivfm_core/objectives/balancing.py`).
         projector: The student's side of an aligner: an MLP; before its activation, a dense level's
             can look at neighbors (a convolution), or every level's at the whole grid (attention).
         adapters: One that all teachers share, or one for each.
@@ -55,7 +55,7 @@ class Recipe(Record):
     source: str
     global_match: Match
     dense_match: Match
-    balance: Literal["fixed", "lagging", "dropping"] = "fixed"
+    balance: Literal["fixed", "dropping"] = "fixed"
     projector: Projector = "mlp"
     adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)
@@ -77,17 +77,15 @@ RECIPES = {
     "kpu": Recipe(
         source="KPU (arXiv 2508.14707): student and teachers meet in a shared latent. The paper's "
         "loss is not public; ours is squared error and cosine of standardized coordinates, angles "
-        "of global levels (C-RADIOv4), and what the teachers' decoders say; those that lag count "
-        "for more",
+        "of global levels (C-RADIOv4), and what the teachers' decoders say",
         global_match=_DIRECTION,
         dense_match=_SHARED,
-        balance="lagging",
         projector="convolution",
         readout=1.5,
         readout_start=1 / 3,
     ),
     "levels": Recipe(
-        source="kpu without decoders, and with fixed weights",
+        source="kpu without decoders",
         global_match=_DIRECTION,
         dense_match=_SHARED,
         projector="convolution",

@@ -80,7 +80,7 @@ class Student(nn.Module):
         self.decoders |= earlier.decoders
 
     def forget(self, teachers: Sequence[str]) -> None:
-        """Stands in for these teachers as an untrained student does: with their mean levels."""
+        """Stands in for these teachers as an untrained student does."""
         for plan in self.composition.aligners:
             if plan.teacher in teachers:
                 self.aligner(plan.teacher, plan.level.name).forget()

@@ -9,7 +9,6 @@ _RAW = Match(target="none", distance="mse-cosine")
 CHANGES = {
     "no shared latent": {"global_match": _RAW, "dense_match": _RAW},
     "no convolution": {"projector": "mlp"},
-    "fixed weights": {"balance": "fixed"},
     "a constant weight of decoders": {"readout_start": 1.0},
 }
 

@@ -34,7 +34,7 @@ class Aligner(nn.Module):
         return 0.0
 
     def forget(self) -> None:
-        """Predicts nothing of what it learned."""
+        """Predicts nothing but zeros, as at the start: the mean level, where levels are centered."""
 
     @property
     def distance_unit(self) -> Tensor | float:

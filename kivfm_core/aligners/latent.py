@@ -80,16 +80,12 @@ class LatentAligner(Aligner):
         self.recompute = enable
 
     def forget(self) -> None:
-        """Predicts nothing but zeros."""
+        """Predicts nothing but zeros, as at the start: the mean level, where levels are centered."""
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def fit(self, count: int, total: Tensor, outer: Tensor) -> None:
-        """Fits mean, standard deviation `[C]` and axes `[C, K]`, as the plan's target says.
-
-        The student begins at the teacher's mean level: at a vector of zeros, where targets are not
-        centered, a cosine's slope has no bound, and half precision overflows.
-        """
+        """Fits mean, standard deviation `[C]` and axes `[C, K]`, as the plan's target says."""
         mean, covariance = moments(count, total, outer)
         fitted = TARGETS[self.plan.target](mean, covariance, self.plan.latent)
         for buffer, value in zip((self.mean, self.std, self.axes), fitted, strict=True):
@@ -102,12 +98,6 @@ class LatentAligner(Aligner):
             self.length.copy_(axes[:, 0].square().sum())
         if self.plan.target == "direction":
             self.unit.fill_(max(dispersion(mean, covariance), 1e-4))
-        self.head.bias.detach().copy_(self.to_latent(mean[None].to(self.mean))[0])
-
-    def begin(self, latent: Tensor) -> Tensor:
-        """What an untrained student predicts, in the form of `latent`: the mean level."""
-        shape = (1, -1) + (1,) * (latent.ndim - 2)
-        return self.head.bias.view(shape).expand_as(latent)
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, K]` or `[B, K, h, w]`."""

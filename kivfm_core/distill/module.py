@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from kivfm_core.distill.frozen import TRUNK
 from kivfm_core.distill.readouts import decoders_distance
-from kivfm_core.objectives.balancing import dropping, lagging
+from kivfm_core.objectives.balancing import dropping
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes import RECIPES
 from kivfm_core.spec import TeacherSpec
@@ -97,9 +97,7 @@ class Distillation(nn.Module):
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
         """Each teacher's share of the loss in each picture, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
-        if self.recipe.balance == "dropping":
-            return dropping(losses, weights, draws)
-        return lagging(losses, weights) if self.recipe.balance == "lagging" else weights
+        return dropping(losses, weights, draws) if self.recipe.balance == "dropping" else weights
 
     def _distances(
         self,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from kivfm_core.aligners.latent import LatentAligner
 from kivfm_core.objectives.losses import readout_distance
 from kivfm_core.student import Student
 from kivfm_core.teacher import Decoders
@@ -40,12 +38,12 @@ def fit_units(
     batches: Sequence[Mapping[str, Mapping[str, Tensor]]],
     reduce: Callable[[Tensor], Tensor],
 ) -> None:
-    """Measures what each teacher's decoders get wrong of its mean level, as untrained stand-ins do.
+    """Measures what each teacher's decoders get wrong of what an untrained student says.
 
     In this unit every teacher's decoders start at one, so none dominates.
 
     Args:
-        student: Untrained, with fitted aligners; its `readout_units` are set.
+        student: With fitted aligners; its `readout_units` are set.
         batches: The teachers' levels of some batches.
         reduce: Sums a tensor over all processes.
     """
@@ -57,8 +55,8 @@ def fit_units(
             own = targets.get(spec.name, {})
             mean: dict[str, Tensor] = {}
             for name, level in own.items():
-                aligner = cast(LatentAligner, student.aligner(spec.name, name))
-                mean[name] = aligner.to_level(aligner.begin(aligner.to_latent(level)))
+                aligner = student.aligner(spec.name, name)
+                mean[name] = aligner.to_level(torch.zeros_like(aligner.to_latent(level)))
             distance = decoders_distance(student.decoders[spec.name], mean, own)
             wrong += torch.stack([distance.mean().cpu(), torch.ones(())])
         total, count = reduce(wrong)

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 
 KEEP = 0.5
-LEAST = 1e-3
-"""A base that nothing moves yet is not left alone."""
 
 
 def draw(seed: int, step: int, shape: tuple[int, int], rank: int = 0, world: int = 1) -> Tensor:
@@ -28,20 +26,6 @@ def draw(seed: int, step: int, shape: tuple[int, int], rank: int = 0, world: int
     draws = np.random.default_rng([seed, 3, step]).random((teachers, views * world), np.float32)
     # As the sampler shares a step's views.
     return torch.from_numpy(draws[:, rank::world].copy())
-
-
-def lagging(losses: Tensor, weights: Tensor) -> Tensor:
-    """Teachers that are further away count for more: by the square root of their distance.
-
-    Args:
-        losses: `[T, B]`.
-        weights: `[T, B]`; they sum to one in every picture.
-
-    Returns:
-        Shares `[T, B]` that sum to one in every picture.
-    """
-    shares = weights * losses.clamp(min=LEAST).sqrt()
-    return shares / shares.sum(0, keepdim=True)
 
 
 def dropping(losses: Tensor, weights: Tensor, draws: Tensor) -> Tensor:

@@ -15,6 +15,19 @@ from torch import Tensor
 from kivfm_core.readout import Readout
 
 EPS = 1e-6
+SHORT = 0.01
+
+
+def _similarity(student: Tensor, teacher: Tensor) -> Tensor:
+    """Cosines over dimension 1.
+
+    The student's vector counts as a hundredth of the teacher's long, at least: at zero, where it
+    may begin, a cosine's slope has no bound, and half precision overflows.
+    """
+    student, teacher = student.float(), teacher.float()
+    length = teacher.norm(dim=1)
+    lengths = student.norm(dim=1).maximum(SHORT * length) * length
+    return (student * teacher).sum(1) / lengths.clamp(min=EPS)
 
 
 def mse(student: Tensor, teacher: Tensor) -> Tensor:
@@ -24,8 +37,7 @@ def mse(student: Tensor, teacher: Tensor) -> Tensor:
 
 def cosine(student: Tensor, teacher: Tensor) -> Tensor:
     """One minus the cosine over the coordinates of a place."""
-    similar = F.cosine_similarity(student, teacher, dim=1, eps=EPS)
-    return 1 - similar.reshape(len(student), -1).mean(1)
+    return 1 - _similarity(student, teacher).reshape(len(student), -1).mean(1)
 
 
 def mse_cosine(student: Tensor, teacher: Tensor) -> Tensor:
@@ -40,9 +52,8 @@ def mse_cosine(student: Tensor, teacher: Tensor) -> Tensor:
 
 def angle(student: Tensor, teacher: Tensor) -> Tensor:
     """Squared angle between vectors, in radians squared (C-RADIOv4)."""
-    similar = F.cosine_similarity(student, teacher, dim=1, eps=EPS)
     # The slope of the arc cosine has no bound at one.
-    angles = similar.clamp(EPS - 1, 1 - EPS).acos()
+    angles = _similarity(student, teacher).clamp(EPS - 1, 1 - EPS).acos()
     return angles.square().reshape(len(student), -1).mean(1)
 
 

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kivfm_core.objectives.balancing import LEAST, draw, dropping, lagging
+from kivfm_core.objectives.balancing import draw, dropping
 from kivfm_core.objectives.losses import DISTANCES, mse_cosine, readout_distance
 from kivfm_core.readout import Readout
 
@@ -113,14 +114,14 @@ def test_a_flat_cosine_is_one_over_the_whole_map():
     assert float(ours) == pytest.approx(0.5 * 32 + 1 - 18 / 82, abs=1e-6)
 
 
-def test_lagging_teachers_count_for_more_by_hand():
-    losses = torch.tensor([[4.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
-    weights = torch.tensor([0.25, 0.5, 0.25])[:, None].expand(-1, 2)
-    first, second = lagging(losses, weights).T.tolist()
-    still = 0.25 * math.sqrt(LEAST)
-    whole = 0.25 * 2 + 0.5 * 1 + still
-    assert first == pytest.approx([0.5 / whole, 0.5 / whole, still / whole])
-    assert second == pytest.approx([0.25, 0.5, 0.25])  # all as far away
+@pytest.mark.parametrize("name", sorted(DISTANCES))
+@pytest.mark.parametrize("length", [0.1, 1.0, 1e3])
+def test_no_distance_is_steep_at_zero(name: str, length: float):
+    student = torch.zeros(1, 64, requires_grad=True)
+    teacher = F.normalize(torch.randn(1, 64)) * length
+    DISTANCES[name](student, teacher).sum().backward()
+    assert student.grad is not None
+    assert 0 < student.grad.norm() < 400 / length + length
 
 
 @settings(max_examples=50, deadline=None)
