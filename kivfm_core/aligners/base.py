@@ -34,7 +34,7 @@ class Aligner(nn.Module):
         return 0.0
 
     def forget(self) -> None:
-        """Predicts nothing but zeros, as at the start: the mean level, where levels are centered."""
+        """Predicts nothing but zeros, as at the start: the mean of a centered level."""
 
     @property
     def distance_unit(self) -> Tensor | float:

@@ -80,7 +80,7 @@ class LatentAligner(Aligner):
         self.recompute = enable
 
     def forget(self) -> None:
-        """Predicts nothing but zeros, as at the start: the mean level, where levels are centered."""
+        """Predicts nothing but zeros, as at the start: the mean of a centered level."""
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
