@@ -43,7 +43,9 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
     plan = _without(earlier.composition, teacher)
     weights = {name: made for name, made in earlier.environment["weights"].items()
                if name != teacher}  # fmt: skip
-    facts = {**earlier.environment, "weights": weights, "removed": teacher}
+    trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
+             if level.partition(":")[0] != teacher}  # fmt: skip
+    facts = {**earlier.environment, "weights": weights, "round_trip": trips, "removed": teacher}
     with new_folder(path) as aside:
         new = Run(aside)
         new.write_plan(_config(earlier, plan), plan)

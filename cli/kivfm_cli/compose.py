@@ -11,6 +11,7 @@ import typer
 from kivfm_cli import options as o
 from kivfm_cli.group import make_app
 from kivfm_cli.output import Json, count, percent, print_fields, print_json, print_table, size
+from kivfm_cli.runs import describe
 from kivfm_core.errors import KivfmError
 
 app = make_app()
@@ -49,6 +50,8 @@ def compose(
     placements = place(made, planned, planned_machine(made, rates.machine))
     foreseen = make_plan(made, planned, _pictures(made), rates, placements=placements)
     composition["plan"] = foreseen.as_dict()
+    if made.student.start is not None:
+        composition["round_trip"] = describe(Path(made.student.start))["round_trip"]
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")
@@ -64,7 +67,10 @@ def compose(
 
 def render(plan: dict[str, Any]) -> None:
     """Prints a composition."""
+    from kivfm_core.outline import round_trips
+
     parameters, cost, terms = plan["parameters"], plan["cost"], plan["license"]
+    trips = plan.get("round_trip")
     activations = "an unknown amount"
     if cost["activations_bytes"] is not None:
         activations = f"about {size(cost['activations_bytes'])}"
@@ -72,6 +78,7 @@ def render(plan: dict[str, Any]) -> None:
         {
             "teachers": ", ".join(plan["teachers"]),
             **({"kept": ", ".join(plan["kept"])} if plan["kept"] else {}),
+            **({"shared latent": f"keeps {round_trips(trips)}"} if trips else {}),
             "base": plan["base"] or f"none: {plan['trunk']['name']} is trained in full",
             "image size": ", ".join(map(str, plan["image_size"])),
             "features": ", ".join(f"{n} {_shape(shape)}" for n, shape in plan["features"].items()),

@@ -31,12 +31,14 @@ class Parts:
         teachers: Those whose levels the student's own pass does not give.
         provenance: Of every teacher's weights.
         placements: How what is frozen is asked.
+        round_trip: What the shared latent keeps of the levels of teachers that are kept, as fitted.
     """
 
     student: Student
     teachers: dict[str, LoadedTeacher]
     provenance: dict[str, Provenance | None]
     placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
+    round_trip: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def asked(self) -> Asked:
@@ -79,15 +81,17 @@ def assemble(
     provenance = {name: teacher.provenance for name, teacher in teachers.items()}
     student = make_student(composition, teachers.get(composition.base or ""))
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
+    trips: dict[str, float] = {}
     if config.student.start is not None:
         earlier = open_run(config.student.start)
         student.take_over(earlier.load_student())
         provenance |= earlier.provenance
+        trips = earlier.environment.get("round_trip", {})
         say(f"{', '.join(composition.kept)}: kept as {earlier.path} left them")
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     asked = {name: teachers[name] for name in composition.asked}
-    return Parts(student.to(device), asked, provenance, placements)
+    return Parts(student.to(device), asked, provenance, placements, trips)
 
 
 def _bring_tokenizers(spec: TeacherSpec, say: Callable[[str], None]) -> None:

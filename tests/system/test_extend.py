@@ -30,7 +30,13 @@ def rows(run: Path) -> dict[str, dict]:
     return {row["teacher"]: row for row in made["rows"]}
 
 
-def test_a_teacher_more_and_one_less(run: Path):
+def trips(run: Path) -> set[str]:
+    """Whose levels a run says the round trip of."""
+    kept = json.loads((run / "environment.json").read_text())["round_trip"]
+    return {level.partition(":")[0] for level in kept}
+
+
+def test_a_teacher_more_and_one_less(run: Path, capsys: pytest.CaptureFixture[str]):
     more, less = run.parent / "more", run.parent / "less"
     words = ["--from", str(run), "--add-teacher", "clip/nano"]
     assert app.main(["distill", *words, "--out", str(more)]) == 0
@@ -41,6 +47,11 @@ def test_a_teacher_more_and_one_less(run: Path):
     assert app.main(["runs", "remove", str(more), "sam/nano", "--out", str(less)]) == 0
     left = rows(less)
     assert set(left) == {"dino/nano", "clip/nano"} and left["clip/nano"] == after["clip/nano"]
+    assert [trips(r) for r in (run, more, less)] == [set(r) for r in (before, after, left)]
+    plan = ["--teachers", "dino/nano,sam/nano,segmenter/nano", "--set", f"student.start={run}"]
+    capsys.readouterr()
+    assert app.main(["compose", *plan]) == 0
+    assert "shared latent" in capsys.readouterr().out
 
 
 def test_what_goes_together_is_said(run: Path, capsys: pytest.CaptureFixture[str]):
