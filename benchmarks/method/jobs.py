@@ -63,7 +63,8 @@ class Job:
     def name(self) -> str:
         """Of its run folder and its record."""
         what = re.sub(r"\W+", "-", self.variant or self.recipe)
-        return f"{self.tier}-{what}-lr{self.lr:g}-wd{self.weight_decay:g}-seed{self.seed}"
+        rates = f"lr{self.lr:g}-wd{self.weight_decay:g}"
+        return f"{self.tier}-{what}-{rates}-{self.steps}-steps-seed{self.seed}"
 
 
 @dataclass(frozen=True)
