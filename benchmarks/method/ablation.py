@@ -8,12 +8,12 @@ from pathlib import Path
 
 from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
-from benchmarks.method.parts import PARTS
+from benchmarks.method.parts import CHANGES, PARTS
 
 SHARES = (8, 4, 2)
 
 FLAGS = {
-    **{name.partition(", ")[2]: ("--recipe", name) for name in PARTS},
+    **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, PARTS, strict=True)},
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),

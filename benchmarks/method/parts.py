@@ -1,13 +1,11 @@
-"""Recipes with one part of ours taken out; only the suites' processes know them (`workers.py`)."""
+"""Recipes with one part of ours taken out; only the suites' workers know them (`workers.py`)."""
 
 from __future__ import annotations
 
 from kivfm_core.recipes import RECIPES, Match
 
-_RAW = Match(target="none", distance="mse-cosine")
-
 CHANGES = {
-    "no shared latent": {"global_match": _RAW, "dense_match": _RAW},
+    "no shared latent": {"dense_match": Match(target="none", distance="mse-cosine")},
     "no convolution": {"projector": "mlp"},
     "a constant weight of decoders": {"readout_start": 1.0},
 }

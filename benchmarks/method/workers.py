@@ -13,7 +13,6 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from threading import Thread
-from unittest.mock import patch
 
 from benchmarks.common import KEEP_FREED
 from benchmarks.method.parts import PARTS
@@ -27,11 +26,12 @@ def make_workers(count: int, threads: int) -> ProcessPoolExecutor:
     """So many processes, each with so many threads; started when they are needed."""
     # Read when a process starts, so they are set for those to come.
     os.environ.update({**KEEP_FREED, **os.environ, "OMP_NUM_THREADS": str(threads)})
-    return ProcessPoolExecutor(count, get_context("spawn"), _leave_with_parent)
+    return ProcessPoolExecutor(count, get_context("spawn"), _begin)
 
 
-def _leave_with_parent() -> None:
-    """Ends this process once the suite is gone, killed even: a next try would run beside it."""
+def _begin() -> None:
+    """Knows the ablation's recipes, and ends with the suite: a next try would run beside it."""
+    RECIPES.update(PARTS)
     parent = parent_process()
     assert parent is not None
 
@@ -57,8 +57,7 @@ def call(words: Sequence[str], log: Path) -> float:
     began, argv = time.perf_counter(), sys.argv
     print(f"$ {'' if words[0] == LABELS else 'kivfm '}{shlex.join(words)}", flush=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    known = patch.dict(RECIPES, PARTS)
-    with known, log.open("a") as out, redirect_stdout(out), redirect_stderr(out):
+    with log.open("a") as out, redirect_stdout(out), redirect_stderr(out):
         sys.argv = ["kivfm", *words]  # a run keeps what it was made with
         try:
             code = _learn(words[1:]) if words[0] == LABELS else main(words)

@@ -25,9 +25,8 @@ def _similarity(student: Tensor, teacher: Tensor) -> Tensor:
     may begin, a cosine's slope has no bound, and half precision overflows.
     """
     student, teacher = student.float(), teacher.float()
-    length = teacher.norm(dim=1)
-    lengths = student.norm(dim=1).maximum(SHORT * length) * length
-    return (student * teacher).sum(1) / lengths.clamp(min=EPS)
+    length = teacher.norm(dim=1).clamp(min=EPS)
+    return (student * teacher).sum(1) / (student.norm(dim=1).maximum(SHORT * length) * length)
 
 
 def mse(student: Tensor, teacher: Tensor) -> Tensor:

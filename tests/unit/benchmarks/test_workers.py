@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.method.workers import call
+from benchmarks.method.parts import PARTS
+from benchmarks.method.workers import call, make_workers
+from kivfm_core.config import build_config
 
 SUITE = """
 import os, time
@@ -32,6 +34,13 @@ def test_a_worker_does_not_outlive_a_suite_that_was_killed(tmp_path: Path) -> No
     os.kill(worker, 0)
     suite.send_signal(signal.SIGKILL)
     suite.communicate(timeout=100)  # ends when the worker has closed it, too
+
+
+def test_a_worker_knows_the_ablations_recipes() -> None:
+    with make_workers(1, 1) as pool:
+        for name in PARTS:
+            made = pool.submit(build_config, None, {"teachers": "dino/nano", "recipe": name})
+            assert made.result().recipe == name
 
 
 def test_what_a_command_says_is_in_its_log_and_its_failure_is_told(tmp_path: Path) -> None:
