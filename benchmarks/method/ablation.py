@@ -31,13 +31,17 @@ FLAGS = {
     ),
     "adapter of 64": ("--set", "student.width=64"),
     "adapter of 192": ("--set", "student.width=192"),
-    "three views": ("--set", "data.views=3"),
-    "three views of three sizes": (*("--set", "data.views=3", "--image-size", "64,96,128"),),
+    "three views": ("--set", "data.views=3", "--set", "cache.path=runs/method/cache-views"),
+    "three views of three sizes": (
+        *("--set", "data.views=3", "--set", "cache.path=runs/method/cache-sizes"),
+        *("--image-size", "64,96,128"),
+    ),
 }
 """What is changed, by name.
 
 Bottlenecks and lora are as wide as it takes to have as many parameters as ours. `plain squared
-error` is the rival `mse`: no shared latent, no decoders, no convolution.
+error` is the rival `mse`: no shared latent, no decoders, no convolution. What teachers say of further
+views is not asked beforehand, so those runs have caches of their own.
 """
 
 
