@@ -40,8 +40,8 @@ FLAGS = {
 """What is changed, by name.
 
 Bottlenecks and lora are as wide as it takes to have as many parameters as ours. `plain squared
-error` is the rival `mse`: no shared latent, no decoders, no convolution. What teachers say of further
-views is not asked beforehand, so those runs have caches of their own.
+error` is the rival `mse`: no shared latent, no decoders, no convolution. What teachers say of
+further views is not asked beforehand, so those runs have caches of their own.
 """
 
 
