@@ -47,9 +47,9 @@ class Recipe(Record):
             can look at neighbors (a convolution), or every level's at the whole grid (attention).
         adapters: One that all teachers share, or one for each.
         readout: Weight of what the teachers' decoders say of the student's levels, beside the
-            levels' distance; the unit is what they get wrong of a teacher's mean level. It is the
-            mean over a run.
-        readout_start: The share of that weight at a run's start, from which it grows evenly.
+            levels' distance; the unit is what they get wrong of what an untrained student says. It
+            is the mean over a run.
+        readout_start: The share of that weight at a run's start, from which it changes evenly.
     """
 
     source: str

@@ -51,7 +51,7 @@ class Student(nn.Module):
         self.extensions = nn.ModuleList(build_adapter(p) for p in composition.extensions)
         self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
         self.decoders: dict[str, Decoders] = {}
-        # What the decoders get wrong of each teacher's mean level: fitted, for the loss.
+        # What the decoders get wrong of what an untrained student says: fitted, for the loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
         self.spec = student_spec(composition)
         if composition.kept:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What is behind benchmarks/method/results, benchmarks/nano/results/demo.* and
 # benchmarks/real/results/recipes.*, with their settings. What was finished before, with the same
-# commands, is not run again: after a change of the method remove runs/method and runs/real-recipes.
+# commands, is not run again: after a change of the method remove runs/method, runs/demo-seed-* and
+# runs/real-recipes.
 set -euo pipefail
 method() { python -m benchmarks.method "$@" --seeds 3 --jobs 2; }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as js
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,6 @@ import typer
 from kivfm_cli import options as o
 from kivfm_cli.group import make_app
 from kivfm_cli.output import Json, count, percent, print_fields, print_json, print_table, size
-from kivfm_cli.runs import describe
 from kivfm_core.errors import KivfmError
 
 app = make_app()
@@ -51,7 +51,8 @@ def compose(
     foreseen = make_plan(made, planned, _pictures(made), rates, placements=placements)
     composition["plan"] = foreseen.as_dict()
     if made.student.start is not None:
-        composition["round_trip"] = describe(Path(made.student.start))["round_trip"]
+        facts = (Path(made.student.start) / "environment.json").read_text(encoding="utf-8")
+        composition["round_trip"] = js.loads(facts).get("round_trip", {})
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")
@@ -78,7 +79,7 @@ def render(plan: dict[str, Any]) -> None:
         {
             "teachers": ", ".join(plan["teachers"]),
             **({"kept": ", ".join(plan["kept"])} if plan["kept"] else {}),
-            **({"shared latent": f"keeps {round_trips(trips)}"} if trips else {}),
+            **({"of these": f"the shared latent keeps {round_trips(trips)}"} if trips else {}),
             "base": plan["base"] or f"none: {plan['trunk']['name']} is trained in full",
             "image size": ", ".join(map(str, plan["image_size"])),
             "features": ", ".join(f"{n} {_shape(shape)}" for n, shape in plan["features"].items()),

@@ -157,8 +157,8 @@ def _stages(
         say(f"fitting aligners on {steps * batch} views")
         stream.stopwatch.add(FITTING, steps * batch, 0.0)
         with stream.stopwatch.rest(FITTING):
-            kept = {**parts.round_trip}
-            kept |= calibrate(student, guard.finite(student, steps), summed(fabric))
+            fitted = calibrate(student, guard.finite(student, steps), summed(fabric))
+        kept = {**parts.round_trip, **fitted}
         say(f"the shared latent keeps {round_trips(kept)}")
         if fabric.is_global_zero:
             run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)

@@ -53,11 +53,11 @@ def fit_units(
         wrong = torch.zeros(2)
         for targets in batches:
             own = targets.get(spec.name, {})
-            mean: dict[str, Tensor] = {}
+            untrained: dict[str, Tensor] = {}
             for name, level in own.items():
                 aligner = student.aligner(spec.name, name)
-                mean[name] = aligner.to_level(torch.zeros_like(aligner.to_latent(level)))
-            distance = decoders_distance(student.decoders[spec.name], mean, own)
+                untrained[name] = aligner.to_level(torch.zeros_like(aligner.to_latent(level)))
+            distance = decoders_distance(student.decoders[spec.name], untrained, own)
             wrong += torch.stack([distance.mean().cpu(), torch.ones(())])
         total, count = reduce(wrong)
         # Decoders without a readout, or whom nothing irritates, are not blown up.

@@ -51,7 +51,7 @@ def test_a_teacher_more_and_one_less(run: Path, capsys: pytest.CaptureFixture[st
     plan = ["--teachers", "dino/nano,sam/nano,segmenter/nano", "--set", f"student.start={run}"]
     capsys.readouterr()
     assert app.main(["compose", *plan]) == 0
-    assert "shared latent" in capsys.readouterr().out
+    assert "the shared latent keeps all of every level" in capsys.readouterr().out
 
 
 def test_what_goes_together_is_said(run: Path, capsys: pytest.CaptureFixture[str]):

@@ -103,6 +103,14 @@ def test_level_distances_by_hand(name: str, expected: float):
     assert float(DISTANCES[name](student, teacher)) == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_cosine_knows_no_length():
+    vectors = torch.randn(3, 64)
+    for length in (1e-5, 1.0, 1e4):
+        for near in (1.0, 0.02):
+            vector = F.normalize(vectors) * length
+            assert DISTANCES["cosine"](near * vector, vector).abs().max() < 1e-5
+
+
 def test_a_flat_cosine_is_one_over_the_whole_map():
     # Two places, parallel each, of very different length.
     student = torch.tensor([[[[1.0, 0.0]], [[0.0, 9.0]]]])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.method.ablation import ablations
-from benchmarks.method.budget import Size
+from benchmarks.method.budget import WITHIN, Size
 from benchmarks.method.company import companies
 from benchmarks.method.data import Pictures
 from benchmarks.method.jobs import Job, Place, commands
@@ -24,6 +25,7 @@ FLAGS = {
     "--recipe": "recipe",
 }
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
+OURS = replace(PLAIN, size=Size(128, 236))
 
 
 @pytest.fixture
@@ -65,6 +67,15 @@ def test_every_variant_is_another_composition_pool_recipe_or_encoding(
     assert all(one not in made[:index] for index, one in enumerate(made))
     pools = [Path(job.pool) for job in jobs if job.pool]
     assert [len(list(pool.iterdir())) for pool in pools] == [4, 8, 16]
+
+
+def test_adapters_inside_the_base_are_as_large_as_ours(pool: Path, tmp_path: Path) -> None:
+    jobs = {job.variant: job for job in ablations(OURS, pool, tmp_path)}
+    ours, *others = (
+        compose(make_config(jobs[name], pool)).trainable
+        for name in ("kpu", "bottlenecks inside the base", "lora inside the base")
+    )
+    assert others == [pytest.approx(ours, rel=WITHIN)] * 2
 
 
 def test_there_are_two_to_eight_teachers_and_every_task_is_measured_once(
