@@ -12,6 +12,8 @@ from math import atan2
 import torch
 from torch import Tensor
 
+STILL = 1e-9
+
 Fit = tuple[Tensor, Tensor, Tensor]
 
 
@@ -44,10 +46,13 @@ def principal(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
     """Standardized channels' leading principal axes, scaled to unit mean variance."""
     std = _std(covariance)
     values, axes = torch.linalg.eigh(covariance / (std[:, None] * std))
+    # Where nothing moves, rounding would choose the axis: there is none.
+    values = values.clamp(min=0)
+    axes = axes * (values >= STILL * values.max())
     # eigh leaves signs open; the largest entry made positive makes the axes reproducible.
     axes = axes.flip(1)[:, :latent]
     peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-    kept = values.clamp(min=0).flip(0)[:latent]
+    kept = values.flip(0)[:latent]
     return mean, std, axes * peak.sign() / kept.mean().clamp(min=1e-8).sqrt()
 
 

@@ -62,6 +62,19 @@ def test_latent_coordinates_are_uncorrelated_and_ordered():
     assert (covariance.diagonal().diff() <= 1e-4).all()
 
 
+def test_channels_that_never_move_take_no_part():
+    level = correlated(12)
+    level[:, [3, 7]] = 0
+    aligner = fitted(build_aligner(plan(12, 12)), level)
+    latent = aligner.to_latent(level)
+    assert latent[:, :10].any(1).all() and not latent[:, 10:].any()
+    assert torch.allclose(aligner.to_level(latent), level, rtol=1e-2, atol=1e-2)
+    still = fitted(build_aligner(plan(12, 12)), torch.ones(4, 12, 5, 5))
+    assert torch.allclose(
+        still.to_level(still.to_latent(level[:4] * 0 + 1)), torch.ones(4, 12, 5, 5)
+    )
+
+
 def test_narrow_latent_says_what_it_keeps():
     level = correlated(12)
     aligner = fitted(build_aligner(plan(12, 5)), level)
