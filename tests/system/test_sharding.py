@@ -15,6 +15,9 @@ from safetensors.torch import load_file
 LAST = "checkpoints/step-000003"
 FILES = (f"{LAST}/student", f"{LAST}/optimizer", "student/student")
 
+CLOSE = 5e-5
+"""Far below a step of Muon's, which makes much of rounding errors: weak directions move as far."""
+
 
 def assert_equal(one: Path, two: Path, rtol: float = 0.0, atol: float = 0.0) -> None:
     for name in FILES:
@@ -48,7 +51,7 @@ def test_parts_equal_the_whole(
     for run in (whole, parts):
         values["engine"] = {"devices": 2, "strategy": run.name} | engine
         distill_together(values, run, 2)
-    assert_equal(whole, parts, rtol=1e-4, atol=1e-5)
+    assert_equal(whole, parts, rtol=1e-4, atol=CLOSE)
     for what in ("loss", "pulls"):
         expected = pytest.approx(last_metrics(whole)[what], rel=1e-5)
         assert last_metrics(parts)[what] == expected
@@ -63,7 +66,7 @@ def test_parts_equal_the_whole(
         text = (run / "config.toml").read_text()
         (run / "config.toml").write_text(text.replace('"fsdp"', f'"{strategy}"'))
         distill_together(values, run, 2)
-        assert_equal(parts, run, **({"rtol": 1e-4, "atol": 1e-5} if strategy == "ddp" else {}))
+        assert_equal(parts, run, **({"rtol": 1e-4, "atol": CLOSE} if strategy == "ddp" else {}))
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
