@@ -53,7 +53,7 @@ def test_parts_equal_the_whole(
         distill_together(values, run, 2)
     assert_equal(whole, parts, rtol=1e-4, atol=CLOSE)
     for what in ("loss", "pulls"):
-        expected = pytest.approx(last_metrics(whole)[what], rel=1e-5)
+        expected = pytest.approx(last_metrics(whole)[what], rel=1e-4)
         assert last_metrics(parts)[what] == expected
 
     # Stopped after a step, it goes on with parts or without.
