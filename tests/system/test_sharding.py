@@ -15,9 +15,6 @@ from safetensors.torch import load_file
 LAST = "checkpoints/step-000003"
 FILES = (f"{LAST}/student", f"{LAST}/optimizer", "student/student")
 
-CLOSE = 5e-5
-"""Far below a step of Muon's, which makes much of rounding errors: weak directions move as far."""
-
 
 def assert_equal(one: Path, two: Path, rtol: float = 0.0, atol: float = 0.0) -> None:
     for name in FILES:
@@ -32,8 +29,9 @@ def last_metrics(run: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("optim", "student", "engine"),
     [
-        # Norms are summed up in another order, and Muon makes much of a rounding error.
-        ({"optimizer": "muon", "clip": 1e9}, {}, {}),
+        # Norms are summed up in another order, and Muon orthogonalizes in bfloat16: where a
+        # momentum's last bit tips a rounding there, weights are a hundredth of a step apart.
+        ({"optimizer": "muon", "clip": 1e9, "lr": 1e-4}, {}, {}),
         (
             {"optimizer": "adamw", "lr": 1e-3},
             {"model": "toybase"},
@@ -51,9 +49,9 @@ def test_parts_equal_the_whole(
     for run in (whole, parts):
         values["engine"] = {"devices": 2, "strategy": run.name} | engine
         distill_together(values, run, 2)
-    assert_equal(whole, parts, rtol=1e-4, atol=CLOSE)
+    assert_equal(whole, parts, rtol=1e-4, atol=1e-5)
     for what in ("loss", "pulls"):
-        expected = pytest.approx(last_metrics(whole)[what], rel=1e-4)
+        expected = pytest.approx(last_metrics(whole)[what], rel=1e-5)
         assert last_metrics(parts)[what] == expected
 
     # Stopped after a step, it goes on with parts or without.
@@ -66,7 +64,7 @@ def test_parts_equal_the_whole(
         text = (run / "config.toml").read_text()
         (run / "config.toml").write_text(text.replace('"fsdp"', f'"{strategy}"'))
         distill_together(values, run, 2)
-        assert_equal(parts, run, **({"rtol": 1e-4, "atol": CLOSE} if strategy == "ddp" else {}))
+        assert_equal(parts, run, **({"rtol": 1e-4, "atol": 1e-5} if strategy == "ddp" else {}))
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
