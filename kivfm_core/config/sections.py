@@ -20,9 +20,8 @@ class TeacherChoice(Record):
     Attributes:
         name: Family, family/variant, or a name under a provider's prefix; with `distribution::`
             before it, that distribution's, where several give the name.
-        weight: Its share of the loss, relative to the others' (`kpu` takes its distance into
-            account, too); one of 0 is not learned from, and measured all the same: a base then is
-            not preserved.
+        weight: Its share of the loss, relative to the others'; one of 0 is not learned from, and
+            measured all the same: a base then is not preserved.
     """
 
     name: str

@@ -19,11 +19,7 @@ from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.recipes import RECIPES
 
-FLAGS = {
-    "--teachers": "teachers",
-    "--data": "data.path",
-    "--recipe": "recipe",
-}
+FLAGS = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
 OURS = replace(PLAIN, size=Size(128, 236))
 
