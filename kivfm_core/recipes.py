@@ -104,8 +104,8 @@ RECIPES = {
         dense_match=Match(target="phi-s", distance="mse"),
     ),
     "c-radio": Recipe(
-        source="C-RADIOv4: PHI-S, and squared angles in units of the teacher's angular dispersion, "
-        "here from mean and covariance",
+        source="C-RADIOv4 (arXiv 2601.17237): PHI-S, and squared angles in units of the teacher's "
+        "angular dispersion, here from mean and covariance",
         global_match=_DIRECTION,
         dense_match=Match(target="phi-s", distance="mse"),
     ),
@@ -136,7 +136,8 @@ RECIPES = {
         adapters="each",
     ),
     "eupe": Recipe(
-        source="EUPE: its loss and normalization in one stage, without its proxy teacher",
+        source="EUPE (arXiv 2603.22387): its loss and normalization in one stage, without its "
+        "proxy teacher",
         global_match=Match(target="channel", distance="cosine"),
         dense_match=Match(target="channel", distance="cosine-smooth"),
     ),

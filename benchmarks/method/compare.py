@@ -17,6 +17,14 @@ DRAWS = 5000
 FIGURES = {"mean": "retention_mean", "min": "retention_min", "std": "imbalance"}
 
 
+Key = tuple[str, str, str]
+
+
+def key(task: dict[str, Any]) -> Key:
+    """What tells a row's tasks apart: whose, which, and on what, if that differs."""
+    return task["teacher"], task["task"], task.get("data", "")
+
+
 def compare(
     ours: Sequence[dict[str, Any]], rival: Sequence[dict[str, Any]], draws: int = DRAWS
 ) -> dict[str, dict[str, float]]:
@@ -34,9 +42,9 @@ def compare(
     seeds = sorted({row["seed"] for row in ours} & {row["seed"] for row in rival})
     if not seeds:
         return {}
-    tasks = [(task["teacher"], task["task"]) for task in ours[0]["per_task"]]
+    tasks = [key(task) for task in ours[0]["per_task"]]
     sides = [_scores(rows, seeds, tasks) for rows in (ours, rival)]
-    owners = [teacher for teacher, _ in tasks]
+    owners = [teacher for teacher, _, _ in tasks]
     random = np.random.default_rng(0)
     count, blocks = sides[0][0].shape[:2]
 
@@ -61,7 +69,7 @@ def compare(
 
 
 def _scores(
-    rows: Sequence[dict[str, Any]], seeds: Sequence[int], tasks: Sequence[tuple[str, str]]
+    rows: Sequence[dict[str, Any]], seeds: Sequence[int], tasks: Sequence[Key]
 ) -> tuple[Scores, Scores]:
     """The student's and the teachers' scores, each `[seeds, blocks, tasks]`."""
     by_seed = {row["seed"]: row for row in rows}
@@ -69,7 +77,7 @@ def _scores(
     def read(what: str) -> Scores:
         tables: list[list[list[float]]] = []
         for seed in seeds:
-            blocks = {(t["teacher"], t["task"]): t[what] for t in by_seed[seed]["per_task"]}
+            blocks = {key(task): task[what] for task in by_seed[seed]["per_task"]}
             tables.append([blocks[task] for task in tasks])
         return np.array(tables).transpose(0, 2, 1)
 

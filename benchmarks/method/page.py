@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.common import spread, table
-from benchmarks.method.compare import DRAWS, FIGURES, compare
+from benchmarks.method.compare import DRAWS, FIGURES, compare, key
 
 Row = dict[str, Any]
 OURS = "kpu"
@@ -56,7 +56,7 @@ def markdown(record: dict[str, Any]) -> str:
             "",
             f"![Retention]({record['suite']}.svg)",
             "",
-            *_compared(groups),
+            *compared(groups),
             *per_task("Retention, task by task", groups),
             *(_details(record, groups) if record["suite"] == "recipes" else []),
             *ending(record),
@@ -109,13 +109,17 @@ def _main(groups: dict[str, list[Row]]) -> list[str]:
     )
 
 
-def _compared(groups: dict[str, list[Row]]) -> list[str]:
-    """Ours less each rival's."""
+def compared(groups: dict[str, list[Row]]) -> list[str]:
+    """Ours less each rival's.
+
+    Args:
+        groups: The rows of each recipe.
+    """
     if OURS not in groups:
         return []
     cells: list[list[str]] = []
     for name, rows in groups.items():
-        same = _tasks(rows) == _tasks(groups[OURS])
+        same = [*map(key, rows[0]["per_task"])] == [*map(key, groups[OURS][0]["per_task"])]
         found = compare(groups[OURS], rows) if name != OURS and same else {}
         if found:
             cells.append([name, *map(_interval, found.values())])
@@ -129,10 +133,6 @@ def _compared(groups: dict[str, list[Row]]) -> list[str]:
         *table(f"rival | {' | '.join(FIGURES.values())}", cells),
         "",
     ]
-
-
-def _tasks(rows: list[Row]) -> list[tuple[str, str]]:
-    return [(task["teacher"], task["task"]) for task in rows[0]["per_task"]]
 
 
 def _interval(found: dict[str, float]) -> str:
@@ -153,18 +153,14 @@ def per_task(
         read: Its tasks; all rows of a recipe have the same.
     """
     tasks = max((read(rows[0]) for rows in groups.values()), key=len)
-    columns = " | ".join(" ".join(filter(None, _key(task))) for task in tasks)
+    columns = " | ".join(" ".join(filter(None, key(task))) for task in tasks)
     cells = [(name, *(_kept(rows, task, read) for task in tasks)) for name, rows in groups.items()]
     teachers = ("teacher's score", *(f"{task['teacher_score']:.3f}" for task in tasks))
     return [f"## {title}", "", *table(f"recipe | {columns}", [teachers, *cells]), ""]
 
 
-def _key(task: Row) -> tuple[str, str, str]:
-    return task["teacher"], task["task"], task.get("data", "")
-
-
 def _kept(rows: list[Row], task: Row, read: Callable[[Row], list[Row]]) -> str:
-    found = [t["retention"] for row in rows for t in read(row) if _key(t) == _key(task)]
+    found = [t["retention"] for row in rows for t in read(row) if key(t) == key(task)]
     return spread(found) if found else "-"
 
 

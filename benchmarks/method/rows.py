@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -32,7 +32,7 @@ def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
     def part(unseen: bool) -> dict[str, Any] | None:
         rows = [row for row in evaluation.rows if _is(row, pictures.unseen) == unseen]
         base = [row for row in evaluation.base if _is(row, pictures.unseen) == unseen]
-        return figures(_by_task(rows), base) if rows else None
+        return figures(by_task(rows), base) if rows else None
 
     facts = {key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")}
     facts["machine"] = record.get("machine")  # earlier records do not say
@@ -68,13 +68,18 @@ def figures(tasks: Sequence[dict[str, Any]], base: Sequence[BaseRow]) -> dict[st
     }
 
 
-def _by_task(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """One entry a task: the means over the blocks of pictures, and the blocks."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+def by_task(rows: Iterable[Row], part: Callable[[Row], str] | None = None) -> list[dict[str, Any]]:
+    """One entry a task: the means over the blocks of pictures, and the blocks.
+
+    Args:
+        rows: Of all blocks.
+        part: What a block is of, if a task is measured on several kinds of pictures.
+    """
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.teacher, row.task), []).append(row)
+        groups.setdefault((row.teacher, row.task, part(row) if part else ""), []).append(row)
     tasks: list[dict[str, Any]] = []
-    for (teacher, task), blocks in groups.items():
+    for (teacher, task, data), blocks in groups.items():
         own, before, after = (
             fmean(getattr(row, f"{who}_score") for row in blocks)
             for who in ("teacher", "untrained", "student")
@@ -92,6 +97,7 @@ def _by_task(rows: Iterable[Row]) -> list[dict[str, Any]]:
                 "gain": gain(own, before, after),
                 "teacher_blocks": [row.teacher_score for row in blocks],
                 "student_blocks": [row.student_score for row in blocks],
+                **({"data": data} if data else {}),
             }
         )
     return tasks

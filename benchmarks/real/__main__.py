@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.common import ROOT, commit, cut, kivfm, loop_seconds, machine
 from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
 from benchmarks.real.record import markdown, write
-from benchmarks.real.split import split
+from benchmarks.real.split import measured, split
 from kivfm_core.run import open_run
 
 HERE = Path(__file__).parent
@@ -38,7 +38,8 @@ def main() -> None:
 
     run = args.run or Path("runs") / args.name
     teachers = TEACHERS | (CLASSIFIER if args.classifier else {})
-    evaluate = evaluating(args.assets / "data", held_out, run, args.limit)
+    data = args.assets / "data"
+    evaluate = evaluating(measured(data, held_out), data, run, args.limit)
     where = machine()  # before we make it busy
     if not args.run:
         kivfm(*distilling(teachers, args.assets / "weights", pool, run, flags))

@@ -8,9 +8,9 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.common import spread, table
-from benchmarks.method.page import per_task, ranked
-from benchmarks.method.rows import figures
-from kivfm_core.evaluate import Evaluation
+from benchmarks.method.page import compared, per_task, ranked
+from benchmarks.method.rows import by_task, figures
+from kivfm_core.evaluate import Evaluation, Row
 
 DENSE = ("yolox/nano", "deeplab/mnv2-voc")
 """Detector and segmenter."""
@@ -34,13 +34,9 @@ def make_row(record: dict[str, Any]) -> dict[str, Any]:
         record: As `run_once` gives it.
     """
     evaluation = Evaluation.model_validate(record["evaluation"])
-    tasks = [
-        row.model_dump(exclude={"base", "base_score", "bad"}) | {"data": Path(row.data).name}
-        for row in evaluation.rows
-        if not row.base
-    ]
+    tasks = by_task((row for row in evaluation.rows if not row.base), _kind)
     words, where = record["commands"][0], record["machine"]
-    base = next(row for row in evaluation.rows if row.base)
+    base = by_task(row for row in evaluation.rows if row.base)[0]
     dense = figures([task for task in tasks if task["teacher"] in DENSE], ())
     return {
         "recipe": words[words.index("--recipe") + 1],
@@ -48,11 +44,16 @@ def make_row(record: dict[str, Any]) -> dict[str, Any]:
         "steps": int(words[words.index("--steps") + 1]),
         **figures(tasks, evaluation.base),
         "dense_mean": dense["retention_mean"],
-        "base_kept": base.retention,
+        "base_kept": base["retention"],
         **{key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")},
         "machine": where,
         "commands": [shlex.join(["kivfm", *line]) for line in record["commands"]],
     }
+
+
+def _kind(row: Row) -> str:
+    """Of the pictures; their blocks are folders of it."""
+    return Path(row.data).parent.name
 
 
 def markdown(record: dict[str, Any]) -> str:
@@ -75,14 +76,15 @@ def markdown(record: dict[str, Any]) -> str:
             "# Recipes on real teachers",
             "",
             f"{record['steps']} steps, {max(map(len, groups.values()))} seed(s), mean ± spread. "
-            "Over the teachers but the base, each the mean of its tasks and data; imbalance: the "
-            "standard deviation over them.",
+            "Over the teachers but the base, each the mean of its tasks and data, in blocks of the "
+            "pictures; imbalance: the standard deviation over them.",
             "",
             *table(f"recipe | {' | '.join(FIGURES)} | trainable | training, s", main),
             "",
             f"The base's own: k-NN {spread([rows[0].get('knn_base')])}, linear probe "
             f"{spread([rows[0].get('probe_base')])}.",
             "",
+            *compared(groups),
             *per_task("Retention, task by task", groups),
             f"{', '.join(devices)}: {where['cores']} cores, {where['jobs']} at a time, load "
             f"{where['load']} before, torch {where['torch']}; "

@@ -17,6 +17,14 @@ TEACHERS = {
 CLASSIFIER = {"torchvision/squeezenet1_0": "squeezenet1_0.deepcompression_in1k.torchvision.pth"}
 """One more, beside which the base is measured as a classifier."""
 
+MEASURED = (
+    ("classification", "held-out"),
+    ("detection", "coco_val"),
+    ("detection", "coco_val_boxes"),
+    ("semantic-segmentation", "coco_val"),
+)
+"""Tasks, and the kind of pictures that each is measured on."""
+
 
 def parser(module: str, about: str | None) -> argparse.ArgumentParser:
     """What the calls share.
@@ -62,21 +70,18 @@ def distilling(
     return [*words, "--data", str(pool), "--out", str(run), *flags]
 
 
-def evaluating(data: Path, held_out: Path, run: Path, limit: int | None) -> list[str]:
+def evaluating(
+    pictures: Mapping[str, Sequence[Path]], data: Path, run: Path, limit: int | None
+) -> list[str]:
     """The words of `kivfm evaluate`.
 
     Args:
+        pictures: The folders of each kind of `MEASURED`.
         data: The assets' `data/`.
-        held_out: Photos for classifiers.
         run: What is measured.
         limit: Pictures a task, at most.
     """
-    sources = (
-        f"classification={held_out}",
-        f"detection={data / 'coco_val'}",
-        f"detection={data / 'coco_val_boxes'}",
-        f"semantic-segmentation={data / 'coco_val'}",
-        f"knn={data / 'cifar10' / 'test'}",
-    )
+    sources = [f"{task}={folder}" for task, kind in MEASURED for folder in pictures[kind]]
+    sources.append(f"knn={data / 'cifar10' / 'test'}")
     words = ["evaluate", str(run), *(w for source in sources for w in ("--data", source))]
     return words + (["--limit", str(limit)] if limit else [])

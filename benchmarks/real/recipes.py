@@ -25,7 +25,7 @@ from benchmarks.method.budget import Size, equal_size, trainable
 from benchmarks.method.page import OURS
 from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
-from benchmarks.real.split import split
+from benchmarks.real.split import blocks, split
 from kivfm_core.files import write_text
 from kivfm_core.recipes import RECIPES
 
@@ -80,6 +80,7 @@ def plan_jobs(args: argparse.Namespace) -> dict[Path, list[list[str]]]:
     """
     data = args.assets / "data"
     pool, held_out = split(data, Path("runs/real-data"))
+    pictures = blocks(data, held_out, Path("runs/real-data/blocks"))
     sets = (*SETS, *args.set)
     budget = trainable(OURS, SIZE, NAMES, sets)
     sizes = {
@@ -94,7 +95,7 @@ def plan_jobs(args: argparse.Namespace) -> dict[Path, list[list[str]]]:
             flags += [word for line in own for word in ("--set", line)]
             jobs[run] = [
                 distilling(ALL, args.assets / "weights", pool, run, flags),
-                evaluating(data, held_out, run, args.limit),
+                evaluating(pictures, data, run, args.limit),
             ]
     return jobs
 

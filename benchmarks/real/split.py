@@ -9,6 +9,9 @@ CROWDED = ("coco_photos/images", "camvid/train")
 """Of many things each; most of the other photographs show a single one."""
 COPIES = 4
 """Links to each of these, so that as many more of the views show many things."""
+LABELED = ("coco_val", "coco_val_boxes")
+"""Pictures with boxes and outlines, that no one is trained on."""
+BLOCKS = 4
 
 
 def split(data: Path, root: Path) -> tuple[Path, Path]:
@@ -40,6 +43,53 @@ def split(data: Path, root: Path) -> tuple[Path, Path]:
         _link(folder / name, data / "imagenet_photos" / name)
     (held_out / "labels.json").write_text(json.dumps({name: labels[name] for name in kept}))
     return pool, held_out
+
+
+def measured(data: Path, held_out: Path) -> dict[str, list[Path]]:
+    """Everything that is held out, by kind.
+
+    Args:
+        data: The assets' `data/`.
+        held_out: As `split` gives it.
+    """
+    return {"held-out": [held_out], **{kind: [data / kind] for kind in LABELED}}
+
+
+def blocks(data: Path, held_out: Path, root: Path) -> dict[str, list[Path]]:
+    """The same in blocks of every fourth picture, by name: what a bootstrap draws.
+
+    Args:
+        data: The assets' `data/`.
+        held_out: As `split` gives it.
+        root: Where the blocks go.
+    """
+    made: dict[str, list[Path]] = {}
+    for kind, (folder,) in measured(data, held_out).items():
+        made[kind] = [root / kind / str(index) for index in range(BLOCKS)]
+        for index, block in enumerate(made[kind]):
+            block.mkdir(parents=True, exist_ok=True)
+            (_labels if kind == "held-out" else _instances)(folder, block, index)
+    return made
+
+
+def _labels(folder: Path, block: Path, index: int) -> None:
+    labels: dict[str, int] = json.loads((folder / "labels.json").read_text())
+    kept = sorted(labels)[index::BLOCKS]
+    for name in kept:
+        _link(block / name, folder / name)
+    (block / "labels.json").write_text(json.dumps({name: labels[name] for name in kept}))
+
+
+def _instances(folder: Path, block: Path, index: int) -> None:
+    labels = json.loads((folder / "instances.json").read_text())
+    kept = sorted(labels["images"], key=lambda image: image["file_name"])[index::BLOCKS]
+    known = {image["id"] for image in kept}
+    own = [a for a in labels["annotations"] if a["image_id"] in known]
+    for image in kept:
+        _link(block / "images" / image["file_name"], folder / "images" / image["file_name"])
+    (block / "instances.json").write_text(
+        json.dumps({**labels, "images": kept, "annotations": own})
+    )
 
 
 def _link(link: Path, target: Path) -> None:
