@@ -17,8 +17,7 @@ Commands = list[list[str]]
 
 def finished(run: Path, commands: Commands) -> dict[str, Any] | None:
     """The record of a run that was made and evaluated with these very commands."""
-    file = run.with_name(f"{run.name}.json")
-    record = json.loads(file.read_text()) if file.is_file() else None
+    record = _read(run)
     return record if record and record["commands"] == commands else None
 
 
@@ -28,35 +27,45 @@ def run_once(
     """Trains and evaluates, unless these very commands were finished before.
 
     Args:
-        run: The run's folder; its log and its record lie beside it. An unfinished one is begun
-            anew.
+        run: The run's folder; its log and its record lie beside it. One whose training is
+            unfinished is begun anew; one that was trained by this very command is only evaluated.
         commands: What trains the student, and what evaluates it.
         call: Runs a command, which adds to a log; seconds.
 
     Returns:
-        The commands, the run's evaluation, the commit, what it ran on, trainable parameters and
-        seconds.
+        The commands, the run's evaluation, the commit that it was trained at, what it ran on,
+        trainable parameters and seconds.
     """
-    known = finished(run, commands)
-    if known is not None:
+    train, evaluate = commands
+    known = _read(run)
+    if known and known["commands"] == commands:
         return known
     file, log = (run.with_name(f"{run.name}{end}") for end in (".json", ".log"))
-    shutil.rmtree(run, ignore_errors=True)
-    log.unlink(missing_ok=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    seconds = [call(command, log) for command in commands]
-    made = open_run(run)
-    record = {
-        "commands": commands,
-        "commit": commit(),
-        "machine": _describe(made.config.engine.accelerator, made.config.engine.precision),
-        "trainable": made.composition.trainable,
-        "train_seconds": loop_seconds(run),
-        "seconds": sum(seconds),
-        "evaluation": json.loads((run / "evaluation.json").read_text()),
-    }
+    if not known or known["commands"][0] != train or not run.is_dir():
+        shutil.rmtree(run, ignore_errors=True)
+        log.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        seconds = call(train, log)
+        made = open_run(run)
+        known = {
+            "commands": [train],
+            "commit": commit(),
+            "machine": _describe(made.config.engine.accelerator, made.config.engine.precision),
+            "trainable": made.composition.trainable,
+            "train_seconds": loop_seconds(run),
+            "seconds": seconds,
+        }
+        write_text(file, json.dumps(known, indent=1))
+    seconds = known["seconds"] + call(evaluate, log)
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    record = {**known, "commands": commands, "seconds": seconds, "evaluation": evaluation}
     write_text(file, json.dumps(record, indent=1))
     return record
+
+
+def _read(run: Path) -> dict[str, Any] | None:
+    file = run.with_name(f"{run.name}.json")
+    return json.loads(file.read_text()) if file.is_file() else None
 
 
 def _describe(accelerator: str, precision: str) -> str:

@@ -116,7 +116,7 @@ def run_job(job: Job, place: Place) -> dict[str, Any]:
 
     Args:
         job: What to run.
-        place: Where; an unfinished run of that name is begun anew.
+        place: Where; a run of that name whose training is unfinished is begun anew.
 
     Returns:
         What `run_once` says, and the `job`.
