@@ -6,10 +6,12 @@
     python -m benchmarks.method teachers [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
-steps; each recipe's best is chosen by its mean retention on validation pictures. `confirm`: these,
-with several seeds, on test pictures and on a domain that nobody saw. What was finished before is
-not run again; the results are written after every seed. `labels` does the same with ours and with
-students that are trained on labels (`labels.py`). `ablation` changes one thing of ours at a time
+steps; then, since few steps like large learning rates, every learning rate at full length, with the
+weight decay that was its best. Each recipe's best is chosen by its mean retention on validation
+pictures. `confirm`: these, with several seeds, on test pictures and on a domain that nobody saw.
+What was finished before is not run again; the results are written after every seed. `labels` does
+the same with ours and with students that are trained on labels (`labels.py`), chosen after few
+steps. `ablation` changes one thing of ours at a time
 (`ablation.py`), `teachers` how many there are (`company.py`), at the first learning rate and weight
 decay of the grid.
 """
@@ -28,7 +30,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.common import NANO, ROOT, commit, machine
+from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
 from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.company import companies
@@ -109,10 +111,14 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
         for job in _students(_job(args, "screen", recipe, 0, lr, decay), labels, place, (1,))
     ]
     yield screened
-    best: dict[tuple[str, str], Row] = {}
-    for row in sorted(rows, key=lambda row: row["retention_mean"] or 0.0):
-        best[row["recipe"], row.get("teachers", NANO)] = row  # earlier ones do not say
-    chosen = sorted(best.values(), key=lambda row: -(row["retention_mean"] or 0.0))
+    if not labels and len(args.lr) > 1:
+        finalists = _best(rows, "recipe", "lr")
+        long = argparse.Namespace(**{**vars(args), "screen_steps": args.steps, "limit": None})
+        yield [
+            _job(long, "screen", row["recipe"], 0, row["lr"], row["weight_decay"])
+            for row in finalists
+        ]
+    chosen = _best(rows[len(screened) :] or rows, "recipe", "teachers")
     if not labels:
         rivals = [row for row in chosen if row["recipe"] != OURS][: args.rivals]
         chosen = [row for row in chosen if row["recipe"] == OURS or row in rivals]
@@ -123,8 +129,16 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
             for plain in [_job(args, "confirm", OURS if labels else row["recipe"], seed, row["lr"],
                                row["weight_decay"])]
             for job in _students(plain, labels, place, SHARES)
-            if (job.recipe, job.teachers) == (row["recipe"], row.get("teachers", NANO))
+            if (job.recipe, job.teachers) == (row["recipe"], row["teachers"])
         ]  # fmt: skip
+
+
+def _best(rows: Sequence[Row], *keys: str) -> list[Row]:
+    """The row of the highest mean retention for each value of some keys, the highest first."""
+    best: dict[tuple[Any, ...], Row] = {}
+    for row in sorted(rows, key=lambda row: row["retention_mean"] or 0.0):
+        best[tuple(row[key] for key in keys)] = row
+    return sorted(best.values(), key=lambda row: -(row["retention_mean"] or 0.0))
 
 
 def _students(plain: Job, labels: bool, place: Place, shares: Sequence[int]) -> Iterator[Job]:
