@@ -93,13 +93,13 @@ def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
 
 
 def _main(groups: dict[str, list[Row]]) -> list[str]:
-    columns = f"recipe | lr | {' | '.join(COLUMNS)} | trainable | training, s"
+    columns = f"recipe | lr, decay | {' | '.join(COLUMNS)} | trainable | training, s"
     return table(
         columns,
         [
             (
                 name,
-                f"{rows[0]['lr']:g}",
+                f"{rows[0]['lr']:g}, {rows[0]['weight_decay']:g}",
                 *(spread([read(row) for row in rows]) for read in COLUMNS.values()),
                 f"{rows[0]['trainable']:,}",
                 f"{fmean(row['train_seconds'] for row in rows):.0f}",
