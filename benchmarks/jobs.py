@@ -43,7 +43,8 @@ def run_once(
     file, log = (run.with_name(f"{run.name}{end}") for end in (".json", ".log"))
     if not known or known["commands"][0] != train or not run.is_dir():
         shutil.rmtree(run, ignore_errors=True)
-        log.unlink(missing_ok=True)
+        for stale in (file, log):  # else a run that is killed in training would pass for trained
+            stale.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
         seconds = call(train, log)
         made = open_run(run)

@@ -171,6 +171,31 @@ def test_a_job_that_was_killed_while_it_was_evaluated_is_not_trained_again(
     assert ran == ["distill", "evaluate", "evaluate"]
 
 
+def test_a_job_that_was_killed_while_it_was_trained_again_is_not_taken_for_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def call(words: list[str], log: Path) -> float:
+        ran.append(words[0])
+        run.mkdir(exist_ok=True)
+        if len(ran) == 3:
+            raise KeyboardInterrupt
+        (run / "evaluation.json").write_text("{}")
+        return 1.0
+
+    run = tmp_path / "runs" / "kpu-seed0"
+    fake_runs(monkeypatch)
+    commands = [["distill"], ["evaluate"]]
+    run_once(run, commands, call)
+    (run / "evaluation.json").unlink()
+    run.rmdir()
+    with pytest.raises(KeyboardInterrupt):
+        run_once(run, [["distill"], ["evaluate", "--limit", "3"]], call)
+    run_once(run, commands, call)
+    assert ran == ["distill", "evaluate", "distill", "distill", "evaluate"]
+
+
 def test_assets_that_moved_are_linked_anew(tmp_path: Path) -> None:
     for name in ("old", "new"):
         pool, held_out = split(assets(tmp_path / name) / "data", tmp_path / "split")
