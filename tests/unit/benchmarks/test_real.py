@@ -1,4 +1,4 @@
-"""The real benchmark's recipes: equal sizes, what a row says, and what is not run again."""
+"""The real benchmark's recipes: equal sizes, blocks of pictures, and what a row says."""
 
 import argparse
 import json
@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import jobs as jobs_module
-from benchmarks.jobs import finished, run_once
 from benchmarks.method.budget import WITHIN, Size, trainable
 from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.recipes import NAMES, SETS, SIZE, plan_jobs
@@ -113,87 +111,6 @@ def test_every_recipe_gets_as_many_parameters_whatever_is_set(
         recipe = distill[distill.index("--recipe") + 1]
         assert abs(trainable(recipe, size, NAMES, sets) - budget) <= WITHIN * budget
         assert said["student.latent"] == "128"
-
-
-def fake_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs_module, "loop_seconds", lambda _: 1)
-    engine = argparse.Namespace(accelerator="cpu", precision="32-true")
-    made = argparse.Namespace(
-        composition=argparse.Namespace(trainable=9), config=argparse.Namespace(engine=engine)
-    )
-    monkeypatch.setattr(jobs_module, "open_run", lambda _: made)
-
-
-def test_a_job_runs_once_and_again_if_its_commands_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran: list[str] = []
-
-    def call(words: list[str], log: Path) -> float:
-        ran.append(words[0])
-        run.mkdir(exist_ok=True)
-        (run / "evaluation.json").write_text("{}")
-        return 1.0
-
-    run = tmp_path / "runs" / "kpu-seed0"
-    fake_runs(monkeypatch)
-    commands = [["distill", "--steps", "5"], ["evaluate"]]
-    first = run_once(run, commands, call)
-    assert run_once(run, commands, call) == first
-    assert ran == ["distill", "evaluate"]
-    run_once(run, [["distill", "--steps", "6"], ["evaluate"]], call)
-    assert ran == ["distill", "evaluate"] * 2
-    again = run_once(run, [["distill", "--steps", "6"], ["evaluate", "--limit", "3"]], call)
-    assert ran == [*["distill", "evaluate"] * 2, "evaluate"]  # what was trained stays so
-    assert again["seconds"] == 3.0
-
-
-def test_a_job_that_was_killed_while_it_was_evaluated_is_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran: list[str] = []
-
-    def call(words: list[str], log: Path) -> float:
-        ran.append(words[0])
-        if ran == ["distill", "evaluate"]:
-            raise KeyboardInterrupt
-        run.mkdir(exist_ok=True)
-        (run / "evaluation.json").write_text("{}")
-        return 1.0
-
-    run = tmp_path / "runs" / "kpu-seed0"
-    fake_runs(monkeypatch)
-    commands = [["distill"], ["evaluate"]]
-    with pytest.raises(KeyboardInterrupt):
-        run_once(run, commands, call)
-    assert finished(run, commands) is None
-    assert run_once(run, commands, call)["commands"] == commands
-    assert ran == ["distill", "evaluate", "evaluate"]
-
-
-def test_a_job_that_was_killed_while_it_was_trained_again_is_not_taken_for_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran: list[str] = []
-
-    def call(words: list[str], log: Path) -> float:
-        ran.append(words[0])
-        run.mkdir(exist_ok=True)
-        if len(ran) == 3:
-            raise KeyboardInterrupt
-        (run / "evaluation.json").write_text("{}")
-        return 1.0
-
-    run = tmp_path / "runs" / "kpu-seed0"
-    fake_runs(monkeypatch)
-    commands = [["distill"], ["evaluate"]]
-    run_once(run, commands, call)
-    (run / "evaluation.json").unlink()
-    run.rmdir()
-    with pytest.raises(KeyboardInterrupt):
-        run_once(run, [["distill"], ["evaluate", "--limit", "3"]], call)
-    run_once(run, commands, call)
-    assert ran == ["distill", "evaluate", "distill", "distill", "evaluate"]
 
 
 def test_assets_that_moved_are_linked_anew(tmp_path: Path) -> None:
