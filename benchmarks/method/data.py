@@ -44,7 +44,7 @@ def write_pictures(root: Path) -> Pictures:
     for block, folder in enumerate(test):
         turn = block % len(DOMAINS)  # so that the blocks' few pictures are of all domains
         domains = DOMAINS[turn:] + DOMAINS[:turn]
-        write_scenes(folder, train=0, val=16, seed=100 + block, domains=domains, per_class=1)
+        write_scenes(folder, train=0, val=16, seed=500 + block, domains=domains, per_class=3)
     unseen, classes = root / "unseen", root / "classes"
     write_scenes(unseen, train=0, val=32, seed=200, domains=(HELD_OUT_DOMAIN,), per_class=3)
     write_scenes(classes, train=0, val=0, seed=300, per_class=6)

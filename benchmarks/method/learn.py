@@ -34,7 +34,7 @@ from kivfm_core.data.views import sample_view
 from kivfm_core.distill.assemble import assemble
 from kivfm_core.distill.checkpoint import save_checkpoint
 from kivfm_core.distill.launch import launched, settle
-from kivfm_core.distill.schedule import learning_rate, make_optimizer
+from kivfm_core.distill.schedule import learning_rate, make_optimizer, set_learning_rate
 from kivfm_core.run import Run
 from kivfm_core.student import Student
 from kivfm_core.teacher import Decoders
@@ -142,8 +142,7 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
         print(f"on {fabric.device}: {len(images)} pictures with labels")
         begun = time.perf_counter()
         for step, items in enumerate(steps):
-            for group in wrapped.param_groups:
-                group["lr"] = learning_rate(step, optim)
+            set_learning_rate(wrapped, learning_rate(step, optim))
             canvases, owners, samples = zip(
                 *(show(item.image, item.view) for item in items), strict=True
             )

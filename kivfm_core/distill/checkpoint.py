@@ -38,7 +38,7 @@ def save_checkpoint(
         precision: Fabric's; where gradients are scaled it has a scale.
         keep: How many of the last to keep.
     """
-    trained, remembered = whole(student.trained()), whole(_flatten(optimizer))
+    trained, remembered = whole(student.trained()), whole(_flatten(student, optimizer))
     if not is_first():
         return
     name = f"step-{step:06d}"
@@ -82,7 +82,7 @@ def load_checkpoint(
     path = folder / (folder / "latest").read_text(encoding="utf-8").strip()
     load_trained(student, path)
     remembered = load_file(path / "optimizer.safetensors")
-    kinds = {name.partition(".")[2] == "momentum_buffer" for name in remembered}
+    kinds = {name.rpartition(".")[2] == "momentum_buffer" for name in remembered}
     other = bool(kinds) and (True in kinds) != isinstance(optimizer, Muon)
     if other and not anew:
         run, its = folder.parent, "muon" if True in kinds else "adamw"
@@ -91,7 +91,7 @@ def load_checkpoint(
             f"kivfm distill --resume {run} --set optim.optimizer={its} --allow-changes",
         )
     if not other:
-        _restore(optimizer, remembered)
+        _restore(student, optimizer, remembered)
     torch.set_rng_state(load_file(path / "rng.safetensors")["torch"])
     state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     if scale := state.get("precision"):
@@ -99,19 +99,31 @@ def load_checkpoint(
     return int(state["step"])
 
 
-def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _flatten(student: Student, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimizer remembers, by its parameters' names: groups may change between runs."""
+    names = {parameter: name for name, parameter in student.named_parameters()}
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
     return {
-        f"{index}.{name}": torch.as_tensor(value)
+        f"{names[parameters[index]]}.{name}": torch.as_tensor(value)
         for index, values in state.items()
         for name, value in values.items()
     }
 
 
-def _restore(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    whole = optimizer.state_dict()
+def _restore(
+    student: Student, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> None:
+    trained = {name: p for name, p in student.named_parameters() if p.requires_grad}
+    # Earlier checkpoints number them: matrices come first.
+    numbered = sorted(trained, key=lambda name: trained[name].ndim <= 1)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    places = {parameter: place for place, parameter in enumerate(parameters)}
     state: dict[int, dict[str, Tensor | bool]] = {}
     for key, value in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value if value.dtype != torch.bool else bool(value)
-    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+        whose, _, name = key.rpartition(".")
+        parameter = trained[numbered[int(whose)] if whose.isdigit() else whose]
+        remembered = bool(value) if value.dtype == torch.bool else value
+        state.setdefault(places[parameter], {})[name] = remembered
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from math import cos, pi
 
 import torch
+from lightning_fabric.wrappers import _FabricOptimizer  # pyright: ignore
 from torch import nn
 
+from kivfm_core.aligners.latent import LatentAligner
 from kivfm_core.config import OptimConfig, RunConfig
 from kivfm_core.distill.muon import Muon
 
@@ -19,18 +21,40 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
 
     Muon (arXiv 2502.16982) is for matrices and convolutions, with updates as large as AdamW's, so
     that one learning rate does for both; what is no matrix, depthwise convolutions too, is AdamW's.
+    Each group has the `lr_scale` of what it holds, so named in timm, too.
     """
     optim = config.optim
-    trainable = [p for p in student.parameters() if p.requires_grad]
+    pooled = {
+        parameter
+        for module in student.modules()
+        if isinstance(module, LatentAligner) and module.is_global
+        for parameter in module.parameters()
+    }
+    scales = {
+        parameter: min(1.0, optim.global_lr / optim.lr) if parameter in pooled else 1.0
+        for parameter in student.parameters()
+        if parameter.requires_grad
+    }
     groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": optim.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p, its in scales.items() if its == scale and (p.ndim > 1) == matrices],
+            "weight_decay": optim.weight_decay if matrices else 0.0,
+            "lr_scale": scale,
+        }
+        for scale in dict.fromkeys(scales.values())
+        for matrices in (True, False)
     ]
     if optim.optimizer == "muon":
         return Muon(groups, optim.lr, BETAS)
     # Gradients that a scaler has yet to unscale could not be clipped.
     fused = config.engine.precision != "16-mixed"
     return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer | _FabricOptimizer, lr: float) -> None:
+    """Sets the learning rate of every group, as `make_optimizer` made them."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
 
 
 def learning_rate(step: int, config: OptimConfig) -> float:

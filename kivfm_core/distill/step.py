@@ -17,7 +17,7 @@ from kivfm_core.data.canvas import normalize
 from kivfm_core.distill.launch import summed
 from kivfm_core.distill.module import Distillation, Targets
 from kivfm_core.distill.portions import Portions
-from kivfm_core.distill.schedule import readout_share
+from kivfm_core.distill.schedule import readout_share, set_learning_rate
 from kivfm_core.distill.sharding import gather
 from kivfm_core.objectives.balancing import draw
 from kivfm_core.spec import InputContract
@@ -65,8 +65,7 @@ class Step:
             The loss, each teacher's, and whether the step was made, or skipped for its scale only:
             scalars on the device.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        set_learning_rate(self.optimizer, lr)
         start = self._inner.recipe.readout_start
         self._inner.readout_share.fill_(readout_share(step, self.steps, start))
         fabric, teachers = self.fabric, len(self._inner.student.composition.learned)

@@ -9,7 +9,10 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 import toy
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill, engine
@@ -130,6 +133,38 @@ def test_another_optimizer_begins_anew_and_only_if_allowed(config: RunConfig, tm
     distill(changed(open_run(path).config, optim__optimizer="muon"), resume=path, steps=4,
             allow_changes=True)  # fmt: skip
     assert distill(resume=path, steps=5) == path
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_what_the_optimizer_remembers_stays_with_its_parameter(
+    config: RunConfig, tmp_path: Path, optimizer: str
+):
+    begun = changed(config, optim__optimizer=optimizer, optim__steps=2)
+    path = distill(begun, out=tmp_path / "run")
+    file = path / "checkpoints/step-000002/optimizer.safetensors"
+    remembered = load_file(file)
+    names = {key.rpartition(".")[0] for key in remembered}
+    trained = {n: p for n, p in load_student(path).named_parameters() if n in names}
+    matrices = [name for name, parameter in trained.items() if parameter.ndim > 1]
+    numbered = [*matrices, *(name for name in trained if name not in matrices)]
+
+    def go_on(name: str, tensors: dict[str, Tensor], most: float) -> dict[str, Tensor]:
+        again = tmp_path / name
+        shutil.copytree(path, again)
+        save_file(tensors, again / file.relative_to(path))
+        other = changed(open_run(again).config, optim__steps=3, optim__global_lr=most)
+        distill(other, resume=again, allow_changes=True)
+        return load_file(again / "checkpoints/step-000003/optimizer.safetensors")
+
+    def renamed(key: str) -> str:
+        name, _, what = key.rpartition(".")
+        return f"{numbered.index(name)}.{what}"
+
+    plain = go_on("plain", remembered, 2e-3)
+    # What is learned next does not depend on how far this step goes, nor on how they were named.
+    earlier = {renamed(key): value for key, value in remembered.items()}
+    for other in (go_on("uncapped", remembered, 1.0), go_on("earlier", earlier, 2e-3)):
+        torch.testing.assert_close(other, plain, rtol=1e-4, atol=1e-9)
 
 
 def test_a_run_that_was_stopped_before_its_first_step_begins_again(

@@ -8,10 +8,13 @@ from statistics import fmean
 from typing import Any
 
 import pytest
+import torch
 
+from kivfm_core.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distill import distill
-from kivfm_core.distill.schedule import readout_share
+from kivfm_core.distill.schedule import make_optimizer, readout_share, set_learning_rate
+from kivfm_core.student import Student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -44,3 +47,30 @@ def logged(config: RunConfig, folder: Path, recipe: str) -> list[dict[str, Any]]
     values["checkpoint"] |= {"every": 20}
     path = distill(RunConfig.model_validate(values), out=folder / recipe)
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["muon", "adamw"])
+def test_global_levels_aligners_move_no_further_than_they_may(config: RunConfig, kind: str):
+    free, capped = (first_moves(config, kind, most) for most in (1.0, 1e-3))
+    pooled = {name for name in free if name.startswith("aligners.toypurpose-small:global.")}
+    assert pooled and pooled < free.keys()
+    for name, moved in capped.items():
+        share = 0.25 if name in pooled else 1.0
+        assert moved == pytest.approx(share * free[name], rel=1e-3), name
+
+
+def first_moves(config: RunConfig, kind: str, most: float) -> dict[str, float]:
+    """How far each parameter goes in a step of a gradient of ones."""
+    values = config.model_dump(by_alias=True)
+    values["optim"] |= {"optimizer": kind, "lr": 4e-3, "global_lr": most}
+    config = RunConfig.model_validate(values)
+    torch.manual_seed(0)
+    student = Student(compose(config))
+    optimizer = make_optimizer(student, config)
+    set_learning_rate(optimizer, config.optim.lr)
+    trained = {name: p for name, p in student.named_parameters() if p.requires_grad}
+    before = {name: p.detach().clone() for name, p in trained.items()}
+    for p in trained.values():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    return {name: float((p.detach() - before[name]).norm()) for name, p in trained.items()}
