@@ -6,7 +6,7 @@
 set -euo pipefail
 method() { python -m benchmarks.method "$@" --seeds 3 --jobs 2; }
 
-method recipes --steps 800 --screen-steps 300 --lr 4e-3,8e-3 --weight-decay 0.02,0.1
+method recipes --steps 800 --screen-steps 300 --lr 4e-3,8e-3 --weight-decay 0.02,0.1 --global-level-lr 1
 method ablation --steps 300 --blocks 3 --lr 4e-3
 method teachers --steps 300 --lr 4e-3
 method labels --steps 400 --screen-steps 200 --blocks 3 --lr 2e-3,4e-3

@@ -7,8 +7,9 @@
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
 steps; then, since few steps like large learning rates, every learning rate at full length, with the
-weight decay that was its best. Each recipe's best is chosen by its mean retention on validation
-pictures. `confirm`: these, with several seeds, on test pictures and on a domain that nobody saw.
+weight decay that was its best, and with every bound of global levels' rate. Each recipe's best is
+chosen by its mean retention on validation pictures. `confirm`: these, with several seeds, on test
+pictures and on a domain that nobody saw.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
@@ -115,8 +116,12 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
         finalists = _best(rows, "recipe", "lr")
         long = argparse.Namespace(**{**vars(args), "screen_steps": args.steps, "limit": None})
         yield [
-            _job(long, "screen", row["recipe"], 0, row["lr"], row["weight_decay"])
+            replace(
+                _job(long, "screen", row["recipe"], 0, row["lr"], row["weight_decay"]),
+                global_level_lr=bound,
+            )
             for row in finalists
+            for bound in (None, *args.global_level_lr)
         ]
     chosen = _best(rows[len(screened) :] or rows, "recipe", "teachers")
     if not labels:
@@ -126,8 +131,13 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
         yield [
             job
             for row in chosen
-            for plain in [_job(args, "confirm", OURS if labels else row["recipe"], seed, row["lr"],
-                               row["weight_decay"])]
+            for plain in [
+                replace(
+                    _job(args, "confirm", OURS if labels else row["recipe"], seed, row["lr"],
+                         row["weight_decay"]),
+                    global_level_lr=row["global_level_lr"],
+                )
+            ]
             for job in _students(plain, labels, place, SHARES)
             if (job.recipe, job.teachers) == (row["recipe"], row["teachers"])
         ]  # fmt: skip
@@ -196,6 +206,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--screen-steps", type=int, default=200)
     parser.add_argument("--lr", type=_numbers, default=[4e-3], metavar="X,Y")
     parser.add_argument("--weight-decay", type=_numbers, default=[0.02], metavar="X,Y")
+    parser.add_argument("--global-level-lr", type=_numbers, default=[], metavar="X,Y",
+                        help="at full length, beside the default")  # fmt: skip
     parser.add_argument("--limit", type=int, default=60, help="validation pictures a task")
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test pictures, at most")
     parser.add_argument("--jobs", type=int, default=1, help="at a time, sharing the cores")

@@ -42,6 +42,7 @@ class Job:
         pool: Pictures to distil on, if not the suite's.
         share: One of so many of the suite's pictures are in the pool.
         base_weight: The base's weight in the loss; the others' is one.
+        global_level_lr: Peak learning rate of global levels' aligners, if not the default.
     """
 
     tier: Literal["screen", "confirm"]
@@ -58,12 +59,15 @@ class Job:
     pool: str | None = None
     share: int = 1
     base_weight: float = 1.0
+    global_level_lr: float | None = None
 
     @property
     def name(self) -> str:
         """Of its run folder and its record."""
         what = re.sub(r"\W+", "-", self.variant or self.recipe)
         rates = f"lr{self.lr:g}-wd{self.weight_decay:g}"
+        if self.global_level_lr is not None:
+            rates += f"-global{self.global_level_lr:g}"
         return f"{self.tier}-{what}-{rates}-{self.steps}-steps-seed{self.seed}"
 
 
@@ -139,6 +143,8 @@ def _train(job: Job, place: Place, run: Path) -> list[str]:
         "checkpoint.every": job.steps,
         "checkpoint.keep": 1,
     }
+    if job.global_level_lr is not None:
+        sets["optim.global_level_lr"] = job.global_level_lr
     if job.recipe == LABELS:  # the student that all teachers have, on its way to one of them
         shared = place.distilling(job.seed, NANO, job.pool)
         own = ["--teacher", job.teachers.split(",")[-1], "--labels", str(place.labels)]

@@ -93,13 +93,13 @@ def _details(record: dict[str, Any], groups: dict[str, list[Row]]) -> list[str]:
 
 
 def _main(groups: dict[str, list[Row]]) -> list[str]:
-    columns = f"recipe | lr, decay | {' | '.join(COLUMNS)} | trainable | training, s"
+    columns = f"recipe | lr, decay, bound | {' | '.join(COLUMNS)} | trainable | training, s"
     return table(
         columns,
         [
             (
                 name,
-                f"{rows[0]['lr']:g}, {rows[0]['weight_decay']:g}",
+                f"{rows[0]['lr']:g}, {rows[0]['weight_decay']:g}, {_bound(rows[0])}",
                 *(spread([read(row) for row in rows]) for read in COLUMNS.values()),
                 f"{rows[0]['trainable']:,}",
                 f"{fmean(row['train_seconds'] for row in rows):.0f}",
@@ -182,13 +182,19 @@ def _beaten(groups: dict[str, list[Row]]) -> list[str]:
     ]
 
 
+def _bound(row: Row) -> str:
+    """Of global levels' learning rate."""
+    bound = row.get("global_level_lr")
+    return "default" if bound is None else f"{bound:g}"
+
+
 def tried(rows: list[Row]) -> list[str]:
     """What was screened."""
     cells = [
         (row.get("variant") or row["recipe"], f"{row['lr']:g}", f"{row['weight_decay']:g}",
-         str(row["steps"]),
+         _bound(row), str(row["steps"]),
          *(f"{row[name]:.3f}" for name in FIGURES.values()))
         for row in rows if row["tier"] == "screen"
     ]  # fmt: skip
-    columns = f"recipe | lr | weight decay | steps | {' | '.join(FIGURES.values())}"
+    columns = f"recipe | lr | weight decay | bound | steps | {' | '.join(FIGURES.values())}"
     return ["## What was tried, on validation pictures, one seed", "", *table(columns, cells), ""]

@@ -105,8 +105,8 @@ class OptimConfig(Record):
         optimizer: `muon`, which learns matrices and convolutions with orthogonalized momentum and
             the rest with AdamW, or `adamw` for all.
         lr: Peak learning rate; `adamw` wants about half of the default.
-        global_lr: Peak learning rate of global levels' aligners, where `lr` is larger: a view gives
-            them one vector, so their gradients are noisier.
+        global_level_lr: Peak learning rate of global levels' aligners, unless `lr` is smaller: a
+            view gives them one vector, so their gradients are noisier.
         weight_decay: Of matrices and convolutions; vectors have none.
         steps: Optimizer steps.
         batch_size: Views a step.
@@ -122,7 +122,7 @@ class OptimConfig(Record):
 
     optimizer: Literal["muon", "adamw"] = "muon"
     lr: float = Field(default=4e-3, gt=0)
-    global_lr: float = Field(default=2e-3, gt=0)
+    global_level_lr: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.02, ge=0)
     steps: int = Field(default=1000, gt=0)
     batch_size: int = Field(default=16, gt=0)

@@ -38,7 +38,7 @@ def save_checkpoint(
         precision: Fabric's; where gradients are scaled it has a scale.
         keep: How many of the last to keep.
     """
-    trained, remembered = whole(student.trained()), whole(_flatten(student, optimizer))
+    trained, remembered = whole(student.trained()), whole(_flatten(optimizer))
     if not is_first():
         return
     name = f"step-{step:06d}"
@@ -99,13 +99,12 @@ def load_checkpoint(
     return int(state["step"])
 
 
-def _flatten(student: Student, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """What an optimizer remembers, by its parameters' names: groups may change between runs."""
-    names = {parameter: name for name, parameter in student.named_parameters()}
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
+    names = _names(optimizer)
     return {
-        f"{names[parameters[index]]}.{name}": torch.as_tensor(value)
+        f"{names[index]}.{name}": torch.as_tensor(value)
         for index, values in state.items()
         for name, value in values.items()
     }
@@ -117,13 +116,16 @@ def _restore(
     trained = {name: p for name, p in student.named_parameters() if p.requires_grad}
     # Earlier checkpoints number them: matrices come first.
     numbered = sorted(trained, key=lambda name: trained[name].ndim <= 1)
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    places = {parameter: place for place, parameter in enumerate(parameters)}
+    places = {name: place for place, name in enumerate(_names(optimizer))}
     state: dict[int, dict[str, Tensor | bool]] = {}
     for key, value in tensors.items():
         whose, _, name = key.rpartition(".")
-        parameter = trained[numbered[int(whose)] if whose.isdigit() else whose]
-        remembered = bool(value) if value.dtype == torch.bool else value
-        state.setdefault(places[parameter], {})[name] = remembered
+        place = places[numbered[int(whose)] if whose.isdigit() else whose]
+        state.setdefault(place, {})[name] = bool(value) if value.dtype == torch.bool else value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _names(optimizer: torch.optim.Optimizer) -> list[str]:
+    """Of its parameters, in the order in which it numbers them."""
+    return [name for group in optimizer.param_groups for name in group["param_names"]]

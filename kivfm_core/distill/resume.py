@@ -43,7 +43,7 @@ FREE = (
 
 EARLIER = {
     ("optim", "optimizer"): "adamw",
-    ("optim", "global_lr"): 1.0,
+    ("optim", "global_level_lr"): 1.0,
     ("cache", "encoding"): "bf16",
     ("student", "latent_map"): "fixed",
     ("data", "whole"): 0.0,

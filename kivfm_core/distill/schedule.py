@@ -21,7 +21,7 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
 
     Muon (arXiv 2502.16982) is for matrices and convolutions, with updates as large as AdamW's, so
     that one learning rate does for both; what is no matrix, depthwise convolutions too, is AdamW's.
-    Each group has the `lr_scale` of what it holds, so named in timm, too.
+    A group's rate is the schedule's times its `lr_scale`, so named in timm, too.
     """
     optim = config.optim
     pooled = {
@@ -31,18 +31,19 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
         for parameter in module.parameters()
     }
     scales = {
-        parameter: min(1.0, optim.global_lr / optim.lr) if parameter in pooled else 1.0
+        parameter: min(1.0, optim.global_level_lr / optim.lr) if parameter in pooled else 1.0
         for parameter in student.parameters()
-        if parameter.requires_grad
     }
+    trained = [(name, p) for name, p in student.named_parameters() if p.requires_grad]
     groups = [
         {
-            "params": [p for p, its in scales.items() if its == scale and (p.ndim > 1) == matrices],
-            "weight_decay": optim.weight_decay if matrices else 0.0,
+            "params": [(n, p) for n, p in trained if scales[p] == scale and (p.ndim > 1) == matrix],
+            "weight_decay": optim.weight_decay if matrix else 0.0,
+            "lr": optim.lr * scale,
             "lr_scale": scale,
         }
-        for scale in dict.fromkeys(scales.values())
-        for matrices in (True, False)
+        for scale in dict.fromkeys(scales[p] for _, p in trained)
+        for matrix in (True, False)
     ]
     if optim.optimizer == "muon":
         return Muon(groups, optim.lr, BETAS)

@@ -37,7 +37,7 @@ def test_recipes_are_ranked_and_clear_differences_stand_out() -> None:
     assert "| unic | +0.000 (+0.000 to +0.000) |" in "\n".join(lines)
     beaten = next(line for line in lines if line.startswith("Better than the teacher"))
     assert "kpu a/one detection (0.600, 0.500)" in beaten and "mse" not in beaten
-    assert any(line.startswith("| mse | 0.002 | 0.02 | 9 | 0.200") for line in lines)
+    assert any(line.startswith("| mse | 0.002 | 0.02 | default | 9 | 0.200") for line in lines)
 
 
 def test_a_variant_with_other_teachers_is_listed_and_not_compared() -> None:

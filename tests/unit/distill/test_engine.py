@@ -82,7 +82,7 @@ def test_run_folder_is_complete(config: RunConfig, tmp_path: Path):
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_losses_fall(config: RunConfig, tmp_path: Path, recipe: str):
     # So few steps ask for large ones.
-    config = changed(config, optim__steps=60, optim__warmup=5, optim__global_lr=1.0)
+    config = changed(config, optim__steps=60, optim__warmup=5, optim__global_level_lr=1.0)
     path = distill(config.model_copy(update={"recipe": recipe}), out=tmp_path / "run")
     losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     purpose = [line["losses"]["toypurpose/small"] for line in losses]

@@ -85,22 +85,27 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
 
 
 def test_a_run_of_before_there_was_a_choice_goes_on_as_it_was(config: RunConfig, tmp_path: Path):
-    path = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "run")
-    whole = distill(changed(config, optim__optimizer="adamw", optim__steps=2), out=tmp_path / "new")
+    then = {"optim__optimizer": "adamw", "optim__global_level_lr": 1.0}
+    path, whole = (
+        distill(changed(config, **then, optim__steps=2), out=tmp_path / n) for n in ("run", "new")
+    )
     known = json.loads((path / "environment.json").read_text())
     del known["configuration"]["optim"]["optimizer"], known["configuration"]["cache"]["encoding"]
     del known["configuration"]["student"]["latent_map"]
+    del known["configuration"]["optim"]["global_level_lr"]
     del known["configuration"]["data"]["whole"], known["configuration"]["data"]["mosaic"]
     (path / "environment.json").write_text(json.dumps(known))
     text = (path / "config.toml").read_text().replace('optimizer = "adamw"\n', "")
-    text = text.replace('latent_map = "fixed"\n', "")
+    text = text.replace('latent_map = "fixed"\n', "").replace("global_level_lr = 1.0\n", "")
     (path / "config.toml").write_text(text.replace('encoding = "bf16"\n', ""))
     with pytest.raises(UsageError) as caught:
         distill(resume=path, steps=4)
-    assert caught.value.message.splitlines()[1:] == ["  optim.optimizer: adamw, now muon"]
+    assert caught.value.message.splitlines()[1:] == [
+        "  optim.global_level_lr: 1.0, now 0.002", "  optim.optimizer: adamw, now muon",
+    ]  # fmt: skip
     students = []
     for run in (path, whole):
-        distill(changed(open_run(run).config, optim__optimizer="adamw"), resume=run, steps=4)
+        distill(changed(open_run(run).config, **then), resume=run, steps=4)
         students.append((run / "student/student.safetensors").read_bytes())
     assert students[0] == students[1]  # nothing was forgotten
 
@@ -148,23 +153,30 @@ def test_what_the_optimizer_remembers_stays_with_its_parameter(
     matrices = [name for name, parameter in trained.items() if parameter.ndim > 1]
     numbered = [*matrices, *(name for name in trained if name not in matrices)]
 
-    def go_on(name: str, tensors: dict[str, Tensor], most: float) -> dict[str, Tensor]:
+    def go_on(name: str, tensors: dict[str, Tensor], lr: float) -> list[dict[str, Tensor]]:
         again = tmp_path / name
         shutil.copytree(path, again)
         save_file(tensors, again / file.relative_to(path))
-        other = changed(open_run(again).config, optim__steps=3, optim__global_lr=most)
+        other = changed(open_run(again).config, optim__steps=3, optim__global_level_lr=lr)
         distill(other, resume=again, allow_changes=True)
-        return load_file(again / "checkpoints/step-000003/optimizer.safetensors")
+        last = again / "checkpoints/step-000003"
+        return [load_file(last / f"{part}.safetensors") for part in ("optimizer", "student")]
 
     def renamed(key: str) -> str:
         name, _, what = key.rpartition(".")
         return f"{numbered.index(name)}.{what}"
 
-    plain = go_on("plain", remembered, 2e-3)
-    # What is learned next does not depend on how far this step goes, nor on how they were named.
-    earlier = {renamed(key): value for key, value in remembered.items()}
-    for other in (go_on("uncapped", remembered, 1.0), go_on("earlier", earlier, 2e-3)):
+    plain, learned = go_on("plain", remembered, 2e-3)
+    earlier = go_on("earlier", {renamed(key): x for key, x in remembered.items()}, 2e-3)
+    further = go_on("further", remembered, 1.0)
+    for other in (earlier[0], further[0]):  # a step's gradient does not depend on how far it goes
         torch.testing.assert_close(other, plain, rtol=1e-4, atol=1e-9)
+    forgot = go_on("forgot", {k: torch.zeros_like(x) for k, x in remembered.items()}, 2e-3)
+    assert not torch.allclose(forgot[0][key := next(iter(plain))], plain[key], rtol=1e-2)
+    moved = {
+        name for name, x in learned.items() if not torch.allclose(x, further[1][name], atol=1e-5)
+    }
+    assert moved and all(":global." in name for name in moved)
 
 
 def test_a_run_that_was_stopped_before_its_first_step_begins_again(

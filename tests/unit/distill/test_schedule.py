@@ -51,7 +51,7 @@ def logged(config: RunConfig, folder: Path, recipe: str) -> list[dict[str, Any]]
 
 @pytest.mark.parametrize("kind", ["muon", "adamw"])
 def test_global_levels_aligners_move_no_further_than_they_may(config: RunConfig, kind: str):
-    free, capped = (first_moves(config, kind, most) for most in (1.0, 1e-3))
+    free, capped = (first_moves(config, kind, lr) for lr in (1.0, 1e-3))
     pooled = {name for name in free if name.startswith("aligners.toypurpose-small:global.")}
     assert pooled and pooled < free.keys()
     for name, moved in capped.items():
@@ -59,10 +59,10 @@ def test_global_levels_aligners_move_no_further_than_they_may(config: RunConfig,
         assert moved == pytest.approx(share * free[name], rel=1e-3), name
 
 
-def first_moves(config: RunConfig, kind: str, most: float) -> dict[str, float]:
+def first_moves(config: RunConfig, kind: str, global_level_lr: float) -> dict[str, float]:
     """How far each parameter goes in a step of a gradient of ones."""
     values = config.model_dump(by_alias=True)
-    values["optim"] |= {"optimizer": kind, "lr": 4e-3, "global_lr": most}
+    values["optim"] |= {"optimizer": kind, "lr": 4e-3, "global_level_lr": global_level_lr}
     config = RunConfig.model_validate(values)
     torch.manual_seed(0)
     student = Student(compose(config))
