@@ -34,7 +34,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def toy_student(composition: Composition) -> tuple[Student, torch.optim.Optimizer]:
     student = Student(composition)
-    return student, torch.optim.AdamW(p for p in student.parameters() if p.requires_grad)
+    return student, torch.optim.AdamW(x for x in student.named_parameters() if x[1].requires_grad)
 
 
 def survives(folder: Path, composition: Composition) -> None:

@@ -180,7 +180,7 @@ def test_resume_refuses_other_pictures_and_weights(
 
 def test_the_latest_checkpoint_outlives_a_million_steps(tmp_path: Path, composition):
     student = Student(composition)
-    optimizer = torch.optim.AdamW(p for p in student.parameters() if p.requires_grad)
+    optimizer = torch.optim.AdamW(x for x in student.named_parameters() if x[1].requires_grad)
     for step in (0, 999_800, 999_900, 1_000_000):
         save_checkpoint(tmp_path, step, student, optimizer, Precision(), keep=2)
     names = {path.name for path in tmp_path.glob("step-*")}
