@@ -116,10 +116,7 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
         finalists = _best(rows, "recipe", "lr")
         long = argparse.Namespace(**{**vars(args), "screen_steps": args.steps, "limit": None})
         yield [
-            replace(
-                _job(long, "screen", row["recipe"], 0, row["lr"], row["weight_decay"]),
-                global_level_lr=bound,
-            )
+            _job(long, "screen", row["recipe"], 0, row["lr"], row["weight_decay"], bound)
             for row in finalists
             for bound in (None, *args.global_level_lr)
         ]
@@ -131,13 +128,8 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
         yield [
             job
             for row in chosen
-            for plain in [
-                replace(
-                    _job(args, "confirm", OURS if labels else row["recipe"], seed, row["lr"],
-                         row["weight_decay"]),
-                    global_level_lr=row["global_level_lr"],
-                )
-            ]
+            for plain in [_job(args, "confirm", OURS if labels else row["recipe"], seed, row["lr"],
+                               row["weight_decay"], row["global_level_lr"])]
             for job in _students(plain, labels, place, SHARES)
             if (job.recipe, job.teachers) == (row["recipe"], row["teachers"])
         ]  # fmt: skip
@@ -160,14 +152,14 @@ def _students(plain: Job, labels: bool, place: Place, shares: Sequence[int]) -> 
 
 def _job(
     args: argparse.Namespace, tier: Literal["screen", "confirm"], recipe: str, seed: int,
-    lr: float | None = None, decay: float | None = None,
+    lr: float | None = None, decay: float | None = None, bound: float | None = None,
 ) -> Job:  # fmt: skip
     screen = tier == "screen"
     return Job(
         tier, recipe, seed, lr or args.lr[0],
         args.weight_decay[0] if decay is None else decay,
         args.screen_steps if screen else args.steps, _size(recipe),
-        args.limit if screen else None,
+        args.limit if screen else None, global_level_lr=bound,
     )  # fmt: skip
 
 
