@@ -90,6 +90,13 @@ def test_losses_fall(config: RunConfig, tmp_path: Path, recipe: str):
     assert purpose[-1] < {"am-radio": 0.9, "sak": 0.9}.get(recipe, 0.8) * purpose[0]
 
 
+def test_losses_fall_with_the_default_rate_of_global_levels(config: RunConfig, tmp_path: Path):
+    path = distill(changed(config, optim__steps=120, optim__warmup=5), out=tmp_path / "run")
+    losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    purpose = [line["losses"]["toypurpose/small"] for line in losses]
+    assert purpose[-1] < 0.8 * purpose[0]
+
+
 def test_a_backbone_is_trained_from_scratch(config: RunConfig, tmp_path: Path):
     values = config.model_dump(by_alias=True, exclude_none=True)
     values |= {"teachers": ["toypurpose"], "student": {"model": "toybase"}}
