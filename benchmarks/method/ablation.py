@@ -16,6 +16,7 @@ FLAGS = {
     **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, PARTS, strict=True)},
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
+    "one rate for all": ("--set", "optim.global_level_lr=1"),
     "aligners only": ("--set", "student.adapter=none"),
     "bottlenecks inside the base": (
         *("--set", "student.adapter=bottleneck", "--set", "student.width=928"),
