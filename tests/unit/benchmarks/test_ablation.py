@@ -58,7 +58,9 @@ def test_every_variant_is_another_composition_pool_recipe_encoding_or_rate(
         assert config.engine.accelerator == "cpu"
         weights = tuple(choice.weight for choice in config.teachers)
         plan = compose(config).model_dump_json()
-        made.append((config.recipe, config.data, weights, plan, config.cache.encoding, config.optim))
+        made.append(
+            (config.recipe, config.data, weights, plan, config.cache.encoding, config.optim)
+        )
     assert sum(weights[0] == 0 for _, _, weights, *_ in made) == 1
     assert all(one not in made[:index] for index, one in enumerate(made))
     pools = [Path(job.pool) for job in jobs if job.pool]
