@@ -45,7 +45,7 @@ def make_config(job: Job, pool: Path) -> RunConfig:
     return build_config(None, flags, sets)
 
 
-def test_every_variant_is_another_composition_pool_recipe_encoding_or_rate(
+def test_every_variant_differs_from_all_others(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, recipe in PARTS.items():

@@ -79,21 +79,24 @@ def test_run_folder_is_complete(config: RunConfig, tmp_path: Path):
     assert not list(path.rglob("*.partial"))
 
 
+def purpose_losses(config: RunConfig, tmp_path: Path) -> list[float]:
+    """The purpose teacher's losses over a run."""
+    path = distill(config, out=tmp_path / "run")
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["losses"]["toypurpose/small"] for line in lines]
+
+
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_losses_fall(config: RunConfig, tmp_path: Path, recipe: str):
     # So few steps ask for large ones.
     config = changed(config, optim__steps=60, optim__warmup=5, optim__global_level_lr=1.0)
-    path = distill(config.model_copy(update={"recipe": recipe}), out=tmp_path / "run")
-    losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    purpose = [line["losses"]["toypurpose/small"] for line in losses]
+    purpose = purpose_losses(config.model_copy(update={"recipe": recipe}), tmp_path)
     # The cosine of raw levels has little to lose in so few steps.
     assert purpose[-1] < {"am-radio": 0.9, "sak": 0.9}.get(recipe, 0.8) * purpose[0]
 
 
 def test_losses_fall_with_the_default_rate_of_global_levels(config: RunConfig, tmp_path: Path):
-    path = distill(changed(config, optim__steps=120, optim__warmup=5), out=tmp_path / "run")
-    losses = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    purpose = [line["losses"]["toypurpose/small"] for line in losses]
+    purpose = purpose_losses(changed(config, optim__steps=120, optim__warmup=5), tmp_path)
     assert purpose[-1] < 0.8 * purpose[0]
 
 
