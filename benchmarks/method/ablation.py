@@ -16,7 +16,6 @@ FLAGS = {
     **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, PARTS, strict=True)},
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
-    "one rate for all": ("--set", "optim.global_level_lr=1"),
     "aligners only": ("--set", "student.adapter=none"),
     "bottlenecks inside the base": (
         *("--set", "student.adapter=bottleneck", "--set", "student.width=928"),
@@ -58,6 +57,7 @@ def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:
     for name, flags in FLAGS.items():
         yield replace(plain, variant=name, flags=flags)
     yield replace(plain, variant="no preservation", base_weight=0.0)
+    yield replace(plain, variant="one rate for all", global_level_lr=1.0)
     for share in SHARES:
         smaller = str(take(pool, root, share))
         yield replace(plain, variant=f"1/{share} of the pictures", pool=smaller, share=share)
