@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from kivfm_core.run import open_run
+from kivfm_core.runs.run import open_run
 
 ROOT = Path(__file__).parents[1]
 NANO = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.common import commit, loop_seconds, machine
 from kivfm_core.files import write_text
-from kivfm_core.run import open_run
+from kivfm_core.runs.run import open_run
 
 Commands = list[list[str]]
 

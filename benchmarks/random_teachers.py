@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from benchmarks.common import KEEP_FREED
 from benchmarks.plugin import write_plugin
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 NAME = "benchmark_teachers"

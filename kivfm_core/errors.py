@@ -4,6 +4,8 @@ Every error that a user can cause carries a hint, if possible a command that can
 exit code that the command line returns for it.
 """
 
+from pydantic import ValidationError
+
 
 class KivfmError(Exception):
     """The work failed.
@@ -39,3 +41,15 @@ class WeightsError(KivfmError):
 
 class DataError(KivfmError):
     """Images or labels cannot be used."""
+
+
+def one_line(error: BaseException) -> str:
+    """An error as one line for a list."""
+    if isinstance(error, ValidationError):
+        first, *more = error.errors()
+        where = ".".join(map(str, first["loc"])) or error.title
+        return f"{where}: {first['msg']}" + (f" (and {len(more)} more)" if more else "")
+    text = " ".join(str(error).split())
+    if len(text) > 300:
+        text = text[:297] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

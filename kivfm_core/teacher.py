@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
-from kivfm_core.fetch import file_sha256, obtain
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.readout import Readout
 from kivfm_core.reference import resolve_reference
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights import Provenance, State, load_parts, load_strict
+from kivfm_core.weights.fetch import file_sha256, obtain
+from kivfm_core.weights.loading import Provenance, State, load_parts, load_strict
 
 
 class Levels(Mapping[str, Tensor]):
@@ -167,14 +168,13 @@ def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> 
         PluginError: If its plugin is broken.
         WeightsError: If its weights cannot be had or do not fit.
     """
-    if isinstance(name, str):
-        from kivfm_core.registry import get_registry
-
-        name = get_registry().resolve(name)
-    file = obtain(name, Path(weights) if weights is not None else None)
-    parts = load_parts(name, file)
-    teacher = LoadedTeacher(name)
+    registry = get_registry()
+    spec = registry.resolve(name) if isinstance(name, str) else name
+    given = Path(weights) if weights is not None else None
+    file = obtain(spec, given, registry.offline_variant(spec))
+    parts = load_parts(spec, file)
+    teacher = LoadedTeacher(spec)
     keys = teacher.load(parts)
-    source = str(file) if weights is not None else name.weights.source
+    source = str(file) if given is not None else spec.weights.source
     teacher.provenance = Provenance(source, file_sha256(file), keys)
     return teacher

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hub import FakeHub
 
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 
 Install = Callable[..., Path]
 

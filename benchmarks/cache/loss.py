@@ -13,11 +13,11 @@ from torch import Tensor
 from benchmarks.common import NANO
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.encoding import FITTED_ON, Encoding
-from kivfm_core.data.scenes.write import write_scenes
-from kivfm_core.evaluate.batches import batches
-from kivfm_core.evaluate.measure import measure
-from kivfm_core.evaluate.plan import Planner
+from kivfm_core.evaluation.batches import batches
+from kivfm_core.evaluation.measure import measure
+from kivfm_core.evaluation.worklist import Planner
 from kivfm_core.geometry import Frame
+from kivfm_core.scenes.write import write_scenes
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels, LoadedTeacher, load_teacher
 

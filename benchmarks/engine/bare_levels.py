@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmarks.engine import work
 from benchmarks.engine.ours import configuration
 from kivfm_core.aligners import build_aligner
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 
 
 def main() -> None:

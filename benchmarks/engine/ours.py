@@ -15,21 +15,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmarks.engine import work
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.loader import Batch
 from kivfm_core.data.unlabeled import find_images
-from kivfm_core.distill.assemble import assemble
-from kivfm_core.distill.guard import Guard
-from kivfm_core.distill.interrupt import Interrupt
-from kivfm_core.distill.launch import launched
-from kivfm_core.distill.loop import train
-from kivfm_core.distill.module import Targets
-from kivfm_core.distill.progress import Silent
-from kivfm_core.distill.schedule import make_optimizer
-from kivfm_core.distill.stream import Stream
+from kivfm_core.distillation.assemble import assemble
+from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.processes.interrupt import Interrupt
+from kivfm_core.distillation.processes.launch import launched
+from kivfm_core.distillation.training.loop import train
+from kivfm_core.distillation.training.module import Targets
+from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.geometry import plan_frame
-from kivfm_core.run import Run
+from kivfm_core.progress import Silent
+from kivfm_core.runs.run import Run
 
 
 def configuration(weights: Path | None = None) -> RunConfig:

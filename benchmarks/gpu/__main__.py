@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.common import ROOT, machine, table, write_results
 from benchmarks.random_teachers import MODELS, environment, write_teachers
 from kivfm_core.config import build_config, dump_config
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.scenes.write import write_scenes
 
 MODES = ("eager", "compiled")
 TINY = {"random/vit-tiny": "vit_tiny_patch16_224"}

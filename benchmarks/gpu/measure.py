@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.gpu.bare import Bare
 from kivfm_core.config import build_config
-from kivfm_core.distill import distill
+from kivfm_core.distillation.engine import distill
 
 
 def main() -> None:

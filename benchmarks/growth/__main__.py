@@ -25,7 +25,7 @@ from benchmarks.common import ROOT, kivfm, machine, table, write_results
 from benchmarks.growth.tars import write_tar
 from benchmarks.random_teachers import environment, write_teachers
 from kivfm_core.config import build_config, dump_config
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.scenes.write import write_scenes
 
 SIDE, BATCH, PICTURES = 64, 16, 64
 MODEL, STUDENT = "vit_tiny_patch16_224", "timm/vit_tiny_patch16_224"

@@ -16,11 +16,11 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from benchmarks.common import NANO
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.data.unlabeled import find_images
-from kivfm_core.distill.frozen import Asked
-from kivfm_core.distill.stream import Stream
+from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.stream import Stream
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from benchmarks.common import NANO
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 
 IMAGE_SIZE = 96

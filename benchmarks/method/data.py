@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from kivfm_core.data.scenes import DOMAINS, HELD_OUT_DOMAIN
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.scenes import DOMAINS, HELD_OUT_DOMAIN
+from kivfm_core.scenes.write import write_scenes
 
 BLOCKS = 6
 """Of test pictures: each is scored by itself, so that comparisons can draw blocks anew."""

@@ -23,20 +23,24 @@ from torch import Tensor, nn
 
 from benchmarks.method.owners import read_samples
 from kivfm_core.aligners.latent import LatentAligner
-from kivfm_core.bundle import write_bundle
-from kivfm_core.compose import compose
-from kivfm_core.composition import Composition
+from kivfm_core.composition.compose import compose
+from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.sampler import StepSampler
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.data.views import sample_view
-from kivfm_core.distill.assemble import assemble
-from kivfm_core.distill.checkpoint import save_checkpoint
-from kivfm_core.distill.launch import launched, settle
-from kivfm_core.distill.schedule import learning_rate, make_optimizer, set_learning_rate
-from kivfm_core.run import Run
-from kivfm_core.student import Student
+from kivfm_core.distillation.assemble import assemble
+from kivfm_core.distillation.processes.launch import launched, settle
+from kivfm_core.distillation.state.checkpoint import save_checkpoint
+from kivfm_core.distillation.training.schedule import (
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
+from kivfm_core.runs.run import Run
+from kivfm_core.student.bundle import write_bundle
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
 from training import detector, segmenter
 from training.pool import Sample, cut

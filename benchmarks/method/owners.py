@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from kivfm_core.data.canvas import to_tensor
-from kivfm_core.data.scenes import DOMAINS
 from kivfm_core.data.unlabeled import Images
+from kivfm_core.scenes import DOMAINS
 from training.pool import Sample, draw
 
 SEED = 0

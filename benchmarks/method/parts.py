@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kivfm_core.recipes import RECIPES, Match
+from kivfm_core.recipes.recipe import RECIPES, Match
 
 CHANGES = {
     "no shared latent": {"dense_match": Match(target="none", distance="mse-cosine")},

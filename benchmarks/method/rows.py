@@ -11,8 +11,7 @@ import numpy as np
 
 from benchmarks.method.data import Pictures
 from benchmarks.method.figures import over_teachers
-from kivfm_core.evaluate import BaseRow, Evaluation, Row
-from kivfm_core.evaluate.evaluation import gain, retention
+from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, gain, retention
 
 KEPT = {"k-NN top-1": "knn", "linear probe top-1": "probe"}
 

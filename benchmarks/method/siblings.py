@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT
 from benchmarks.plugin import write_plugin
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 DOMAINS = {"detector": "paper", "segmenter": "flat", "clip": "painted"}

@@ -19,7 +19,7 @@ from benchmarks.common import ROOT, commit, cut, kivfm, loop_seconds, machine
 from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
 from benchmarks.real.record import markdown, write
 from benchmarks.real.split import measured, split
-from kivfm_core.run import open_run
+from kivfm_core.runs.run import open_run
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.common import spread, table
 from benchmarks.method.page import compared, per_task, ranked
 from benchmarks.method.rows import by_task, figures
-from kivfm_core.evaluate import Evaluation, Row
+from kivfm_core.evaluation.result import Evaluation, Row
 
 DENSE = ("yolox/nano", "deeplab/mnv2-voc")
 """Detector and segmenter."""

@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.common import ROOT, kivfm, machine, table, write_results
 from benchmarks.random_teachers import MODELS, environment, write_teachers
 from kivfm_core.config import build_config, dump_config
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.scenes.write import write_scenes
 
 BAR = 1.1
 VIEWS = 2

@@ -23,15 +23,15 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.canvas import normalize
 from kivfm_core.data.loader import Batch, ViewDataset, collate
 from kivfm_core.data.sampler import Item
 from kivfm_core.data.unlabeled import find_images
-from kivfm_core.distill.assemble import assemble
-from kivfm_core.distill.module import Distillation
-from kivfm_core.distill.schedule import make_optimizer
+from kivfm_core.distillation.assemble import assemble
+from kivfm_core.distillation.training.module import Distillation
+from kivfm_core.distillation.training.schedule import make_optimizer
 
 Levels = dict[str, dict[str, Tensor]]
 

@@ -39,11 +39,11 @@ def build(
     made = o.make_config(config, sets, flags, "cache build")
     if made.cache.path is None:
         raise UsageError("no cache is given", "--set cache.path=cache --set data.views=4")
-    from kivfm_core.compose import compose
+    from kivfm_core.composition.compose import compose
 
     compose(made)
     from kivfm_cli.progress import make_progress
-    from kivfm_core.distill.build import build as work
+    from kivfm_core.distillation.cache_build.build import build as work
 
     progress = make_progress()
     try:
@@ -143,11 +143,11 @@ def _used(run: Path) -> set[str]:
     """Folders of the stores that a run or a configuration file uses."""
     from kivfm_cli.progress import make_progress
     from kivfm_core.cache.key import hash_weights, list_owners
-    from kivfm_core.compose import compose
+    from kivfm_core.composition.compose import compose
     from kivfm_core.config import build_config
     from kivfm_core.data.unlabeled import find_images
-    from kivfm_core.distill.demo import data_path
-    from kivfm_core.distill.launch import settle
+    from kivfm_core.distillation.demo_data import data_path
+    from kivfm_core.distillation.processes.launch import settle
 
     made = settle(build_config(run / "config.toml" if run.is_dir() else run, {}))
     composition = compose(made)

@@ -23,7 +23,7 @@ def check(
     Exit code 1 if there are findings. Nothing is fetched.
     """
     from kivfm_core.errors import UsageError
-    from kivfm_core.registry import get_registry
+    from kivfm_core.registry.registry import get_registry
 
     spec = get_registry().resolve(name)
     if weights is not None and not weights.is_file():

@@ -35,10 +35,10 @@ def compose(
     Needs no weights and no network.
     """
     made = o.make_config(config, sets, flags, "compose")
-    from kivfm_core.compose import assign_weights
-    from kivfm_core.compose import compose as plan
+    from kivfm_core.composition.compose import assign_weights
+    from kivfm_core.composition.compose import compose as plan
+    from kivfm_core.composition.summary import outline
     from kivfm_core.config import dump_config
-    from kivfm_core.outline import outline
     from kivfm_core.planner.placement import place, planned_machine
     from kivfm_core.planner.plan import make_plan
     from kivfm_core.planner.rates import read_rates
@@ -68,7 +68,7 @@ def compose(
 
 def render(plan: dict[str, Any]) -> None:
     """Prints a composition."""
-    from kivfm_core.outline import round_trips
+    from kivfm_core.composition.summary import round_trips
 
     parameters, cost, terms = plan["parameters"], plan["cost"], plan["license"]
     trips = plan.get("round_trip")
@@ -120,8 +120,8 @@ def render(plan: dict[str, Any]) -> None:
 
 def _pictures(config: Any) -> int | None:
     """How many pictures a run will see; None if that is not known, or does not matter."""
-    from kivfm_core.data.scenes import TRAIN
     from kivfm_core.data.unlabeled import find_images
+    from kivfm_core.scenes import TRAIN
 
     if not config.data.views:
         return None

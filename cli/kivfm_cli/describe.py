@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kivfm_cli.output import count, size
-from kivfm_core.entries import Entry
-from kivfm_core.locate import locate
+from kivfm_core.registry.entry import Entry
 from kivfm_core.spec import InputContract, Level, TeacherSpec
+from kivfm_core.weights.locate import locate
 
 SHORT = {
     "classification": "class",

@@ -24,7 +24,7 @@ def _extend(
             "--from and --add-teacher go together, without --teachers and --config",
             "kivfm distill --from RUN --add-teacher NAME",
         )
-    from kivfm_core.composition import read_composition
+    from kivfm_core.composition.composition import read_composition
 
     flags["teachers"] = ",".join([*(s.name for s in read_composition(start).teachers), added])
     return start / "config.toml"
@@ -64,7 +64,7 @@ def distill(
                 "a resumed run stays what it is, so leave out --out, --from, --add-teacher",
                 f"kivfm distill --resume {resume}",
             )
-        from kivfm_core.run import open_run
+        from kivfm_core.runs.run import open_run
 
         file = config or open_run(resume).path / "config.toml"
         made = o.make_config(file, sets, flags, "distill")
@@ -74,12 +74,12 @@ def distill(
             sets = [*(sets or []), f"student.start={json.dumps(str(start))}"]
         made = o.make_config(config, sets, flags, "distill")
         # Names are checked before torch is imported: a typing error is answered at once.
-        from kivfm_core.compose import compose
+        from kivfm_core.composition.compose import compose
 
         compose(made)
     from kivfm_cli.progress import make_progress
-    from kivfm_core.distill import distill as work
-    from kivfm_core.distill.launch import is_first
+    from kivfm_core.distillation.engine import distill as work
+    from kivfm_core.distillation.processes.launch import is_first
 
     progress = make_progress()
     try:

@@ -72,7 +72,7 @@ def _devices() -> Iterator[Check]:
 def _disk() -> Iterator[Check]:
     import platformdirs
 
-    from kivfm_core.locate import hub_cache, torch_cache
+    from kivfm_core.weights.locate import hub_cache, torch_cache
 
     caches = {"cache": platformdirs.user_cache_path("kivfm"), "hub cache": hub_cache(),
               "torch cache": torch_cache()}  # fmt: skip
@@ -86,7 +86,7 @@ def _disk() -> Iterator[Check]:
 
 
 def _hub() -> Check:
-    from kivfm_core.fetch import offline
+    from kivfm_core.weights.fetch import offline
 
     if offline():
         return _check("hub", "not asked: KIVFM_OFFLINE=1")

@@ -32,7 +32,7 @@ def evaluate(
 ) -> None:
     """Score the student and its teachers with the same code, and write RUN/evaluation.json."""
     from kivfm_cli.progress import make_progress, stages
-    from kivfm_core.evaluate import evaluate as work
+    from kivfm_core.evaluation.evaluate import evaluate as work
 
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None

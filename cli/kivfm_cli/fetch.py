@@ -17,16 +17,17 @@ def fetch(
 
     Prints each file, its size and its SHA-256; what is here already is not downloaded again.
     """
-    from kivfm_core.fetch import file_sha256, obtain
-    from kivfm_core.locate import locate
-    from kivfm_core.registry import get_registry
-    from kivfm_core.tokenizer import obtain_tokenizer
+    from kivfm_core.registry.registry import get_registry
+    from kivfm_core.weights.fetch import file_sha256, obtain
+    from kivfm_core.weights.locate import locate
+    from kivfm_core.weights.tokenizer import obtain_tokenizer
 
     records: list[dict[str, Any]] = []
     # Every name is resolved before the first download: a typing error costs none.
-    for spec in [get_registry().resolve(name) for name in names]:
+    registry = get_registry()
+    for spec in [registry.resolve(name) for name in names]:
         here = locate(spec.weights.source) is not None
-        file = obtain(spec)
+        file = obtain(spec, offline_variant=registry.offline_variant(spec))
         record: dict[str, Any] = {
             "name": spec.name,
             "source": spec.weights.source,

@@ -68,7 +68,7 @@ def suggest(name: str) -> str:
 
 
 def _families() -> set[str]:
-    from kivfm_core.registry import list_teachers
+    from kivfm_core.registry.registry import list_teachers
 
     entries = list_teachers()
     taken = {entry.bare.partition("/")[0] for entry in entries}

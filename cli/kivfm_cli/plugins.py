@@ -7,7 +7,7 @@ from typing import Any
 
 from kivfm_cli.group import make_app
 from kivfm_cli.output import Json, print_json, print_table
-from kivfm_core.entries import Entry
+from kivfm_core.registry.entry import Entry
 
 app = make_app(no_args_is_help=True, help="Plugins: the distributions behind the teachers.")
 
@@ -43,7 +43,7 @@ def list_command(json: Json = False) -> None:
 
 def describe_plugins() -> list[dict[str, Any]]:
     """Every distribution that has a plugin, as JSON-able data."""
-    from kivfm_core.registry import list_teachers
+    from kivfm_core.registry.registry import list_teachers
 
     given: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in list_teachers():

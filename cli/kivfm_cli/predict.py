@@ -39,7 +39,7 @@ def predict(
     """Predict with the student, out of the box."""
     clicks = [_point(text) for item in points or [] for text in item.split(";")]
     names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
-    from kivfm_core.predict import predict as work
+    from kivfm_core.prediction.predict import predict as work
 
     found = work(
         run, image, task, teacher=teacher, labels=names, points=clicks or None, out=out,

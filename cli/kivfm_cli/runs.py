@@ -52,7 +52,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
     if json:
         print_json(record)
         return
-    from kivfm_core.outline import round_trips
+    from kivfm_core.composition.summary import round_trips
 
     kept = record["round_trip"]
     print_fields(
@@ -81,7 +81,7 @@ def remove(
     out: Annotated[Path, typer.Option(metavar="RUN", help="The new run's folder.")],
 ) -> None:
     """Take a teacher out of a student; the others' stand-ins stay as they are."""
-    from kivfm_core.remove import remove_teacher
+    from kivfm_core.runs.remove_teacher import remove_teacher
 
     print(f"run: {remove_teacher(run, teacher, out)}")
 

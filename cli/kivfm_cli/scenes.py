@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from kivfm_cli.group import make_app
-from kivfm_core.data.scenes import PER_CLASS, TRAIN, VAL
 from kivfm_core.errors import UsageError
+from kivfm_core.scenes import PER_CLASS, TRAIN, VAL
 
 app = make_app()
 
@@ -24,7 +24,7 @@ def scenes(
 ) -> None:
     """Write the demo data: pictures of many domains, labeled in ordinary formats."""
     from kivfm_cli.progress import make_progress, stages
-    from kivfm_core.data.scenes.write import write_scenes
+    from kivfm_core.scenes.write import write_scenes
 
     progress = make_progress()
     tell = partial(stages(progress), "drawing")

@@ -22,7 +22,7 @@ app.command()(fetch)
 def list_command(json: Json = False) -> None:
     """List every teacher, the libraries that are open by name, and every plugin that failed."""
     from kivfm_cli.describe import COLUMNS, describe_entry, row
-    from kivfm_core.registry import list_teachers
+    from kivfm_core.registry.registry import list_teachers
 
     entries = list_teachers()
     teachers = [entry for entry in entries if entry.provider is None]
@@ -62,8 +62,8 @@ def show(
 ) -> None:
     """Show everything that a teacher declares."""
     from kivfm_cli.describe import describe_entry, level_row
-    from kivfm_core.licenses import inherited
-    from kivfm_core.registry import get_registry
+    from kivfm_core.licenses.terms import inherited
+    from kivfm_core.registry.registry import get_registry
 
     spec, entry = get_registry().find(name)
     record: dict[str, Any] = describe_entry(entry, spec)

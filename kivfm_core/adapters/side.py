@@ -18,9 +18,9 @@ from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 
 from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
-from kivfm_core.depthwise import Depthwise
-from kivfm_core.recompute import recomputed
-from kivfm_core.resize import resize
+from kivfm_core.layers.checkpointing import recomputed
+from kivfm_core.layers.depthwise import Depthwise
+from kivfm_core.layers.resize import resize
 
 
 class Block(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from kivfm_core.aligners.base import Aligner, Features
 from kivfm_core.aligners.plan import AlignerPlan
-from kivfm_core.resize import resize
+from kivfm_core.layers.resize import resize
 
 
 class IdentityAligner(Aligner):

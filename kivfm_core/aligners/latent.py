@@ -23,9 +23,9 @@ from kivfm_core.aligners.base import Aligner, Features
 from kivfm_core.aligners.plan import GLANCES, KERNEL, AlignerPlan, heads_of
 from kivfm_core.aligners.sums import moments
 from kivfm_core.aligners.targets import TARGETS, dispersion, from_latent, into_latent
-from kivfm_core.depthwise import Depthwise
-from kivfm_core.recompute import recomputed
-from kivfm_core.resize import resize
+from kivfm_core.layers.checkpointing import recomputed
+from kivfm_core.layers.depthwise import Depthwise
+from kivfm_core.layers.resize import resize
 
 
 def _transformer(width: int) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import gcd
 from typing import Literal
 
-from kivfm_core.recipes import Projector, Target
+from kivfm_core.recipes.recipe import Projector, Target
 from kivfm_core.spec import Level, Record
 
 GLANCES = 4

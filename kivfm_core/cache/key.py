@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.cache.encoding import Encoding
-from kivfm_core.compose import assign_weights
-from kivfm_core.composition import Composition
+from kivfm_core.composition.compose import assign_weights
+from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import Images
-from kivfm_core.fetch import file_sha256, obtain
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import Record, TeacherSpec
+from kivfm_core.weights.fetch import file_sha256, obtain
 
 VERSION = 1
 """Of the store, of what is asked of a trunk, and of the defaults that specs' fields have: raised
@@ -77,7 +77,9 @@ def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
     files = assign_weights(config.weights, composition.teachers)
     given = {name: Path(file) for name, file in files.items()}
     asked = [s for s in composition.teachers if s.name in (composition.base, *composition.asked)]
-    return {spec.name: file_sha256(obtain(spec, given.get(spec.name))) for spec in asked}
+    variant = get_registry().offline_variant
+    files_of = {spec.name: obtain(spec, given.get(spec.name), variant(spec)) for spec in asked}
+    return {name: file_sha256(file) for name, file in files_of.items()}
 
 
 def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Encoding]:

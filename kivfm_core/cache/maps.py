@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kivfm_core.fetch import file_sha256
+from kivfm_core.weights.fetch import file_sha256
 
 if TYPE_CHECKING:
     from kivfm_core.cache.codec import Maps

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from kivfm_core.data.classes import ClassData, read_folder, read_labels
-from kivfm_core.data.coco import CocoData, read_coco
-from kivfm_core.data.masks import MaskData, read_masks
+from kivfm_core.data.formats.classes import ClassData, read_folder, read_labels
+from kivfm_core.data.formats.coco import CocoData, read_coco
+from kivfm_core.data.formats.masks import MaskData, read_masks
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.spec import Task
 

@@ -13,8 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from kivfm_core.activations import FLOAT, activation_bytes
-from kivfm_core.composition import Composition
+from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.memory import FLOAT, activation_bytes
 from kivfm_core.config import RunConfig
 from kivfm_core.planner.networks import Network, list_networks
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.cache.meta import room
-from kivfm_core.composition import Composition
+from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.planner.choice import Demand, choose, demand
 from kivfm_core.planner.networks import list_networks

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kivfm_core.entries import one_line
+from kivfm_core.errors import one_line
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.decoders import all_prompted, values
 from kivfm_core.testing.outcome import Finding

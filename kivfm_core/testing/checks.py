@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kivfm_core.entries import one_line
+from kivfm_core.errors import one_line
 from kivfm_core.testing.behavior import batch, bfloat16, deterministic, frozen, gradients
 from kivfm_core.testing.contract import contract
 from kivfm_core.testing.declared import builds, parameters, references, schema, weights_fit

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kivfm_core.data.labels import label_names
-from kivfm_core.entries import one_line
+from kivfm_core.data.label_spaces import label_names
+from kivfm_core.errors import one_line
 from kivfm_core.predictions import (
     ClassLogits,
     Detections,
@@ -22,7 +22,7 @@ from kivfm_core.spec import Task, TaskSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
-from kivfm_core.tokenizer import locate_tokenizer
+from kivfm_core.weights.tokenizer import locate_tokenizer
 
 ANSWERS: Mapping[Task, type[Any]] = {
     "classification": ClassLogits,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from kivfm_core.errors import KivfmError
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
 
@@ -18,7 +18,7 @@ TRIES = 5
 """The quickest counts: a busy machine is no fault of the plugin's."""
 CODE = """
 import json
-from kivfm_core.discovery import discover
+from kivfm_core.registry.discovery import discover
 print(json.dumps([[e.name, e.distribution, e.milliseconds, e.heavy] for e in discover()]))
 """
 

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kivfm_core.entries import one_line
-from kivfm_core.errors import KivfmError
+from kivfm_core.errors import KivfmError, one_line
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.teacher import LoadedTeacher
@@ -17,7 +16,7 @@ from kivfm_core.testing.decoders import raw_prompts, tasks_of
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject, difference, scrambled, seeded
-from kivfm_core.weights import load_strict, read_state
+from kivfm_core.weights.loading import load_strict, read_state
 
 EQUAL = 1e-3
 """Relative difference that another order of the same arithmetic may make."""

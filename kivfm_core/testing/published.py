@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kivfm_core.fetch import file_sha256
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
+from kivfm_core.weights.fetch import file_sha256
 
 CLOSE = 0.02
 """Of the standard deviation: processors differ, weights and pictures do not."""

@@ -7,9 +7,9 @@ from math import ceil, lcm
 import torch
 from torch import Tensor
 
-from kivfm_core.entries import one_line
+from kivfm_core.errors import one_line
+from kivfm_core.layers.intermediate import tapped
 from kivfm_core.spec import Attachment, Level
-from kivfm_core.taps import tapped
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.pictures import picture
 from kivfm_core.testing.subject import Subject

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from kivfm_core.data.canvas import normalize
-from kivfm_core.locate import locate
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels, LoadedTeacher
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.pictures import canvases
-from kivfm_core.weights import State, load_parts
+from kivfm_core.weights.loading import State, load_parts
+from kivfm_core.weights.locate import locate
 
 
 class Subject:

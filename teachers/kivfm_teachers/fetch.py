@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from kivfm_core.locate import torch_cache
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights.locate import torch_cache
 
 TIMEOUT = 5.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kivfm_core.license_kinds import canonical, kind_of
+from kivfm_core.licenses.kinds import canonical, kind_of
 
 
 def weights_license(name: str | None) -> dict[str, Any]:

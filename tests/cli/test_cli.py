@@ -257,7 +257,7 @@ def test_the_error_boundary(kivfm, monkeypatch, error, code, text):
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr("kivfm_core.registry.list_teachers", fail)
+    monkeypatch.setattr("kivfm_core.registry.registry.list_teachers", fail)
     found, out, err = kivfm("teachers", "list")
     assert (found, out) == (code, "") and text in err
 
@@ -270,7 +270,7 @@ def test_an_accelerator_that_is_not_here(kivfm, command):
 
 
 def test_debug_shows_the_traceback(monkeypatch, capsys):
-    monkeypatch.setattr("kivfm_core.registry.list_teachers", lambda: 1 / 0)
+    monkeypatch.setattr("kivfm_core.registry.registry.list_teachers", lambda: 1 / 0)
     assert app.main(["teachers", "list", "--debug"]) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err and err.endswith(
@@ -290,7 +290,7 @@ def test_plugins_and_doctor(kivfm, install, monkeypatch):
     install("two", TWO)
     assert "two" in kivfm("plugins", "list")[1]
     install("bad", "raise RuntimeError('no luck')")
-    from kivfm_core.registry import get_registry
+    from kivfm_core.registry.registry import get_registry
 
     get_registry.cache_clear()
     plugins = {

@@ -7,7 +7,7 @@ import torch
 
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.teacher import load_teacher
 
 DEFAULTS = {

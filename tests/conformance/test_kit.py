@@ -2,7 +2,7 @@
 
 import pytest
 
-from kivfm_core.registry import get_registry, list_teachers
+from kivfm_core.registry.registry import get_registry, list_teachers
 from kivfm_core.testing.checks import run_checks
 from kivfm_core.testing.subject import Subject
 

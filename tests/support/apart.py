@@ -34,8 +34,8 @@ def distill_toys(
 
     from kivfm_core import registry
     from kivfm_core.config import RunConfig
-    from kivfm_core.distill import distill
-    from kivfm_core.entries import Entry
+    from kivfm_core.distillation.engine import distill
+    from kivfm_core.registry.entry import Entry
 
     torch.set_num_threads(1)
     os.environ["XDG_CACHE_HOME"] = str(Path(run).parent / "home")
@@ -70,7 +70,9 @@ def die_at(count: int, folder: str) -> None:
 def start(target: Callable[..., None], *args: Any) -> BaseProcess:
     """Starts a process, with what takes long to import imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kivfm_core.distill", "torch.utils.tensorboard.writer"])
+    context.set_forkserver_preload(
+        ["kivfm_core.distillation.engine", "torch.utils.tensorboard.writer"]
+    )
     process = context.Process(target=target, args=args)
     process.start()
     return process

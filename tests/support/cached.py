@@ -9,13 +9,13 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import Images, find_images
-from kivfm_core.distill.assemble import assemble
-from kivfm_core.distill.launch import settle
-from kivfm_core.distill.stream import Stream
-from kivfm_core.student import Student
+from kivfm_core.distillation.assemble import assemble
+from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.processes.launch import settle
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher
 
 CPU = Fabric(accelerator="cpu", devices=1)

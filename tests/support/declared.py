@@ -2,7 +2,7 @@
 
 import torch
 
-from kivfm_core.taps import tapped
+from kivfm_core.layers.intermediate import tapped
 from kivfm_core.testing.shapes import BATCH, attachment_fits, level_fits
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kivfm_cli import app
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.scenes.write import write_scenes
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kivfm_core.evaluate import evaluate_teacher
+from kivfm_core.evaluation.evaluate import evaluate_teacher
 from kivfm_core.teacher import load_teacher
 
 ASSETS = Path(__file__).parents[2].parent / "shared" / "assets"

@@ -42,7 +42,7 @@ def test_installed_means_the_teachers_whose_weights_are_here(run):
 
 def test_the_headline_command_fails_at_once_and_says_how_to_go_on(run):
     began = time.monotonic()
-    run(sys.executable, "-c", "import kivfm_core.distill, open_clip, timm, torchvision")
+    run(sys.executable, "-c", "import kivfm_core.distillation.engine, open_clip, timm, torchvision")
     imported = time.monotonic()
     done = run(KIVFM, "distill", "--teachers", "clip,dino,sam")
     # How long imports take is the machine's affair; what comes on top is ours.

@@ -8,11 +8,11 @@ import pytest
 import toy
 from toy_pictures import write_pictures
 
-from kivfm_core.compose import compose
-from kivfm_core.composition import Composition
+from kivfm_core.composition.compose import compose
+from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.entries import Entry
-from kivfm_core.registry import Registry
+from kivfm_core.registry.entry import Entry
+from kivfm_core.registry.registry import Registry
 from kivfm_core.spec import TeacherSpec
 
 
@@ -22,7 +22,14 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def register(*specs: TeacherSpec) -> None:
         registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
-        for module in ("base", "bundle", "cache.key", "compose", "distill.resume", "registry"):
+        for module in (
+            "cache.key",
+            "composition.choose_base",
+            "composition.compose",
+            "distillation.state.resume",
+            "registry.registry",
+            "student.bundle",
+        ):
             name = f"kivfm_core.{module}"
             monkeypatch.setattr(import_module(name), "get_registry", lambda: registry)
 

@@ -17,7 +17,7 @@ from kivfm_core.predictions import SemanticLogits
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
 
 HEAD = ("pool_conv.", "aspp0.", "project.", "logits.")
 

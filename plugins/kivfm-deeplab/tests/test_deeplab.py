@@ -10,7 +10,7 @@ import torch
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import WeightsError
-from kivfm_core.evaluate import evaluate_teacher
+from kivfm_core.evaluation.evaluate import evaluate_teacher
 from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.teacher import load_teacher
 from kivfm_deeplab.model import Decoder, Encoder

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.data.scenes import CATEGORIES, COLORS, TEXTURES
 from kivfm_core.predictions import ClassLogits
+from kivfm_core.scenes import CATEGORIES, COLORS, TEXTURES
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from kivfm_core.data.scenes import CATEGORIES
 from kivfm_core.hooks import hookimpl
+from kivfm_core.scenes import CATEGORIES
 from kivfm_core.spec import Attachment, InputContract, Level, TaskSpec, TeacherSpec, Weights
 
 _IMAGENET: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

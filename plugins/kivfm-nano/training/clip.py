@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.scenes.vocabulary import caption, describe
 from kivfm_core.data.views import sample_view
 from kivfm_core.geometry import View
+from kivfm_core.scenes.vocabulary import caption, describe
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.clip import TEMPLATES, decoder, encoder
 from training.common import fit, get_spec, save, start

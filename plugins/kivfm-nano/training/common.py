@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 import kivfm_nano
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.scenes import DOMAINS
 from kivfm_core.data.views import sample_view
-from kivfm_core.fetch import file_sha256
+from kivfm_core.scenes import DOMAINS
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights.fetch import file_sha256
 from kivfm_nano.plugin import kivfm_register_teachers
 from training.pool import FAVORITES, Sample, cut, draw_samples
 

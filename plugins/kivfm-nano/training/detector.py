@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import generalized_box_iou_loss, masks_to_boxes, roi_align, sigmoid_focal_loss
 
-from kivfm_core.data.scenes import CATEGORIES
+from kivfm_core.scenes import CATEGORIES
 from kivfm_nano.detector import STRIDES, Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
 from training.pool import Sample

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from kivfm_core.data.canvas import render as render_canvas
-from kivfm_core.data.scenes import DOMAINS
-from kivfm_core.data.scenes.render import render
 from kivfm_core.geometry import View, plan_view
+from kivfm_core.scenes import DOMAINS
+from kivfm_core.scenes.render import render
 from kivfm_core.spec import InputContract
 
 SEED = 7

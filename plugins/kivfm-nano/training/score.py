@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.classes import ClassData
-from kivfm_core.data.scenes import named_classes
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.data.views import sample_view
-from kivfm_core.evaluate import evaluate_teacher
-from kivfm_core.evaluate.knn import measure_knn
+from kivfm_core.evaluation.evaluate import evaluate_teacher
+from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.geometry import Frame
+from kivfm_core.scenes import named_classes
+from kivfm_core.scenes.write import write_scenes
 from kivfm_core.teacher import Decoders, Levels, LoadedTeacher, load_teacher
 from training.common import WEIGHTS, get_spec
 from training.pool import FAVORITES, Sample, cut, load_pool

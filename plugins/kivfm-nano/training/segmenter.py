@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.data.scenes import CATEGORIES
+from kivfm_core.scenes import CATEGORIES
 from kivfm_nano.segmenter import Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
 from training.pool import Sample

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers.utils import logging
 
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
 
 
 def _original(spec: TeacherSpec) -> tuple[Any, Any]:

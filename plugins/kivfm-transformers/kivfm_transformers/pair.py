@@ -15,7 +15,7 @@ from transformers import AutoTokenizer
 from kivfm_core.predictions import ClassLogits
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_core.tokenizer import obtain_tokenizer
+from kivfm_core.weights.tokenizer import obtain_tokenizer
 from kivfm_transformers.model import decoder_half, encoder_half
 from kivfm_transformers.tokens import as_map
 

@@ -15,9 +15,9 @@ from huggingface_hub import HfApi, ModelInfo, hf_hub_download, metadata_load
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 
 from kivfm_core.errors import UsageError, WeightsError
-from kivfm_core.fetch import TIMEOUT, offline, page
-from kivfm_core.locate import locate
 from kivfm_core.spec import NAME
+from kivfm_core.weights.fetch import TIMEOUT, offline, page
+from kivfm_core.weights.locate import locate
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 SAVE = "save the model, in one file, and its image processor with save_pretrained"

@@ -16,7 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError
 from safetensors.torch import load_file
 
 from kivfm_core.errors import UsageError, WeightsError
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_transformers import repository
 from kivfm_transformers.contract import input_contract

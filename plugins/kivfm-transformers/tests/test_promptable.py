@@ -9,7 +9,7 @@ from PIL import Image
 
 from kivfm_core import distill
 from kivfm_core.config import build_config
-from kivfm_core.predict import predict
+from kivfm_core.prediction.predict import predict
 
 
 def sam():

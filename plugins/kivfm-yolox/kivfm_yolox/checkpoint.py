@@ -19,9 +19,9 @@ from urllib.request import urlopen
 
 from torch import Tensor
 
-from kivfm_core.locate import torch_cache
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
+from kivfm_core.weights.locate import torch_cache
 
 RELEASE = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
 TIMEOUT = 8  # seconds without an answer

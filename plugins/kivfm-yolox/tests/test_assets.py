@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kivfm_core.evaluate import evaluate_teacher
+from kivfm_core.evaluation.evaluate import evaluate_teacher
 from kivfm_core.teacher import load_teacher
 from kivfm_yolox.plugin import SIZES, spec
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from kivfm_core.predictions import ClassLogits
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_core.tokenizer import obtain_tokenizer
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
+from kivfm_core.weights.tokenizer import obtain_tokenizer
 
 # OpenAI's files carry these numbers among the tensors.
 NUMBERS = ("input_resolution", "context_length", "vocab_size")

@@ -17,7 +17,7 @@ from kivfm_core.errors import PluginError
 from kivfm_core.predictions import Masks
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
 from kivfm_teachers.timm import model as timm_model
 
 PARTS = ("prompt_encoder.", "mask_decoder.")

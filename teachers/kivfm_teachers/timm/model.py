@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
 
 
 class TimmEncoder(nn.Module):

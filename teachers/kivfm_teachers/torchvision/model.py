@@ -16,7 +16,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
 from kivfm_teachers.torchvision.skeleton import load_as_torchvision
 
 

@@ -17,12 +17,12 @@ from benchmarks.method.labels import SHARES, TEACHERS, labeled, reached
 from benchmarks.method.labels_page import labels_markdown
 from benchmarks.method.learn import LOSSES, make_learner, part_of
 from benchmarks.method.owners import read_samples, write_owners
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
-from kivfm_core.data.scenes import DOMAINS
-from kivfm_core.data.scenes.write import write_scenes
 from kivfm_core.data.unlabeled import find_images
-from kivfm_core.student import Student
+from kivfm_core.scenes import DOMAINS
+from kivfm_core.scenes.write import write_scenes
+from kivfm_core.student.student import Student
 
 NANO = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)

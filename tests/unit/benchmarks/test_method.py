@@ -10,7 +10,7 @@ from benchmarks.method.compare import compare
 from benchmarks.method.data import Pictures
 from benchmarks.method.figures import over_teachers
 from benchmarks.method.rows import make_row
-from kivfm_core.evaluate import BaseRow, Evaluation, Row, Summary
+from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, Summary
 
 SEEDS, BLOCKS, TEACHERS = 3, 8, ("a/one", "b/one")
 RANDOM = np.random.default_rng(0)

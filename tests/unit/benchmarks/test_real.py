@@ -10,7 +10,7 @@ from benchmarks.method.budget import WITHIN, Size, trainable
 from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.recipes import NAMES, SETS, SIZE, plan_jobs
 from benchmarks.real.split import BLOCKS, COPIES, CROWDED, LABELED, blocks, split
-from kivfm_core.evaluate import BaseRow, Evaluation, Row, Summary
+from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, Summary
 
 BASE = NAMES.split(",")[0]
 MACHINE = {"processor": "P", "gpu": None, "cores": 2, "load": 0.1, "torch": "2", "jobs": 1}

@@ -13,12 +13,12 @@ from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.encoding import Encoding
 from kivfm_core.cache.key import Owner
 from kivfm_core.cache.memory import MemoryCache
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.distill.build import build
-from kivfm_core.distill.progress import Silent
+from kivfm_core.distillation.cache_build.build import build
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.planner.networks import list_networks
+from kivfm_core.progress import Silent
 
 CPU = torch.device("cpu")
 PURPOSE = "toypurpose/small"

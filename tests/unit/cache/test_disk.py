@@ -15,11 +15,11 @@ from cached import STEPS, Asked, batches, same, stream, with_cache
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.store import Store
 from kivfm_core.config import RunConfig
-from kivfm_core.distill import distill
-from kivfm_core.distill.interrupt import Interrupted
-from kivfm_core.distill.progress import Silent
+from kivfm_core.distillation.engine import distill
+from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.errors import KivfmError
-from kivfm_core.student import load_student
+from kivfm_core.progress import Silent
+from kivfm_core.student.student import load_student
 from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")

@@ -10,12 +10,12 @@ import pytest
 
 from kivfm_core.cache import key
 from kivfm_core.cache.key import list_owners
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import UsageError
-from kivfm_core.registry import Registry
+from kivfm_core.registry.registry import Registry
 
 BASE, PURPOSE = "toybase/small", "toypurpose/small"
 ALL = {"canvas@64", "trunk@64", "canvas@96", "trunk@96", PURPOSE}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kivfm_core.data.scenes import CATEGORIES, DOMAINS, HELD_OUT_DOMAIN, named_classes
-from kivfm_core.data.scenes.coco import encode_mask
-from kivfm_core.data.scenes.render import VOID, render, render_object
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.scenes import CATEGORIES, DOMAINS, HELD_OUT_DOMAIN, named_classes
+from kivfm_core.scenes.coco import encode_mask
+from kivfm_core.scenes.render import VOID, render, render_object
+from kivfm_core.scenes.write import write_scenes
 
 
 @pytest.mark.parametrize("domain", [*DOMAINS, HELD_OUT_DOMAIN])

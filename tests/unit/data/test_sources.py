@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kivfm_core.data.classes import ClassData
-from kivfm_core.data.coco import VOID, CocoData
-from kivfm_core.data.labels import label_names, match, normalized
-from kivfm_core.data.masks import MaskData
-from kivfm_core.data.pictures import PictureReader
-from kivfm_core.data.scenes.coco import encode_mask
-from kivfm_core.data.scenes.write import write_scenes
+from kivfm_core.data.formats.classes import ClassData
+from kivfm_core.data.formats.coco import VOID, CocoData
+from kivfm_core.data.formats.masks import MaskData
+from kivfm_core.data.label_spaces import label_names, match, normalized
+from kivfm_core.data.labeled_images import PictureReader
 from kivfm_core.data.sources import find_data, load_data, parse_data, parse_source
 from kivfm_core.errors import DataError, UsageError
+from kivfm_core.scenes.coco import encode_mask
+from kivfm_core.scenes.write import write_scenes
 
 
 def picture(path: Path, size: tuple[int, int] = (8, 6)) -> Path:

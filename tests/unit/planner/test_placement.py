@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from kivfm_core.activations import activation_bytes, working_bytes
-from kivfm_core.compose import compose
+from kivfm_core.composition.compose import compose
+from kivfm_core.composition.memory import activation_bytes, working_bytes
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.distill.launch import find_machine
+from kivfm_core.distillation.processes.launch import find_machine
 from kivfm_core.planner import placement as module
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.placement import (
@@ -21,7 +21,7 @@ from kivfm_core.planner.placement import (
     planned_machine,
 )
 from kivfm_core.reference import resolve_reference
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 
 TEACHERS = "dino/nano,clip/nano,sam/nano,segmenter/nano"
 SIZES = [int(2**30 * 0.95**power) for power in range(200)]

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from kivfm_core.errors import WeightsError
-from kivfm_core.fetch import obtain
+from kivfm_core.weights.fetch import obtain
 from kivfm_teachers.sam.plugin import kivfm_register_teachers
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision import models
 
 from kivfm_core.data.canvas import make_canvases, normalize, to_tensor
-from kivfm_core.data.scenes.render import render
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
+from kivfm_core.scenes.render import render
 from kivfm_core.spec import InputContract
 
 LEVELS = 2.5

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from kivfm_core.objectives.losses import readout_distance
-from kivfm_core.registry import get_registry
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.teacher import Decoders
 
 CANVAS = (256, 320)

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from kivfm_core.errors import WeightsError
-from kivfm_core.fetch import obtain
+from kivfm_core.registry.registry import get_registry
 from kivfm_core.teacher import load_teacher
-from kivfm_core.weights import load_parts, read_state
+from kivfm_core.weights.fetch import obtain
+from kivfm_core.weights.loading import load_parts, read_state
 from kivfm_teachers.classifier import plugin as classifier
 from kivfm_teachers.clip import plugin as clip
 from kivfm_teachers.detector import plugin as detector
@@ -98,7 +99,7 @@ def test_an_unreachable_hub_fails_at_once(spec, tmp_path, monkeypatch):
         monkeypatch.setenv(variable, str(tmp_path))
     start = time.monotonic()
     with pytest.raises(WeightsError) as caught:
-        obtain(spec)
+        obtain(spec, offline_variant=get_registry().offline_variant(spec))
     assert time.monotonic() - start < 10
     assert spec.name in caught.value.message
     assert f"--weights {spec.name}=FILE" in caught.value.hint

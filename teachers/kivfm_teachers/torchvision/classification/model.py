@@ -12,7 +12,7 @@ from kivfm_core.predictions import ClassLogits
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
-from kivfm_core.weights import State
+from kivfm_core.weights.loading import State
 from kivfm_teachers.torchvision.skeleton import load_as_torchvision, skeleton
 
 

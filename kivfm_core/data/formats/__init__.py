@@ -1,0 +1,1 @@
+"""Formats of labeled images, one file each."""

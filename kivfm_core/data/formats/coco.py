@@ -1,0 +1,151 @@
+"""COCO's instances: boxes and masks, as polygons or run lengths, with the original ids."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kivfm_core.data.label_spaces import match
+from kivfm_core.data.labeled_images import pick, spread
+from kivfm_core.errors import DataError
+
+VOID = -1
+"""Marks pixels that do not count in a map of classes."""
+
+
+@dataclass(frozen=True)
+class CocoData:
+    """Pictures with instances.
+
+    Attributes:
+        paths: The pictures.
+        images: COCO's record of each.
+        annotations: COCO's records of each picture's instances.
+        categories: COCO's categories.
+    """
+
+    paths: tuple[Path, ...]
+    images: tuple[dict[str, Any], ...]
+    annotations: tuple[list[dict[str, Any]], ...]
+    categories: tuple[dict[str, Any], ...]
+
+    @cached_property
+    def has_masks(self) -> bool:
+        """Whether any instance has a mask."""
+        return any(item.get("segmentation") for items in self.annotations for item in items)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The categories' names by id."""
+        return {category["id"]: category["name"] for category in self.categories}
+
+    def take(self, limit: int | None) -> Self:
+        """At most `limit` pictures, evenly spread."""
+        keep = spread(len(self.paths), limit)
+        return replace(
+            self,
+            paths=pick(self.paths, keep),
+            images=pick(self.images, keep),
+            annotations=pick(self.annotations, keep),
+        )
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of a picture."""
+        return self.images[index]["height"], self.images[index]["width"]
+
+    def instances(self, index: int) -> list[dict[str, Any]]:
+        """A picture's instances that have a mask and are no crowd."""
+        items = self.annotations[index]
+        return [item for item in items if item.get("segmentation") and not item.get("iscrowd")]
+
+    def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]:
+        """The mask `[H, W]` of one of a picture's instances."""
+        from faster_coco_eval.core import mask as codec
+
+        return codec.decode(run_lengths(annotation["segmentation"], *self.size(index))) > 0
+
+    def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
+        """Paints a picture's instances into a map `[H, W]` of indices into a label space.
+
+        Smaller instances lie on larger ones. Crowds do not count; categories that the space does
+        not know are background if it has one, and do not count if not.
+        """
+        (background,) = match(["background"], space)
+        target = np.full(self.size(index), VOID if background is None else background, np.int64)
+        where = dict(zip(self.names, match(list(self.names.values()), space), strict=True))
+        items = [item for item in self.annotations[index] if item.get("segmentation")]
+        masks = [(self.mask(index, item), item) for item in items]
+        # Crowds last, whatever their size: what lies under them is not known.
+        masks.sort(key=lambda pair: (pair[1].get("iscrowd", 0), -int(pair[0].sum())))
+        for mask, item in masks:
+            label = VOID if item.get("iscrowd") else where[item["category_id"]]
+            if label is not None:
+                target[mask] = label
+        return target
+
+
+def run_lengths(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """COCO's compressed run lengths of polygons, or of compressed or plain run lengths."""
+    from faster_coco_eval.core import mask as codec
+
+    if isinstance(segmentation, list):
+        return codec.merge(codec.frPyObjects(segmentation, height, width))  # type: ignore[arg-type]
+    if isinstance(segmentation["counts"], list):
+        return codec.frPyObjects(segmentation, height, width)  # type: ignore[return-value]
+    return segmentation
+
+
+def read_coco(path: Path) -> CocoData | None:
+    """COCO's instances: the JSON file, or a folder that holds it; None if this is neither.
+
+    Raises:
+        DataError: If the file is broken or its pictures are not beside it.
+    """
+    file = _find_file(path)
+    if file is None:
+        return None
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON: {error}") from error
+    if not {"images", "annotations", "categories"} <= set(content):
+        if path != file:
+            raise DataError(f"{file} lacks COCO's images, annotations and categories")
+        return None
+    images: list[dict[str, Any]] = content["images"]
+    folder = _find_pictures(file, images)
+    by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
+    for annotation in content["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
+    return CocoData(
+        tuple(folder / image["file_name"] for image in images),
+        tuple(images),
+        tuple(by_image.values()),
+        tuple(content["categories"]),
+    )
+
+
+def _find_file(path: Path) -> Path | None:
+    if path.is_file():
+        return path if path.suffix == ".json" else None
+    others = sorted(path.glob("annotations/instances_*.json"), reverse=True)  # val before train
+    return next((name for name in (path / "instances.json", *others) if name.is_file()), None)
+
+
+def _find_pictures(file: Path, images: list[dict[str, Any]]) -> Path:
+    """The first of the usual folders that holds any of the pictures."""
+    part = file.stem.rpartition("_")[2]
+    usual = [file.parent / "images", file.parent, file.parent.parent / part]
+    for folder in usual:
+        if any((folder / image["file_name"]).is_file() for image in images[:100]):
+            return folder
+    raise DataError(
+        f"{file}: its {len(images)} pictures are not there",
+        f"put them into {usual[0]}",
+    )

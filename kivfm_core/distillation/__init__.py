@@ -1,0 +1,1 @@
+"""Distillation: from a configuration to a run folder."""

@@ -1,0 +1,1 @@
+"""Filling a cache before a run."""

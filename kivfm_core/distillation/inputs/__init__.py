@@ -1,0 +1,1 @@
+"""What a training step gets: canvases, and the frozen networks' outputs for them."""

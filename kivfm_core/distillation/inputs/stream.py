@@ -1,0 +1,180 @@
+"""The stream of training batches, with what the frozen networks say about them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from kivfm_core.cache.codec import Codec
+from kivfm_core.cache.disk import DiskCache
+from kivfm_core.cache.encoding import FITTED_ON
+from kivfm_core.cache.key import list_encodings, list_owners
+from kivfm_core.cache.memory import MemoryCache
+from kivfm_core.composition.composition import Composition
+from kivfm_core.config import RunConfig
+from kivfm_core.data.images import listed
+from kivfm_core.data.loader import Batch, ViewDataset, check_bad, collate, load
+from kivfm_core.data.sampler import Item, Key, StepSampler
+from kivfm_core.data.unlabeled import Images
+from kivfm_core.distillation.inputs.cached_outputs import Cache, Keeper
+from kivfm_core.distillation.inputs.frozen_networks import Asked, Frozen
+from kivfm_core.distillation.inputs.stopwatch import Stopwatch
+from kivfm_core.distillation.processes.launch import aloud, summed
+from kivfm_core.distillation.training.module import Targets
+from kivfm_core.planner.plan import PICTURES
+
+
+class Stream:
+    """Batches of any steps of a run; pictures that cannot be decoded are counted.
+
+    Args:
+        config: The run's.
+        composition: The student's plan.
+        asked: The frozen networks.
+        images: The pictures.
+        fabric: Devices and processes.
+        say: Told what is worth a line.
+
+    Raises:
+        KivfmError: If the cache cannot be written to.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        composition: Composition,
+        asked: Asked,
+        images: Images,
+        fabric: Fabric,
+        say: Callable[[str], None],
+    ) -> None:
+        self.config, self.fabric, self.say = config, fabric, say
+        self.sizes, contract = composition.image_size, composition.trunk.input
+        for line in (f"{len(images)} pictures in {images.path}", *images.notes):
+            say(line)
+        self.dataset = ViewDataset(
+            images,
+            config.seed,
+            (contract, self.sizes),
+            [(t.spec.input, composition.side(t.spec)) for t in asked.teachers.values()],
+            config.data.bad_limit,
+            config.data.smallest,
+            config.data.whole,
+            config.data.mosaic,
+        )
+        self.cache = self._cache(composition, asked, images)
+        self.bad = Bad(config.data.bad_limit, aloud(fabric, say))
+        decode = partial(_decode, self.dataset, self.bad)
+        self.stopwatch = Stopwatch(fabric.device)
+        keeper = None
+        if self.cache is not None:
+            how = list_encodings(config, composition).items()
+            codecs = {name: Codec(encoding, fabric.device) for name, encoding in how}
+            keeper = Keeper(self.cache, codecs, fabric.to_device)
+        self.frozen = Frozen(
+            asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device,
+            fabric.autocast, say, self.stopwatch,
+        )  # fmt: skip
+        names = hashlib.sha256()
+        for place, name in enumerate(images):  # one by one: there may be millions
+            names.update(os.fsencode(f"\n{name}" if place else name))
+        self.digest = f"{len(images)} pictures, names' sha256 {names.hexdigest()[:16]}"
+
+    def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
+        """Each step's canvases `[B, 3, H, W]`, targets, and the seconds that it was waited for.
+
+        Raises:
+            DataError: If too many pictures cannot be decoded.
+        """
+        return self.answers(self._sampler(start, stop))
+
+    def answers(self, batches: Iterable[list[Item]]) -> Iterator[tuple[Tensor, Targets, float]]:
+        """The same of other batches, each of one size."""
+        pin = self.fabric.device.type == "cuda"
+        loader = load(self.dataset, batches, self.config.data.workers, pin)
+        while True:
+            began = time.perf_counter()
+            batch = next(loader, None)
+            if batch is None:
+                return
+            waited = time.perf_counter() - began
+            if batch.student.numel():
+                self.stopwatch.add(PICTURES, len(batch.keys), waited)
+            self.bad.add(batch.bad)
+            canvas, targets = self.frozen(batch)
+            yield canvas, targets, waited
+
+    def count_bad(self) -> int:
+        """Pictures that could not be decoded, by any process."""
+        bad = torch.tensor(
+            [name in self.bad.names for name in self.dataset.images], dtype=torch.int32
+        )
+        return int((summed(self.fabric)(bad) > 0).sum())
+
+    def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
+        data, where = self.config.data, self.config.cache
+        if not data.views:
+            return None
+        if where.path is None:
+            return MemoryCache(int(data.memory * 2**30))
+        owners = list_owners(self.config, composition, asked.hashes, images)
+        limit = int(where.limit * 2**30) if where.limit is not None else None
+        return DiskCache(Path(where.path), owners, limit, self.say)
+
+    def _samples(self) -> list[Key]:
+        """The views that codecs are fitted on: evenly among the pictures, whatever the batches."""
+        count = len(self.dataset)
+        few = min(count, FITTED_ON)
+        return [(place * count // few, 0, 0) for place in range(few)]
+
+    def pictures(self, step: int) -> list[str]:
+        """The ids of a step's pictures, this process's share of them; those of a mosaic joined."""
+        (items,) = self._sampler(step, step + 1)
+        images = self.dataset.images
+        return [" + ".join(images[i] for i in self.dataset.shown(item)) for item in items]
+
+    def _sampler(self, start: int, stop: int) -> StepSampler:
+        return StepSampler(
+            len(self.dataset), len(self.sizes), self.config.optim.batch_size,
+            start, stop, self.config.seed, self.config.data.views, self.frozen,
+            self.fabric.global_rank, self.fabric.world_size,
+        )  # fmt: skip
+
+
+class Bad:
+    """The pictures that cannot be decoded, so far.
+
+    Args:
+        limit: How many there may be.
+        say: Told of every new one.
+    """
+
+    def __init__(self, limit: int, say: Callable[[str], None]) -> None:
+        self.limit, self.say = limit, say
+        self.names: set[str] = set()
+
+    def add(self, names: Sequence[str]) -> None:
+        """Counts those of a batch.
+
+        Raises:
+            DataError: If there are too many.
+        """
+        new = set(names) - self.names
+        self.names |= new
+        if new:
+            self.say(f"skipped, cannot be decoded: {listed(new, len(new))}")
+        check_bad(self.names, self.limit)
+
+
+def _decode(dataset: ViewDataset, bad: Bad, keys: Sequence[Key]) -> Batch:
+    batch = collate([dataset[Item(*key)] for key in keys])
+    bad.add(batch.bad)
+    return batch

@@ -1,0 +1,1 @@
+"""Devices and processes: launching, sharding, and stopping on a signal."""

@@ -1,0 +1,1 @@
+"""What a run keeps to go on after a stop: checkpoints, and which settings may change."""

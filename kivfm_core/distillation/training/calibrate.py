@@ -1,0 +1,54 @@
+"""Fits the aligners' fixed part from streaming sums, and the units of the loss."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from kivfm_core.aligners.sums import Sums
+from kivfm_core.distillation.inputs.frozen_networks import TRUNK
+from kivfm_core.distillation.training.decoder_loss import fit_units
+from kivfm_core.distillation.training.module import Targets
+from kivfm_core.student.student import Student
+
+LAST = 4
+"""Batches that are kept to measure the decoders' units on, once the aligners are fitted."""
+
+
+def calibrate(
+    student: Student, batches: Iterable[Targets], reduce: Callable[[Tensor], Tensor]
+) -> dict[str, float]:
+    """Fits every aligner of a student, and the units of its teachers' decoders.
+
+    Args:
+        student: Changed in place.
+        batches: The teachers' levels, and the base's own under `trunk`, of some batches.
+        reduce: Sums a tensor over all processes.
+
+    Returns:
+        For every aligner, the share of its level's standardized variance that the round trip
+        through the shared latent keeps: a bound on what any student can retain.
+    """
+    learned = student.composition.learned
+    plans = [plan for spec in learned for plan in student.composition.of(spec.name)]
+    sums = {plan.key: Sums(plan.level.channels) for plan in plans}
+    last: deque[Targets] = deque(maxlen=LAST)
+    for targets in batches:
+        last.append(targets)
+        for plan in plans:
+            native = plan.kind == "identity"
+            name = ("x" if plan.level.kind == "global" else "V") if native else plan.level.name
+            sums[plan.key].add(targets[TRUNK if native else plan.teacher][name])
+    kept: dict[str, float] = {}
+    for plan in plans:
+        aligner = student.aligner(plan.teacher, plan.level.name)
+        s = sums[plan.key]
+        with torch.no_grad():
+            count = int(reduce(torch.tensor(s.count)))
+            aligner.fit(count, reduce(s.total), reduce(s.outer))
+        kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+    fit_units(student, last, reduce)
+    return kept

@@ -1,0 +1,133 @@
+"""One step's computation: what Fabric wraps, so that every gradient goes through `forward`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from kivfm_core.distillation.inputs.frozen_networks import TRUNK
+from kivfm_core.distillation.training.decoder_loss import decoders_distance
+from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.losses import DISTANCES
+from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.student.student import Student
+
+Targets = Mapping[str, Mapping[str, Tensor]]
+
+
+class Distillation(nn.Module):
+    """The student against its teachers' levels.
+
+    Args:
+        student: What is trained.
+        recipe: Name of the objective.
+        weights: Share of the loss of each teacher to learn from; they sum to 1.
+
+    Attributes:
+        readout_share: What the decoders' weight is multiplied with at this step.
+    """
+
+    weights: Tensor
+    readout_share: Tensor
+
+    def __init__(self, student: Student, recipe: str, weights: Mapping[str, float]) -> None:
+        super().__init__()
+        self.student = student
+        self.recipe = RECIPES[recipe]
+        shares = [weights[spec.name] for spec in student.composition.learned]
+        self.register_buffer("weights", torch.tensor(shares), persistent=False)
+        self.register_buffer("readout_share", torch.ones(()), persistent=False)
+
+    def forward(
+        self, canvas: Tensor, targets: Targets, draws: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and each teacher's part of it, unweighted; decoders count there as on average.
+
+        Args:
+            canvas: The student's normalized canvases `[B, 3, H, W]`.
+            targets: Each teacher's levels, and what the frozen base said, under `trunk`; the
+                base's own levels are in it.
+            draws: Uniform in [0, 1), `[T, B]`, for recipes that draw.
+        """
+        features, trunk = self._features(canvas, targets)
+        pairs = [
+            self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            for spec in self.student.composition.learned
+        ]
+        levels = torch.stack([level for level, _ in pairs])
+        readouts = torch.stack([readout.to(levels).expand_as(levels[0]) for _, readout in pairs])
+        losses = levels + self.readout_share * readouts
+        total = (self._shares(losses.detach(), draws) * losses).sum(0).mean()
+        each = (levels + readouts).detach().mean(1)
+        names = [spec.name for spec in self.student.composition.learned]
+        return total, dict(zip(names, each, strict=True))
+
+    def pulls(self, canvas: Tensor, targets: Targets) -> Tensor:
+        """Where each teacher's loss wants the student's features to go: its gradients `[T, N]`.
+
+        Nothing is trained by it, and the adapter is not passed through: teachers meet in the
+        features that all aligners read, so that is where they can be at odds.
+        """
+        training = self.training
+        self.eval()  # a look must leave no trace, in running statistics either
+        with torch.no_grad():
+            features, trunk = self._features(canvas, targets)
+        features = {name: x.detach().requires_grad_() for name, x in features.items()}
+        pulls: list[Tensor] = []
+        for spec in self.student.composition.learned:
+            level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            pull = torch.autograd.grad(
+                (level + self.readout_share * readout).mean(), list(features.values()),
+                allow_unused=True, materialize_grads=True,
+            )  # fmt: skip
+            pulls.append(torch.cat([part.flatten() for part in pull]))
+        self.train(training)
+        return torch.stack(pulls)
+
+    def _features(
+        self, canvas: Tensor, targets: Targets
+    ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """The student's features, and what its frozen base said."""
+        trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
+        return self.student.adapt(canvas, trunk), trunk
+
+    def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
+        """Each teacher's share of the loss in each picture, `[T, B]`."""
+        weights = self.weights[:, None].expand_as(losses)
+        return dropping(losses, weights, draws) if self.recipe.balance == "dropping" else weights
+
+    def _distances(
+        self,
+        spec: TeacherSpec,
+        features: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        trunk: Mapping[str, Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """How far the student is from one teacher: its levels' mean `[B]`, and its decoders.
+
+        What they say is `[B]`, or zero if they cannot tell.
+        """
+        distances: list[Tensor] = []
+        levels: dict[str, Tensor] = {}
+        for plan in self.student.composition.of(spec.name):
+            aligner = self.student.aligner(spec.name, plan.level.name)
+            if plan.kind == "identity":
+                target = trunk["x" if plan.level.kind == "global" else "V"]
+            else:
+                target = targets[plan.level.name]
+            grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None
+            predicted = aligner.predict(features, grid)
+            distance = DISTANCES[self.recipe.match(plan.level.kind).distance]
+            far = distance(predicted, aligner.to_latent(target)) / aligner.distance_unit
+            distances.append(far + aligner.lost(target))
+            if self.recipe.readout:
+                levels[plan.level.name] = aligner.to_level(predicted)
+        readout = torch.zeros(())
+        if self.recipe.readout:
+            wrong = decoders_distance(self.student.decoders[spec.name], levels, targets)
+            index = self.student.composition.teachers.index(spec)
+            readout = self.recipe.readout * wrong / self.student.readout_units[index]
+        return torch.stack(distances).mean(0), readout

@@ -1,0 +1,79 @@
+"""The optimizer, and its learning rate over the steps."""
+
+from __future__ import annotations
+
+from math import cos, pi
+
+import torch
+from lightning_fabric.wrappers import _FabricOptimizer  # pyright: ignore
+from torch import nn
+
+from kivfm_core.aligners.latent import LatentAligner
+from kivfm_core.config import OptimConfig, RunConfig
+from kivfm_core.distillation.training.muon import Muon
+
+FLOOR = 0.01
+BETAS = (0.9, 0.98)
+
+
+def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
+    """Muon or AdamW over what is trainable; biases and norms without weight decay.
+
+    Muon (arXiv 2502.16982) is for matrices and convolutions, with updates as large as AdamW's, so
+    that one learning rate does for both; what is no matrix, depthwise convolutions too, is AdamW's.
+    A group's rate is the schedule's times its `lr_scale`, so named in timm, too.
+    """
+    optim = config.optim
+    pooled = {
+        parameter
+        for module in student.modules()
+        if isinstance(module, LatentAligner) and module.is_global
+        for parameter in module.parameters()
+    }
+    scales = {
+        parameter: min(1.0, optim.global_level_lr / optim.lr) if parameter in pooled else 1.0
+        for parameter in student.parameters()
+    }
+    trained = [(name, p) for name, p in student.named_parameters() if p.requires_grad]
+    groups = [
+        {
+            "params": [(n, p) for n, p in trained if scales[p] == scale and (p.ndim > 1) == matrix],
+            "weight_decay": optim.weight_decay if matrix else 0.0,
+            "lr": optim.lr * scale,
+            "lr_scale": scale,
+        }
+        for scale in dict.fromkeys(scales[p] for _, p in trained)
+        for matrix in (True, False)
+    ]
+    if optim.optimizer == "muon":
+        return Muon(groups, optim.lr, BETAS)
+    # Gradients that a scaler has yet to unscale could not be clipped.
+    fused = config.engine.precision != "16-mixed"
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer | _FabricOptimizer, lr: float) -> None:
+    """Sets the learning rate of every group, as `make_optimizer` made them."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
+
+
+def learning_rate(step: int, config: OptimConfig) -> float:
+    """Linear warm-up, then cosine decay to a hundredth of the peak."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    done = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.lr * (FLOOR + (1 - FLOOR) * 0.5 * (1 + cos(pi * done)))
+
+
+def readout_share(step: int, steps: int, start: float) -> float:
+    """What the decoders' weight is multiplied with: it changes evenly, and is one on average.
+
+    Levels give a decoder something to judge first; in the end its judgment is what counts.
+
+    Args:
+        step: Its number.
+        steps: Of the run.
+        start: The first step's.
+    """
+    return start + 2 * (1 - start) * step / max(1, steps - 1)

@@ -1,0 +1,1 @@
+"""Evaluation: one code for teachers and stand-ins, against the teacher protocol alone."""

@@ -1,0 +1,1 @@
+"""What features know of classes: k-NN and a linear probe."""

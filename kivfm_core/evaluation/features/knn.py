@@ -1,0 +1,67 @@
+"""k-NN: top-1 accuracy of a vote among the nearest pictures, on a global feature."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kivfm_core.data.formats.classes import ClassData
+from kivfm_core.errors import DataError
+from kivfm_core.evaluation.batches import Tick
+from kivfm_core.evaluation.features.vectors import read_vectors
+from kivfm_core.teacher import Teacher
+
+NEIGHBORS, TEMPERATURE = 20, 0.07
+"""DINO's."""
+
+
+def measure_knn(model: Teacher, data: ClassData, tick: Tick | None = None) -> tuple[float, int]:
+    """k-NN accuracy of a model's first global level, or of its first level's mean if it has none.
+
+    Args:
+        model: Whose features are measured, at its own canvas.
+        data: Pictures with classes.
+        tick: Told how far it is.
+
+    Returns:
+        Accuracy, and how many pictures were read.
+
+    Raises:
+        DataError: If no class has two pictures.
+    """
+    globals_ = [level.name for level in model.spec.levels if level.kind == "global"]
+    name = globals_[0] if globals_ else model.spec.levels[0].name
+    (features,), targets = read_vectors(model, data, (name,), tick)
+    return knn_accuracy(features, targets), len(targets)
+
+
+def knn_accuracy(features: Tensor, targets: Tensor) -> float:
+    """Leave-one-out k-NN accuracy, cosine similarity, votes weighted as DINO does.
+
+    k is 20, or as many others as the mean class has.
+
+    Args:
+        features: `[N, D]`.
+        targets: Class indices `[N]`.
+
+    Raises:
+        DataError: If no class has two pictures.
+    """
+    counts = targets.bincount()
+    if counts.max() < 2:
+        raise DataError(
+            "k-NN needs classes with several pictures each", "give it a folder of class folders"
+        )
+    k = max(1, min(NEIGHBORS, round(len(targets) / int((counts > 0).sum())) - 1))
+    features = F.normalize(features, dim=1)
+    right = 0
+    for start in range(0, len(features), 1024):
+        near = features[start : start + 1024] @ features.T  # [n, N]
+        rows = torch.arange(len(near))
+        near[rows, rows + start] = -torch.inf
+        similarity, index = near.topk(k, dim=1)
+        votes = torch.zeros(len(near), len(counts))
+        votes.scatter_add_(1, targets[index], (similarity / TEMPERATURE).exp())
+        right += int((votes.argmax(dim=1) == targets[start : start + 1024]).sum())
+    return right / len(features)

@@ -1,0 +1,37 @@
+"""One vector a picture, of levels that are averaged over their grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kivfm_core.data.formats.classes import ClassData
+from kivfm_core.evaluation.batches import Tick, batches
+from kivfm_core.teacher import Teacher
+
+
+def read_vectors(
+    model: Teacher, data: ClassData, levels: Sequence[str], tick: Tick | None = None
+) -> tuple[list[Tensor], Tensor]:
+    """A model's levels on pictures with classes, at its own canvas.
+
+    Args:
+        model: Who is asked.
+        data: Pictures with classes.
+        levels: Which of its levels.
+        tick: Told how far it is.
+
+    Returns:
+        `[N, C]` for every level, and the class indices `[N]` of the pictures that could be read.
+    """
+    vectors: list[list[Tensor]] = [[] for _ in levels]
+    targets: list[int] = []
+    for batch in batches(data.paths, model.spec.input, tick):
+        answer = model.encode(batch.images, batch.frames)
+        for name, own in zip(levels, vectors, strict=True):
+            level = answer[name].float().cpu()
+            own.append(level if level.ndim == 2 else level.mean(dim=(2, 3)))
+        targets += [data.targets[index] for index in batch.indices]
+    return [torch.cat(own) for own in vectors], torch.tensor(targets)

@@ -1,0 +1,53 @@
+"""Fidelity: how close a stand-in's levels are to a teacher's that solves no task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from kivfm_core.data.sources import Data
+from kivfm_core.evaluation.batches import Tick, batches
+from kivfm_core.evaluation.measure import Score
+from kivfm_core.teacher import Teacher
+
+PICTURES = 64
+"""Enough for a mean over thousands of cells."""
+
+
+def measure_fidelity(models: Sequence[Teacher], data: Data, tick: Tick | None = None) -> Score:
+    """Mean cosine to the first model's levels, each channel standardized over the pictures.
+
+    Args:
+        models: A teacher, and its stand-ins.
+        data: Any pictures; the first few are taken.
+        tick: Told how far it is.
+    """
+    data = data.take(PICTURES)
+    names = [level.name for level in models[0].spec.levels]
+    vectors: list[dict[str, list[Tensor]]] = [{name: [] for name in names} for _ in models]
+    pictures = 0
+    for batch in batches(data.paths, models[0].spec.input, tick):
+        pictures += len(batch.indices)
+        for model, own in zip(models, vectors, strict=True):
+            levels = model.encode(batch.images, batch.frames)
+            for name in names:
+                own[name].append(_rows(levels[name].float()))
+    values = [
+        sum(_cosine(vectors[0][name], own[name]) for name in names) / len(names) for own in vectors
+    ]
+    return Score(values, pictures, len(data.paths) - pictures)
+
+
+def _rows(level: Tensor) -> Tensor:
+    """A level `[B, C]` or `[B, C, h, w]` as vectors `[N, C]`."""
+    return level if level.ndim == 2 else level.movedim(1, -1).flatten(0, 2)
+
+
+def _cosine(teacher: list[Tensor], other: list[Tensor]) -> float:
+    true, found = torch.cat(teacher), torch.cat(other)
+    std, mean = torch.std_mean(true, dim=0, correction=0)
+    std = std.clamp(min=1e-6)
+    return float(F.cosine_similarity((true - mean) / std, (found - mean) / std).mean())

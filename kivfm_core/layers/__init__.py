@@ -1,0 +1,1 @@
+"""Small pieces of torch that networks here are made of."""

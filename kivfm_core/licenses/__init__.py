@@ -1,0 +1,1 @@
+"""License terms: which kinds there are, and what a student inherits."""

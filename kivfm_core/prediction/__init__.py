@@ -1,0 +1,1 @@
+"""Prediction: one image, one task, a drawing and a result."""

@@ -1,0 +1,98 @@
+"""From predictions in original pixels to a drawing and a result, one function a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+from torchvision.ops import masks_to_boxes
+
+from kivfm_core.prediction.draw import Drawing, palette
+
+CONFIDENCE, TOP = 0.3, 5
+"""Objects of lower score are left out; so many classes are listed."""
+
+Names = Sequence[str] | None
+Rows = list[dict[str, Any]]
+
+
+def _name(names: Names, index: int) -> str:
+    return names[index].strip("_") if names and index < len(names) else f"class {index}"
+
+
+def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
+    """The most probable classes of `logits [K]`."""
+    probability, index = logits.float().softmax(dim=0).topk(min(TOP, len(logits)))
+    found = [
+        {"label": _name(names, i), "probability": p}
+        for p, i in zip(probability.tolist(), index.tolist(), strict=True)
+    ]
+    drawing.lines([f"{item['probability']:6.1%}  {item['label']}" for item in found])
+    return found
+
+
+def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Rows:
+    """The confident objects of `{boxes, scores, labels, masks?}`, best first."""
+    order = item["scores"].argsort(descending=True)
+    order = order[item["scores"][order] >= CONFIDENCE]
+    item = {key: value[order] for key, value in item.items()}
+    rows = zip(
+        item["boxes"].tolist(), item["scores"].tolist(), item["labels"].tolist(), strict=True
+    )
+    found: Rows = [
+        {"label": _name(names, label), "score": score, "box": _rounded(box)}
+        for box, score, label in rows
+    ]
+    by_object = "masks" in item  # objects of one class are told apart by color then
+    keys = range(len(found)) if by_object else item["labels"].tolist()
+    colors = [palette(key + 1) for key in keys]
+    if by_object:
+        drawing.masks(item["masks"], colors)
+        for entry, mask in zip(found, item["masks"], strict=True):
+            entry["area"] = int(mask.sum())
+    texts = [f"{entry['label']} {entry['score']:.2f}" for entry in found]
+    drawing.boxes(item["boxes"].flip(0), texts[::-1], colors[::-1])  # the best on top
+    return found
+
+
+def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
+    """The classes of a map `[K, H, W]` by the share of the picture, largest first."""
+    label = logits.argmax(dim=0)
+    counts = label.flatten().bincount()
+    present = [i for i in counts.argsort(descending=True).tolist() if counts[i] > 0]
+    found = [{"label": _name(names, i), "share": int(counts[i]) / label.numel()} for i in present]
+    drawn = [i for i in present if _name(names, i) != "background"]
+    if drawn:
+        masks = label == label.new_tensor(drawn)[:, None, None]
+        drawing.masks(masks, [palette(i or 255) for i in drawn])
+    lines = [f"{item['share']:6.1%}  {item['label']}" for item in found[:TOP]]
+    drawing.lines(lines, [palette(i) for i in present[:TOP]])
+    return found
+
+
+def masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Rows:
+    """The masks `[P, H, W]` that clicks `[P, 2]` gave."""
+    colors = [palette(i + 1) for i in range(len(found))]
+    drawing.masks(found, colors)
+    drawing.points(points, colors)
+    rows: Rows = []
+    for mask, point in zip(found, points.tolist(), strict=True):
+        box = masks_to_boxes(mask[None])[0].tolist() if mask.any() else None
+        rows.append({"point": point, "area": int(mask.sum()), "box": box})
+    return rows
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, 2) for value in values]
+
+
+RESULTS: dict[str, tuple[str, Callable[[Drawing, Any, Names, Tensor], Rows]]] = {
+    "classification": ("classes", classes),
+    "zero-shot": ("classes", classes),
+    "detection": ("objects", objects),
+    "instance-segmentation": ("objects", objects),
+    "semantic-segmentation": ("classes", semantic),
+    "promptable-segmentation": ("masks", masks),
+}
+"""What each task finds, and what becomes of its prediction for one picture."""

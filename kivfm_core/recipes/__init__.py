@@ -1,0 +1,1 @@
+"""Recipes: what a student is trained to match, and how teachers are balanced."""

@@ -1,0 +1,1 @@
+"""Names to teachers: discovery of plugins, their entries, conflicts, providers."""

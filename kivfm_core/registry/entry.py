@@ -1,0 +1,138 @@
+"""What the registry knows of one teacher or provider, good or bad. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import ValidationError
+
+from kivfm_core.errors import one_line
+from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
+
+Status = Literal["ready", "needs", "broken", "conflict", "incompatible"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A teacher, a provider, or a plugin that gave neither.
+
+    Attributes:
+        name: The teacher's name, the provider's prefix, `distribution::name` in a conflict, or
+            the entry point's name if nothing better is known.
+        distribution: Where it comes from.
+        version: Of the distribution.
+        status: `ready`, or why not.
+        spec: The teacher's spec, if it could be read.
+        provider: The provider, if it is one.
+        cause: One line: what is wrong.
+        hint: What mends it; a command where there is one.
+        point: Name of the entry point that gave it.
+        milliseconds: That this entry point took at discovery.
+        heavy: A heavy module that it imported at discovery, or nothing.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    status: Status = "ready"
+    spec: TeacherSpec | None = None
+    provider: TeacherProvider | None = None
+    cause: str = ""
+    hint: str = ""
+    point: str = ""
+    milliseconds: float = 0.0
+    heavy: str = ""
+
+    @property
+    def bare(self) -> str:
+        """The name without the distribution that a conflict puts before it."""
+        return self.name.rpartition("::")[2]
+
+
+def read_entry(item: object, plugin: Entry) -> Entry:
+    """The entry of what a plugin's hook gave: a spec, a provider, or a dict or record of one.
+
+    The api version is read before anything else, so that a newer record, whatever its fields,
+    is incompatible and not broken.
+
+    Args:
+        item: What the hook gave.
+        plugin: The entry of the plugin itself, filled in further here.
+    """
+    entry = replace(plugin, name=str(_get(item, "name") or _get(item, "prefix") or plugin.name))
+    api = _get(item, "api_version")
+    if isinstance(api, int) and api not in READS:
+        return _of_other_api(entry, api)
+    kind = TeacherProvider if _get(item, "prefix") is not None else TeacherSpec
+    try:
+        given = dict(item) if isinstance(item, Mapping) else item  # pyright: ignore
+        record = kind.model_validate(given, from_attributes=not isinstance(given, dict))
+        if isinstance(record, TeacherProvider):
+            return _with_requirements(replace(entry, provider=record), (record.distribution,))
+        return _with_requirements(replace(entry, spec=record), record.requirements)
+    except (ValidationError, InvalidRequirement) as error:
+        return broken(entry, error)
+
+
+def _get(item: object, field: str) -> Any:
+    return item.get(field) if isinstance(item, Mapping) else getattr(item, field, None)  # pyright: ignore
+
+
+def _with_requirements(entry: Entry, requirements: tuple[str, ...]) -> Entry:
+    missing = unmet(requirements)
+    if not missing:
+        return entry
+    cause, hint = f"needs {', '.join(missing)}", pip_install(missing)
+    return replace(entry, status="needs", cause=cause, hint=hint)
+
+
+def unmet(requirements: Iterable[str]) -> list[str]:
+    """The requirements that are not installed here."""
+    return [text for text in requirements if not is_met(Requirement(text))]
+
+
+def pip_install(requirements: Iterable[str]) -> str:
+    """The command that installs requirements."""
+    return "pip install " + " ".join(f"'{text}'" for text in requirements)
+
+
+def is_met(requirement: Requirement) -> bool:
+    """Whether a requirement is installed here, or does not apply here."""
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return True
+    try:
+        return requirement.specifier.contains(version(requirement.name), prereleases=True)
+    except PackageNotFoundError:
+        return False
+
+
+def incompatible(entry: Entry, cause: str) -> Entry:
+    """The entry of a plugin that is made for another kivfm."""
+    return replace(
+        entry, status="incompatible", cause=cause, hint="pip install --upgrade kivfm", spec=None
+    )
+
+
+def _of_other_api(entry: Entry, api: int) -> Entry:
+    read = " and ".join(map(str, READS))
+    found = incompatible(entry, f"its api version is {api}, this kivfm reads {read}")
+    if api < min(READS):
+        return replace(found, hint=f"pip install --upgrade {entry.distribution}")
+    return found
+
+
+def broken(entry: Entry, error: BaseException) -> Entry:
+    """The entry of a plugin or spec that failed with an error."""
+    if isinstance(error, ValidationError):
+        for item in error.errors():
+            # A spec of another api that the plugin itself tried to make from our class.
+            if item["loc"] == ("api_version",) and str(item["input"]).isdigit():
+                return _of_other_api(entry, int(item["input"]))
+    hint = f"pip install --upgrade {entry.distribution}"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        hint = f"pip install {error.name.split('.')[0]}"
+    return replace(entry, status="broken", cause=one_line(error), hint=hint)

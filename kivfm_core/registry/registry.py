@@ -1,0 +1,150 @@
+"""Names to teachers. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.registry.discovery import discover
+from kivfm_core.registry.entry import Entry
+from kivfm_core.registry.provider import provided
+from kivfm_core.registry.suggestions import explain_absent, explain_unknown
+from kivfm_core.spec import TeacherProvider, TeacherSpec
+from kivfm_core.weights.locate import locate
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything that plugins registered.
+
+    Attributes:
+        entries: Teachers, providers and failed plugins, by distribution and name.
+    """
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def providers(self) -> list[TeacherProvider]:
+        """The prefixes under which whole libraries are teachers."""
+        return [entry.provider for entry in self.entries if entry.provider]
+
+    def resolve(self, name: str, variant: str | None = None) -> TeacherSpec:
+        """The spec of a teacher.
+
+        Args:
+            name: A full name, an alias, a bare family (its default variant), `distribution::name`,
+                or a name under a provider's prefix.
+            variant: Which variant of a bare family, in place of its default.
+
+        Raises:
+            UsageError: If nothing has this name, or several have it.
+            PluginError: If its plugin is missing, broken, incompatible, or lacks requirements.
+        """
+        return self.find(name, variant)[0]
+
+    def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
+        """As `resolve`, with the entry that it comes from."""
+        if "::" not in name and (Path(name) / "student" / "student.json").is_file():
+            raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
+        pin, _, wanted = name.rpartition("::")
+        pin = canonicalize_name(pin)
+        entries = [e for e in self.entries if pin in ("", e.distribution)]
+        if variant is not None and wanted in _families(entries):
+            wanted = _of_variant(wanted, variant, entries)
+        found = _choose(wanted, entries, pinned=bool(pin))
+        if found is not None and found.spec is not None:
+            return found.spec, found
+        for entry in entries:
+            if entry.provider and wanted.startswith(entry.provider.prefix):
+                _must_work(entry, pinned=bool(pin))
+                return provided(entry, entry.provider, wanted), entry
+        raise explain_unknown(wanted, entries)
+
+    def origin(self, spec: TeacherSpec) -> Entry | None:
+        """The entry that a spec comes from, if that is still there; in a conflict the equal one."""
+        found = [
+            entry
+            for entry in self.entries
+            if (entry.spec and entry.bare == spec.name)
+            or (entry.provider and spec.name.startswith(entry.provider.prefix))
+        ]
+        return max(found, key=lambda entry: entry.spec == spec, default=None)
+
+    def usable(self) -> list[TeacherSpec]:
+        """The teachers whose requirements are met and whose weights are on this machine."""
+        ready = (entry.spec for entry in self.entries if entry.status == "ready" and entry.spec)
+        return [spec for spec in ready if self.weights_here(spec)]
+
+    def offline_variant(self, spec: TeacherSpec) -> str | None:
+        """The variant of a teacher's family that needs no download, if there is one."""
+        nano = f"{spec.family}/nano"
+        return nano if nano in {entry.name for entry in self.entries} else None
+
+    @staticmethod
+    def weights_here(spec: TeacherSpec) -> bool:
+        """Whether a teacher's weights are on this machine."""
+        return locate(spec.weights.source) is not None
+
+
+def _choose(name: str, entries: list[Entry], *, pinned: bool) -> Entry | None:
+    """The one entry of a name or, if no teacher has it as its name, of an alias."""
+    teachers = [entry for entry in entries if entry.spec is not None]
+    found = [entry for entry in teachers if entry.bare == name]
+    if not found:
+        found = [entry for entry in teachers if entry.spec and name in entry.spec.aliases]
+        ready = [entry for entry in found if entry.status == "ready"]
+        found = ready or found
+        if len({entry.name for entry in found}) > 1:
+            raise UsageError(
+                f"{name} is an alias of several teachers: "
+                + ", ".join(f"{entry.name} ({entry.distribution})" for entry in found),
+                f"say which: {' or '.join(entry.name for entry in found)}",
+            )
+    if not found:
+        failed = [e for e in entries if e.bare == name and not e.spec and not e.provider]
+        found = [entry for entry in failed if entry.status != "ready"]
+    if found:
+        _must_work(found[0], pinned=pinned)
+        return found[0]
+    return None
+
+
+def _must_work(entry: Entry, *, pinned: bool) -> None:
+    if entry.status == "ready" or (entry.status == "conflict" and pinned):
+        return
+    raise PluginError(
+        f"{entry.bare} ({entry.distribution} {entry.version}) cannot be used: {entry.cause}",
+        entry.hint,
+    )
+
+
+def _families(entries: Iterable[Entry]) -> set[str]:
+    families = {entry.spec.family for entry in entries if entry.spec}
+    return families | {e.bare for e in entries if not e.spec and not e.provider}
+
+
+def _of_variant(family: str, variant: str, entries: list[Entry]) -> str:
+    wanted = f"{family}/{variant}"
+    variants = sorted({e.spec.variant for e in entries if e.spec and e.spec.family == family})
+    if variant not in variants:
+        raise explain_absent(wanted, entries) or UsageError(
+            f"{family} has no variant {variant!r}",
+            f"it has: {', '.join(variants)}" if variants else "kivfm teachers list",
+        )
+    return wanted
+
+
+@cache
+def get_registry() -> Registry:
+    """The registry of this process; discovery runs once."""
+    return Registry(tuple(discover()))
+
+
+def list_teachers() -> list[Entry]:
+    """Every teacher and provider that is registered, with its status, and every failed plugin."""
+    return list(get_registry().entries)

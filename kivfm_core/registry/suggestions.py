@@ -1,0 +1,64 @@
+"""Why a name leads to no teacher, as closely as it can be said. Torch-free."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from kivfm_core.errors import KivfmError, PluginError, UsageError
+from kivfm_core.registry.entry import Entry
+
+# Where teachers live that do not come with kivfm itself: by variant, and by family.
+PUBLISHED_VARIANTS = {"nano": "kivfm-nano"}
+PUBLISHED_FAMILIES = {
+    "deeplab": "kivfm-deeplab",
+    "transformers": "kivfm-transformers",
+    "yolox": "kivfm-yolox",
+}
+
+
+def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:
+    """The error for a name that no entry answers to.
+
+    Args:
+        name: What was asked for, without a pin.
+        entries: Where it was looked for.
+    """
+    absent = explain_absent(name, entries)
+    if absent:
+        return absent
+    family = name.partition("/")[0]
+    failed = [e for e in entries if not e.spec and not e.provider and e.bare == family]
+    if failed:
+        return _failed(name, failed[0])
+    variants = sorted(e.name for e in entries if e.spec and e.spec.family == name)
+    if variants:
+        return UsageError(f"{name} has no default variant", f"name one: {', '.join(variants)}")
+    known = {alias for e in entries if e.spec for alias in (*e.spec.aliases, e.name)}
+    known |= {e.provider.prefix for e in entries if e.provider}
+    by_lower = {one.lower(): one for one in sorted(known)}
+    near = [by_lower[one] for one in get_close_matches(name.lower(), by_lower, n=5, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near)}?" if near else "kivfm teachers list"
+    return UsageError(f"no teacher is named {name!r}", hint)
+
+
+def explain_absent(name: str, entries: Sequence[Entry]) -> PluginError | None:
+    """The error for a teacher of a package that is known, and missing or broken here."""
+    family, _, variant = name.partition("/")
+    home = PUBLISHED_VARIANTS.get(variant) or PUBLISHED_FAMILIES.get(family)
+    if home is None:
+        return None
+    installed = [entry for entry in entries if entry.distribution == home]
+    if not installed:
+        switches = [key for key in ("KIVFM_NO_PLUGINS", "KIVFM_PLUGINS") if key in os.environ]
+        hint = f"unset {' '.join(switches)}" if switches else f"pip install {home}"
+        where = "switched off, or not installed" if switches else "not installed"
+        return PluginError(f"{name} comes with {home}, which is {where}", hint)
+    failed = [entry for entry in installed if not entry.spec and not entry.provider]
+    return _failed(name, failed[0]) if failed else None
+
+
+def _failed(name: str, entry: Entry) -> PluginError:
+    plugin = f"{entry.distribution} {entry.version}"
+    return PluginError(f"{name}: its plugin {plugin} is {entry.status}: {entry.cause}", entry.hint)

@@ -1,0 +1,1 @@
+"""Run folders: opening one, and removing a teacher from its student."""

@@ -1,0 +1,117 @@
+"""Takes a teacher out of a finished student; the others' stand-ins stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from kivfm_core.composition.composition import Composition
+from kivfm_core.config import RunConfig, TeacherChoice
+from kivfm_core.errors import UsageError
+from kivfm_core.files import new_folder, write_text
+from kivfm_core.runs.run import Run, open_run
+from kivfm_core.student.bundle import UNTRAINED, save_tensors, write_bundle
+from kivfm_core.student.student import Student
+from kivfm_core.weights.loading import load_strict
+
+
+def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
+    """Writes a run whose student no longer stands in for a teacher.
+
+    What only that teacher needed goes: its aligners and decoders, and adapters that no other
+    teacher's aligner reads. The license terms are those of the teachers that stay. The new run can
+    be evaluated and used, and further teachers be added to it; it has no steps to resume.
+
+    Args:
+        run: A finished run; it stays as it is.
+        teacher: The full name of one of its teachers.
+        out: The new run's folder.
+
+    Returns:
+        The new run's folder.
+
+    Raises:
+        UsageError: If the student has no such teacher, or it is the base or the last one, or the
+            folder is there already.
+    """
+    earlier, path = open_run(run), Path(out)
+    if path.exists():
+        raise UsageError(f"{path} is there already", f"choose another: --out {path}-2")
+    plan = _without(earlier.composition, teacher)
+    weights = {name: made for name, made in earlier.environment["weights"].items()
+               if name != teacher}  # fmt: skip
+    trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
+             if level.partition(":")[0] != teacher}  # fmt: skip
+    facts = {**earlier.environment, "weights": weights, "round_trip": trips, "removed": teacher}
+    with new_folder(path) as aside:
+        new = Run(aside)
+        new.write_plan(_config(earlier, plan), plan)
+        write_text(aside / "environment.json", json.dumps(facts, indent=1))
+        untrained = new.checkpoints / UNTRAINED
+        untrained.mkdir(parents=True)
+        before = _reduced(earlier.load_student(untrained=True), plan)
+        save_tensors(before.trained(), untrained / "student.safetensors")
+        write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path)
+    return path
+
+
+def _without(plan: Composition, teacher: str) -> Composition:
+    names = [spec.name for spec in plan.teachers]
+    others = [name for name in names if name not in (teacher, plan.base)]
+    if teacher not in names or teacher == plan.base or not others:
+        raise UsageError(
+            f"{teacher} cannot be removed from a student of {', '.join(names)}"
+            + (": it is the base" if teacher == plan.base else ""),
+            f"one of: {', '.join(name for name in names if name != plan.base)}",
+        )
+    aligners = tuple(aligner for aligner in plan.aligners if aligner.teacher != teacher)
+    read = {name for aligner in aligners for name in aligner.maps}
+    return plan.model_copy(
+        update={
+            "teachers": tuple(spec for spec in plan.teachers if spec.name != teacher),
+            "kept": (),  # nothing is left to learn
+            "aligners": aligners,
+            "extensions": tuple(
+                adapter for adapter in plan.extensions if read & {m.name for m in adapter.maps}
+            ),
+        }
+    )
+
+
+def _config(run: Run, plan: Composition) -> RunConfig:
+    names = [spec.name for spec in plan.teachers]
+    weights = {name: file for name, file in run.files.items() if name in names}
+    student = run.config.student.model_copy(update={"start": None})
+    teachers = tuple(TeacherChoice(name=name) for name in names)
+    return run.config.model_copy(
+        update={"teachers": teachers, "weights": weights, "student": student}
+    )
+
+
+def _reduced(whole: Student, plan: Composition) -> Student:
+    """A student of a smaller composition, with what a larger one's knows."""
+    student = Student(plan)
+    load_strict(student, _state(whole, plan), "the student")
+    student.decoders = {spec.name: whole.decoders[spec.name] for spec in plan.teachers}
+    return student.eval()
+
+
+def _state(whole: Student, plan: Composition) -> Mapping[str, Tensor]:
+    state = whole.state_dict()
+    stays = [spec in plan.teachers for spec in whole.composition.teachers]
+    state["readout_units"] = state["readout_units"][stays]
+    # Extensions are numbered; those that stay move up.
+    moved = {f"extensions.{whole.composition.extensions.index(adapter)}.": f"extensions.{i}."
+             for i, adapter in enumerate(plan.extensions)}  # fmt: skip
+    out: dict[str, Tensor] = {}
+    for key, value in state.items():
+        if key.startswith("extensions."):
+            old = ".".join(key.split(".", 2)[:2]) + "."
+            if old in moved:
+                out[moved[old] + key.removeprefix(old)] = value
+        elif not key.startswith("aligners.") or key.split(".")[1] in {p.key for p in plan.aligners}:
+            out[key] = value
+    return out

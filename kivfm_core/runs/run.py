@@ -1,0 +1,178 @@
+"""The run folder: what a distillation needs and made, and how it is opened again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, get_args
+
+from kivfm_core.composition.compose import assign_weights
+from kivfm_core.composition.composition import Composition, read_composition
+from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
+from kivfm_core.errors import WeightsError
+from kivfm_core.files import write_text
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.student.bundle import UNTRAINED, load_trained, read_bundle
+from kivfm_core.student.student import Student
+from kivfm_core.teacher import LoadedTeacher, load_teacher
+from kivfm_core.weights.loading import Provenance
+
+PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric", "numpy")
+PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial", "config.toml")
+"""What a folder may hold that is no run yet: all that a try leaves which failed, or was killed,
+before the aligners were fitted."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder on disk."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints' folder."""
+        return self.path / "checkpoints"
+
+    @property
+    def bundle(self) -> Path:
+        """The student's folder."""
+        return self.path / "student"
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        # Earlier kivfm took Fabric's other strategies, and their runs can still be opened.
+        path = self.path / "config.toml"
+        engine = load_config(path).get("engine", {})
+        known = engine.get("strategy") in get_args(Strategy)
+        return build_config(path, {} if known else {"engine.strategy": "auto"})
+
+    @cached_property
+    def composition(self) -> Composition:
+        """The student's plan."""
+        return read_composition(self.path)
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """What the run was made with."""
+        return json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+
+    @property
+    def teachers(self) -> list[TeacherSpec]:
+        """The specs of its teachers, in the order given."""
+        return list(self.composition.teachers)
+
+    @property
+    def base(self) -> str | None:
+        """Name of its base."""
+        return self.composition.base
+
+    @property
+    def provenance(self) -> dict[str, Provenance]:
+        """Of every teacher's weights, as they were loaded."""
+        return {name: Provenance(**made) for name, made in self.environment["weights"].items()}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The weights files that were given, by the teachers' full names."""
+        return assign_weights(self.config.weights, self.teachers)
+
+    def load_teacher(self, name: str) -> LoadedTeacher:
+        """Loads one of the run's teachers, with the weights that the run used."""
+        spec = next(spec for spec in self.teachers if spec.name == name)
+        teacher = load_teacher(spec, self.files.get(name))
+        self.check_same(name, teacher.provenance)
+        return teacher
+
+    def check_same(self, name: str, found: Provenance | None) -> None:
+        """Refuses weights that are not those the run was made with.
+
+        Raises:
+            WeightsError: If their hashes differ.
+        """
+        known = self.environment["weights"].get(name, {}).get("sha256")
+        if found is not None and known not in (None, found.sha256):
+            raise WeightsError(
+                f"the weights of {name} ({found.source}) are not those of the run {self.path}",
+                f"put the file with sha256 {known} back",
+            )
+
+    def changes(self, weights: Mapping[str, Provenance | None], pictures: str) -> list[str]:
+        """What is not as the run began, a line each: teachers' weights, and pictures."""
+        known = self.environment["weights"]
+        lines = [
+            f"weights of {name}: sha256 {known[name]['sha256']}, now {now.sha256}"
+            for name, now in weights.items()
+            if now is not None and name in known and known[name]["sha256"] != now.sha256
+        ]
+        before = self.environment.get("pictures", pictures)
+        return lines + ([f"pictures: {before}, now {pictures}"] if before != pictures else [])
+
+    def load_student(self, untrained: bool = False) -> Student:
+        """Loads the student, or what it was before its first step."""
+        student = read_bundle(self.bundle)
+        if untrained:
+            load_trained(student, self.checkpoints / UNTRAINED)
+            student.forget(self.composition.kept)
+        return student
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is lost if a run begins here: there is at most a plan."""
+        if not self.path.is_dir():
+            return not self.path.exists()
+        names = {path.name for path in self.path.iterdir()}
+        # A configuration without the composition, which is written first, is somebody's own.
+        return names.issubset(PLAN) and ("config.toml" not in names or "composition.json" in names)
+
+    def forget_plan(self) -> None:
+        """Forgets an earlier try's configuration, so that a kill leaves no halves of two plans."""
+        (self.path / "config.toml").unlink(missing_ok=True)
+
+    def write_plan(self, config: RunConfig, composition: Composition) -> None:
+        """Writes configuration and composition."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        plan = json.dumps(composition.model_dump(mode="json"), indent=1)
+        write_text(self.path / "composition.json", plan)
+        write_text(self.path / "config.toml", dump_config(config))
+
+    def write_environment(
+        self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
+    ) -> None:
+        """Writes versions, argv, seed, what was really loaded, and further facts."""
+        environment = {
+            "schema": 1,
+            "argv": sys.argv,
+            "seed": seed,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "weights": {name: vars(p) for name, p in weights.items() if p is not None},
+            **facts,
+        }
+        write_text(self.path / "environment.json", json.dumps(environment, indent=1))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def open_run(path: str | Path) -> Run:
+    """Opens a run folder.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    run = Run(Path(path))
+    _ = run.composition
+    return run

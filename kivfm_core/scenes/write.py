@@ -1,0 +1,118 @@
+"""Write scenes to disk in ordinary formats, so that nothing downstream knows them from others."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kivfm_core.scenes import PER_CLASS
+from kivfm_core.scenes.coco import CocoWriter
+from kivfm_core.scenes.render import Scene, render, render_object
+from kivfm_core.scenes.vocabulary import CATEGORIES, DOMAINS, named_classes
+
+VAL_START = 1_000_000
+"""Index of the first held-out picture, far from those of the pool."""
+
+Progress = Callable[[int, int], None]
+"""Called with (pictures written, pictures in all) after each."""
+
+
+def write_scenes(
+    folder: str | Path,
+    *,
+    train: int,
+    val: int,
+    seed: int = 0,
+    domains: Sequence[str] = DOMAINS,
+    per_class: int = PER_CLASS,
+    progress: Progress | None = None,
+) -> None:
+    """Write an unlabeled pool and a labeled held-out set, once.
+
+    All is written aside and renamed at the end: an interrupted write leaves nothing under
+    `folder`, and the next call starts over. Where the same set is there already, nothing is done.
+
+    Args:
+        folder: Where to; it must not exist, be empty, or hold the same set.
+        train: Pictures in the pool, evenly over the domains.
+        val: Held-out pictures, evenly over the domains.
+        seed: Seed of the set.
+        domains: What to draw in.
+        per_class: Held-out pictures of a single object, for each of the named classes.
+        progress: Told how far it is.
+
+    Raises:
+        FileExistsError: If `folder` holds anything else.
+    """
+    folder = Path(folder)
+    about = {
+        "schema": 1, "seed": seed, "domains": list(domains), "train": train, "val": val,
+        "per_class": per_class,
+    }  # fmt: skip
+    if folder.exists() and any(folder.iterdir()):
+        marker = folder / "scenes.json"
+        if marker.is_file() and json.loads(marker.read_text()) == about:
+            return
+        raise FileExistsError(f"{folder} is not empty and holds other data than {about}")
+    aside = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    for name in ("train/images", "val/images", "val/semantic", "val/classes"):
+        (aside / name).mkdir(parents=True)
+
+    classes = named_classes()
+    total, done = train + val + per_class * len(classes), 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, total)
+
+    for i in range(train):
+        scene = render(seed, i, domains[i % len(domains)])
+        _save_picture(aside / f"train/images/{i:06d}.jpg", scene)
+        tick()
+    _write_val(aside / "val", val, seed, domains, tick)
+    for number, (name, words) in enumerate(classes.items()):
+        (aside / "val/classes" / name).mkdir()
+        for i in range(per_class):
+            index = VAL_START + number * per_class + i
+            scene = render_object(seed, index, domains[i % len(domains)], words)
+            _save_picture(aside / f"val/classes/{name}/{i:06d}.jpg", scene)
+            tick()
+    _save_json(aside / "scenes.json", about)
+    if folder.exists():
+        folder.rmdir()
+    aside.rename(folder)
+
+
+def _write_val(
+    folder: Path, count: int, seed: int, domains: Sequence[str], tick: Callable[[], None]
+) -> None:
+    coco = CocoWriter()
+    for i in range(count):
+        scene = render(seed, VAL_START + i, domains[i % len(domains)])
+        _save_picture(folder / f"images/{i:06d}.jpg", scene)
+        _save_mask(folder / f"semantic/{i:06d}.png", scene.semantic)
+        coco.add(f"{i:06d}.jpg", scene)
+        tick()
+    _save_json(folder / "instances.json", coco.instances())
+    _save_json(folder / "captions.json", coco.captions())
+    _save_json(folder / "semantic/classes.json", ["background", *CATEGORIES])
+
+
+def _save_picture(path: Path, scene: Scene) -> None:
+    Image.fromarray(scene.picture).save(path, quality=92)
+
+
+def _save_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    Image.fromarray(mask).save(path)
+
+
+def _save_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content))

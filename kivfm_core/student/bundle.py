@@ -1,0 +1,141 @@
+"""The bundle: a student in a folder, with every decoder, as safetensors and JSON; no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from kivfm_core.composition.composition import Composition
+from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.files import new_folder
+from kivfm_core.licenses.terms import inherited
+from kivfm_core.registry.entry import pip_install, unmet
+from kivfm_core.registry.registry import get_registry
+from kivfm_core.student.student import Student
+from kivfm_core.teacher import Decoders
+from kivfm_core.weights.loading import load_strict, read_state
+from kivfm_core.weights.tokenizer import keep_tokenizers, with_kept
+
+UNTRAINED = "step-000000"
+CARD = """# A kivfm student
+
+Distilled from {teachers}. Base: {base}.
+
+{trainable:,} trained parameters of {total:,}. License terms: see LICENSES.md.
+
+```python
+from kivfm_core import load_student
+
+student = load_student("{run}")
+detector = student.stand_in("{example}")
+```
+"""
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Writes tensors; each on its own, since a view would be written with its whole storage."""
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path)
+
+
+def slug(teacher: str) -> str:
+    """A teacher's name as a file name."""
+    return teacher.replace("/", "--")
+
+
+def write_bundle(student: Student, folder: Path, run: Path | None = None) -> None:
+    """Writes a bundle aside and renames it into place.
+
+    Args:
+        student: With its decoders.
+        folder: `RUN/student`; replaced if it exists.
+        run: The run that the model card names, if the folder is only later to be there.
+    """
+    with new_folder(folder) as aside:
+        (aside / "decoders").mkdir()
+        plan = student.composition
+        save_tensors(student.state_dict(), aside / "student.safetensors")
+        for name, decoders in student.decoders.items():
+            save_tensors(decoders.state_dict(), aside / "decoders" / f"{slug(name)}.safetensors")
+            keep_tokenizers(decoders.spec, aside / "decoders" / slug(name))
+        card = {
+            "schema": 1,
+            "kivfm": version("kivfm"),
+            **_packages(plan),
+            "composition": plan.model_dump(mode="json"),
+        }
+        (aside / "student.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
+        text = CARD.format(
+            teachers=", ".join(spec.name for spec in plan.teachers),
+            base=plan.base or "none",
+            trainable=plan.trainable,
+            total=plan.total,
+            run=run or folder.parent,
+            example=plan.teachers[-1].name,
+        )
+        (aside / "README.md").write_text(text, encoding="utf-8")
+
+
+def read_bundle(folder: Path) -> Student:
+    """Loads a student with its decoders, in evaluation mode.
+
+    Raises:
+        UsageError: If the folder holds no bundle.
+        PluginError: If the plugin of a teacher, or what it requires, is missing.
+        WeightsError: If a file is damaged or does not fit.
+    """
+    file = folder / "student.json"
+    if not file.is_file():
+        raise UsageError(
+            f"{folder.parent} holds no student", f"kivfm distill --resume {folder.parent}"
+        )
+    card = json.loads(file.read_text(encoding="utf-8"))
+    _check_installed(card)
+    plan = Composition.model_validate(card["composition"])
+    student = Student(plan)
+    load_strict(student, read_state(folder / "student.safetensors"), "the student")
+    for spec in plan.teachers:
+        decoders = Decoders(with_kept(spec, folder / "decoders" / slug(spec.name)))
+        path = folder / "decoders" / f"{slug(spec.name)}.safetensors"
+        load_strict(decoders, read_state(path), f"{spec.name}'s decoders")
+        student.decoders[spec.name] = decoders.requires_grad_(False).eval()
+    return student.eval()
+
+
+def load_trained(student: Student, checkpoint: Path) -> None:
+    """Loads a checkpoint's trained part into a student."""
+    state = load_file(checkpoint / "student.safetensors")
+    left = student.load_state_dict(state, strict=False)
+    missing = set(left.missing_keys) & student.trained().keys()
+    if left.unexpected_keys or missing:
+        run = checkpoint.parents[1]
+        raise UsageError(
+            f"{checkpoint} is another student's checkpoint",
+            f"kivfm distill --config {run / 'config.toml'} --out {run}-2",
+        )
+
+
+def _packages(plan: Composition) -> dict[str, Any]:
+    """What encoders and decoders come from, with versions, and what these require."""
+    specs = (*plan.teachers, plan.trunk)
+    entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
+    libraries = {entry.provider.distribution for entry in entries if entry.provider}
+    required = {text for spec in specs for text in spec.requirements}
+    return {
+        "distributions": {entry.distribution: entry.version for entry in entries},
+        "requirements": sorted(libraries | required),
+    }
+
+
+def _check_installed(card: Mapping[str, Any]) -> None:
+    missing = unmet([*card.get("distributions", {}), *card.get("requirements", [])])
+    if missing:
+        raise PluginError(
+            f"the student needs {', '.join(missing)}, not installed here", pip_install(missing)
+        )

@@ -1,0 +1,1 @@
+"""Tasks: what each is measured by, one file a task."""

@@ -1,0 +1,93 @@
+"""Tokenizers that prompts need: here, fetched from the hub, or kept in a bundle. Torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copyfile
+
+from kivfm_core.errors import WeightsError, one_line
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights.fetch import TIMEOUT, access_hint, offline, page
+from kivfm_core.weights.locate import locate
+
+FILES = ("*.json", "*.txt", "*.model")
+"""What is fetched of a repository: all but weights and pictures."""
+
+VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
+"""A tokenizer's folder holds one of these; without, transformers may make one of two words."""
+
+
+def locate_tokenizer(source: str) -> Path | None:
+    """The local folder of a tokenizer, or None if it must be fetched.
+
+    Args:
+        source: `hf:ORG/NAME`, `package:NAME/PATH` or `run:FOLDER`.
+    """
+    found = (locate(f"{source}/{file}") for file in VOCABULARIES)
+    return next((file.parent for file in found if file is not None), None)
+
+
+def obtain_tokenizer(spec: TeacherSpec, task: str) -> Path | None:
+    """The folder of a task's tokenizer: the one here, or fetched; None if the task needs none.
+
+    Raises:
+        WeightsError: If there is none, or the hub cannot be reached or refuses it.
+    """
+    source = spec.task(task).tokenizer
+    if source is None:
+        return None
+    return locate_tokenizer(source) or _fetch(spec, source)
+
+
+def keep_tokenizers(spec: TeacherSpec, folder: Path) -> None:
+    """Copies the tokenizers of a teacher's tasks to `folder/TASK`: those that are here."""
+    for task in spec.tasks:
+        found = locate_tokenizer(task.tokenizer) if task.tokenizer else None
+        if found is not None:
+            (folder / task.task).mkdir(parents=True)
+            for file in [file for pattern in FILES for file in found.glob(pattern)]:
+                copyfile(file, folder / task.task / file.name)
+
+
+def with_kept(spec: TeacherSpec, folder: Path) -> TeacherSpec:
+    """The spec with the tokenizers that `keep_tokenizers` left there in place of its own."""
+    tasks = tuple(
+        task.model_copy(update={"tokenizer": f"run:{kept}"})
+        if (kept := folder.absolute() / task.task).is_dir()
+        else task
+        for task in spec.tasks
+    )
+    return spec.model_copy(update={"tasks": tasks})
+
+
+def _fetch(spec: TeacherSpec, source: str) -> Path:
+    what = f"the tokenizer of {spec.name} ({source})"
+    hint = f"kivfm teachers fetch {spec.name}, where there is a network"
+    if not source.startswith("hf:"):
+        raise WeightsError(f"{what} is not here", "save it there with save_pretrained")
+    if offline():
+        raise WeightsError(f"{what} is not here, and KIVFM_OFFLINE=1 forbids fetching it", hint)
+    try:
+        _fetch_hub(source.removeprefix("hf:"))
+    except Exception as error:
+        hint = access_hint(error, source, hint)
+        raise WeightsError(f"cannot fetch {what}: {one_line(error)}", hint) from error
+    folder = locate_tokenizer(source)
+    if folder is None:
+        raise WeightsError(f"{what}: the repository holds none", f"look at {page(source)}")
+    return folder
+
+
+def _fetch_hub(name: str) -> None:
+    from huggingface_hub import HfApi, snapshot_download
+
+    # Asks once, without the download's retries, so that no network fails at once.
+    found = HfApi().model_info(name, timeout=TIMEOUT)
+    snapshot_download(name, revision=found.sha, allow_patterns=[*FILES], etag_timeout=TIMEOUT)

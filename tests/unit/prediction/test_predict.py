@@ -1,0 +1,175 @@
+"""Prediction: from a picture's pixels, through a canvas, back to them, and drawn."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from oracle import Oracle, oracle_spec
+from PIL import Image
+
+from kivfm_core.errors import UsageError
+from kivfm_core.prediction.draw import palette
+from kivfm_core.prediction.predict import predict
+from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
+from kivfm_core.spec import InputContract
+
+module = import_module("kivfm_core.prediction.predict")  # the package has a function of this name
+W, H = 90, 60
+CONTRACT = InputContract(policy="letterbox-center", size=48)  # 90 x 60 becomes 48 x 32 at (0, 8)
+BOX = torch.tensor([[12.0, 16, 24, 32]])  # on the canvas
+ORIGINAL = [22.5, 15.0, 45.0, 45.0]
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    Image.new("RGB", (W, H), (40, 90, 40)).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+def solve(task: str, answer: Any, picture: Path, space: Any = "none", **more: Any) -> Any:
+    teacher = Oracle(oracle_spec({task: space}, CONTRACT), answer)
+    out = picture.with_name("out.png")
+    found = predict(teacher, picture, task, out=out, **more)
+    json.dumps(found.as_dict())
+    assert found.lines()
+    with Image.open(out) as drawn:
+        assert drawn.width == 7 * W and drawn.height >= 7 * H
+        assert len(drawn.getcolors(10**6) or ()) > 1
+    assert (found.width, found.height, found.teacher) == (W, H, "oracle/one")
+    return found
+
+
+def test_detection(picture: Path) -> None:
+    def answer(levels: Any, prompt: Any) -> Detections:
+        boxes = torch.cat([BOX * 0.5, BOX, BOX])
+        return Detections([boxes], [torch.tensor([0.1, 0.5, 0.9])], [torch.tensor([0, 0, 1])])
+
+    found = solve("detection", answer, picture, ("cat", "dog")).found
+    assert [item["label"] for item in found] == ["dog", "cat"]
+    assert found[0]["box"] == pytest.approx(ORIGINAL)
+    assert found[0]["score"] == pytest.approx(0.9)
+
+
+def test_nothing_found(picture: Path) -> None:
+    def answer(levels: Any, prompt: Any) -> Detections:
+        return Detections([BOX], [torch.tensor([0.1])], [torch.tensor([0])])
+
+    teacher = Oracle(oracle_spec({"detection": ("cat",)}, CONTRACT), answer)
+    assert predict(teacher, picture, "detection").lines() == ["nothing found"]
+
+
+def test_instances(picture: Path) -> None:
+    def answer(levels: Any, prompt: Any) -> Instances:
+        mask = torch.zeros(1, 48, 48)
+        mask[:, 16:32, 12:24] = 1
+        return Instances([BOX], [torch.tensor([0.9])], [torch.tensor([0])], [mask], "canvas")
+
+    (item,) = solve("instance-segmentation", answer, picture, ("cat",)).found
+    assert item["area"] == pytest.approx(22.5 * 30, rel=0.05)
+
+
+def test_semantic(picture: Path) -> None:
+    def answer(levels: Any, prompt: Any) -> SemanticLogits:
+        logits = torch.zeros(1, 2, 12, 12)
+        logits[:, 1, :, :6] = 1
+        logits[:, 0, :, 6:] = 1
+        return SemanticLogits(logits)
+
+    found = solve("semantic-segmentation", answer, picture, ("__background__", "road")).found
+    assert {item["label"]: item["share"] for item in found} == {"background": 0.5, "road": 0.5}
+
+
+@pytest.mark.parametrize("task", ["classification", "zero-shot"])
+def test_classes(picture: Path, task: str) -> None:
+    space = ("a", "b") if task == "classification" else "open"
+    more = {} if task == "classification" else {"labels": ["a", "b"]}
+    logits = ClassLogits(torch.tensor([[0.0, 3.0]]).log_softmax(1))
+    found = solve(task, lambda levels, prompt: logits, picture, space, **more).found
+    assert [item["label"] for item in found] == ["b", "a"]
+    assert sum(item["probability"] for item in found) == pytest.approx(1.0)
+
+
+def test_a_click_reaches_the_canvas_and_its_mask_comes_back(picture: Path) -> None:
+    def answer(levels: Any, prompt: Any) -> Masks:
+        (points,) = prompt["points"]
+        assert points.tolist() == [[pytest.approx(15 * 48 / 90), pytest.approx(8 + 30 * 48 / 90)]]
+        logits = torch.full((1, 48, 48), -1.0)
+        logits[:, 16:32, 12:24] = 1
+        return Masks([logits])
+
+    (item,) = solve("promptable-segmentation", answer, picture, points=[(15.0, 30.0)]).found
+    assert item["box"] == pytest.approx(ORIGINAL, abs=1.5)
+    assert item["point"] == [15, 30]
+
+
+def test_a_phone_picture_is_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    Image.new("RGB", (W, H)).save(tmp_path / "a.jpg", exif=exif)
+    logits = ClassLogits(torch.zeros(1, 2))
+    teacher = Oracle(oracle_spec({"classification": ("a", "b")}), lambda *_: logits)
+    found = predict(teacher, tmp_path / "a.jpg", "classification")
+    assert (found.width, found.height) == (H, W)
+
+
+class FakeRun:
+    """Two teachers that detect, one that segments."""
+
+    teachers = (
+        oracle_spec({"detection": ("cat",)}, name="first/a"),
+        oracle_spec({"detection": ("dog",)}, name="second/a"),
+        oracle_spec({"zero-shot": "open", "promptable-segmentation": "none"}, name="third/a"),
+    )
+
+    def load_student(self) -> "FakeRun":
+        return self
+
+    def stand_in(self, name: str) -> Oracle:
+        spec = next(spec for spec in self.teachers if spec.name == name)
+        found = Detections([BOX], [torch.ones(1)], [torch.tensor([0])])
+        return Oracle(spec, lambda levels, prompt: found)
+
+
+def test_the_student_computes_where_it_is_told(
+    picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = FakeRun()
+    asked: list[tuple[str, str]] = []
+
+    def on_device(model: Any, device: Any) -> Any:
+        asked.append((model.spec.name, device.type))
+        return model
+
+    monkeypatch.setattr(module, "find_device", torch.device)
+    monkeypatch.setattr(module, "on_device", on_device)
+    predict(run, picture, "detection", teacher="second", accelerator="meta")
+    assert asked == [("second/a", "meta")]
+
+
+def test_the_teacher_is_chosen_by_task_or_by_name(picture: Path) -> None:
+    run: Any = FakeRun()
+    with pytest.raises(UsageError, match="several teachers solve detection") as several:
+        predict(run, picture, "detection")
+    assert several.value.hint == "--teacher one of: first/a, second/a"
+    assert predict(run, picture, "detection", teacher="second").found[0]["label"] == "dog"
+    with pytest.raises(UsageError, match="no teacher of the run solves"):
+        predict(run, picture, "classification")
+    with pytest.raises(UsageError, match="has no teacher 'forth'"):
+        predict(run, picture, "detection", teacher="forth")
+    with pytest.raises(UsageError, match="third/a does not solve detection"):
+        predict(run, picture, "detection", teacher="third/a")
+
+
+def test_what_a_task_needs_is_asked_for(picture: Path) -> None:
+    run: Any = FakeRun()
+    with pytest.raises(UsageError, match="needs class names"):
+        predict(run, picture, "zero-shot")
+    with pytest.raises(UsageError, match="needs a click"):
+        predict(run, picture, "promptable-segmentation")
+
+
+def test_colors_of_many_classes_differ() -> None:
+    assert len({palette(i) for i in range(256)}) == 256

@@ -1,0 +1,31 @@
+"""The rivals' recipes ask for what their papers say, wherever the code's own choices go."""
+
+from __future__ import annotations
+
+import pytest
+
+from kivfm_core.recipes.recipe import RECIPES
+
+OURS = {"kpu", "levels"}
+RAW, PHI_S = "none", "phi-s"
+PAPERS = {
+    # How teachers share the loss; global and dense levels: target, distance; projector; adapters.
+    "mse": ("fixed", (RAW, "mse"), (RAW, "mse"), "mlp", "one"),
+    "am-radio": ("fixed", (RAW, "cosine"), (RAW, "cosine-smooth"), "mlp", "one"),
+    "phi-s": ("fixed", (RAW, "cosine"), (PHI_S, "mse"), "mlp", "one"),
+    "c-radio": ("fixed", ("direction", "angle"), (PHI_S, "mse"), "mlp", "one"),
+    "theia": ("fixed", ("channel", "flat-smooth"), ("channel", "flat-smooth"), "mlp", "one"),
+    "unic": ("dropping", ("channel", "even-smooth"), ("channel", "even-smooth"), "mlp", "one"),
+    "dune": ("dropping", ("scale", "even-smooth"), ("scale", "even-smooth"), "attention", "one"),
+    "sak": ("fixed", (RAW, "cosine-smooth"), (RAW, "cosine-smooth"), "mlp", "each"),
+    "eupe": ("fixed", ("channel", "cosine"), ("channel", "cosine-smooth"), "mlp", "one"),
+}
+
+
+@pytest.mark.parametrize("name", sorted({*RECIPES} - OURS))
+def test_a_rival_is_what_its_paper_says(name: str):
+    recipe = RECIPES[name]
+    matches = (recipe.match("global"), recipe.match("dense"))
+    whole, dense = ((match.target, match.distance) for match in matches)
+    assert PAPERS[name] == (recipe.balance, whole, dense, recipe.projector, recipe.adapters)
+    assert recipe.readout == 0  # no rival asks the teachers' decoders
