@@ -32,9 +32,9 @@ def distill_toys(
     import torch
     import toy
 
-    from kivfm_core import registry
     from kivfm_core.config import RunConfig
     from kivfm_core.distillation.engine import distill
+    from kivfm_core.registry import registry
     from kivfm_core.registry.entry import Entry
 
     torch.set_num_threads(1)

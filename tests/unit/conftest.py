@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import toy
+from cached import Asked
 from toy_pictures import write_pictures
 
 from kivfm_core.composition.compose import compose
@@ -73,3 +74,9 @@ def config(toys: dict[str, str], pictures: Path) -> RunConfig:
 @pytest.fixture
 def composition(config: RunConfig) -> Composition:
     return compose(config)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Counts what frozen networks are asked."""
+    return Asked(monkeypatch)

@@ -150,7 +150,7 @@ def test_every_reference_is_described():
 
 def test_every_field_of_an_evaluation_is_described():
     # Read, not imported: the package behind it imports torch.
-    code = ast.parse((ROOT / "kivfm_core/evaluate/evaluation.py").read_text(encoding="utf-8"))
+    code = ast.parse((ROOT / "kivfm_core/evaluation/result.py").read_text(encoding="utf-8"))
     page = DOCS / "reference/run-folder.md"
     for kind in (node for node in code.body if isinstance(node, ast.ClassDef)):
         text = section(page, f"{kind.name}")
