@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import kivfm_core
-from kivfm_cli.group import LazyGroup, make_app
+from kivfm_cli.lazy import LazyGroup, make_app
 from kivfm_core.errors import KivfmError
 
 app = make_app(

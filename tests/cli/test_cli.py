@@ -312,7 +312,7 @@ def test_doctor_never_waits_for_the_hub(kivfm, hub, monkeypatch):
         return next(check["found"] for check in checks if check["what"] == "hub")
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("kivfm_cli.doctor.PATIENCE", 1.0)
+    monkeypatch.setattr("kivfm_cli.commands.doctor.PATIENCE", 1.0)
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
     assert found() == "reachable"
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli import options as o
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table, size
 from kivfm_core.errors import KivfmError, UsageError
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli import options as o
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, count, percent, print_fields, print_json, print_table, size
 from kivfm_core.errors import KivfmError
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli import options as o
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_core.errors import UsageError
 
 app = make_app()

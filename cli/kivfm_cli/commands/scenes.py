@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_core.errors import UsageError
 from kivfm_core.scenes import PER_CLASS, TRAIN, VAL
 

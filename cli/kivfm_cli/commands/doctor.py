@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from kivfm_cli.group import make_app
+from kivfm_cli.commands.plugins import describe_plugins
+from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table, size
-from kivfm_cli.plugins import describe_plugins
 
 app = make_app()
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, percent, print_fields, print_json, print_table
 from kivfm_core.errors import UsageError
 
@@ -68,7 +68,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
         }
     )
     if (run / "evaluation.json").is_file():
-        from kivfm_cli.evaluate import render
+        from kivfm_cli.commands.evaluate import render
 
         print()
         render(js.loads((run / "evaluation.json").read_text(encoding="utf-8")))

@@ -12,7 +12,7 @@ import typer
 from kivfm_core.errors import UsageError
 
 # A distribution as any other, whose name is replaced.
-TEMPLATE = Path(__file__).parent / "template"
+TEMPLATE = Path(__file__).parents[2] / "template"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 40
 

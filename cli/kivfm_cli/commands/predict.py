@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json
 from kivfm_core.errors import UsageError
