@@ -11,7 +11,9 @@ import broken
 import pytest
 import toy
 
+import kivfm_core
 from kivfm_cli import app
+from kivfm_core.config import build_config
 from kivfm_core.errors import DataError
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
@@ -167,22 +169,32 @@ def test_compose(kivfm, install, tmp_path):
     assert tiny[0] == 2 and "other has no variant 'tiny'" in tiny[2]
 
 
+def test_python_gets_the_report_that_the_command_prints(kivfm, install):
+    install("two", TWO)
+    words = ("compose", "--teachers", "base,other")
+    printed, as_json = kivfm(*words)[1], json.loads(kivfm(*words, "--json")[1])
+    preview = kivfm_core.compose(build_config(None, {"teachers": "base,other"}))
+    assert str(preview.summary()) == preview.summary().as_text() == printed.rstrip("\n")
+    assert preview.summary().as_dict() == as_json
+    assert [spec.name for spec in preview.composition.teachers] == as_json["teachers"]
+
+
 def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(placement, "DRIVERS", ("/dev/null",))
     install("two", TWO)
     words = ("compose", "--teachers", "base,other", "--set", "data.views=1", "--steps", "1000")
     out = kivfm(*words)[1]
-    assert re.search(r"^other/small +cached +- +- +- +64 B +192 kB +3008 +-$", out, re.M)
+    assert re.search(r"^other/small +cached +- +- +- +64 B +188 KiB +3008 +-$", out, re.M)
     assert "time: not predicted; not measured here yet: canvas@32, other/small" in out
-    assert re.search(r"about [.\d]+ MB of activations \(views at once: 16\)", out)
+    assert re.search(r"about [.\d]+ MiB of activations \(views at once: 16\)", out)
     out = kivfm(*words, "--set", "data.memory=0.0005")[1]
-    assert re.search(r"^canvas@32 +online ", out, re.M) and "of 537 kB" in out
+    assert re.search(r"^canvas@32 +online ", out, re.M) and "of 524 KiB" in out
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]
     assert plan["predicted_seconds"] is None
     assert {cost["batch"] for cost in plan["costs"]} == {None, 0}
     out = kivfm(*words, "--set", "engine.accelerator=cpu")[1]
-    assert re.search(r"^other/small +cached +16 +cpu +[.\d]+ MB ", out, re.M)
+    assert re.search(r"^other/small +cached +16 +cpu +[.\d]+ MiB ", out, re.M)
     seconds = {cost["rate"]: 0.01 for cost in plan["costs"]}
     keep_rates(Rates("a device", seconds, machine=Machine("cuda", 2**33)))
     views = sum(cost["views"] for cost in plan["costs"])
@@ -193,7 +205,7 @@ def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, 
     assert all(cost["memory"] for cost in plan["costs"] if cost["batch"])
     out = kivfm(*words)[1]
     assert "min on a device" in out
-    assert re.search(r"^other/small +cached +16 +cuda +[.\d]+ MB +64 B ", out, re.M)
+    assert re.search(r"^other/small +cached +16 +cuda +[.\d]+ MiB +64 B ", out, re.M)
     out = kivfm(*words, "--set", "engine.memory=0.001")[1]
     assert re.search(r"^other/small +cached +\d+ +cpu ", out, re.M)
     assert re.search(r"^trunk@32 +cached +\d+ +cuda ", out, re.M)

@@ -12,8 +12,9 @@ import typer
 
 from kivfm_cli import options as o
 from kivfm_cli.lazy import make_app
-from kivfm_cli.output import Json, print_json, print_table, size
+from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import KivfmError, UsageError
+from kivfm_core.text import size
 
 app = make_app(no_args_is_help=True, help="Caches: what teachers said of stored views.")
 

@@ -15,7 +15,8 @@ import typer
 
 from kivfm_cli.commands.plugins import describe_plugins
 from kivfm_cli.lazy import make_app
-from kivfm_cli.output import Json, print_json, print_table, size
+from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.text import size
 
 app = make_app()
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric")

@@ -9,7 +9,8 @@ import typer
 
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
-from kivfm_cli.output import Json, percent, print_json, print_table
+from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.text import percent
 
 app = make_app()
 

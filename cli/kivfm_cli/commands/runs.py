@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli.lazy import make_app
-from kivfm_cli.output import Json, percent, print_fields, print_json, print_table
+from kivfm_cli.output import Json, print_fields, print_json, print_table
 from kivfm_core.errors import UsageError
+from kivfm_core.text import percent
 
 app = make_app(no_args_is_help=True, help="Runs: the folders that `distill` wrote.")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kivfm_cli.output import count, size
 from kivfm_core.registry.entry import Entry
 from kivfm_core.spec import InputContract, Level, TeacherSpec
+from kivfm_core.text import count, size
 from kivfm_core.weights.locate import locate
 
 SHORT = {

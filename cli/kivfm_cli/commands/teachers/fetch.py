@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.output import Json, print_json, size
+from kivfm_cli.output import Json, print_json
+from kivfm_core.text import size
 
 
 def fetch(

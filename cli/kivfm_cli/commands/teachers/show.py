@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.output import Json, count, print_fields, print_json, print_table, size
+from kivfm_cli.output import Json, print_fields, print_json, print_table
+from kivfm_core.text import count, size
 
 
 def show(
