@@ -1,4 +1,4 @@
-"""How results look: rich tables on a terminal, aligned text when piped, JSON when asked."""
+"""How results look: rich tables on a terminal, aligned text when piped, JSON with `--json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from kivfm_core.text import table_lines
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
 
 
 def print_json(data: Mapping[str, Any]) -> None:

@@ -12,8 +12,8 @@ import pytest
 import toy
 
 import kivfm_core
-from kivfm_cli import app
-from kivfm_core.config import build_config
+from kivfm_cli import app, options
+from kivfm_core.config import RunConfig, build_config
 from kivfm_core.errors import DataError
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
@@ -314,7 +314,7 @@ def test_plugins_and_doctor(kivfm, install, monkeypatch):
     checks = {check["what"]: check for check in json.loads(out)["checks"]}
     assert {"python", "torch", "devices", "disk", "cache", "hub", "plugin two"} <= checks.keys()
     assert code == 1 and checks["teacher bad"]["hint"] == "pip install --upgrade bad"
-    assert "not asked" in checks["hub"]["found"]
+    assert "not contacted" in checks["hub"]["found"]
     assert re.search(r"1.0, loaded in \d+ ms", checks["plugin two"]["found"])
 
 
@@ -324,7 +324,7 @@ def test_doctor_never_waits_for_the_hub(kivfm, hub, monkeypatch):
         return next(check["found"] for check in checks if check["what"] == "hub")
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("kivfm_cli.commands.doctor.PATIENCE", 1.0)
+    monkeypatch.setattr("kivfm_core.weights.hub.TIMEOUT", 1.0)
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
     assert found() == "reachable"
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
@@ -365,7 +365,7 @@ def test_runs(kivfm, tmp_path):
     shown = kivfm("runs", "show", str(run))[1]
     assert re.search(r"shared latent +keeps 98.7% of c/d:p8, all of the others", shown)
     assert re.search(r"detection +AP .* 0.480", shown)
-    assert "bound: the teacher's, by way of the shared latent" in shown
+    assert "bound: the teacher's own score after its levels pass through" in shown
 
 
 def test_scenes(kivfm, tmp_path):
@@ -389,3 +389,15 @@ def test_json_survives_what_plugins_print(install, plugins):
         env={"PYTHONPATH": str(plugins), "PATH": ""}, capture_output=True, text=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["schema"] == 1 and "hello" in done.stderr
+
+
+def test_help_names_the_defaults_of_the_configuration():
+    for flag, (key, annotation) in options.SETTINGS.items():
+        *tables, name = key.split(".")
+        kind = RunConfig
+        for table in tables:
+            kind = kind.model_fields[table].annotation
+        (info,) = [item for item in annotation.__metadata__ if hasattr(item, "help")]
+        told = re.search(r"Default: ([\w-]+)\.$", info.help)
+        if told:
+            assert told[1] == str(kind.model_fields[name].default), flag

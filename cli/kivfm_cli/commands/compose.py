@@ -1,4 +1,4 @@
-"""`kivfm compose`: the plan of a student, before any weight is touched."""
+"""`kivfm compose`: the plan of a student and its costs, before any weight is touched."""
 
 from __future__ import annotations
 
@@ -26,11 +26,16 @@ def compose(
     sets: list[str] | None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="Write it for `distill --config`."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Write the configuration to a file for `distill --config`.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Plan a student: its parts, shapes and costs, the downloads and the license it inherits.
+    """Plan a student: its parts, shapes and costs, the downloads, and the license it inherits.
 
     Needs no weights and no network.
     """

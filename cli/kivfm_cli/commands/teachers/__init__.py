@@ -5,7 +5,7 @@ from __future__ import annotations
 from kivfm_cli.commands.teachers import check, fetch, list, new, show
 from kivfm_cli.lazy import make_app
 
-app = make_app(no_args_is_help=True, help="Teachers: what is installed and what it offers.")
+app = make_app(no_args_is_help=True, help="List, inspect, check, create and download teachers.")
 app.command("list")(list.list_command)
 app.command("show")(show.show)
 app.command("check")(check.check)

@@ -6,7 +6,7 @@ from kivfm_cli.output import Json, print_json, print_table
 
 
 def list_command(json: Json = False) -> None:
-    """List every teacher, the libraries that are open by name, and every plugin that failed."""
+    """List teachers, libraries usable by name (as timm/NAME), and plugins that failed to load."""
     from kivfm_cli.commands.teachers.describe import COLUMNS, describe_entry, row
     from kivfm_core.registry.registry import list_teachers
 

@@ -11,10 +11,10 @@ from kivfm_core.text import count, size
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A name from the list, or under a library's prefix.")],
+    name: Annotated[str, typer.Argument(help="Teacher's name, as `teachers list` shows it.")],
     json: Json = False,
 ) -> None:
-    """Show everything that a teacher declares."""
+    """Show everything that a teacher declares: levels, tasks, input, weights, license."""
     from kivfm_cli.commands.teachers.describe import describe_entry, level_row
     from kivfm_core.licenses.terms import inherited
     from kivfm_core.registry.registry import get_registry
