@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 import kivfm_core
 from kivfm_cli.lazy import LazyGroup, make_app
-from kivfm_core.errors import KivfmError
+from kivfm_core.errors import KivfmError, validation_lines
 
 app = make_app(
     cls=LazyGroup,
@@ -91,10 +92,8 @@ def _explain(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         _report(error.format_message(), f"{context.command_path if context else 'kivfm'} --help")
         return 2
-    # Not imported for this: what it would name is loaded if it was raised.
-    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        _report("what was given is not valid:\n  " + "\n  ".join(lines))
+    if isinstance(error, ValidationError):
+        _report("\n  ".join(("invalid values:", *validation_lines(error))))
         return 2
     _report(f"{type(error).__name__}: {error}", "run it again with --debug for the traceback")
     return 1
