@@ -10,8 +10,8 @@ import numpy as np
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Instances, Predictions
-from kivfm_core.tasks.coco_ap import AveragePrecision
 from kivfm_core.tasks.meter import Promptless
+from kivfm_core.tasks.meters.coco_ap import AveragePrecision
 
 
 class InstanceSegmentation(Promptless):

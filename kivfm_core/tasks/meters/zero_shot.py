@@ -8,7 +8,7 @@ from typing import Any
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.geometry import Frame
-from kivfm_core.tasks.classification import Classification
+from kivfm_core.tasks.meters.classification import Classification
 from kivfm_core.teacher import Teacher
 
 

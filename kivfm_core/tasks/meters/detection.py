@@ -8,8 +8,8 @@ from typing import cast
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Detections, Predictions
-from kivfm_core.tasks.coco_ap import AveragePrecision
 from kivfm_core.tasks.meter import Promptless
+from kivfm_core.tasks.meters.coco_ap import AveragePrecision
 
 
 class Detection(Promptless):

@@ -14,8 +14,8 @@ from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions, SemanticLogits
-from kivfm_core.tasks.classification import no_match
 from kivfm_core.tasks.meter import Promptless
+from kivfm_core.tasks.meters.classification import no_match
 
 
 class SemanticSegmentation(Promptless):
