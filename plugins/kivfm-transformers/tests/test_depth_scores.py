@@ -128,7 +128,7 @@ def test_the_scale_of_png(write, true):
 
 @pytest.mark.parametrize("scale", [0.001, {}, {"scale": 0}, {"scale": "mm"}, {"scale": True}])
 def test_what_is_no_scale_is_refused(write, true, scale):
-    with pytest.raises(DataError, match="scale.json") as caught:
+    with pytest.raises(DataError, match=r"scale\.json") as caught:
         read_depth(write({"a": true.numpy()}, scale))
     assert "0.001" in caught.value.hint
 
@@ -144,13 +144,13 @@ def test_another_folder_is_not_this_format(tmp_path):
 
 def test_files_that_are_no_maps_are_named(write, true, tmp_path):
     data = read_depth(write({"a": true.numpy(), "b": np.zeros((H, W, 3))}))
-    with pytest.raises(DataError, match="b.npy"):
+    with pytest.raises(DataError, match=r"b\.npy"):
         data.depth(1)
     np.save(data.maps[0], np.array([{}]), allow_pickle=True)
-    with pytest.raises(DataError, match="a.npy"):
+    with pytest.raises(DataError, match=r"a\.npy"):
         data.depth(0)
     data.maps[0].write_bytes(b"\x93NUMPY")
-    with pytest.raises(DataError, match="a.npy"):
+    with pytest.raises(DataError, match=r"a\.npy"):
         data.depth(0)
 
 
