@@ -99,8 +99,9 @@ def row(teacher: dict[str, Any]) -> tuple[str, ...]:
     """A teacher as a row of the catalog."""
     names = ", ".join(f"`{name}`" for name in (teacher["name"], *teacher["aliases"]))
     weights = teacher["weights"]
-    use = {"yes": "", "no": ", not commercial", "unknown": ", commercial use unknown"}
-    license_ = weights["license"] + use[weights["commercial_use"]]
+    # What the known licenses allow, or what the spec says if that is stricter.
+    use = read("teachers", "show", teacher["name"])["license"]["commercial_use"]
+    license_ = weights["license"] + ("" if use == "yes" else f"; commercial use: {use}")
     code = teacher["code_license"]
     return (
         names + ("" if teacher["distribution"] == "kivfm" else f" ({teacher['distribution']})"),
