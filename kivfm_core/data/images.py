@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from kivfm_core.data.modes import to_upright_rgb
 from kivfm_core.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
@@ -21,7 +22,7 @@ def is_picture(name: str) -> bool:
 
 
 def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Image:
-    """Decodes a picture as RGB.
+    """Decodes an image as upright 8-bit RGB, as `modes.to_upright_rgb` does.
 
     Args:
         path: A file.
@@ -36,7 +37,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path if size is None else _part(path, start, size)) as image:
-                return image.convert("RGB")
+                return to_upright_rgb(image)
     except MemoryError:
         raise
     # A hostile file can make a decoder raise anything.
