@@ -13,7 +13,11 @@ from PIL import Image
 from kivfm_core.data.modes import to_upright_rgb
 from kivfm_core.errors import DataError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
+# EXIF's tag of how the camera was held.
+ORIENTATION = 0x0112
+SUFFIXES = frozenset(
+    f".{end}" for end in "jpg jpeg jfif png webp bmp ppm tif tiff gif avif mpo jp2".split()
+)
 
 
 def is_picture(name: str) -> bool:
@@ -44,6 +48,21 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
     except Exception as error:
         place = f" at byte {start}" if start else ""
         raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as viewers show it, in pixels, without decoding it.
+
+    Raises:
+        DataError: If it cannot be opened.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+            width, height = image.size
+            return (height, width) if turned else (width, height)
+    except Exception as error:  # A hostile file can make a decoder raise anything.
+        raise DataError(f"cannot open {printable(path)}: {error}") from error
 
 
 def _part(path: Path, start: int, size: int) -> BytesIO:

@@ -159,7 +159,7 @@ def test_the_usual_place_of_annotations(tmp_path: Path) -> None:
 def test_missing_pictures_are_an_error(tmp_path: Path) -> None:
     coco(tmp_path, [], ["cat"])
     (tmp_path / "images/a.png").unlink()
-    with pytest.raises(DataError, match="pictures are not there"):
+    with pytest.raises(DataError, match="images are not there"):
         load(tmp_path, "detection")
 
 
