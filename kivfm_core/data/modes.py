@@ -6,7 +6,10 @@ map in meters black. Here the range of the file's mode becomes the range of 8 bi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 # Key in `Image.info` of what was done to an image's values, for those who report it.
@@ -42,7 +45,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     return upright.convert("RGB")
 
 
-def _from_gray(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], note: str) -> Image.Image:
+def _from_gray(values: NDArray[Any], note: str) -> Image.Image:
     rgb = Image.fromarray((values * 255).round().astype(np.uint8)).convert("RGB")
     rgb.info[NOTE] = note
     return rgb

@@ -122,9 +122,8 @@ def read_coco(path: Path) -> CocoData | None:
             raise DataError(f"{file} lacks COCO's images, annotations and categories")
         return None
     paths = find_image_files(file, [image.file_name for image in records.images], notes)
-    sizes = [
-        _size(file, image, path, notes) for image, path in zip(records.images, paths, strict=True)
-    ]
+    pairs = zip(records.images, paths, strict=True)
+    sizes = [_size(image, path, notes) for image, path in pairs]
     # Ids are keys: from here on images and categories are numbered, whatever the file calls them.
     numbers = {category.id: number for number, category in enumerate(records.categories, 1)}
     annotations = [
