@@ -21,6 +21,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.passes import Passes, count_passes
 from kivfm_core.planner.placement import Placement
 from kivfm_core.planner.rates import Rates
+from kivfm_core.text import duration
 
 PICTURES, FITTING, LEARNING = "pictures", "fitting", "learning"
 """The work beside the networks': decoding, fitting the aligners, and the student's steps."""
@@ -206,11 +207,3 @@ def compared(predicted: float | None, took: float) -> str:
     """What a run took beside what was predicted, in words."""
     words = "not predicted" if predicted is None else f"predicted {duration(predicted)}"
     return f"{words}, took {duration(took)}"
-
-
-def duration(seconds: float) -> str:
-    """A time, such as `12 min`."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"

@@ -27,10 +27,10 @@ from kivfm_core.registry.entry import (
     Entry,
     broken,
     incompatible,
-    is_met,
     read_entry,
     read_task,
 )
+from kivfm_core.registry.requirements import is_met
 
 GROUP = "kivfm"
 BUILT_IN = "kivfm"

@@ -1,4 +1,4 @@
-"""`kivfm teachers`: what is installed, what it offers, what it costs, under which license."""
+"""`kivfm teachers show`: all that a teacher declares."""
 
 from __future__ import annotations
 
@@ -6,62 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.check import check
-from kivfm_cli.fetch import fetch
-from kivfm_cli.group import make_app
-from kivfm_cli.new import new
-from kivfm_cli.output import Json, count, print_fields, print_json, print_table, size
-
-app = make_app(no_args_is_help=True, help="Teachers: what is installed and what it offers.")
-app.command()(check)
-app.command()(new)
-app.command()(fetch)
+from kivfm_cli.output import Json, print_fields, print_json, print_table
+from kivfm_core.text import count, size
 
 
-@app.command("list")
-def list_command(json: Json = False) -> None:
-    """List every teacher, the libraries that are open by name, and every plugin that failed."""
-    from kivfm_cli.describe import COLUMNS, describe_entry, row
-    from kivfm_core.registry.registry import list_teachers
-
-    entries = list_teachers()
-    teachers = [entry for entry in entries if entry.provider is None]
-    providers = [entry for entry in entries if entry.provider is not None]
-    if json:
-        print_json(
-            {
-                "teachers": [describe_entry(entry) for entry in teachers],
-                "providers": [describe_entry(entry) for entry in providers],
-            }
-        )
-        return
-    teachers.sort(key=lambda entry: (entry.status != "ready", entry.bare))
-    print_table(COLUMNS, [row(entry) for entry in teachers])
-    if providers:
-        print()
-        rows = [
-            (f"{e.provider.prefix}NAME", e.provider.summary, f"{e.distribution} {e.version}")
-            for e in providers
-            if e.provider and e.status == "ready"
-        ]
-        print_table(("by name", "what", "distribution"), rows)
-    problems = [entry for entry in entries if entry.cause or entry.heavy]
-    if problems:
-        print()
-    for entry in problems:
-        slow = f"imports {entry.heavy} at discovery ({entry.milliseconds:.0f} ms)"
-        print(f"{entry.name} ({entry.distribution}): {entry.cause or slow}")
-        if entry.hint:
-            print(f"  {entry.hint}")
-
-
-@app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A name from the list, or under a library's prefix.")],
+    name: Annotated[str, typer.Argument(help="Teacher's name, as `teachers list` shows it.")],
     json: Json = False,
 ) -> None:
-    """Show everything that a teacher declares."""
-    from kivfm_cli.describe import describe_entry, level_row
+    """Show everything that a teacher declares: levels, tasks, input, weights, license."""
+    from kivfm_cli.commands.teachers.describe import describe_entry, level_row
     from kivfm_core.licenses.terms import inherited
     from kivfm_core.registry.registry import get_registry
 

@@ -1,4 +1,4 @@
-"""`kivfm predict`: what the student sees in a picture, with a teacher's own decoder."""
+"""`kivfm predict`: the student's prediction for an image, by a teacher's own decoder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json
 from kivfm_core.errors import UsageError
@@ -17,26 +17,36 @@ app = make_app()
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    image: Annotated[Path, typer.Argument(help="A picture.")],
-    task: Annotated[str, typer.Option("--task", metavar="T", help="Such as detection.")],
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    image: Annotated[Path, typer.Argument(help="Image file.")],
+    task: Annotated[
+        str, typer.Option("--task", metavar="T", help="Task to solve, such as detection.")
+    ],
     teacher: Annotated[
-        str | None, typer.Option(metavar="A", help="Whose decoder, if several solve the task.")
+        str | None,
+        typer.Option(metavar="A", help="Teacher whose decoder to use, if several solve the task."),
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="What to look for (zero-shot).")
+        str | None, typer.Option(metavar="A,B", help="Names of the classes (zero-shot only).")
     ] = None,
     points: Annotated[
         list[str] | None,
-        typer.Option("--points", metavar="X,Y", help="A click in pixels; repeat for more."),
+        typer.Option(
+            "--points",
+            metavar="X,Y",
+            help="Click in pixels (promptable segmentation only). May be repeated.",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="PNG", help="Draw the result into it.")
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="PNG", help="File for an image with the result drawn into it."
+        ),
     ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
-    """Predict with the student, out of the box."""
+    """Predict with the student, using a teacher's decoder."""
     clicks = [_point(text) for item in points or [] for text in item.split(";")]
     names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     from kivfm_core.prediction.predict import predict as work

@@ -1,4 +1,4 @@
-"""`kivfm teachers new`: a teacher package that works, to be edited."""
+"""`kivfm teachers new`: writes a working teacher package to start from."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ import typer
 
 from kivfm_core.errors import UsageError
 
-# A distribution as any other, whose name is replaced.
-TEMPLATE = Path(__file__).parent / "template"
+# A complete distribution, in which the name `acme` is replaced.
+TEMPLATE = Path(__file__).parents[2] / "template"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = 40
+MAX_LENGTH = 40
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="Of the family, such as my-net.")],
+    name: Annotated[str, typer.Argument(help="Name of the new family, such as my-net.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder to write; kivfm-NAME.")
+        Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: kivfm-NAME.")
     ] = None,
 ) -> None:
-    """Write a teacher package that works and passes its tests, to be edited.
+    """Write a working teacher package, with passing tests, as a start for your own.
 
-    Nothing is overwritten.
+    An existing folder is never overwritten.
     """
     check_name(name)
     folder = out or Path(f"kivfm-{name}")
     if folder.exists():
-        raise UsageError(
-            f"{folder} is there already", f"kivfm teachers new {name} --out {folder}-2"
-        )
+        raise UsageError(f"{folder} exists already", f"kivfm teachers new {name} --out {folder}-2")
     write_package(name, folder)
     print(f"written: {folder}; edit plugin.py and model.py in {folder / module_of(name)}")
     print(f"next: pip install -e '{folder}[test]'; pytest {folder}; kivfm teachers check {name}")
@@ -44,15 +42,15 @@ def module_of(name: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Refuses what cannot be a family's, a distribution's and a module's name, or is taken.
+    """Refuses a name that is taken, or cannot name a family, a distribution and a module.
 
     Raises:
-        UsageError: With a name that would do.
+        UsageError: With a valid name as the hint.
     """
-    if not NAME.fullmatch(name) or name.startswith("kivfm") or len(name) > LONGEST:
+    if not NAME.fullmatch(name) or name.startswith("kivfm") or len(name) > MAX_LENGTH:
         raise UsageError(
-            f"{name!r} is no name for a family: small letters, digits and single hyphens, a "
-            f"letter first, at most {LONGEST}, and without kivfm",
+            f"{name!r} is no name for a family: use lower-case letters, digits and single "
+            f"hyphens, begin with a letter, at most {MAX_LENGTH} in all, not with kivfm",
             f"kivfm teachers new {suggest(name)}",
         )
     if find_spec(module_of(name)) or name in _families():
@@ -64,7 +62,7 @@ def suggest(name: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("kivfm")).strip("-")
     if not slug[:1].isalpha() or slug.startswith("kivfm"):
         slug = f"my-{slug}"
-    return slug[:LONGEST].strip("-")
+    return slug[:MAX_LENGTH].strip("-")
 
 
 def _families() -> set[str]:
@@ -79,8 +77,8 @@ def write_package(name: str, folder: Path) -> None:
     """Writes the template under another name.
 
     Args:
-        name: A valid one.
-        folder: Appears whole, or not at all.
+        name: A valid name.
+        folder: Where to; it appears complete, or not at all.
     """
     from kivfm_core.files import make_aside, put_in_place
 

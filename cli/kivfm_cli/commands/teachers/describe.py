@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kivfm_cli.output import count, size
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.registry import get_tasks
 from kivfm_core.spec import InputContract, Level, TeacherSpec
+from kivfm_core.text import count, size
 from kivfm_core.weights.locate import locate
 
 COLUMNS = (

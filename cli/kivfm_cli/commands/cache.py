@@ -1,4 +1,4 @@
-"""`kivfm cache`: what the teachers said, kept from run to run."""
+"""`kivfm cache`: outputs of teachers, stored from run to run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli import options as o
-from kivfm_cli.group import make_app
-from kivfm_cli.output import Json, print_json, print_table, size
+from kivfm_cli.lazy import make_app
+from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import KivfmError, UsageError
+from kivfm_core.text import size
 
-app = make_app(no_args_is_help=True, help="Caches: what teachers said of stored views.")
+app = make_app(no_args_is_help=True, help="Manage caches of teacher outputs.")
 
-Folder = Annotated[Path, typer.Argument(help="A cache: the cache.path of runs.")]
-Dry = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
+Folder = Annotated[
+    Path, typer.Argument(help="Cache folder, as cache.path of a configuration names it.")
+]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Only report what would be done.")]
 
 
 @app.command()
@@ -31,10 +34,10 @@ def build(
     dry_run: Dry = False,
     json: Json = False,
 ) -> None:
-    """Ask the teachers about every stored view ahead of a run, one teacher after another.
+    """Compute the teachers' outputs for all stored views before a run, one teacher at a time.
 
-    Takes what `distill` takes; goes on where it was interrupted. Size and time are told first, and
-    what does not fit on the disk is refused.
+    Takes the flags of `distill`. An interrupted build continues where it stopped. Size and time are
+    estimated first, and a cache that does not fit on the disk is refused.
     """
     made = o.make_config(config, sets, flags, "cache build")
     if made.cache.path is None:
@@ -62,7 +65,7 @@ def build(
 
 @app.command()
 def info(path: Folder, json: Json = False) -> None:
-    """List the stores of a cache: whose records, how many, of what, and when last used."""
+    """List the stores of a cache: source of the outputs, number of records, sizes, last use."""
     stores = [describe(folder, store) for folder, store in _stores(path)]
     if json:
         print_json({"cache": str(path), "bytes": sum(s["bytes"] for s in stores), "stores": stores})
@@ -73,9 +76,9 @@ def info(path: Folder, json: Json = False) -> None:
 
 @app.command()
 def verify(path: Folder, json: Json = False) -> None:
-    """Compare every record of a cache with its checksum; exit 1 if one is bad.
+    """Compare every record of a cache with its checksum.
 
-    A run makes bad records again, in their places, when it needs them.
+    The exit code is 1 if a record is bad. A run computes bad records again when it needs them.
     """
     stores: list[dict[str, Any]] = []
     for folder, store in _stores(path):
@@ -99,20 +102,26 @@ def prune(
     path: Folder,
     keep: Annotated[
         list[Path] | None,
-        typer.Option(metavar="RUN", help="Keep what this run or configuration file uses."),
+        typer.Option(
+            metavar="RUN",
+            help="Keep the stores of this run or configuration file. May be repeated.",
+        ),
     ] = None,
     older_than: Annotated[
         float | None,
-        typer.Option(metavar="DAYS", help="Only what was not used for so long."),
+        typer.Option(
+            metavar="DAYS", help="Only remove stores that were not used for so many days."
+        ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Remove every store.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Remove all stores.")] = False,
     dry_run: Dry = False,
     json: Json = False,
 ) -> None:
-    """Remove stores from a cache, and list them."""
+    """Remove stores from a cache, and list what was removed."""
     if not (everything or keep or older_than is not None):
         raise UsageError(
-            "what to remove is not said", f"kivfm cache prune {path} --keep RUN, or --older-than 30"
+            "it is not given what to remove",
+            f"kivfm cache prune {path} --keep RUN, or --older-than 30",
         )
     import shutil
 
@@ -192,5 +201,5 @@ def _print(stores: list[dict[str, Any]]) -> None:
         for store in stores
     ]
     if rows:
-        columns = ("owner", "status", "records", "a record", "in all", "pictures", "last used")
+        columns = ("outputs of", "status", "records", "a record", "in all", "images", "last used")
         print_table((*columns, "store"), rows)

@@ -7,30 +7,42 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
-from kivfm_cli.output import Json, percent, print_json, print_table
+from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.text import percent
 
 app = make_app()
 
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
     data: Annotated[
         list[str],
-        typer.Option("--data", metavar="[TASK=]D", help="Labeled data; of one task, if named."),
+        typer.Option(
+            "--data",
+            metavar="[TASK=]D",
+            help="Labeled data, for one task if it is named. May be repeated.",
+        ),
     ],
     tasks: Annotated[
-        str | None, typer.Option(metavar="T,...", help="Only these, separated by commas.")
+        str | None,
+        typer.Option(
+            metavar="T,...",
+            help="Tasks to measure, separated by commas. Default: all that have data.",
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="At most so many pictures a task.")
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Maximum number of images for each task. Default: all."
+        ),
     ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
-    """Score the student and its teachers with the same code, and write RUN/evaluation.json."""
+    """Score the student and its teachers on labeled data, and write RUN/evaluation.json."""
     from kivfm_cli.progress import make_progress, stages
     from kivfm_core.evaluation.evaluate import evaluate as work
 
@@ -72,20 +84,23 @@ def render(evaluation: dict[str, Any]) -> None:
     columns = (*columns, "gain", *(("bound",) if bounded else ()))
     print_table(columns, rows, "The student beside its teachers")
     if bounded:
-        print("bound: the teacher's, by way of the shared latent, where that is narrower")
+        print(
+            "bound: the teacher's own score after its levels pass through the shared latent: "
+            "an upper bound for the student"
+        )
     if evaluation["base"]:
         print()
         base = [
             (row["metric"], score(row["base_score"]), score(row["student_score"]))
             for row in evaluation["base"]
         ]
-        print_table(("what is kept of the base", "base", "student"), base)
+        print_table(("preserved from the base", "base", "student"), base)
     bad: dict[str, int] = {}
     for row in (*evaluation["rows"], *evaluation["base"]):
         bad[row["data"]] = max(bad.get(row["data"], 0), row.get("bad", 0))
     for data, number in bad.items():
         if number:
-            print(f"skipped, since they cannot be decoded: {number} pictures of {data}")
+            print(f"skipped, since they cannot be decoded: {number} images of {data}")
     for what in evaluation.get("skipped", ()):
         print(f"not measured: {what}")
     summary = evaluation["summary"]

@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.output import Json, print_json, size
+from kivfm_cli.output import Json, print_json
+from kivfm_core.text import size
 
 
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Teachers by name.")],
+    names: Annotated[list[str], typer.Argument(help="Names of the teachers.")],
     json: Json = False,
 ) -> None:
-    """Download teachers' weights and tokenizers ahead of their first use.
+    """Download teachers' weights and tokenizers before their first use.
 
-    Prints each file, its size and its SHA-256; what is here already is not downloaded again.
+    Prints each file, its size and its SHA-256. Files on this machine are not downloaded again.
     """
     from kivfm_core.registry.registry import get_registry
     from kivfm_core.weights.fetch import file_sha256, obtain
@@ -23,7 +24,7 @@ def fetch(
     from kivfm_core.weights.tokenizer import obtain_tokenizer
 
     records: list[dict[str, Any]] = []
-    # Every name is resolved before the first download: a typing error costs none.
+    # All names are resolved before the first download, so that a typing error downloads nothing.
     registry = get_registry()
     for spec in [registry.resolve(name) for name in names]:
         here = locate(spec.weights.source) is not None

@@ -11,16 +11,19 @@ from kivfm_cli.output import Json, print_json, print_table
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A name from the list, or under a library's prefix.")],
+    name: Annotated[str, typer.Argument(help="Teacher's name, as `teachers list` shows it.")],
     weights: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Its weights; else those here, or random numbers."),
+        typer.Option(
+            metavar="FILE",
+            help="Weights file. Default: local weights, or random ones if there are none.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check that a teacher is what it declares, and say what could not be checked.
+    """Check that a teacher matches its declaration, and list what could not be checked.
 
-    Exit code 1 if there are findings. Nothing is fetched.
+    The exit code is 1 if a check fails. Nothing is downloaded.
     """
     from kivfm_core.errors import UsageError
     from kivfm_core.registry.registry import get_registry
@@ -39,7 +42,7 @@ def check(
         checks = [vars(result) for result in results]
         print_json({"teacher": spec.name, "weights": used, "ok": not findings, "checks": checks})
     else:
-        print(f"{spec.name}, on {used or 'random numbers: its weights are not here'}")
+        print(f"{spec.name}, on {used or 'random weights: its own are not on this machine'}")
         print_table(("check", "status", "what it means"),
                     [(r.name, r.status, r.meaning) for r in results])  # fmt: skip
         for result in results:

@@ -1,4 +1,4 @@
-"""`kivfm runs`: the run folders that are here, read without torch."""
+"""`kivfm runs`: lists, shows and edits run folders, without torch where it only reads."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from kivfm_cli.group import make_app
-from kivfm_cli.output import Json, percent, print_fields, print_json, print_table
+from kivfm_cli.lazy import make_app
+from kivfm_cli.output import Json, print_fields, print_json, print_table
 from kivfm_core.errors import UsageError
+from kivfm_core.text import percent
 
-app = make_app(no_args_is_help=True, help="Runs: the folders that `distill` wrote.")
+app = make_app(
+    no_args_is_help=True, help="List, show and edit runs: the folders that `distill` writes."
+)
 
 
 @app.command("list")
 def list_command(
-    folder: Annotated[Path, typer.Argument(help="Where the runs are.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs"),
     json: Json = False,
 ) -> None:
     """List the runs in a folder."""
@@ -44,8 +47,8 @@ def list_command(
 
 
 @app.command()
-def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json = False) -> None:
-    """Show a run: its plan, how far it is, what was loaded, what it reached."""
+def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = False) -> None:
+    """Show a run: its teachers, progress, weights and scores."""
     if not (run / "composition.json").is_file():
         raise UsageError(f"{run} is no run folder", "kivfm runs list")
     record = describe(run)
@@ -68,7 +71,7 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
         }
     )
     if (run / "evaluation.json").is_file():
-        from kivfm_cli.evaluate import render
+        from kivfm_cli.commands.evaluate import render
 
         print()
         render(js.loads((run / "evaluation.json").read_text(encoding="utf-8")))
@@ -76,18 +79,18 @@ def show(run: Annotated[Path, typer.Argument(help="A run folder.")], json: Json 
 
 @app.command()
 def remove(
-    run: Annotated[Path, typer.Argument(help="A finished run.")],
-    teacher: Annotated[str, typer.Argument(help="One of its teachers.")],
-    out: Annotated[Path, typer.Option(metavar="RUN", help="The new run's folder.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished run.")],
+    teacher: Annotated[str, typer.Argument(help="Name of the teacher to remove.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the new run.")],
 ) -> None:
-    """Take a teacher out of a student; the others' stand-ins stay as they are."""
+    """Remove a teacher from a student, as a new run; the other teachers' outputs do not change."""
     from kivfm_core.runs.remove_teacher import remove_teacher
 
     print(f"run: {remove_teacher(run, teacher, out)}")
 
 
 def describe(run: Path) -> dict[str, Any]:
-    """What a run folder says of itself."""
+    """What a run folder records of its run."""
     import tomllib
 
     plan = _read(run / "composition.json")

@@ -1,4 +1,4 @@
-"""`kivfm doctor`: what is here, what is missing, and the command that mends it."""
+"""`kivfm doctor`: what is installed, what is missing, and the command that repairs it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import typer
 
-from kivfm_cli.group import make_app
-from kivfm_cli.output import Json, print_json, print_table, size
-from kivfm_cli.plugins import describe_plugins
+from kivfm_cli.commands.plugins import describe_plugins
+from kivfm_cli.lazy import make_app
+from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.text import size
 
 app = make_app()
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric")
-PATIENCE = 5.0  # seconds that the hub gets to answer
 Check = dict[str, Any]
 
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Check Python, packages, devices, disk, caches, the hub and the plugins.
+    """Check Python, packages, devices, disk, caches, the model hub and the plugins.
 
-    Exit code 1 if anything is wrong.
+    The exit code is 1 if anything is wrong.
     """
     checks = [*_packages(), *_devices(), *_disk(), _hub(), *_plugins()]
     wrong = any(check["status"] == "wrong" for check in checks)
@@ -86,35 +85,15 @@ def _disk() -> Iterator[Check]:
 
 
 def _hub() -> Check:
-    from kivfm_core.weights.fetch import offline
+    from kivfm_core.weights import hub
 
-    if offline():
-        return _check("hub", "not asked: KIVFM_OFFLINE=1")
-    answers: list[str] = []
-    # In a thread, since looking up a name has no time limit of its own.
-    asking = Thread(target=lambda: answers.append(_ask_hub()), daemon=True)
-    asking.start()
-    asking.join(PATIENCE)
-    found = answers[0] if answers else f"no answer in {PATIENCE:.0f} s"
-    if found == "reachable":
-        return _check("hub", found)
-    # Not wrong: everything that is here works without it.
-    return _check("hub", f"out of reach: {found}", "use --weights A=FILE, or the nano variants")
-
-
-def _ask_hub() -> str:
-    from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
-
-    # The hub library's own variable: a mirror, for example.
-    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    try:
-        with urlopen(Request(address, method="HEAD"), timeout=PATIENCE):
-            return "reachable"
-    except HTTPError:
-        return "reachable"  # it answers, if only that it minds the question
-    except (OSError, ValueError) as error:
-        return str(error)
+    if hub.offline():
+        return _check("hub", "not contacted: KIVFM_OFFLINE=1")
+    reason = hub.why_unreachable()
+    if reason is None:
+        return _check("hub", "reachable")
+    # Not an error: everything that is on this machine works without the hub.
+    return _check("hub", f"out of reach: {reason}", "use --weights A=FILE, or the nano variants")
 
 
 def _plugins() -> Iterator[Check]:
@@ -127,6 +106,6 @@ def _plugins() -> Iterator[Check]:
         else:
             yield _check(f"plugin {name}", f"{plugin['version']}, {spent}")
         for problem in plugin["problems"]:
-            # What lacks an optional package is not wrong; it only cannot be selected.
+            # A missing optional package is no error: that teacher only cannot be selected.
             yield _check(f"teacher {problem['name']}", f"{problem['status']}: {problem['cause']}",
                          problem["hint"], wrong=problem["status"] != "needs")  # fmt: skip

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.registry.entry import Entry
 
-app = make_app(no_args_is_help=True, help="Plugins: the distributions behind the teachers.")
+app = make_app(
+    no_args_is_help=True, help="Inspect plugins: the installed packages that provide teachers."
+)
 
 
 @app.callback()
@@ -18,7 +20,7 @@ def _group() -> None: ...
 
 @app.command("list")
 def list_command(json: Json = False) -> None:
-    """List the plugins: what they give, how long they take to load, what is wrong with them."""
+    """List plugins: their teachers, the time they take to load, and their problems."""
     plugins = describe_plugins()
     if json:
         print_json({"plugins": plugins})

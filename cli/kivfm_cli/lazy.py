@@ -29,7 +29,7 @@ def make_app(**more: Any) -> typer.Typer:
 
 
 class LazyGroup(TyperGroup):
-    """`kivfm NAME` is `app` in `kivfm_cli/NAME.py`."""
+    """`kivfm NAME` is `app` in `kivfm_cli/commands/NAME.py`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command, in the order of a user's way."""
@@ -44,6 +44,6 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             near = get_close_matches(cmd_name, COMMANDS, n=1) or ["--help"]
             raise UsageError(f"no command is named {cmd_name!r}", f"kivfm {near[0]}")
-        command = typer.main.get_command(import_module(f"kivfm_cli.{cmd_name}").app)
+        command = typer.main.get_command(import_module(f"kivfm_cli.commands.{cmd_name}").app)
         command.name = cmd_name
         return command

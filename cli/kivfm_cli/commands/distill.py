@@ -1,4 +1,4 @@
-"""`kivfm distill`: from teachers and pictures to a student."""
+"""`kivfm distill`: from teachers and images to a student."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli import options as o
-from kivfm_cli.group import make_app
+from kivfm_cli.lazy import make_app
 from kivfm_core.errors import UsageError
 
 app = make_app()
@@ -18,7 +18,7 @@ app = make_app()
 def _extend(
     flags: dict[str, Any], config: Path | None, start: Path | None, added: str | None
 ) -> Path:
-    """Sets the teachers of an earlier run and the added; returns that run's configuration."""
+    """Sets the earlier run's teachers plus the added ones; returns that run's configuration."""
     if start is None or added is None or config is not None or flags["teachers"] is not None:
         raise UsageError(
             "--from and --add-teacher go together, without --teachers and --config",
@@ -39,29 +39,42 @@ def distill(
     sets: list[str] | None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="RUN", help="The run folder; runs/DATE-TIME."),
+        typer.Option("--out", metavar="RUN", help="Run folder to write. Default: runs/DATE-TIME."),
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Go on with a run; --steps changes its length."),
+        typer.Option(
+            metavar="RUN", help="Resume this run; --steps changes its total number of steps."
+        ),
     ] = None,
     allow_changes: Annotated[
         bool,
-        typer.Option("--allow-changes", help="Go on with other teachers, data or settings, too."),
+        typer.Option(
+            "--allow-changes",
+            help="Allow --resume to change teachers, data or other settings.",
+        ),
     ] = False,
     start: Annotated[
         Path | None,
-        typer.Option("--from", metavar="RUN", help="Keep what this run's student knows, and"),
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Start from this run's student; its teachers stay as they are.",
+        ),
     ] = None,
     add_teacher: Annotated[
-        str | None, typer.Option(metavar="A,B", help="with --from: what it learns besides.")
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Teachers to add to the student of --from, separated by commas.",
+        ),
     ] = None,
 ) -> None:
-    """Distill teachers into one student, and write a run folder."""
+    """Distill teachers into one student, and write it to a run folder."""
     if resume is not None:
         if out is not None or start is not None or add_teacher is not None:
             raise UsageError(
-                "a resumed run stays what it is, so leave out --out, --from, --add-teacher",
+                "--resume continues a run in its folder, so leave out --out, --from, --add-teacher",
                 f"kivfm distill --resume {resume}",
             )
         from kivfm_core.runs.run import open_run
@@ -73,7 +86,7 @@ def distill(
             config = _extend(flags, config, start, add_teacher)
             sets = [*(sets or []), f"student.start={json.dumps(str(start))}"]
         made = o.make_config(config, sets, flags, "distill")
-        # Names are checked before torch is imported: a typing error is answered at once.
+        # Names are checked before torch is imported, so that a typing error is reported at once.
         from kivfm_core.composition.compose import compose
 
         compose(made)
