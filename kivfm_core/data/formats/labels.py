@@ -8,8 +8,7 @@ from typing import Any, cast
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.image_files import find_image_files
 from kivfm_core.data.formats.reading import ReadingNotes, read_json
-from kivfm_core.data.images import printable
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 from kivfm_core.task import LabelFormat
 
 LABELS = LabelFormat(
