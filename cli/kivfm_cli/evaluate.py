@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from kivfm_cli.group import make_app
+from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, percent, print_json, print_table
 
 app = make_app()
 
 
-@app.command()
+@app.command(cls=help_with(describe_formats))
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     data: Annotated[
