@@ -74,10 +74,13 @@ class Registry:
         raise explain_unknown(wanted, entries)
 
     def _with_known_tasks(self, spec: TeacherSpec) -> TeacherSpec:
-        """A provider's spec, as discovery would judge one that a plugin gives."""
+        """A provider's spec, judged as discovery judges one that a plugin gives."""
         for task in spec.tasks:
             if task.task not in self.tasks:
-                raise explain_unknown_task(task.task, self.entries)
+                error = explain_unknown_task(task.task, self.entries)
+                if isinstance(error, PluginError):
+                    raise error
+                raise PluginError(f"{spec.name} solves {task.task!r}, which is no task", error.hint)
         return spec
 
     def origin(self, spec: TeacherSpec) -> Entry | None:

@@ -92,7 +92,9 @@ def explain_unknown_task(name: str, entries: Sequence[Entry]) -> KivfmError:
             return PluginError(f"the task {name} comes with a newer {home}", hint)
         return _absent(f"the task {name}", home)
     known = [*TASKS, *(entry.task.name for entry in entries if entry.task)]
-    return UsageError(f"unknown task {name!r}", f"tasks: {', '.join(known)}")
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    hint = f"did you mean {near[0]}?" if near else f"tasks: {', '.join(known)}"
+    return UsageError(f"unknown task {name!r}", hint)
 
 
 def _failed(name: str, entry: Entry) -> PluginError:
