@@ -23,13 +23,7 @@ from pydantic import BaseModel
 from kivfm_core import hooks
 from kivfm_core.errors import PluginError
 from kivfm_core.registry.conflicts import mark_conflicts, mark_unknown_tasks
-from kivfm_core.registry.entry import (
-    Entry,
-    broken,
-    incompatible,
-    read_entry,
-    read_task,
-)
+from kivfm_core.registry.entry import Entry, broken, incompatible, read_entry, read_task
 from kivfm_core.registry.requirements import is_met
 
 GROUP = "kivfm"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from packaging.requirements import InvalidRequirement
 from pydantic import ValidationError
 
-from kivfm_core.errors import one_line
+from kivfm_core.errors import PluginError, one_line
 from kivfm_core.registry.requirements import pip_install, unmet
 from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
 from kivfm_core.task import TaskRecord
@@ -98,8 +98,13 @@ def read_task(item: object, plugin: Entry) -> Entry:
         record = TaskRecord.model_validate(given, from_attributes=not isinstance(given, dict))
         if record.name in (*TASKS, KNN.name, FIDELITY):
             raise ValueError(f"{record.name} is one of kivfm's own names")
+        if any(isinstance(kind, str) for kind in record.formats):
+            # Imported here, since it needs numpy and PIL, and few plugins come this way.
+            from kivfm_core.data.sources import formats_of
+
+            formats_of(record)
         return replace(entry, task=record)
-    except ValueError as error:  # pydantic's, too
+    except (ValueError, PluginError) as error:  # pydantic's are ValueErrors, too
         return broken(entry, error)
 
 

@@ -70,16 +70,18 @@ class Registry:
         for entry in entries:
             if entry.provider and wanted.startswith(entry.provider.prefix):
                 _must_work(entry, pinned=bool(pin))
-                return self._with_known_tasks(
-                    resolve_provided(entry, entry.provider, wanted)
-                ), entry
+                spec = resolve_provided(entry, entry.provider, wanted)
+                return self._with_known_tasks(spec), entry
         raise explain_unknown(wanted, entries)
 
     def _with_known_tasks(self, spec: TeacherSpec) -> TeacherSpec:
-        """A provider's spec, as discovery would judge one that a plugin gives."""
+        """A provider's spec, judged as discovery judges one that a plugin gives."""
         for task in spec.tasks:
             if task.task not in self.tasks:
-                raise explain_unknown_task(task.task, self.entries)
+                error = explain_unknown_task(task.task, self.entries)
+                if isinstance(error, PluginError):
+                    raise error
+                raise PluginError(f"{spec.name} solves {task.task!r}, which is no task", error.hint)
         return spec
 
     def origin(self, spec: TeacherSpec) -> Entry | None:

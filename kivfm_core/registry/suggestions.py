@@ -83,9 +83,18 @@ def explain_unknown_task(name: str, entries: Sequence[Entry]) -> KivfmError:
         return PluginError(f"the task {name} cannot be used: {cause}", given[0].hint)
     home = PUBLISHED_TASKS.get(name)
     if home is not None:
+        installed = [entry for entry in entries if entry.distribution == home]
+        failed = [entry for entry in installed if entry.empty]
+        if failed:
+            return _failed(f"the task {name}", failed[0])
+        if installed:
+            hint = f"pip install --upgrade {home}"
+            return PluginError(f"the task {name} comes with a newer {home}", hint)
         return _absent(f"the task {name}", home)
     known = [*TASKS, *(entry.task.name for entry in entries if entry.task)]
-    return UsageError(f"unknown task {name!r}", f"tasks: {', '.join(known)}")
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    hint = f"did you mean {near[0]}?" if near else f"tasks: {', '.join(known)}"
+    return UsageError(f"unknown task {name!r}", hint)
 
 
 def _failed(name: str, entry: Entry) -> PluginError:
