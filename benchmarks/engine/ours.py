@@ -25,7 +25,7 @@ from kivfm_core.distillation.processes.interrupt import Interrupt
 from kivfm_core.distillation.processes.launch import launched
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.distillation.training.module import Targets
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.geometry import plan_frame
 from kivfm_core.progress import Silent
@@ -74,16 +74,25 @@ def main() -> None:
         config = configuration(folder / "teacher.safetensors")
         composition = compose(config)
         with launched(config) as fabric:
-            parts = assemble(config, composition, torch.device("cpu"), _say)
+            models = assemble(config, composition, torch.device("cpu"), _say)
             images = find_images(folder / "data")
-            stream = Fed(config, composition, parts.asked, images, fabric, _say)
+            stream = Fed(config, composition, models.frozen, images, fabric, _say)
             run = Run(folder / "run")
             run.path.mkdir()
-            guard = Guard(run.path, 0, stream, 0, _say)
-            optimizer = make_optimizer(parts.student, config)
+            guard = SkippedSteps(run.path, 0, stream, 0, _say)
+            optimizer = make_optimizer(models.student, config)
             interrupt = Interrupt(run.path)
             train(
-                run, config, parts.student, optimizer, stream, fabric, Silent(), interrupt, guard, 0
+                run,
+                config,
+                models.student,
+                optimizer,
+                stream,
+                fabric,
+                Silent(),
+                interrupt,
+                guard,
+                0,
             )
 
 

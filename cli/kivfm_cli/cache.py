@@ -147,9 +147,9 @@ def _used(run: Path) -> set[str]:
     from kivfm_core.config import build_config
     from kivfm_core.data.unlabeled import find_images
     from kivfm_core.distillation.demo_data import data_path
-    from kivfm_core.distillation.processes.launch import settle
+    from kivfm_core.distillation.processes.launch import resolve_precision
 
-    made = settle(build_config(run / "config.toml" if run.is_dir() else run, {}))
+    made = resolve_precision(build_config(run / "config.toml" if run.is_dir() else run, {}))
     composition = compose(made)
     with closing(make_progress()) as progress:
         images = find_images(data_path(made, progress))

@@ -23,7 +23,7 @@ from kivfm_core.weights.tokenizer import obtain_tokenizer
 
 
 @dataclass(frozen=True)
-class Parts:
+class LoadedModels:
     """What a run works with.
 
     Attributes:
@@ -41,7 +41,7 @@ class Parts:
     round_trip: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
-    def asked(self) -> Asked:
+    def frozen(self) -> Asked:
         """What of them is frozen, and answers for the run's views."""
         trunk = self.student.ask_trunk if self.student.adapter is not None else None
         hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
@@ -54,7 +54,7 @@ def assemble(
     device: torch.device,
     say: Callable[[str], None],
     placements: Mapping[str, Placement] | None = None,
-) -> Parts:
+) -> LoadedModels:
     """Loads every teacher, says what was loaded, and builds the student on its base.
 
     Args:
@@ -91,7 +91,7 @@ def assemble(
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     asked = {name: teachers[name] for name in composition.asked}
-    return Parts(student.to(device), asked, provenance, placements, trips)
+    return LoadedModels(student.to(device), asked, provenance, placements, trips)
 
 
 def _bring_tokenizers(spec: TeacherSpec, say: Callable[[str], None]) -> None:

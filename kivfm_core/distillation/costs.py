@@ -27,7 +27,7 @@ def device_name(device: torch.device) -> str:
     return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
-def follow(
+def plan_costs(
     config: RunConfig,
     composition: Composition,
     stream: Stream,
@@ -62,7 +62,7 @@ def follow(
     return plan
 
 
-def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
+def write_costs(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
     """Writes what a run took beside what was predicted, and keeps its rates for later plans."""
     watch, record = stream.stopwatch, plan.as_dict()
     took = watch.total
@@ -74,10 +74,10 @@ def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) ->
     facts = {"schema": 1, "took_seconds": took, **record}
     write_text(run.path / "costs.json", json.dumps(facts, indent=1))
     say(compared(plan.seconds, took))
-    remember(plan, stream, say)
+    save_rates(plan, stream, say)
 
 
-def remember(plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
+def save_rates(plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
     """Keeps the rates that a run measured, as far as it came."""
     watch, auto = stream.stopwatch, auto_precision(stream.config.engine.accelerator)
     if plan.device is not None:

@@ -14,22 +14,28 @@ from kivfm_core.composition.summary import round_trips
 from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import assemble
-from kivfm_core.distillation.costs import account, follow, remember
+from kivfm_core.distillation.costs import plan_costs, save_rates, write_costs
 from kivfm_core.distillation.demo_data import data_path
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
-from kivfm_core.distillation.processes.launch import aloud, find_machine, launched, settle, summed
+from kivfm_core.distillation.processes.launch import (
+    all_reduce,
+    find_machine,
+    launched,
+    rank_logger,
+    resolve_precision,
+)
 from kivfm_core.distillation.state.checkpoint import (
     has_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from kivfm_core.distillation.state.disk_full import room
-from kivfm_core.distillation.state.resume import Going, as_begun, check, go_on
+from kivfm_core.distillation.state.disk_full import report_full_disk
+from kivfm_core.distillation.state.resume import ResumePlan, check, config_at_start, plan_resume
 from kivfm_core.distillation.training.calibrate import calibrate
 from kivfm_core.distillation.training.compile import compile_all
 from kivfm_core.distillation.training.loop import train
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.errors import UsageError
 from kivfm_core.planner.placement import place, planned_machine
@@ -72,14 +78,14 @@ def distill(
     watch = progress or Silent()
     if resume is not None:
         run = open_run(resume)
-        wanted = settle(config.anchored() if config is not None else run.config)
+        wanted = resolve_precision(config.anchored() if config is not None else run.config)
         if steps is not None:
             optim = wanted.optim.model_copy(update={"steps": steps})
             wanted = wanted.model_copy(update={"optim": optim})
-        plan = go_on(run, wanted, allow_changes)
+        plan = plan_resume(run, wanted, allow_changes)
     elif config is not None:
-        config = settle(config.anchored())
-        plan = Going(config, compose(config))
+        config = resolve_precision(config.anchored())
+        plan = ResumePlan(config, compose(config))
         run = _new_run(out)
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
@@ -99,18 +105,18 @@ def _new_run(out: str | Path | None) -> Run:
     return run
 
 
-def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
+def _work(run: Run, plan: ResumePlan, watch: Progress, allow_changes: bool) -> None:
     """All stages, in order, in as many processes as are asked for."""
     with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
         # Where the run is made after the time of day, processes may disagree.
         run = Run(Path(fabric.broadcast(str(run.path))))
         watch = watch if fabric.is_global_zero else Silent()
-        with room(f"kivfm distill --resume {run.path}"):
+        with report_full_disk(f"kivfm distill --resume {run.path}"):
             _stages(fabric, run, plan, watch, interrupt, allow_changes)
 
 
 def _stages(
-    fabric: Fabric, run: Run, plan: Going, watch: Progress, interrupt: Interrupt,
+    fabric: Fabric, run: Run, plan: ResumePlan, watch: Progress, interrupt: Interrupt,
     allow_changes: bool,
 ) -> None:  # fmt: skip
     config, composition, say = plan.config, plan.composition, watch.message
@@ -122,28 +128,28 @@ def _stages(
     # First what can fail for want of a file; the demo scenes take a minute to draw.
     machine = planned_machine(config, find_machine(fabric.device))
     placements = place(config, composition, machine)
-    parts = assemble(config, composition, fabric.device, say, placements)
-    student = parts.student
+    models = assemble(config, composition, fabric.device, say, placements)
+    student = models.student
     if config.engine.compile == "all":
-        here = [t.encoder for name, t in parts.teachers.items() if not placements[name].offloaded]
+        here = [t.encoder for name, t in models.teachers.items() if not placements[name].offloaded]
         compile_all(here, fabric.device)
     with fabric.rank_zero_first(local=True):
         path = data_path(config, watch)
     images = find_images(path)
-    stream = Stream(config, composition, parts.asked, images, fabric, say)
-    here = aloud(fabric, say)
-    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, here)
+    stream = Stream(config, composition, models.frozen, images, fabric, say)
+    here = rank_logger(fabric, say)
+    guard = SkippedSteps(run.path, config.optim.bad_limit, stream, fabric.global_rank, here)
     optimizer, precision = make_optimizer(student, config), fabric.strategy.precision
-    facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
+    facts: dict[str, Any] = {"pictures": stream.digest, "configuration": config_at_start(config)}
     first, batch = 0, config.optim.batch_size
     if resumed:
-        changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
+        changes = [*plan.changes, *run.changes(models.provenance, stream.digest)]
         check(run, changes, allow_changes)
         anew = any(change.startswith("optim.optimizer:") for change in changes)
         first = load_checkpoint(run.checkpoints, student, optimizer, precision, anew=anew)
         if anew:
             say("another optimizer than before: it remembers nothing of the steps made")
-        costs = follow(config, composition, stream, fabric, say, first)
+        costs = plan_costs(config, composition, stream, fabric, say, first)
         say(f"resuming at step {first}")
         if fabric.is_global_zero:
             run.write_plan(config, composition)
@@ -154,18 +160,18 @@ def _stages(
                     *run.environment.get("earlier", []),
                     run.environment["argv"],
                 ]
-                run.write_environment(config.seed, parts.provenance, **facts)
+                run.write_environment(config.seed, models.provenance, **facts)
     else:
-        costs = follow(config, composition, stream, fabric, say)
+        costs = plan_costs(config, composition, stream, fabric, say)
         steps = -(-config.optim.calibration // batch)
         say(f"fitting aligners on {steps * batch} views")
         stream.stopwatch.add(FITTING, steps * batch, 0.0)
         with stream.stopwatch.rest(FITTING):
-            fitted = calibrate(student, guard.finite(student, steps), summed(fabric))
-        kept = {**parts.round_trip, **fitted}
+            fitted = calibrate(student, guard.finite(student, steps), all_reduce(fabric))
+        kept = {**models.round_trip, **fitted}
         say(f"the shared latent keeps {round_trips(kept)}")
         if fabric.is_global_zero:
-            run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
+            run.write_environment(config.seed, models.provenance, round_trip=kept, **facts)
             save_checkpoint(
                 run.checkpoints, 0, student, optimizer, precision, config.checkpoint.keep
             )
@@ -174,10 +180,10 @@ def _stages(
             train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
     except Interrupted:
         if fabric.is_global_zero:
-            remember(costs, stream, say)
+            save_rates(costs, stream, say)
         raise
     if bad := stream.count_bad():
         say(f"{bad} pictures were skipped, since they cannot be decoded")
     if fabric.is_global_zero:
         write_bundle(student, run.bundle)
-        account(run, costs, stream, say)
+        write_costs(run, costs, stream, say)

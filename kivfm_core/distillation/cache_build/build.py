@@ -15,17 +15,17 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
-from kivfm_core.distillation.cache_build.estimate import Share, describe, estimate, missing
+from kivfm_core.distillation.cache_build.estimate import Estimate, describe, estimate, missing
 from kivfm_core.distillation.demo_data import data_path
 from kivfm_core.distillation.inputs.frozen_networks import Asked
 from kivfm_core.distillation.inputs.stream import Stream
-from kivfm_core.distillation.processes.launch import find_machine, settle
+from kivfm_core.distillation.processes.launch import find_machine, resolve_precision
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.placement import place_alone, planned_machine
 from kivfm_core.progress import Progress
 
 
-def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[Share]:
+def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[Estimate]:
     """Asks everyone about every stored view of a run that is not in its cache yet.
 
     Each network is loaded, asked and freed before the next is loaded. What was stored stays when
@@ -45,7 +45,7 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     """
     if config.cache.path is None:
         raise UsageError("no cache is given", "--set cache.path=cache --set data.views=4")
-    config = settle(config.anchored())
+    config = resolve_precision(config.anchored())
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
     engine = config.engine

@@ -17,7 +17,7 @@ from kivfm_core.distillation.inputs.stream import Stream
 
 
 @dataclass(frozen=True)
-class Share:
+class Estimate:
     """What one network has yet to say.
 
     Attributes:
@@ -39,7 +39,7 @@ class Share:
     device: str
 
 
-def describe(share: Share) -> str:
+def describe(share: Estimate) -> str:
     """What is told of it before anything is written."""
     if not share.views:
         return "all views are stored"
@@ -82,7 +82,7 @@ def missing(name: str, stream: Stream) -> list[list[Item]]:
     return batches
 
 
-def estimate(name: str, stream: Stream) -> Share:
+def estimate(name: str, stream: Stream) -> Estimate:
     """Asks one network about two batches, and keeps nothing of what it says.
 
     Args:
@@ -115,7 +115,7 @@ def estimate(name: str, stream: Stream) -> Share:
     first = _unfitted(name, stream) if views else 0
     batch = min(_batch(name, stream, size) for size in range(len(stream.sizes)))
     device = stream.fabric.device.type
-    return Share(name, views, total, seconds + each * first, first, batch, device)
+    return Estimate(name, views, total, seconds + each * first, first, batch, device)
 
 
 def _unfitted(name: str, stream: Stream) -> int:

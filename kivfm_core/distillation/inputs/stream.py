@@ -27,7 +27,7 @@ from kivfm_core.data.unlabeled import Images
 from kivfm_core.distillation.inputs.cached_outputs import Cache, Keeper
 from kivfm_core.distillation.inputs.frozen_networks import Asked, Frozen
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
-from kivfm_core.distillation.processes.launch import aloud, summed
+from kivfm_core.distillation.processes.launch import all_reduce, rank_logger
 from kivfm_core.distillation.training.module import Targets
 from kivfm_core.planner.plan import PICTURES
 
@@ -71,7 +71,7 @@ class Stream:
             config.data.mosaic,
         )
         self.cache = self._cache(composition, asked, images)
-        self.bad = Bad(config.data.bad_limit, aloud(fabric, say))
+        self.bad = Bad(config.data.bad_limit, rank_logger(fabric, say))
         decode = partial(_decode, self.dataset, self.bad)
         self.stopwatch = Stopwatch(fabric.device)
         keeper = None
@@ -117,7 +117,7 @@ class Stream:
         bad = torch.tensor(
             [name in self.bad.names for name in self.dataset.images], dtype=torch.int32
         )
-        return int((summed(self.fabric)(bad) > 0).sum())
+        return int((all_reduce(self.fabric)(bad) > 0).sum())
 
     def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
         data, where = self.config.data, self.config.cache

@@ -18,7 +18,7 @@ from kivfm_core.errors import UsageError
 from kivfm_core.planner.placement import Machine, host_memory
 
 
-def settle(config: RunConfig) -> RunConfig:
+def resolve_precision(config: RunConfig) -> RunConfig:
     """The configuration with the precision that `auto` comes to on this machine."""
     if config.engine.precision != "auto":
         return config
@@ -101,13 +101,13 @@ def is_first() -> bool:
     return not (group.is_available() and group.is_initialized() and group.get_rank())
 
 
-def aloud(fabric: Fabric, say: Callable[[str], None]) -> Callable[[str], None]:
+def rank_logger(fabric: Fabric, say: Callable[[str], None]) -> Callable[[str], None]:
     """Says what a process alone knows: the first one as ever, any other on stderr, by its rank."""
     rank = fabric.global_rank
     return (lambda text: print(f"rank {rank}: {text}", file=sys.stderr)) if rank else say
 
 
-def summed(fabric: Fabric) -> Callable[[Tensor], Tensor]:
+def all_reduce(fabric: Fabric) -> Callable[[Tensor], Tensor]:
     """Sums a tensor over all processes, wherever it lies."""
 
     def reduce(tensor: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Fully sharded data parallelism: each process keeps its part of what is trained.
 
-The parts are gathered for a pass, and gradients summed into parts after it. What is frozen stays
-whole: it is asked outside of passes, too.
+The parts are gathered for a pass, and gradients are summed into parts after it. What is
+frozen stays whole: it runs outside of passes, too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def shard(module: Distillation, mesh: Any) -> Distillation:
             fully_shard(part, mesh=world, ignored_params=frozen)
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"this student cannot be sharded: {error}", "--strategy ddp") from error
-    register_fsdp_forward_method(module, "pulls")
+    register_fsdp_forward_method(module, "teacher_gradients")
     return module
 
 

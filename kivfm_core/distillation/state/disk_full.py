@@ -13,7 +13,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def room(again: str) -> Generator[None]:
+def report_full_disk(again: str) -> Generator[None]:
     """Says that a disk is full, where it is.
 
     Args:

@@ -56,7 +56,7 @@ SPEC = ("encoder", "config", "levels", "input", "tasks", "attachments")
 
 
 @dataclass(frozen=True)
-class Going:
+class ResumePlan:
     """What a run goes on with.
 
     Attributes:
@@ -70,7 +70,7 @@ class Going:
     changes: tuple[str, ...] = ()
 
 
-def go_on(run: Run, config: RunConfig, allow: bool) -> Going:
+def plan_resume(run: Run, config: RunConfig, allow: bool) -> ResumePlan:
     """What a run goes on with.
 
     Args:
@@ -81,12 +81,12 @@ def go_on(run: Run, config: RunConfig, allow: bool) -> Going:
     Raises:
         UsageError: Naming what is not as the run began, or what its adapter does not go with.
     """
-    changes = differences(begun(run), as_begun(config))
+    changes = differences(begun(run), config_at_start(config))
     changes += [line for spec in run.teachers for line in _redeclared(spec)]
     check(run, changes, allow)
     composition = _as_built(compose(config), run.composition) if changes else run.composition
     check_engine(config.engine, composition)
-    return Going(config, composition, tuple(changes))
+    return ResumePlan(config, composition, tuple(changes))
 
 
 def _as_built(composition: Composition, before: Composition) -> Composition:
@@ -113,7 +113,7 @@ def check(run: Run, changes: Sequence[str], allow: bool) -> None:
         )
 
 
-def as_begun(config: RunConfig) -> dict[str, Any]:
+def config_at_start(config: RunConfig) -> dict[str, Any]:
     """A configuration as `environment.json` keeps it."""
     return config.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -121,7 +121,7 @@ def as_begun(config: RunConfig) -> dict[str, Any]:
 def begun(run: Run) -> dict[str, Any]:
     """The configuration that a run began with."""
     known = run.environment if (run.path / "environment.json").exists() else {}
-    before: dict[str, Any] = known.get("configuration", as_begun(run.config))
+    before: dict[str, Any] = known.get("configuration", config_at_start(run.config))
     for (table, key), value in EARLIER.items():
         before = {**before, table: {key: value, **before.get(table, {})}}
     return before

@@ -10,13 +10,13 @@ from lightning_fabric import Fabric
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.interrupt import Interrupt
-from kivfm_core.distillation.processes.launch import summed
+from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import set_up, unshard
 from kivfm_core.distillation.state.checkpoint import save_checkpoint
 from kivfm_core.distillation.training.compile import compile_all
 from kivfm_core.distillation.training.metrics import Metrics
 from kivfm_core.distillation.training.module import Distillation
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import learning_rate
 from kivfm_core.distillation.training.step import Step
 from kivfm_core.planner.plan import LEARNING
@@ -25,7 +25,7 @@ from kivfm_core.runs.run import Run
 from kivfm_core.student.student import Student
 
 LOG_EVERY = 10
-PULLS_EVERY = 100
+GRADIENTS_EVERY = 100
 
 
 def train(
@@ -37,7 +37,7 @@ def train(
     fabric: Fabric,
     watch: Progress,
     interrupt: Interrupt,
-    guard: Guard,
+    guard: SkippedSteps,
     first: int,
 ) -> None:
     """Trains a student from step `first` to the configured last.
@@ -74,10 +74,10 @@ def train(
             stop = _agreed(interrupt, fabric, report) and not last
             if report or stop:
                 skipped = guard.look(student)
-                due = done % PULLS_EVERY == 0 or last
-                pulls = make.pulls(canvas, targets) if due else {}
+                due = done % GRADIENTS_EVERY == 0 or last
+                gradients = make.compare_gradients(canvas, targets) if due else {}
                 if metrics is not None:
-                    watch.step(metrics.write(done, lr, skipped, pulls))
+                    watch.step(metrics.write(done, lr, skipped, gradients))
             if save or stop:
                 save_checkpoint(
                     run.checkpoints, done, student, optimizer,
@@ -99,7 +99,7 @@ def _agreed(interrupt: Interrupt, fabric: Fabric, now: bool) -> bool:
     """
     if fabric.world_size == 1:
         return interrupt.asked
-    return now and bool(summed(fabric)(torch.tensor(float(interrupt.asked))) > 0)
+    return now and bool(all_reduce(fabric)(torch.tensor(float(interrupt.asked))) > 0)
 
 
 def _teacher_weights(config: RunConfig, student: Student) -> dict[str, float]:

@@ -41,7 +41,7 @@ class Metrics:
         self.waited += waited
 
     def write(
-        self, step: int, lr: float, skipped: int, pulls: Mapping[str, Tensor]
+        self, step: int, lr: float, skipped: int, gradients: Mapping[str, Tensor]
     ) -> dict[str, Any]:
         """Averages what was gathered and is finite, writes it, and returns it."""
         count, seconds = len(self.gathered), time.perf_counter() - self.began
@@ -55,7 +55,7 @@ class Metrics:
             for name, value in info["losses"].items():
                 self.board.add_scalar(f"loss/{name}", value, step)
             self.board.flush()
-        values = {name: float(value) for name, value in pulls.items()}
+        values = {name: float(value) for name, value in gradients.items()}
         if finite := {name: value for name, value in values.items() if isfinite(value)}:
             info["pulls"] = finite
             for name, value in finite.items():

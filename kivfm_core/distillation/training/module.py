@@ -65,7 +65,7 @@ class Distillation(nn.Module):
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
 
-    def pulls(self, canvas: Tensor, targets: Targets) -> Tensor:
+    def teacher_gradients(self, canvas: Tensor, targets: Targets) -> Tensor:
         """Where each teacher's loss wants the student's features to go: its gradients `[T, N]`.
 
         Nothing is trained by it, and the adapter is not passed through: teachers meet in the
@@ -76,16 +76,16 @@ class Distillation(nn.Module):
         with torch.no_grad():
             features, trunk = self._features(canvas, targets)
         features = {name: x.detach().requires_grad_() for name, x in features.items()}
-        pulls: list[Tensor] = []
+        gradients: list[Tensor] = []
         for spec in self.student.composition.learned:
             level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
-            pull = torch.autograd.grad(
+            gradient = torch.autograd.grad(
                 (level + self.readout_share * readout).mean(), list(features.values()),
                 allow_unused=True, materialize_grads=True,
             )  # fmt: skip
-            pulls.append(torch.cat([part.flatten() for part in pull]))
+            gradients.append(torch.cat([part.flatten() for part in gradient]))
         self.train(training)
-        return torch.stack(pulls)
+        return torch.stack(gradients)
 
     def _features(
         self, canvas: Tensor, targets: Targets

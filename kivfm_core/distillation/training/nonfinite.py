@@ -25,7 +25,7 @@ NotFinite = dict[str, list[str]]
 """By `TEACHER:LEVEL`, the pictures for which it holds NaN or infinity."""
 
 
-class Guard:
+class SkippedSteps:
     """Watches for skipped steps without waiting for the device.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
-from kivfm_core.distillation.processes.launch import summed
+from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import gather
 from kivfm_core.distillation.training.module import Distillation, Targets
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
@@ -92,7 +92,7 @@ class Step:
         scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         if scaler is None or scaler.get_scale() < 1:  # no wait: the scaler itself has waited
             return False
-        return summed(self.fabric)((~loss.isfinite()).float()) == 0
+        return all_reduce(self.fabric)((~loss.isfinite()).float()) == 0
 
     def _update(self, fine: Tensor) -> None:
         """Changes what is trained, and what the optimizer remembers, if the gradient is finite.
@@ -103,7 +103,7 @@ class Step:
         inner.found_inf = (~fine).float()
         self.optimizer.step()
 
-    def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
+    def compare_gradients(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
         """How hard each teacher pulls at the student's features, and how far two teachers agree.
 
         All processes have to call it; each looks at its own share of the step.
@@ -119,10 +119,10 @@ class Step:
         part = slice(self.portions.size)
         seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
         with self.fabric.autocast():
-            pulls = self._inner.pulls(normalize(canvas[part], self.contract), seen)
+            gradients = self._inner.teacher_gradients(normalize(canvas[part], self.contract), seen)
         names = [spec.name for spec in self._inner.student.composition.learned]
-        units = F.normalize(pulls, dim=1)
-        return dict(zip(names, pulls.norm(dim=1), strict=True)) | {
+        units = F.normalize(gradients, dim=1)
+        return dict(zip(names, gradients.norm(dim=1), strict=True)) | {
             f"{names[i]}, {names[j]}": units[i] @ units[j]
             for i, j in combinations(range(len(names)), 2)
         }

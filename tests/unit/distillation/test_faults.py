@@ -20,9 +20,9 @@ from steps import first_gradients
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.launch import aloud
+from kivfm_core.distillation.processes.launch import rank_logger
 from kivfm_core.distillation.training.module import Distillation
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.distillation.training.step import Step
 from kivfm_core.errors import KivfmError
@@ -106,7 +106,7 @@ def test_what_another_process_alone_knows_is_said_too(
     (Path(str(config.data.path)) / "torn.png").write_bytes(b"")
     second = Second(accelerator="cpu", devices=1)
     batches = stream(config, second)
-    guard = Guard(tmp_path, 5, batches, 1, aloud(second, print))
+    guard = SkippedSteps(tmp_path, 5, batches, 1, rank_logger(second, print))
     assert list(guard.finite(Student(compose(config)), 12))
     out, err = capsys.readouterr()
     assert "rank 1: skipped, cannot be decoded: torn.png\n" in err

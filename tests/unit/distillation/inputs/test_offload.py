@@ -110,7 +110,7 @@ def test_who_is_offloaded_is_never_loaded_onto_the_device(
     composition = compose(config)
     placements = place(config, composition, cramped(config))
     gpu = torch.device("cuda")
-    parts = module.assemble(config, composition, gpu, lambda _: None, placements)
+    models = module.assemble(config, composition, gpu, lambda _: None, placements)
     assert homes == {"toybase/small": "cuda", TEACHER: "cpu"}
-    assert isinstance(parts.teachers[TEACHER].encoder, Offloaded)
-    assert parts.asked.placements == placements
+    assert isinstance(models.teachers[TEACHER].encoder, Offloaded)
+    assert models.frozen.placements == placements
