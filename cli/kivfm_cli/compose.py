@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as js
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -42,6 +41,7 @@ def compose(
     from kivfm_core.planner.placement import place, planned_machine
     from kivfm_core.planner.plan import make_plan
     from kivfm_core.planner.rates import read_rates
+    from kivfm_core.run_files import RunFiles
 
     planned = plan(made)
     views = made.optim.micro_batch or made.optim.batch_size
@@ -51,8 +51,8 @@ def compose(
     foreseen = make_plan(made, planned, _pictures(made), rates, placements=placements)
     composition["plan"] = foreseen.as_dict()
     if made.student.start is not None:
-        facts = (Path(made.student.start) / "environment.json").read_text(encoding="utf-8")
-        composition["round_trip"] = js.loads(facts).get("round_trip", {})
+        earlier = RunFiles(Path(made.student.start))
+        composition["round_trip"] = earlier.environment.get("round_trip", {})
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(dump_config(made), encoding="utf-8")

@@ -12,8 +12,9 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
 from kivfm_core.files import new_folder, write_text
+from kivfm_core.run_files import STUDENT_STATE, UNTRAINED
 from kivfm_core.runs.run import Run, open_run
-from kivfm_core.student.bundle import UNTRAINED, save_tensors, write_bundle
+from kivfm_core.student.bundle import save_tensors, write_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.weights.loading import load_strict
 
@@ -49,11 +50,11 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
     with new_folder(path) as aside:
         new = Run(aside)
         new.write_plan(_config(earlier, plan), plan)
-        write_text(aside / "environment.json", json.dumps(facts, indent=1))
+        write_text(new.environment_file, json.dumps(facts, indent=1))
         untrained = new.checkpoints / UNTRAINED
         untrained.mkdir(parents=True)
         before = _reduced(earlier.load_student(untrained=True), plan)
-        save_tensors(before.trained(), untrained / "student.safetensors")
+        save_tensors(before.trained(), untrained / STUDENT_STATE)
         write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path)
     return path
 

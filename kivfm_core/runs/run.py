@@ -17,52 +17,33 @@ from kivfm_core.composition.composition import Composition, read_composition
 from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
 from kivfm_core.errors import WeightsError
 from kivfm_core.files import write_text
+from kivfm_core.run_files import UNTRAINED, RunFiles
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.bundle import UNTRAINED, load_trained, read_bundle
+from kivfm_core.student.bundle import load_trained, read_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights.loading import Provenance
 
+# Their versions are recorded.
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric", "numpy")
-PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial", "config.toml")
-"""What a folder may hold that is no run yet: all that a try leaves which failed, or was killed,
-before the aligners were fitted."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run folder on disk."""
-
-    path: Path
-
-    @property
-    def checkpoints(self) -> Path:
-        """The checkpoints' folder."""
-        return self.path / "checkpoints"
-
-    @property
-    def bundle(self) -> Path:
-        """The student's folder."""
-        return self.path / "student"
+class Run(RunFiles):
+    """A run folder with the models that its files describe."""
 
     @cached_property
     def config(self) -> RunConfig:
         """The resolved configuration."""
         # Earlier kivfm took Fabric's other strategies, and their runs can still be opened.
-        path = self.path / "config.toml"
-        engine = load_config(path).get("engine", {})
+        engine = load_config(self.config_file).get("engine", {})
         known = engine.get("strategy") in get_args(Strategy)
-        return build_config(path, {} if known else {"engine.strategy": "auto"})
+        return build_config(self.config_file, {} if known else {"engine.strategy": "auto"})
 
     @cached_property
     def composition(self) -> Composition:
         """The student's plan."""
         return read_composition(self.path)
-
-    @cached_property
-    def environment(self) -> dict[str, Any]:
-        """What the run was made with."""
-        return json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
 
     @property
     def teachers(self) -> list[TeacherSpec]:
@@ -123,25 +104,17 @@ class Run:
             student.forget(self.composition.kept)
         return student
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing is lost if a run begins here: there is at most a plan."""
-        if not self.path.is_dir():
-            return not self.path.exists()
-        names = {path.name for path in self.path.iterdir()}
-        # A configuration without the composition, which is written first, is somebody's own.
-        return names.issubset(PLAN) and ("config.toml" not in names or "composition.json" in names)
-
     def forget_plan(self) -> None:
         """Forgets an earlier try's configuration, so that a kill leaves no halves of two plans."""
-        (self.path / "config.toml").unlink(missing_ok=True)
+        self.config_file.unlink(missing_ok=True)
 
     def write_plan(self, config: RunConfig, composition: Composition) -> None:
         """Writes configuration and composition."""
         self.path.mkdir(parents=True, exist_ok=True)
         plan = json.dumps(composition.model_dump(mode="json"), indent=1)
-        write_text(self.path / "composition.json", plan)
-        write_text(self.path / "config.toml", dump_config(config))
+        # The configuration comes last: a folder without it is no run yet.
+        write_text(self.composition_file, plan)
+        write_text(self.config_file, dump_config(config))
 
     def write_environment(
         self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
@@ -157,7 +130,7 @@ class Run:
             "weights": {name: vars(p) for name, p in weights.items() if p is not None},
             **facts,
         }
-        write_text(self.path / "environment.json", json.dumps(environment, indent=1))
+        write_text(self.environment_file, json.dumps(environment, indent=1))
 
 
 def _version(package: str) -> str:
