@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from torch import Tensor
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.encoding import FITTED_ON
-from kivfm_core.cache.key import list_encodings, list_owners
+from kivfm_core.cache.key import CANVAS, list_encodings, list_owners
+from kivfm_core.cache.maps import find_maps
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
@@ -29,6 +31,7 @@ from kivfm_core.distillation.inputs.frozen_networks import Asked, Frozen
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
 from kivfm_core.distillation.processes.launch import all_reduce, rank_logger
 from kivfm_core.distillation.training.module import Targets
+from kivfm_core.planner.placement import Placement
 from kivfm_core.planner.plan import PICTURES
 
 
@@ -113,7 +116,7 @@ class Stream:
             yield canvas, targets, waited
 
     def count_bad(self) -> int:
-        """Pictures that could not be decoded, by any process."""
+        """Images that could not be decoded, by any process; all of them have to call it."""
         bad = torch.tensor(
             [name in self.bad.names for name in self.dataset.images], dtype=torch.int32
         )
@@ -147,6 +150,61 @@ class Stream:
             start, stop, self.config.seed, self.config.data.views, self.frozen,
             self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
+
+    @property
+    def placements(self) -> Mapping[str, Placement]:
+        """Where networks lie, and how many views at once they run on, by source of outputs."""
+        return self.frozen.asked.placements
+
+    def portion_size(self, source: str) -> int | None:
+        """Views that a network ran on at once; None if on whole batches, or not at all."""
+        portions = self.frozen.portions.get(source)
+        return portions.size if portions else None
+
+    def batch_size(self, source: str) -> int:
+        """Views that a network is planned to run on at once."""
+        placement = self.placements.get(source)
+        return placement.batch if placement else self.config.optim.batch_size
+
+    def run_online(self, sources: Collection[str]) -> None:
+        """Leaves the outputs of these sources out of the cache: they run anew for every batch."""
+        if self.frozen.keeper is not None:
+            self.frozen.keeper.online = sources
+
+    def count_cached(self) -> dict[str, int]:
+        """How many of the run's views a cache on disk holds already, by source of outputs."""
+        if not isinstance(self.cache, DiskCache):
+            return {}
+        return self.cache.count(self.config.data.views)
+
+    def is_cached(self, source: str, item: Item) -> bool:
+        """Whether a view's output is cached; true of all without a cache, which lacks nothing."""
+        return self.cache is None or self.cache.has(source, (item.image, item.view))
+
+    def sources(self, size: int) -> list[str]:
+        """The sources of outputs for a view of this size, as caches name them."""
+        return list(self.frozen.owners(size))
+
+    def run_uncached(self, keys: Sequence[Key]) -> dict[str, Mapping[str, Tensor]]:
+        """The outputs of all sources for some views, canvases too; the cache is left alone."""
+        frozen = copy(self.frozen)
+        frozen.keeper = None
+        canvas, outputs = frozen(frozen.decode(keys))
+        return {**outputs, CANVAS: {CANVAS: canvas}}
+
+    def record_bytes(self, source: str, output: Mapping[str, Tensor]) -> int:
+        """What the cached output of one view takes."""
+        assert self.frozen.keeper is not None
+        encoding = self.frozen.keeper.codecs[source].encoding
+        return sum(encoding.bytes(name, tuple(x.shape[1:])) for name, x in output.items())
+
+    def views_to_fit(self, source: str) -> int:
+        """Views that a network has to run on first, for its encoding to be fitted."""
+        assert isinstance(self.cache, DiskCache) and self.frozen.keeper is not None
+        if not self.frozen.keeper.codecs[source].encoding.latent:
+            return 0
+        fitted = find_maps(self.cache.folder / self.cache.owners[source].folder)
+        return 0 if fitted else len(self.frozen.samples)
 
 
 class Bad:

@@ -280,7 +280,7 @@ def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path,
     (pictures / "torn.png").write_bytes((pictures / "00.png").read_bytes()[:300])
     heard = Heard()
     distill(config, out=tmp_path / "run", progress=heard)
-    assert "2 pictures were skipped, since they cannot be decoded" in heard.said
+    assert "2 images were skipped, since they cannot be decoded" in heard.said
     with pytest.raises(DataError, match="more than the limit") as caught:
         distill(changed(config, data__bad_limit=0), out=tmp_path / "strict")
     advised = int(caught.value.hint.rpartition("data.bad_limit=")[2])

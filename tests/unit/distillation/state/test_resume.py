@@ -234,17 +234,17 @@ def board_steps(path: Path) -> list[int]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_signals(number: signal.Signals, tmp_path: Path):
-    with Interrupt(tmp_path) as patient:
-        patient.patient = True
+    with Interrupt(tmp_path) as interrupt:
+        interrupt.wait_for_step = True
         os.kill(os.getpid(), number)
-        assert patient.asked
+        assert interrupt.requested
     with pytest.raises(Interrupted, match="interrupted") as caught, Interrupt(tmp_path):
         os.kill(os.getpid(), number)
     assert caught.value.hint == f"kivfm distill --resume {tmp_path}"
 
 
 def test_a_second_control_c_does_not_wait(tmp_path: Path):
-    with pytest.raises(Interrupted), Interrupt(tmp_path) as patient:
-        patient.patient = True
+    with pytest.raises(Interrupted), Interrupt(tmp_path) as interrupt:
+        interrupt.wait_for_step = True
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
