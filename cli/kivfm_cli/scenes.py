@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,15 +22,22 @@ def scenes(
     seed: Annotated[int, typer.Option(min=0, help="What all of them follow from.")] = 0,
 ) -> None:
     """Write the demo data: pictures of many domains, labeled in ordinary formats."""
-    from kivfm_cli.progress import make_progress, stages
+    from kivfm_cli.progress import make_progress
+    from kivfm_core.progress import stage
     from kivfm_core.scenes.write import write_scenes
 
     progress = make_progress()
-    tell = partial(stages(progress), "drawing")
     try:
         # Who asks for few scenes wants few pictures.
         single = min(PER_CLASS, val)
-        write_scenes(folder, train=train, val=val, seed=seed, per_class=single, progress=tell)
+        write_scenes(
+            folder,
+            train=train,
+            val=val,
+            seed=seed,
+            per_class=single,
+            progress=stage(progress, "drawing"),
+        )
     except FileExistsError as error:
         raise UsageError(str(error), f"kivfm scenes {folder}-2") from error
     finally:

@@ -17,13 +17,11 @@ from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluation.round_trip import RoundTrip
 from kivfm_core.evaluation.worklist import Item, Plan, Planner
+from kivfm_core.progress import Progress, Silent, stage
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, MEASURES
 from kivfm_core.teacher import Teacher
-
-Progress = Callable[[str, int, int], None]
-"""Told what is measured, and (pictures done, pictures in all) of it."""
 
 
 def evaluate(
@@ -48,13 +46,13 @@ def evaluate(
         tasks: Only these.
         limit: At most so many pictures of each source.
         accelerator: Where encoders compute, as in `engine.accelerator`; a GPU if CUDA has one.
-        progress: Told how far it is.
+        progress: Where to report; nowhere by default.
 
     Raises:
         UsageError: If a task is unknown, or there is no such accelerator.
         DataError: If the data cannot be used.
     """
-    began = time.monotonic()
+    began, report = time.monotonic(), progress or Silent()
     there = partial(on_device, device=find_device(accelerator))
     run = open_run(run) if isinstance(run, str | Path) else run
     plan = Planner(data, tasks, limit).plan(run.teachers)
@@ -67,13 +65,13 @@ def evaluate(
             models = [there(model) for model in (run.load_teacher(spec.name), *stand_ins)]
             if any(plan.narrows for plan in run.composition.of(spec.name)):
                 models.append(RoundTrip(models[0], student))
-            rows += _rows(models, items, spec.name == run.base, progress)
+            rows += _rows(models, items, spec.name == run.base, report)
             if no_task:
-                rows.append(_fidelity(models[:3], plan, spec.name == run.base, progress))
+                rows.append(_fidelity(models[:3], plan, spec.name == run.base, report))
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, there(student), plan, there, progress)),
+        base=tuple(_base_rows(run, there(student), plan, there, report)),
         summary=summarize(rows),
         skipped=tuple(plan.skipped),
         seconds=round(time.monotonic() - began, 1),
@@ -82,9 +80,7 @@ def evaluate(
     return result
 
 
-def _rows(
-    models: list[Teacher], items: list[Item], base: bool, progress: Progress | None
-) -> list[Row]:
+def _rows(models: list[Teacher], items: list[Item], base: bool, progress: Progress) -> list[Row]:
     """The rows of one teacher; tasks on the same pictures share a pass.
 
     The models: the teacher, its untrained and its trained stand-in, perhaps its round trip.
@@ -95,8 +91,7 @@ def _rows(
     rows: list[Row] = []
     for group in groups.values():
         name = f"{models[0].spec.name}: {', '.join(item.task for item in group)}"
-        tick = partial(progress, name) if progress else None
-        scores = measure(models, {item.task: item.data for item in group}, tick)
+        scores = measure(models, {item.task: item.data for item in group}, stage(progress, name))
         rows += [
             _row(
                 models,
@@ -131,17 +126,16 @@ def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score,
     )
 
 
-def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress | None) -> Row:
+def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress) -> Row:
     assert plan.pictures is not None  # a plan without pictures is refused
-    tick = partial(progress, f"{models[0].spec.name}: {FIDELITY}") if progress else None
     source, data = plan.pictures
-    score = measure_fidelity(models, data, tick)
+    score = measure_fidelity(models, data, stage(progress, f"{models[0].spec.name}: {FIDELITY}"))
     return _row(models, FIDELITY, FIDELITY_METRIC, str(source), score, base)
 
 
 def _base_rows(
     run: Run, student: Teacher, plan: Plan, there: Callable[[Teacher], Teacher],
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[BaseRow]:  # fmt: skip
     """The base's own features beside the student's."""
     if run.base is None or not plan.knn:
@@ -150,9 +144,7 @@ def _base_rows(
     x = run.composition.x_level or v
     rows: list[BaseRow] = []
     for source, data in plan.knn:
-        ticks = [
-            partial(progress, f"{m}: {KNN}") if progress else None for m in ("base", "student")
-        ]
+        ticks = [stage(progress, f"{m}: {KNN}") for m in ("base", "student")]
         kept, pictures = measure_kept(base, data, (x, v), ticks[0])
         own, _ = measure_kept(student, data, ("x", "V"), ticks[1])
         rows += [
