@@ -10,7 +10,8 @@ from pathlib import Path
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file aside and renames it into place."""
+    """Writes a file under another name and renames it into place."""
+    # Renaming within a folder is atomic: readers see the old file or the new one, never half.
     aside = path.with_name(f".{path.name}.partial")
     aside.write_text(text, encoding="utf-8")
     _sync(aside)
@@ -20,7 +21,7 @@ def write_text(path: Path, text: str) -> None:
 def keep(path: Path, content: bytes) -> None:
     """Writes a file of the user's cache, whole or not at all.
 
-    A home that cannot be written to costs time at the next look, nothing else.
+    If that fails, nothing is raised: the file is only made again when it is needed next.
     """
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     with suppress(OSError):
@@ -31,7 +32,7 @@ def keep(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
-    """A folder to be filled, which appears whole, in place of an old one, or not at all."""
+    """A folder to be filled. It appears whole and replaces an old one, or not at all."""
     aside = make_aside(folder)
     try:
         yield aside
@@ -41,7 +42,7 @@ def new_folder(folder: Path) -> Generator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file or folder would outlive a loss of power."""
+    """Waits until a file or folder would survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

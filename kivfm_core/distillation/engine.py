@@ -22,7 +22,12 @@ from kivfm_core.distillation.state.checkpoint import (
     save_checkpoint,
 )
 from kivfm_core.distillation.state.disk_full import report_full_disk
-from kivfm_core.distillation.state.resume import ResumePlan, check, config_at_start, plan_resume
+from kivfm_core.distillation.state.resume import (
+    ResumePlan,
+    check_changes,
+    config_at_start,
+    plan_resume,
+)
 from kivfm_core.distillation.training.calibrate import calibrate
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.errors import UsageError
@@ -74,8 +79,8 @@ def distill(
     with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
         # Each process may have read another time of day: the first one's folder counts.
         run = Run(Path(fabric.broadcast(str(run.path))))
-        heard = progress if progress is not None and fabric.is_global_zero else Silent()
-        context = RunContext(fabric, run, plan.config, plan.composition, heard)
+        report = progress if progress is not None and fabric.is_global_zero else Silent()
+        context = RunContext(fabric, run, plan.config, plan.composition, report)
         with report_full_disk(f"kivfm distill --resume {run.path}"):
             _run_stages(context, plan.changes, allow_changes, interrupt)
     return run.path
@@ -150,13 +155,13 @@ def begin(context: RunContext, prepared: Prepared) -> Start:
     with stream.stopwatch.rest(FITTING):
         targets = prepared.skipped.finite_targets(student, steps)
         fitted = calibrate(student, targets, all_reduce(fabric))
-    # Teachers of an earlier run keep its aligners, and the round trip that was measured there.
-    kept = {**prepared.models.round_trip, **fitted}
-    context.log(f"the shared latent keeps {round_trips(kept)}")
+    # The aligners of an earlier run's teachers stay, with the round trips measured there.
+    trips = {**prepared.models.round_trip, **fitted}
+    context.log(f"the shared latent keeps {round_trips(trips)}")
     if context.is_first:
-        # The environment before the checkpoint: whoever resumes from one finds the other.
+        # The environment before the checkpoint, since resuming from a checkpoint needs both.
         facts = _facts(context, prepared)
-        run.write_environment(config.seed, prepared.models.provenance, round_trip=kept, **facts)
+        run.write_environment(config.seed, prepared.models.provenance, round_trip=trips, **facts)
         save_checkpoint(
             run.checkpoints, 0, student, prepared.optimizer,
             fabric.strategy.precision, config.checkpoint.keep,
@@ -181,14 +186,14 @@ def resume_training(
     run, stream = context.run, prepared.stream
     # Settings were compared before loading; hashes of weights and images are known only now.
     changes = [*changes, *run.changes(prepared.models.provenance, stream.digest)]
-    check(run, changes, allow_changes)
+    check_changes(run, changes, allow_changes)
     new_optimizer = any(change.startswith("optim.optimizer:") for change in changes)
     step = load_checkpoint(
         run.checkpoints, prepared.student, prepared.optimizer,
         context.fabric.strategy.precision, anew=new_optimizer,
     )  # fmt: skip
     if new_optimizer:
-        context.log("another optimizer than before: it remembers nothing of the steps made")
+        context.log("another optimizer than before: its state starts empty")
     costs = plan_costs(context, stream, step)
     context.log(f"resuming at step {step}")
     context.write_plan()
@@ -199,7 +204,7 @@ def resume_training(
 
 def finish(context: RunContext, prepared: Prepared, costs: Plan) -> None:
     """Writes the student and what the run cost."""
-    # All processes count, since each of them has met other images.
+    # All processes count together, since each of them saw other images.
     if bad := prepared.stream.count_bad():
         context.log(f"{bad} images were skipped, since they cannot be decoded")
     if context.is_first:
@@ -208,7 +213,7 @@ def finish(context: RunContext, prepared: Prepared, costs: Plan) -> None:
 
 
 def _facts(context: RunContext, prepared: Prepared) -> dict[str, Any]:
-    """What a resumed run is compared with."""
+    """What later resumes are compared with."""
     digest = prepared.stream.digest
     return {"pictures": digest, "configuration": config_at_start(context.config)}
 

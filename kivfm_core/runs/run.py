@@ -1,4 +1,4 @@
-"""The run folder: what a distillation needs and made, and how it is opened again."""
+"""A run folder opened with its models: configuration, plan, teachers and student."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Run(RunFiles):
     @cached_property
     def config(self) -> RunConfig:
         """The resolved configuration."""
-        # Earlier kivfm took Fabric's other strategies, and their runs can still be opened.
+        # Earlier versions took Fabric's other strategies, and their runs can still be opened.
         engine = load_config(self.config_file).get("engine", {})
         known = engine.get("strategy") in get_args(Strategy)
         return build_config(self.config_file, {} if known else {"engine.strategy": "auto"})
@@ -47,17 +47,17 @@ class Run(RunFiles):
 
     @property
     def teachers(self) -> list[TeacherSpec]:
-        """The specs of its teachers, in the order given."""
+        """The specs of the run's teachers, in the order given."""
         return list(self.composition.teachers)
 
     @property
     def base(self) -> str | None:
-        """Name of its base."""
+        """Name of the base; None if the student was trained from scratch."""
         return self.composition.base
 
     @property
     def provenance(self) -> dict[str, Provenance]:
-        """Of every teacher's weights, as they were loaded."""
+        """Where every teacher's weights were from, when they were loaded."""
         return {name: Provenance(**made) for name, made in self.environment["weights"].items()}
 
     @property
@@ -66,7 +66,11 @@ class Run(RunFiles):
         return assign_weights(self.config.weights, self.teachers)
 
     def load_teacher(self, name: str) -> LoadedTeacher:
-        """Loads one of the run's teachers, with the weights that the run used."""
+        """Loads one of the run's teachers, with the weights that the run used.
+
+        Raises:
+            WeightsError: If these weights cannot be had any more.
+        """
         spec = next(spec for spec in self.teachers if spec.name == name)
         teacher = load_teacher(spec, self.files.get(name))
         self.check_same(name, teacher.provenance)
@@ -86,7 +90,12 @@ class Run(RunFiles):
             )
 
     def changes(self, weights: Mapping[str, Provenance | None], pictures: str) -> list[str]:
-        """What is not as the run began, a line each: teachers' weights, and pictures."""
+        """What is not as the run began, a line each: teachers' weights, and images.
+
+        Args:
+            weights: The teachers' weights now.
+            pictures: What `Stream.digest` gives for the images now.
+        """
         known = self.environment["weights"]
         lines = [
             f"weights of {name}: sha256 {known[name]['sha256']}, now {now.sha256}"
@@ -97,7 +106,7 @@ class Run(RunFiles):
         return lines + ([f"pictures: {before}, now {pictures}"] if before != pictures else [])
 
     def load_student(self, untrained: bool = False) -> Student:
-        """Loads the student, or what it was before its first step."""
+        """Loads the student, as it is at the end, or as it was before its first step."""
         student = read_bundle(self.bundle)
         if untrained:
             load_trained(student, self.checkpoints / UNTRAINED)
@@ -105,11 +114,11 @@ class Run(RunFiles):
         return student
 
     def forget_plan(self) -> None:
-        """Forgets an earlier try's configuration, so that a kill leaves no halves of two plans."""
+        """Removes an earlier try's configuration, lest a kill leave it beside another plan."""
         self.config_file.unlink(missing_ok=True)
 
     def write_plan(self, config: RunConfig, composition: Composition) -> None:
-        """Writes configuration and composition."""
+        """Writes composition and configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
         plan = json.dumps(composition.model_dump(mode="json"), indent=1)
         # The configuration comes last: a folder without it is no run yet.
@@ -119,7 +128,7 @@ class Run(RunFiles):
     def write_environment(
         self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
     ) -> None:
-        """Writes versions, argv, seed, what was really loaded, and further facts."""
+        """Writes versions, argv, seed, the weights that were loaded, and further facts."""
         environment = {
             "schema": 1,
             "argv": sys.argv,

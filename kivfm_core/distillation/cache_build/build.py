@@ -63,14 +63,9 @@ def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> li
         frozen = replace(_load(name, config, composition, hashes, fabric), placements=placements)
         return Stream(config, composition, frozen, images, fabric, lambda _: None)
 
-    names = (TRUNK, *composition.asked)
-    estimates = [estimate(name, stream(name)) for name in names]
-    for each in estimates:
-        progress.message(f"{each.name}: {describe(each)}")
-    total = sum(each.bytes for each in estimates)
-    seconds = sum(each.seconds for each in estimates)
-    progress.message(f"in all {total / 2**30:.3g} GiB, about {seconds / 60:.1f} minutes")
-    _check_space(path, total, config.cache.limit)
+    estimates = [estimate(name, stream(name)) for name in (TRUNK, *composition.asked)]
+    _report(estimates, progress)
+    _check_space(path, sum(each.bytes for each in estimates), config.cache.limit)
     if not dry_run:
         progress.start(sum(each.views for each in estimates))
         done = 0
@@ -91,6 +86,15 @@ def _load(
         return Asked({name: teacher} if teacher is not None else {}, None, hashes)
     student = make_student(composition, teacher).to(fabric.device)
     return Asked({}, student.ask_trunk if student.adapter is not None else None, hashes)
+
+
+def _report(estimates: list[Estimate], progress: Progress) -> None:
+    """Reports what the build will take, before anything is written."""
+    for each in estimates:
+        progress.message(f"{each.name}: {describe(each)}")
+    total = sum(each.bytes for each in estimates) / 2**30
+    minutes = sum(each.seconds for each in estimates) / 60
+    progress.message(f"in all {total:.3g} GiB, about {minutes:.1f} minutes")
 
 
 def _check_space(path: Path, needed: int, limit: float | None) -> None:

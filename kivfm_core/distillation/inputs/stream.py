@@ -1,4 +1,4 @@
-"""The stream of training batches, with what the frozen networks say about them."""
+"""The stream of training batches, with the frozen networks' outputs for them."""
 
 from __future__ import annotations
 
@@ -36,15 +36,17 @@ from kivfm_core.planner.plan import PICTURES
 
 
 class Stream:
-    """Batches of any steps of a run; pictures that cannot be decoded are counted.
+    """Batches of any steps of a run; images that cannot be decoded are counted.
+
+    Building a cache needs a stream, too, and has no run: so this takes no `RunContext`.
 
     Args:
         config: The run's.
         composition: The student's plan.
         asked: The frozen networks.
-        images: The pictures.
+        images: The images.
         fabric: Devices and processes.
-        say: Told what is worth a line.
+        say: Reports what is worth a line.
 
     Raises:
         KivfmError: If the cache cannot be written to.
@@ -61,7 +63,7 @@ class Stream:
     ) -> None:
         self.config, self.fabric, self.say = config, fabric, say
         self.sizes, contract = composition.image_size, composition.trunk.input
-        for line in (f"{len(images)} pictures in {images.path}", *images.notes):
+        for line in (f"{len(images)} images in {images.path}", *images.notes):
             say(line)
         self.dataset = ViewDataset(
             images,
@@ -89,13 +91,14 @@ class Stream:
         names = hashlib.sha256()
         for place, name in enumerate(images):  # one by one: there may be millions
             names.update(os.fsencode(f"\n{name}" if place else name))
+        # Recorded by every run, and compared when it is resumed: the words have to stay.
         self.digest = f"{len(images)} pictures, names' sha256 {names.hexdigest()[:16]}"
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
         """Each step's canvases `[B, 3, H, W]`, targets, and the seconds that it was waited for.
 
         Raises:
-            DataError: If too many pictures cannot be decoded.
+            DataError: If too many images cannot be decoded.
         """
         return self.answers(self._sampler(start, stop))
 
@@ -133,13 +136,13 @@ class Stream:
         return DiskCache(Path(where.path), owners, limit, self.say)
 
     def _samples(self) -> list[Key]:
-        """The views that codecs are fitted on: evenly among the pictures, whatever the batches."""
+        """The views that codecs are fitted on: evenly among the images, whatever the batches."""
         count = len(self.dataset)
         few = min(count, FITTED_ON)
         return [(place * count // few, 0, 0) for place in range(few)]
 
     def pictures(self, step: int) -> list[str]:
-        """The ids of a step's pictures, this process's share of them; those of a mosaic joined."""
+        """The ids of a step's images, this process's share of them; those of a mosaic joined."""
         (items,) = self._sampler(step, step + 1)
         images = self.dataset.images
         return [" + ".join(images[i] for i in self.dataset.shown(item)) for item in items]
@@ -208,11 +211,11 @@ class Stream:
 
 
 class Bad:
-    """The pictures that cannot be decoded, so far.
+    """The images that cannot be decoded, so far.
 
     Args:
         limit: How many there may be.
-        say: Told of every new one.
+        say: Reports every new one.
     """
 
     def __init__(self, limit: int, say: Callable[[str], None]) -> None:

@@ -302,7 +302,7 @@ def test_without_data_it_distills_on_the_demo_scenes(
     demo, heard, config = tmp_path / "cache/scenes", Heard(), changed(config, data__path=None)
     distill(config, out=tmp_path / "run", progress=heard)
     assert f"no --data: distilling on the demo scenes in {demo}" in heard.said
-    assert f"5 pictures in {demo}/train/images" in heard.said
+    assert f"5 images in {demo}/train/images" in heard.said
     drawn = 5 + 1 + len(list((demo / "val/classes").glob("*/*.jpg")))
     assert heard.work == [(0, drawn), (0, config.optim.steps)]
 
