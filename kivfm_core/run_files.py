@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.errors import UsageError
+from kivfm_core.files import is_partial
 
 # In a run folder.
 CONFIG = "config.toml"
@@ -38,9 +39,9 @@ STUDENT_STATE = "student.safetensors"
 STUDENT_CARD = "student.json"
 DECODERS = "decoders"
 
-# What a folder may hold that is no run yet: all that a try leaves which failed, or was killed,
-# before the aligners were fitted.
-PLAN = (COMPOSITION, f".{COMPOSITION}.partial", f".{CONFIG}.partial", CONFIG)
+# What a folder may hold that is no run yet, beside files that were being written: all that a try
+# leaves which failed, or was killed, before the aligners were fitted.
+PLAN = {COMPOSITION, CONFIG}
 
 
 def checkpoint_name(step: int) -> str:
@@ -113,7 +114,7 @@ class RunFiles:
         """Whether nothing is lost if a run begins here: there is at most a plan."""
         if not self.path.is_dir():
             return not self.path.exists()
-        names = {path.name for path in self.path.iterdir()}
+        names = {path.name for path in self.path.iterdir() if not is_partial(path.name)}
         # A configuration without the composition, which is written first, is the user's own.
         return names.issubset(PLAN) and (CONFIG not in names or COMPOSITION in names)
 

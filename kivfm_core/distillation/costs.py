@@ -12,7 +12,7 @@ from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import auto_precision, find_machine
 from kivfm_core.files import write_text
-from kivfm_core.planner.plan import Plan, compared, make_plan
+from kivfm_core.planner.plan import RunPlan, compared, make_plan
 from kivfm_core.planner.rates import Rates, keep_rates, read_rates
 
 
@@ -23,7 +23,7 @@ def device_name(device: torch.device) -> str:
     return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
-def plan_costs(context: RunContext, stream: Stream, first: int | None = None) -> Plan:
+def plan_costs(context: RunContext, stream: Stream, first: int | None = None) -> RunPlan:
     """Plans a run, and makes its stream cache what the plan caches.
 
     Args:
@@ -49,7 +49,7 @@ def plan_costs(context: RunContext, stream: Stream, first: int | None = None) ->
     return plan
 
 
-def write_costs(context: RunContext, plan: Plan, stream: Stream) -> None:
+def write_costs(context: RunContext, plan: RunPlan, stream: Stream) -> None:
     """Writes what a run took beside what was predicted, and saves its rates for later plans."""
     watch, record = stream.stopwatch, plan.as_dict()
     took = watch.total
@@ -63,7 +63,7 @@ def write_costs(context: RunContext, plan: Plan, stream: Stream) -> None:
     save_rates(plan, stream, context.log)
 
 
-def save_rates(plan: Plan, stream: Stream, log: Callable[[str], None]) -> None:
+def save_rates(plan: RunPlan, stream: Stream, log: Callable[[str], None]) -> None:
     """Saves the seconds a view that a run measured, as far as it came."""
     watch, auto = stream.stopwatch, auto_precision(stream.config.engine.accelerator)
     if plan.device is not None:

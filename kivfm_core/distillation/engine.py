@@ -31,7 +31,7 @@ from kivfm_core.distillation.state.resume import (
 from kivfm_core.distillation.training.calibrate import calibrate
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.errors import UsageError
-from kivfm_core.planner.plan import FITTING, LEARNING, Plan
+from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import write_bundle
@@ -116,7 +116,7 @@ class Start:
     """
 
     step: int
-    costs: Plan
+    costs: RunPlan
 
 
 def _run_stages(
@@ -202,7 +202,7 @@ def resume_training(
     return Start(step, costs)
 
 
-def finish(context: RunContext, prepared: Prepared, costs: Plan) -> None:
+def finish(context: RunContext, prepared: Prepared, costs: RunPlan) -> None:
     """Writes the student and what the run cost."""
     # All processes count together, since each of them saw other images.
     if bad := prepared.stream.count_bad():

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
-from kivfm_core.registry.provider import provided
+from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.suggestions import explain_absent, explain_unknown
 from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import TeacherProvider, TeacherSpec
@@ -63,11 +63,14 @@ class Registry:
         for entry in entries:
             if entry.provider and wanted.startswith(entry.provider.prefix):
                 _must_work(entry, pinned=bool(pin))
-                return provided(entry, entry.provider, wanted), entry
+                return resolve_provided(entry, entry.provider, wanted), entry
         raise explain_unknown(wanted, entries)
 
     def origin(self, spec: TeacherSpec) -> Entry | None:
-        """The entry that a spec comes from, if that is still there; in a conflict the equal one."""
+        """The entry that a spec comes from; None if it is gone.
+
+        In a conflict, it is the entry whose spec is equal.
+        """
         found = [
             entry
             for entry in self.entries

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from kivfm_core.cache.key import CANVAS, TRUNK
-from kivfm_core.data.sampler import Item
+from kivfm_core.data.sampler import ViewItem
 from kivfm_core.distillation.inputs.stream import Stream
 
 
@@ -55,15 +55,15 @@ def _batch(name: str, stream: Stream, size: int) -> int:
     return stream.batch_size(_sources(name, stream, size)[-1])
 
 
-def missing(name: str, stream: Stream) -> list[list[Item]]:
+def missing(name: str, stream: Stream) -> list[list[ViewItem]]:
     """Views whose outputs of a network are not cached, in batches of one canvas size."""
-    batches: list[list[Item]] = []
+    batches: list[list[ViewItem]] = []
     for view in range(stream.config.data.views):
         size = view % len(stream.sizes)
         batch = _batch(name, stream, size)
         whole = min(batch, stream.config.optim.batch_size)
         sources = _sources(name, stream, size)
-        items = (Item(image, view, size) for image in range(len(stream.dataset)))
+        items = (ViewItem(image, view, size) for image in range(len(stream.dataset)))
         lacking = [i for i in items if not all(stream.is_cached(s, i) for s in sources)]
         for start in range(0, len(lacking), batch):
             few = lacking[start : start + batch]
@@ -102,7 +102,9 @@ def estimate(name: str, stream: Stream) -> Estimate:
     return Estimate(name, views, total, seconds + each * first, first, batch, device)
 
 
-def _measure(stream: Stream, sources: list[str], batch: list[Item]) -> tuple[float, dict[str, int]]:
+def _measure(
+    stream: Stream, sources: list[str], batch: list[ViewItem]
+) -> tuple[float, dict[str, int]]:
     """Seconds that a batch takes, and the bytes of a view's record by source."""
     spent, record = 0.0, dict[str, int]()
     for _ in range(2):  # the first one warms up

@@ -23,15 +23,15 @@ from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import listed
-from kivfm_core.data.loader import Batch, ViewDataset, check_bad, collate, load
-from kivfm_core.data.sampler import Item, Key, StepSampler
+from kivfm_core.data.loader import ViewBatch, ViewDataset, check_bad, collate, load
+from kivfm_core.data.sampler import Key, StepSampler, ViewItem
 from kivfm_core.data.unlabeled import Images
-from kivfm_core.distillation.inputs.cached_outputs import Cache, Keeper
-from kivfm_core.distillation.inputs.frozen_networks import Asked, Frozen
+from kivfm_core.distillation.inputs.cached_outputs import Cache, CachedOutputs
+from kivfm_core.distillation.inputs.frozen_networks import FrozenNetworks, LoadedNetworks
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
 from kivfm_core.distillation.processes.launch import all_reduce, rank_logger
 from kivfm_core.distillation.training.module import Targets
-from kivfm_core.planner.placement import Placement
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.planner.plan import PICTURES
 
 
@@ -56,7 +56,7 @@ class Stream:
         self,
         config: RunConfig,
         composition: Composition,
-        asked: Asked,
+        asked: LoadedNetworks,
         images: Images,
         fabric: Fabric,
         say: Callable[[str], None],
@@ -83,8 +83,8 @@ class Stream:
         if self.cache is not None:
             how = list_encodings(config, composition).items()
             codecs = {name: Codec(encoding, fabric.device) for name, encoding in how}
-            keeper = Keeper(self.cache, codecs, fabric.to_device)
-        self.frozen = Frozen(
+            keeper = CachedOutputs(self.cache, codecs, fabric.to_device)
+        self.frozen = FrozenNetworks(
             asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device,
             fabric.autocast, say, self.stopwatch,
         )  # fmt: skip
@@ -102,7 +102,7 @@ class Stream:
         """
         return self.answers(self._sampler(start, stop))
 
-    def answers(self, batches: Iterable[list[Item]]) -> Iterator[tuple[Tensor, Targets, float]]:
+    def answers(self, batches: Iterable[list[ViewItem]]) -> Iterator[tuple[Tensor, Targets, float]]:
         """The same of other batches, each of one size."""
         pin = self.fabric.device.type == "cuda"
         loader = load(self.dataset, batches, self.config.data.workers, pin)
@@ -125,7 +125,9 @@ class Stream:
         )
         return int((all_reduce(self.fabric)(bad) > 0).sum())
 
-    def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
+    def _cache(
+        self, composition: Composition, asked: LoadedNetworks, images: Images
+    ) -> Cache | None:
         data, where = self.config.data, self.config.cache
         if not data.views:
             return None
@@ -155,13 +157,13 @@ class Stream:
         )  # fmt: skip
 
     @property
-    def placements(self) -> Mapping[str, Placement]:
+    def placements(self) -> Mapping[str, NetworkPlacement]:
         """Where networks lie, and how many views at once they run on, by source of outputs."""
-        return self.frozen.asked.placements
+        return self.frozen.networks.placements
 
     def portion_size(self, source: str) -> int | None:
         """Views that a network ran on at once; None if on whole batches, or not at all."""
-        portions = self.frozen.portions.get(source)
+        portions = self.frozen.splitters.get(source)
         return portions.size if portions else None
 
     def batch_size(self, source: str) -> int:
@@ -171,8 +173,8 @@ class Stream:
 
     def run_online(self, sources: Collection[str]) -> None:
         """Leaves the outputs of these sources out of the cache: they run anew for every batch."""
-        if self.frozen.keeper is not None:
-            self.frozen.keeper.online = sources
+        if self.frozen.cached is not None:
+            self.frozen.cached.online = sources
 
     def count_cached(self) -> dict[str, int]:
         """How many of the run's views a cache on disk holds already, by source of outputs."""
@@ -180,7 +182,7 @@ class Stream:
             return {}
         return self.cache.count(self.config.data.views)
 
-    def is_cached(self, source: str, item: Item) -> bool:
+    def is_cached(self, source: str, item: ViewItem) -> bool:
         """Whether a view's output is cached; true of all without a cache, which lacks nothing."""
         return self.cache is None or self.cache.has(source, (item.image, item.view))
 
@@ -191,20 +193,20 @@ class Stream:
     def run_uncached(self, keys: Sequence[Key]) -> dict[str, Mapping[str, Tensor]]:
         """The outputs of all sources for some views, canvases too; the cache is left alone."""
         frozen = copy(self.frozen)
-        frozen.keeper = None
+        frozen.cached = None
         canvas, outputs = frozen(frozen.decode(keys))
         return {**outputs, CANVAS: {CANVAS: canvas}}
 
     def record_bytes(self, source: str, output: Mapping[str, Tensor]) -> int:
         """What the cached output of one view takes."""
-        assert self.frozen.keeper is not None
-        encoding = self.frozen.keeper.codecs[source].encoding
+        assert self.frozen.cached is not None
+        encoding = self.frozen.cached.codecs[source].encoding
         return sum(encoding.bytes(name, tuple(x.shape[1:])) for name, x in output.items())
 
     def views_to_fit(self, source: str) -> int:
         """Views that a network has to run on first, for its encoding to be fitted."""
-        assert isinstance(self.cache, DiskCache) and self.frozen.keeper is not None
-        if not self.frozen.keeper.codecs[source].encoding.latent:
+        assert isinstance(self.cache, DiskCache) and self.frozen.cached is not None
+        if not self.frozen.cached.codecs[source].encoding.latent:
             return 0
         fitted = find_maps(self.cache.folder / self.cache.owners[source].folder)
         return 0 if fitted else len(self.frozen.samples)
@@ -235,7 +237,7 @@ class Bad:
         check_bad(self.names, self.limit)
 
 
-def _decode(dataset: ViewDataset, bad: Bad, keys: Sequence[Key]) -> Batch:
-    batch = collate([dataset[Item(*key)] for key in keys])
+def _decode(dataset: ViewDataset, bad: Bad, keys: Sequence[Key]) -> ViewBatch:
+    batch = collate([dataset[ViewItem(*key)] for key in keys])
     bad.add(batch.bad)
     return batch
