@@ -39,7 +39,7 @@ def write_text(path: Path, text: str) -> None:
 def keep(path: Path, content: bytes) -> None:
     """Writes a file of the user's cache, whole or not at all.
 
-    A home that cannot be written to costs time at the next look, nothing else.
+    If that fails, nothing is raised: the file is only made again when it is needed next.
     """
     aside = _fresh(path)
     with suppress(OSError):
@@ -50,7 +50,7 @@ def keep(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
-    """A folder to be filled, which appears whole, in place of an old one, or not at all."""
+    """A folder to be filled. It appears whole and replaces an old one, or not at all."""
     aside = make_aside(folder)
     try:
         yield aside
@@ -132,7 +132,7 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file or folder would outlive a loss of power."""
+    """Waits until a file or folder would survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
