@@ -13,7 +13,7 @@ pictures and on a domain that nobody saw.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
-(`ablation.py`), `teachers` how many there are (`company.py`), at the first learning rate and weight
+(`ablation.py`), `teachers` how many there are (`teacher_counts.py`), at the first learning rate and weight
 decay of the grid.
 """
 
@@ -33,17 +33,17 @@ from typing import Any, Literal
 
 from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
-from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
-from benchmarks.method.company import companies
 from benchmarks.method.data import BLOCKS, write_pictures
+from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainable
+from benchmarks.method.extra_teachers import provide_extra_teachers
+from benchmarks.method.job_rows import make_row
 from benchmarks.method.jobs import Job, Place, is_finished, run_job
 from benchmarks.method.labels import SHARES, TEACHERS, labeled
 from benchmarks.method.labels_page import labels_markdown, labels_plot
-from benchmarks.method.owners import write_owners
 from benchmarks.method.page import OURS, Row, markdown, ranked
 from benchmarks.method.plot import plot
-from benchmarks.method.rows import make_row
-from benchmarks.method.siblings import provide_siblings
+from benchmarks.method.pool_labels import write_labels
+from benchmarks.method.teacher_counts import teacher_counts
 from benchmarks.method.workers import LABELS, call, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes.recipe import RECIPES
@@ -62,9 +62,9 @@ def main() -> None:
     pictures = replace(pictures, test=pictures.test[: args.blocks])
     place = Place(pictures, root, tuple(args.sets))
     if args.suite == "labels":
-        write_owners(pictures.pool, place.labels)
+        write_labels(pictures.pool, place.labels)
     if args.suite == "teachers":
-        provide_siblings(root / "siblings")
+        provide_extra_teachers(root / "extra-teachers")
     threads = max(1, where["cores"] // args.jobs)
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:
@@ -100,7 +100,7 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
         for seed in range(args.seeds):
             plain = _job(args, "confirm", OURS, seed)
             parts = ablations(plain, place.pictures.pool, place.root)
-            yield list(companies(plain) if args.suite == "teachers" else parts)
+            yield list(teacher_counts(plain) if args.suite == "teachers" else parts)
         return
     labels = args.suite == "labels"
     recipes = [OURS] if labels else args.recipes

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.method.changed_recipes import CHANGED_RECIPES, CHANGES
 from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
-from benchmarks.method.parts import CHANGES, PARTS
 
 SHARES = (8, 4, 2)
 
 FLAGS = {
-    **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, PARTS, strict=True)},
+    **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, CHANGED_RECIPES, strict=True)},
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),

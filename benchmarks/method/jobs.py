@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from benchmarks.common import NANO
 from benchmarks.jobs import finished, run_once
-from benchmarks.method.budget import IMAGE_SIZE, Size
 from benchmarks.method.data import Pictures
+from benchmarks.method.equal_parameters import IMAGE_SIZE, Size
 from benchmarks.method.workers import LABELS, call
 
 TASKS = {
@@ -88,7 +88,7 @@ class Place:
     @property
     def labels(self) -> Path:
         """The labels of the pool's pictures."""
-        return self.root / "data" / "owners.npz"
+        return self.root / "data" / "labels.npz"
 
     def distilling(
         self, seed: int, teachers: str = NANO, pool: str | None = None, base_weight: float = 1.0

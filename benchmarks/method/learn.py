@@ -21,7 +21,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmarks.method.owners import read_samples
+from benchmarks.method.pool_labels import read_samples
 from kivfm_core.aligners.latent import LatentAligner
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
@@ -124,7 +124,7 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
     Args:
         config: As for a distillation.
         teacher: Whose tasks it learns.
-        labels: As `write_owners` writes them.
+        labels: As `write_labels` writes them.
         run: What is made.
     """
     plan, optim = part_of(compose(config), teacher), config.optim

@@ -21,10 +21,10 @@ from typing import Any
 
 from benchmarks.common import ROOT, commit, kivfm, machine
 from benchmarks.jobs import run_once
-from benchmarks.method.budget import Size, equal_size, trainable
+from benchmarks.method.equal_parameters import Size, equal_size, trainable
 from benchmarks.method.page import OURS
-from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
+from benchmarks.real.recipe_table import make_row, markdown
 from benchmarks.real.split import blocks, split
 from kivfm_core.files import write_text
 from kivfm_core.recipes.recipe import RECIPES

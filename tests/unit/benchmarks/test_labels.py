@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.method.budget import Size
 from benchmarks.method.data import Pictures, take
+from benchmarks.method.equal_parameters import Size
 from benchmarks.method.jobs import Job, Place, commands, is_finished
 from benchmarks.method.labels import SHARES, TEACHERS, labeled, reached
 from benchmarks.method.labels_page import labels_markdown
 from benchmarks.method.learn import LOSSES, make_learner, part_of
-from benchmarks.method.owners import read_samples, write_owners
+from benchmarks.method.pool_labels import read_samples, write_labels
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.data.unlabeled import find_images
@@ -44,8 +44,8 @@ def test_fewer_pictures_are_among_the_more_and_of_all_domains(tmp_path: Path) ->
 def test_labels_are_those_of_the_pictures(tmp_path: Path) -> None:
     write_scenes(tmp_path / "demo", train=5, val=0, seed=0, per_class=0)
     images = find_images(tmp_path / "demo/train/images")
-    write_owners(images.path, tmp_path / "owners.npz")
-    for sample in read_samples(images, tmp_path / "owners.npz"):
+    write_labels(images.path, tmp_path / "labels.npz")
+    for sample in read_samples(images, tmp_path / "labels.npz"):
         assert sample.owners.shape[1:] == sample.picture.shape[1:]
         assert 0 < int(sample.owners.max()) <= len(sample.words)
         # An object's color differs from its surroundings', if the mask is where the object is.

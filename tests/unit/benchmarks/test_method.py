@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.method.budget import WITHIN, Size, equal_size, trainable
 from benchmarks.method.compare import compare
 from benchmarks.method.data import Pictures
+from benchmarks.method.equal_parameters import WITHIN, Size, equal_size, trainable
 from benchmarks.method.figures import over_teachers
-from benchmarks.method.rows import make_row
+from benchmarks.method.job_rows import make_row
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, Summary
 
 SEEDS, BLOCKS, TEACHERS = 3, 8, ("a/one", "b/one")

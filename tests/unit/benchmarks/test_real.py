@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.method.budget import WITHIN, Size, trainable
-from benchmarks.real.beside import make_row, markdown
+from benchmarks.method.equal_parameters import WITHIN, Size, trainable
+from benchmarks.real.recipe_table import make_row, markdown
 from benchmarks.real.recipes import NAMES, SETS, SIZE, plan_jobs
 from benchmarks.real.split import BLOCKS, COPIES, CROWDED, LABELED, blocks, split
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, Summary

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from benchmarks.method.extra_teachers import EXTRA_TEACHERS
 from benchmarks.method.jobs import Job
-from benchmarks.method.siblings import SIBLINGS
 
 BASE = "dino/nano"
-ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *SIBLINGS)
+ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *EXTRA_TEACHERS)
 """In the order in which they come, the hardest to inherit first, siblings last."""
 
 
-def companies(plain: Job) -> Iterator[Job]:
+def teacher_counts(plain: Job) -> Iterator[Job]:
     """The base with one purpose teacher, with two, and so on.
 
     Args:

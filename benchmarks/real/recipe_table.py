@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.common import spread, table
+from benchmarks.method.job_rows import by_task, figures
 from benchmarks.method.page import compared, per_task, ranked
-from benchmarks.method.rows import by_task, figures
 from kivfm_core.evaluation.result import Evaluation, Row
 
 DENSE = ("yolox/nano", "deeplab/mnv2-voc")

@@ -10,6 +10,6 @@ CHANGES = {
     "a constant weight of decoders": {"readout_start": 1.0},
 }
 
-PARTS = {
+CHANGED_RECIPES = {
     f"kpu, {name}": RECIPES["kpu"].model_copy(update=change) for name, change in CHANGES.items()
 }

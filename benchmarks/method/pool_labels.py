@@ -19,7 +19,7 @@ SEED = 0
 """Of the demo's scenes."""
 
 
-def write_owners(pool: Path, file: Path) -> None:
+def write_labels(pool: Path, file: Path) -> None:
     """Draws the pool's scenes once more, for their labels alone; once.
 
     Args:

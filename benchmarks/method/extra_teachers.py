@@ -17,12 +17,12 @@ from kivfm_core.spec import TeacherSpec
 
 DOMAINS = {"detector": "paper", "segmenter": "flat", "clip": "painted"}
 """What each mostly sees, by family."""
-SIBLINGS = tuple(f"{family}/nano-{domain}" for family, domain in DOMAINS.items())
-NAME = "benchmark_siblings"
+EXTRA_TEACHERS = tuple(f"{family}/nano-{domain}" for family, domain in DOMAINS.items())
+NAME = "benchmark_extra_teachers"
 SEED = 1
 
 
-def provide_siblings(root: Path) -> None:
+def provide_extra_teachers(root: Path) -> None:
     """Trains those that were not trained yet, and lets this process and its workers find them.
 
     Args:
@@ -39,14 +39,14 @@ def provide_siblings(root: Path) -> None:
         command = [sys.executable, "-m", f"training.{family}", *words]
         subprocess.run(command, cwd=ROOT / "plugins/kivfm-nano", check=True)
         aside.replace(file)
-    write_plugin(root, NAME, sibling_specs())
+    write_plugin(root, NAME, extra_specs())
     sys.path.append(str(root.resolve()))
     get_registry.cache_clear()
 
 
-def sibling_specs() -> list[TeacherSpec]:
+def extra_specs() -> list[TeacherSpec]:
     """Their specs: those of the first of each family, with other weights."""
-    return [_spec(family, name) for family, name in zip(DOMAINS, SIBLINGS, strict=True)]
+    return [_spec(family, name) for family, name in zip(DOMAINS, EXTRA_TEACHERS, strict=True)]
 
 
 def _spec(family: str, name: str) -> TeacherSpec:
