@@ -1,4 +1,4 @@
-"""Recipes with one part of ours taken out; only the suites' workers know them (`workers.py`)."""
+"""Our recipe with one part changed each; only the suites' workers know them (`workers.py`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Siblings of three nano teachers, so that there are eight teachers.
+"""Three more nano teachers, so that there are eight.
 
 The same architectures, trained by the same recipes from another seed, each mostly on another domain
 than the first of its family.
@@ -16,7 +16,7 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 DOMAINS = {"detector": "paper", "segmenter": "flat", "clip": "painted"}
-"""What each mostly sees, by family."""
+"""The domain that each mostly saw in training, by family."""
 EXTRA_TEACHERS = tuple(f"{family}/nano-{domain}" for family, domain in DOMAINS.items())
 NAME = "benchmark_extra_teachers"
 SEED = 1
@@ -26,7 +26,7 @@ def provide_extra_teachers(root: Path) -> None:
     """Trains those that were not trained yet, and lets this process and its workers find them.
 
     Args:
-        root: Where they are kept.
+        root: Where they are stored.
     """
     weights = root / NAME / "weights"
     weights.mkdir(parents=True, exist_ok=True)

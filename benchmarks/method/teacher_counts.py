@@ -1,4 +1,4 @@
-"""How a student fares with ever more teachers: ours with two to eight of them."""
+"""Our recipe with two to eight teachers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.method.jobs import Job
 
 BASE = "dino/nano"
 ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *EXTRA_TEACHERS)
-"""In the order in which they come, the hardest to inherit first, siblings last."""
+"""In the order in which they are added: the hardest to inherit first, the extra ones last."""
 
 
 def teacher_counts(plain: Job) -> Iterator[Job]:

@@ -47,7 +47,7 @@ def call(words: Sequence[str], log: Path) -> float:
 
     Args:
         words: One of kivfm's commands and its arguments, or `labels` and those of `learn`.
-        log: What it says goes to the end of this file.
+        log: Its output goes to the end of this file.
 
     Raises:
         RuntimeError: If it failed.

@@ -4,7 +4,7 @@
                                       [--jobs N] [--set KEY=VALUE ...] [--assets DIR]
 
 A ViT-Tiny (the base), a YOLOX-nano, a DeepLab on MobileNetV2 and a SqueezeNet; every view is fresh
-unless `--set data.views=N` says otherwise. What was finished before is not run again; the results
+unless `--set data.views=N` changes that. What was finished before is not run again; the results
 are written after every job.
 """
 
@@ -80,7 +80,7 @@ def plan_jobs(args: argparse.Namespace) -> dict[Path, list[list[str]]]:
     """
     data = args.assets / "data"
     pool, held_out = split(data, Path("runs/real-data"))
-    pictures = blocks(data, held_out, Path("runs/real-data/blocks"))
+    images = blocks(data, held_out, Path("runs/real-data/blocks"))
     sets = (*SETS, *args.set)
     budget = trainable(OURS, SIZE, NAMES, sets)
     sizes = {
@@ -95,7 +95,7 @@ def plan_jobs(args: argparse.Namespace) -> dict[Path, list[list[str]]]:
             flags += [word for line in own for word in ("--set", line)]
             jobs[run] = [
                 distilling(ALL, args.assets / "weights", pool, run, flags),
-                evaluating(pictures, data, run, args.limit),
+                evaluating(images, data, run, args.limit),
             ]
     return jobs
 

@@ -1,11 +1,11 @@
-"""Plain loops over the same teachers, student, losses and pictures as a run's, in one process.
+"""Plain loops over the same teachers, student, losses and images as a run's, in one process.
 
     python -m benchmarks.reuse.loops ideal|online|tar RUN.TOML
 
-`online` asks all teachers about fresh views in every step, as UNIC does; `tar` asks them once about
-every stored view and then reads safetensors from a tar in its order, as Theia does; `ideal` asks
-once and then trains on what is in memory, with only the networks' own seconds counted. The last
-line says in JSON what each part took, in seconds.
+`online` runs all teachers on fresh views in every step, as UNIC does; `tar` runs them once on
+every stored view and then reads safetensors from a tar in its order, as Theia does; `ideal` runs
+them once and then trains on what is in memory, with only the networks' own seconds counted. The last
+line has in JSON the seconds that each part took.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Levels = dict[str, dict[str, Tensor]]
 
 
 class Loop:
-    """The networks of a run, and its pictures."""
+    """The networks of a run, and its images."""
 
     def __init__(self, config: RunConfig, device: str = "cpu") -> None:
         self.config, composition = config, compose(config)
@@ -55,11 +55,11 @@ class Loop:
             find_images(Path(str(config.data.path))), config.seed,
             (self.contract, composition.image_size), requests, 0,
         )  # fmt: skip
-        pictures = len(self.dataset)
-        self.epochs = config.optim.steps * config.optim.batch_size // pictures
+        images = len(self.dataset)
+        self.epochs = config.optim.steps * config.optim.batch_size // images
 
     def batches(self, view: int) -> Iterator[Batch]:
-        """One view of all pictures."""
+        """One view of all images."""
         size = self.config.optim.batch_size
         for start in range(0, len(self.dataset), size):
             yield collate([self.dataset[Item(i, view, 0)] for i in range(start, start + size)])
@@ -96,12 +96,12 @@ def ideal(loop: Loop) -> dict[str, float]:
     loop.learn(batches[0].student, loop.ask(batches[0]))  # warms up
     began = time.perf_counter()
     said = [loop.ask(batch) for batch in batches]
-    asked = time.perf_counter()
+    computed = time.perf_counter()
     for step in range(loop.config.optim.steps):
         at = step % len(batches)
         loop.learn(batches[at].student, said[at])
     done = time.perf_counter()
-    return {"teachers": asked - began, "student": done - asked, "total": done - began}
+    return {"teachers": computed - began, "student": done - computed, "total": done - began}
 
 
 def tar(loop: Loop) -> dict[str, float]:

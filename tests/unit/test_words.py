@@ -1,7 +1,7 @@
 """One word for one thing: pages contain none of the words that were retired.
 
-The words are those of docs/reference/glossary.md. Code spans and blocks may contain any word: names of
-files and keys never change.
+The words are those of docs/reference/glossary.md. Code spans and blocks may contain any word: names
+of files and keys never change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RETIRED = {
     r"(?:is|are|was|were|be|been|being|when|once|never|not) asked": "run, computed",
     r"asks? (?:the|a|its|their|each|every|no|teachers?|networks?)": "run",
     r"answers": "outputs",
-    r"(?:teachers?|students?|networks?|decoders?|they|it) (?:says?|said|speaks?|tells?|told)": "gives",
+    r"(?:teachers?|students?|networks?|decoders?|they|it) (?:says?|said|speaks?|told)": "gives",
     r"asked anew|asked again": "run in every step",
     r"colour|licence|normalis\w+|behaviour|centred?|grey": "American spelling",
 }

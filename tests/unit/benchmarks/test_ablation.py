@@ -1,4 +1,4 @@
-"""The ablation's variants and the teacher_counts of teachers: each is a command that kivfm takes."""
+"""The ablation's variants and the numbers of teachers: each is a command that kivfm takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.method.ablation import ablations
 from benchmarks.method.changed_recipes import CHANGED_RECIPES
-from benchmarks.method.data import Pictures
+from benchmarks.method.data import SuiteImages
 from benchmarks.method.equal_parameters import WITHIN, Size
 from benchmarks.method.extra_teachers import DOMAINS, NAME, provide_extra_teachers
 from benchmarks.method.jobs import Job, Place, commands
@@ -35,7 +35,7 @@ def pool(tmp_path: Path) -> Path:
 
 def make_config(job: Job, pool: Path) -> RunConfig:
     """As the job's command has it."""
-    place = Place(Pictures(pool, pool, (), pool, pool), pool, ("engine.accelerator=cpu",))
+    place = Place(SuiteImages(pool, pool, (), pool, pool), pool, ("engine.accelerator=cpu",))
     words = commands(job, place)[0]
     given = list(zip(words[1::2], words[2::2], strict=True))
     sets = [value for flag, value in given if flag == "--set"]
@@ -85,7 +85,7 @@ def test_there_are_two_to_eight_teachers_and_every_task_is_measured_once(
     for family, domain in DOMAINS.items():  # trained before
         (weights / f"{family}-{domain}.safetensors").touch()
     provide_extra_teachers(tmp_path)
-    place = Place(Pictures(pool, pool, (), pool, pool), pool)
+    place = Place(SuiteImages(pool, pool, (), pool, pool), pool)
     measured = []
     for count, job in enumerate(teacher_counts(PLAIN), 2):
         assert len(compose(make_config(job, pool)).teachers) == count
