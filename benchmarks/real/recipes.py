@@ -40,7 +40,7 @@ SETS = (
     "student.trunk_size=513",
     "checkpoint.keep=1",
 )
-"""Canvases and views of the single run `vit-tiny-muon`."""
+"""Canvases and views, as in the run `vit-tiny-muon` of the history."""
 SIZE = Size(144, 192)
 """Of ours: the default width on a ViT-Tiny."""
 

@@ -4,8 +4,8 @@
 
 `online` runs all teachers on fresh views in every step, as UNIC does; `tar` runs them once on
 every stored view and then reads safetensors from a tar in its order, as Theia does; `ideal` runs
-them once and then trains on what is in memory, with only the networks' own seconds counted. The last
-line has in JSON the seconds that each part took.
+them once and then trains on what is in memory, with only the networks' own seconds counted. The
+last line has in JSON the seconds that each part took.
 """
 
 from __future__ import annotations
