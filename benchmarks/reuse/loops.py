@@ -82,36 +82,36 @@ class Loop:
 
 
 def online(loop: Loop) -> dict[str, float]:
-    """Asks in every step."""
+    """Runs the teachers in every step."""
     began = time.perf_counter()
     for epoch in range(loop.epochs):
         for batch in loop.batches(epoch):
-            loop.learn(batch.student, loop.ask(batch))
+            loop.learn(batch.student, loop.outputs(batch))
     return {"total": time.perf_counter() - began}
 
 
 def ideal(loop: Loop) -> dict[str, float]:
-    """Asks once a view, and learns from memory."""
+    """Runs them once a view, and learns from memory."""
     batches = [batch for view in range(loop.config.data.views) for batch in loop.batches(view)]
-    loop.learn(batches[0].student, loop.ask(batches[0]))  # warms up
+    loop.learn(batches[0].student, loop.outputs(batches[0]))  # warms up
     began = time.perf_counter()
-    said = [loop.ask(batch) for batch in batches]
+    computed_outputs = [loop.outputs(batch) for batch in batches]
     computed = time.perf_counter()
     for step in range(loop.config.optim.steps):
         at = step % len(batches)
-        loop.learn(batches[at].student, said[at])
+        loop.learn(batches[at].student, computed_outputs[at])
     done = time.perf_counter()
     return {"teachers": computed - began, "student": done - computed, "total": done - began}
 
 
 def tar(loop: Loop) -> dict[str, float]:
-    """Asks once a view, and reads a tar a view in its order."""
+    """Runs them once a view, and reads a tar a view in its order."""
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
         for view in range(loop.config.data.views):
             with tarfile.open(f"{folder}/{view}.tar", "w") as file:
                 for batch in loop.batches(view):
-                    _write(file, batch, loop.ask(batch))
+                    _write(file, batch, loop.outputs(batch))
         built = time.perf_counter()
         for epoch in range(loop.epochs):
             with tarfile.open(f"{folder}/{epoch % loop.config.data.views}.tar", "r:") as file:

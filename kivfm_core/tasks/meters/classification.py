@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import ClassLogits, Predictions
-from kivfm_core.tasks.meter import Promptless
+from kivfm_core.predictions import ClassLogits
+from kivfm_core.task import Meter
 
 
-class Classification(Promptless):
+class Classification(Meter):
     """Top-1 accuracy on the pictures whose class the label space has.
 
     Args:
@@ -34,10 +33,10 @@ class Classification(Promptless):
         self.right = self.seen = 0
 
     def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
+        self, predictions: ClassLogits, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
         """Compares the highest logit of `[B, K]` with the target."""
-        best = cast(ClassLogits, predictions).logits.argmax(dim=1).tolist()
+        best = predictions.logits.argmax(dim=1).tolist()
         for index, label in zip(indices, best, strict=True):
             target = self.targets[index]
             self.seen += target is not None
