@@ -12,7 +12,7 @@ from kivfm_core.composition.summary import Summary, summarize
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import KivfmError
 from kivfm_core.planner.placement import place, planned_machine
-from kivfm_core.planner.plan import Plan, make_plan
+from kivfm_core.planner.plan import RunPlan, make_plan
 from kivfm_core.planner.rates import read_rates
 from kivfm_core.scenes import TRAIN
 
@@ -29,7 +29,7 @@ class Preview:
 
     config: RunConfig
     composition: Composition
-    plan: Plan
+    plan: RunPlan
 
     def summary(self) -> Summary:
         """All that `kivfm compose` prints: `print(preview.summary())`, or `.as_dict()`."""
