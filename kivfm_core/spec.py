@@ -6,7 +6,7 @@ teacher is used, so that listing a hundred teachers imports none of their librar
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,20 +14,16 @@ API_VERSION = 2
 READS = (1, 2)
 """The api versions of records that this kivfm reads: its own, and the one before."""
 
-Task = Literal[
-    "classification",
-    "zero-shot",
-    "detection",
-    "instance-segmentation",
-    "semantic-segmentation",
-    "promptable-segmentation",
-]
 Triple = tuple[float, float, float]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 # A package within a package is not taken: to find it, the outer one would be imported.
 SOURCE = r"^(package:\w+/.+|hf:[^/]+/[^/]+/.+|torch:.+|run:.+)$"
+TASK = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 TOKENIZER = r"^(package:\w+/.+|hf:[^/]+/[^/]+|run:.+)$"
+
+# The name of a task. Which tasks there are, built-in and plugins', discovery knows.
+Task = Annotated[str, Field(pattern=TASK)]
 
 
 class Record(BaseModel):
@@ -134,7 +130,7 @@ class TaskSpec(Record):
     """A task that the teacher solves out of the box.
 
     Attributes:
-        task: What is solved.
+        task: What is solved: a built-in task, or one that a plugin registers.
         levels: Names of the levels that the decoder reads.
         decoder: Reference to `(spec) -> nn.Module`; its `forward(levels, prompt)` returns
             predictions in canvas pixels, its optional `prompt(**raw)` prepares a prompt.

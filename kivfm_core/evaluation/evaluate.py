@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.data.sources import KNN, load_data, parse_source
+from kivfm_core.data.sources import formats_of, load_data, parse_source
 from kivfm_core.errors import DataError
 from kivfm_core.evaluation.features.base_features import measure_kept
 from kivfm_core.evaluation.features.knn import measure_knn
@@ -16,10 +16,11 @@ from kivfm_core.evaluation.fidelity import measure_fidelity
 from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluation.round_trip import RoundTrip
-from kivfm_core.evaluation.worklist import Item, Plan, Planner
+from kivfm_core.evaluation.worklist import Item, Worklist, list_work
+from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.on_device import find_device, on_device
-from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, MEASURES
+from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, KNN
 from kivfm_core.teacher import Teacher
 
 Progress = Callable[[str, int, int], None]
@@ -57,11 +58,11 @@ def evaluate(
     began = time.monotonic()
     there = partial(on_device, device=find_device(accelerator))
     run = open_run(run) if isinstance(run, str | Path) else run
-    plan = Planner(data, tasks, limit).plan(run.teachers)
+    work = list_work(run.teachers, data, tasks, limit)
     student, untrained = run.load_student(), run.load_student(untrained=True)
     rows: list[Row] = []
     for spec in run.teachers:
-        items, no_task = plan.teachers[spec.name], not spec.tasks and tasks is None
+        items, no_task = work.teachers[spec.name], not spec.tasks and tasks is None
         if items or no_task:
             stand_ins = (s.stand_in(spec.name) for s in (untrained, student))
             models = [there(model) for model in (run.load_teacher(spec.name), *stand_ins)]
@@ -69,13 +70,13 @@ def evaluate(
                 models.append(RoundTrip(models[0], student))
             rows += _rows(models, items, spec.name == run.base, progress)
             if no_task:
-                rows.append(_fidelity(models[:3], plan, spec.name == run.base, progress))
+                rows.append(_fidelity(models[:3], work, spec.name == run.base, progress))
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, there(student), plan, there, progress)),
+        base=tuple(_base_rows(run, there(student), work, there, progress)),
         summary=summarize(rows),
-        skipped=tuple(plan.skipped),
+        skipped=tuple(work.skipped),
         seconds=round(time.monotonic() - began, 1),
     )
     result.save(run.path)
@@ -101,7 +102,7 @@ def _rows(
             _row(
                 models,
                 item.task,
-                MEASURES[item.task].metric,
+                item.metric,
                 str(item.source),
                 scores[item.task],
                 base,
@@ -118,7 +119,7 @@ def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score,
         task=task,
         metric=metric,
         data=data,
-        pictures=score.pictures,
+        pictures=score.images,
         bad=score.bad,
         teacher_score=teacher,
         base_score=teacher if base else None,
@@ -131,27 +132,27 @@ def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score,
     )
 
 
-def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress | None) -> Row:
-    assert plan.pictures is not None  # a plan without pictures is refused
+def _fidelity(models: list[Teacher], work: Worklist, base: bool, progress: Progress | None) -> Row:
+    assert work.images is not None  # a worklist without images is refused
     tick = partial(progress, f"{models[0].spec.name}: {FIDELITY}") if progress else None
-    source, data = plan.pictures
+    source, data = work.images
     score = measure_fidelity(models, data, tick)
     return _row(models, FIDELITY, FIDELITY_METRIC, str(source), score, base)
 
 
 def _base_rows(
-    run: Run, student: Teacher, plan: Plan, there: Callable[[Teacher], Teacher],
+    run: Run, student: Teacher, work: Worklist, there: Callable[[Teacher], Teacher],
     progress: Progress | None,
 ) -> list[BaseRow]:  # fmt: skip
     """The base's own features beside the student's."""
-    if run.base is None or not plan.knn:
+    if run.base is None or not work.knn:
         return []
     base, v = there(run.load_teacher(run.base)), run.composition.v_level
     x = run.composition.x_level or v
     rows: list[BaseRow] = []
-    for source, data in plan.knn:
+    for source, data in work.knn:
         ticks = [
-            partial(progress, f"{m}: {KNN}") if progress else None for m in ("base", "student")
+            partial(progress, f"{m}: {KNN.name}") if progress else None for m in ("base", "student")
         ]
         kept, pictures = measure_kept(base, data, (x, v), ticks[0])
         own, _ = measure_kept(student, data, ("x", "V"), ticks[1])
@@ -181,8 +182,10 @@ def evaluate_teacher(teacher: Teacher, task: str, source: str, limit: int | None
     Raises:
         DataError: If the source has nothing for the task, or its labels do not meet the teacher's.
     """
-    data = load_data(parse_source(source), task, limit)
-    if task == KNN:
+    measured = KNN if task == KNN.name else find_task(task)
+    formats = [kind.name for kind in formats_of(measured)]
+    data = load_data(parse_source(source, formats), measured, limit)
+    if measured is KNN:
         if not isinstance(data, ClassData):
             raise DataError(f"{source} has no classes")
         return measure_knn(teacher, data)[0]

@@ -1,4 +1,4 @@
-"""What the registry knows of one teacher or provider, good or bad. Torch-free."""
+"""What the registry knows of one teacher, provider or task, good or bad. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from pydantic import ValidationError
 
 from kivfm_core.errors import one_line
 from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
+from kivfm_core.task import TaskRecord
+from kivfm_core.tasks.table import FIDELITY, KNN, TASKS
 
 Status = Literal["ready", "needs", "broken", "conflict", "incompatible"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A teacher, a provider, or a plugin that gave neither.
+    """A teacher, a provider, a plugin's task, or a plugin that gave none of them.
 
     Attributes:
-        name: The teacher's name, the provider's prefix, `distribution::name` in a conflict, or
-            the entry point's name if nothing better is known.
+        name: The teacher's or task's name, the provider's prefix, `distribution::name` in a
+            conflict, or the entry point's name if nothing better is known.
         distribution: Where it comes from.
         version: Of the distribution.
         status: `ready`, or why not.
         spec: The teacher's spec, if it could be read.
         provider: The provider, if it is one.
+        task: The task, if it is one.
         cause: One line: what is wrong.
         hint: What mends it; a command where there is one.
         point: Name of the entry point that gave it.
@@ -41,11 +44,17 @@ class Entry:
     status: Status = "ready"
     spec: TeacherSpec | None = None
     provider: TeacherProvider | None = None
+    task: TaskRecord | None = None
     cause: str = ""
     hint: str = ""
     point: str = ""
     milliseconds: float = 0.0
     heavy: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no record: a plugin that failed, or a record that cannot be read."""
+        return self.spec is None and self.provider is None and self.task is None
 
     @property
     def bare(self) -> str:
@@ -75,6 +84,22 @@ def read_entry(item: object, plugin: Entry) -> Entry:
             return _with_requirements(replace(entry, provider=record), (record.distribution,))
         return _with_requirements(replace(entry, spec=record), record.requirements)
     except (ValidationError, InvalidRequirement) as error:
+        return broken(entry, error)
+
+
+def read_task(item: object, plugin: Entry) -> Entry:
+    """As `read_entry`, for what the hook of tasks gave: a task's record, or a dict of one."""
+    entry = replace(plugin, name=str(_get(item, "name") or plugin.name))
+    api = _get(item, "api_version")
+    if isinstance(api, int) and api not in READS:
+        return _of_other_api(entry, api)
+    try:
+        given = dict(item) if isinstance(item, Mapping) else item  # pyright: ignore
+        record = TaskRecord.model_validate(given, from_attributes=not isinstance(given, dict))
+        if record.name in (*TASKS, KNN.name, FIDELITY):
+            raise ValueError(f"{record.name} is one of kivfm's own names")
+        return replace(entry, task=record)
+    except ValueError as error:  # pydantic's, too
         return broken(entry, error)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,21 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kivfm_core.data.label_spaces import match
-from kivfm_core.data.labeled_images import pick, spread
+from kivfm_core.data.labeled_images import pick
 from kivfm_core.errors import DataError
+from kivfm_core.task import LabeledImages, LabelFormat
 
+COCO = LabelFormat(
+    name="coco",
+    read="kivfm_core.data.formats.coco:read_coco",
+    needs="instances.json (COCO) beside images/",
+    example="images/a.jpg, instances.json",
+)
+
+# Marks pixels that do not count in a map of classes.
 VOID = -1
-"""Marks pixels that do not count in a map of classes."""
 
 
 @dataclass(frozen=True)
-class CocoData:
-    """Pictures with instances.
+class CocoData(LabeledImages):
+    """Images with instances.
 
     Attributes:
-        paths: The pictures.
+        paths: The images.
         images: COCO's record of each.
-        annotations: COCO's records of each picture's instances.
+        annotations: COCO's records of each image's instances.
         categories: COCO's categories.
     """
 
@@ -36,7 +45,7 @@ class CocoData:
     categories: tuple[dict[str, Any], ...]
 
     @cached_property
-    def has_masks(self) -> bool:
+    def has_masks(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether any instance has a mask."""
         return any(item.get("segmentation") for items in self.annotations for item in items)
 
@@ -45,33 +54,32 @@ class CocoData:
         """The categories' names by id."""
         return {category["id"]: category["name"] for category in self.categories}
 
-    def take(self, limit: int | None) -> Self:
-        """At most `limit` pictures, evenly spread."""
-        keep = spread(len(self.paths), limit)
+    def pick(self, indices: Sequence[int]) -> Self:
+        """The images of these indices, with their instances."""
         return replace(
             self,
-            paths=pick(self.paths, keep),
-            images=pick(self.images, keep),
-            annotations=pick(self.annotations, keep),
+            paths=pick(self.paths, indices),
+            images=pick(self.images, indices),
+            annotations=pick(self.annotations, indices),
         )
 
     def size(self, index: int) -> tuple[int, int]:
-        """Height and width of a picture."""
+        """`(height, width)` of an image."""
         return self.images[index]["height"], self.images[index]["width"]
 
     def instances(self, index: int) -> list[dict[str, Any]]:
-        """A picture's instances that have a mask and are no crowd."""
+        """An image's instances that have a mask and are no crowd."""
         items = self.annotations[index]
         return [item for item in items if item.get("segmentation") and not item.get("iscrowd")]
 
     def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]:
-        """The mask `[H, W]` of one of a picture's instances."""
+        """The mask `[H, W]` of one of an image's instances."""
         from faster_coco_eval.core import mask as codec
 
         return codec.decode(run_lengths(annotation["segmentation"], *self.size(index))) > 0
 
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
-        """Paints a picture's instances into a map `[H, W]` of indices into a label space.
+        """Paints an image's instances into a map `[H, W]` of indices into a label space.
 
         Smaller instances lie on larger ones. Crowds do not count; categories that the space does
         not know are background if it has one, and do not count if not.
@@ -105,7 +113,7 @@ def read_coco(path: Path) -> CocoData | None:
     """COCO's instances: the JSON file, or a folder that holds it; None if this is neither.
 
     Raises:
-        DataError: If the file is broken or its pictures are not beside it.
+        DataError: If the file is broken or its images are not beside it.
     """
     file = _find_file(path)
     if file is None:
@@ -119,7 +127,7 @@ def read_coco(path: Path) -> CocoData | None:
             raise DataError(f"{file} lacks COCO's images, annotations and categories")
         return None
     images: list[dict[str, Any]] = content["images"]
-    folder = _find_pictures(file, images)
+    folder = _find_images(file, images)
     by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
     for annotation in content["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
@@ -138,14 +146,14 @@ def _find_file(path: Path) -> Path | None:
     return next((name for name in (path / "instances.json", *others) if name.is_file()), None)
 
 
-def _find_pictures(file: Path, images: list[dict[str, Any]]) -> Path:
-    """The first of the usual folders that holds any of the pictures."""
+def _find_images(file: Path, images: list[dict[str, Any]]) -> Path:
+    """The first of the usual folders that holds any of the images."""
     part = file.stem.rpartition("_")[2]
     usual = [file.parent / "images", file.parent, file.parent.parent / part]
     for folder in usual:
         if any((folder / image["file_name"]).is_file() for image in images[:100]):
             return folder
     raise DataError(
-        f"{file}: its {len(images)} pictures are not there",
+        f"{file}: its {len(images)} images are not there",
         f"put them into {usual[0]}",
     )

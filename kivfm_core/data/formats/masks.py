@@ -1,8 +1,9 @@
-"""Semantic masks: a PNG of class indices for every picture. Torch-free."""
+"""Semantic masks: a PNG of class indices for every image. Torch-free."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,16 +14,24 @@ from PIL import Image
 
 from kivfm_core.data.formats.coco import VOID
 from kivfm_core.data.label_spaces import match
-from kivfm_core.data.labeled_images import list_pictures, pick, spread
+from kivfm_core.data.labeled_images import list_images, pick
 from kivfm_core.errors import DataError
+from kivfm_core.task import LabeledImages, LabelFormat
+
+MASKS = LabelFormat(
+    name="masks",
+    read="kivfm_core.data.formats.masks:read_masks",
+    needs="semantic/*.png and semantic/classes.json beside images/",
+    example="images/a.jpg, semantic/a.png, semantic/classes.json",
+)
 
 
 @dataclass(frozen=True)
-class MaskData:
-    """Pictures with a map of classes each.
+class MaskData(LabeledImages):
+    """Images with a map of classes each.
 
     Attributes:
-        paths: The pictures.
+        paths: The images.
         masks: The PNG of each: a class index a pixel; what is no index of `classes` is void.
         classes: The classes' names.
     """
@@ -31,13 +40,12 @@ class MaskData:
     masks: tuple[Path, ...]
     classes: tuple[str, ...]
 
-    def take(self, limit: int | None) -> Self:
-        """At most `limit` pictures, evenly spread."""
-        keep = spread(len(self.paths), limit)
-        return replace(self, paths=pick(self.paths, keep), masks=pick(self.masks, keep))
+    def pick(self, indices: Sequence[int]) -> Self:
+        """The images of these indices, with their maps."""
+        return replace(self, paths=pick(self.paths, indices), masks=pick(self.masks, indices))
 
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
-        """A picture's map `[H, W]` of indices into a label space.
+        """An image's map `[H, W]` of indices into a label space.
 
         Classes that the space does not know are background if it has one, and do not count
         if not.
@@ -55,7 +63,7 @@ def read_masks(path: Path) -> MaskData | None:
     """`semantic/NAME.png` beside `images/`, or `valannot/` beside `val/`; None if neither.
 
     Raises:
-        DataError: If the classes are not named, or no picture has a mask.
+        DataError: If the classes are not named, or no image has a mask.
     """
     layouts = [(path / "images", path / "semantic"), (path, path.with_name(f"{path.name}annot"))]
     found = [(images, masks) for images, masks in layouts if images.is_dir() and masks.is_dir()]
@@ -69,9 +77,9 @@ def read_masks(path: Path) -> MaskData | None:
             f"{masks} does not name its classes",
             f'write {names[0]}: ["background", "first class", ...]',
         )
-    pairs = [(x, masks / f"{x.stem}.png") for x in list_pictures(images)]
+    pairs = [(x, masks / f"{x.stem}.png") for x in list_images(images)]
     pairs = [(x, mask) for x, mask in pairs if mask.is_file()]
     if not pairs:
-        raise DataError(f"no picture of {images} has a mask of its name in {masks}")
+        raise DataError(f"no image of {images} has a mask of its name in {masks}")
     classes = tuple(str(name) for name in json.loads(file.read_text()))
     return MaskData(tuple(x for x, _ in pairs), tuple(mask for _, mask in pairs), classes)

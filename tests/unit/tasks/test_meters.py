@@ -14,9 +14,9 @@ from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.predictions import Detections, Instances, Masks
 from kivfm_core.scenes.coco import encode_mask
 from kivfm_core.spec import InputContract
-from kivfm_core.tasks.detection import Detection
-from kivfm_core.tasks.instances import InstanceSegmentation
-from kivfm_core.tasks.promptable import PromptableSegmentation, inside
+from kivfm_core.tasks.meters.detection import Detection
+from kivfm_core.tasks.meters.instance_segmentation import InstanceSegmentation
+from kivfm_core.tasks.meters.promptable_segmentation import PromptableSegmentation, inside
 
 SIZE = (40, 60)
 FRAME = Frame(SIZE, (0, 0, 60, 40), SIZE, (0, 0), SIZE)

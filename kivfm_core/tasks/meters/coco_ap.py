@@ -10,7 +10,7 @@ from torch import Tensor
 from kivfm_core.data.formats.coco import CocoData, run_lengths
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
-from kivfm_core.tasks.classification import no_match
+from kivfm_core.tasks.meters.classification import no_match
 
 
 class AveragePrecision:
