@@ -114,10 +114,12 @@ class LabeledImages:
         paths: The images' files.
         has_masks: Whether any label has a mask; false only where a format also allows labels
             without.
+        notes: What was repaired or passed over when the labels were read, a line each.
     """
 
     paths: tuple[Path, ...]
     has_masks: bool = True
+    notes: tuple[str, ...] = ()
 
     def pick(self, indices: Sequence[int]) -> Self:
         """The images of these indices, with their labels."""

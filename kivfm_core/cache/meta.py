@@ -54,7 +54,7 @@ def used_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*/records-*.bin"))
 
 
-def room(folder: Path, limit: float | None) -> tuple[int, str]:
+def free_space(folder: Path, limit: float | None) -> tuple[int, str]:
     """The bytes that a cache may take yet, and where they are left.
 
     Args:

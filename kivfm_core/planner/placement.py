@@ -42,7 +42,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Placement:
+class NetworkPlacement:
     """How a network is asked.
 
     Attributes:
@@ -92,7 +92,7 @@ def _has_no_gpu() -> bool:
 
 def place(
     config: RunConfig, composition: Composition, machine: Machine | None
-) -> dict[str, Placement]:
+) -> dict[str, NetworkPlacement]:
     """Where the networks of a run lie, by name; of none if the machine is not known.
 
     All are where the student is. Only where not even a single view could be asked about, or learned
@@ -112,18 +112,18 @@ def place(
     least = activation_bytes(composition, 1) or 0
     away = _offloaded(asked, free, least) if machine.kind != "cpu" else set[str]()
     free -= sum(n.weights for n in asked if n.size is None and n.name not in away)
-    placed: dict[str, Placement] = {}
+    placed: dict[str, NetworkPlacement] = {}
     for n in asked:
         gone = n.name in away
         batch = _largest(share, n.working, free - (n.weights if gone else 0))
         device = "cpu" if gone else machine.kind
-        placed[n.name] = Placement(batch, device, n.weights + batch * n.working, gone)
+        placed[n.name] = NetworkPlacement(batch, device, n.weights + batch * n.working, gone)
     return placed
 
 
 def place_alone(
     config: RunConfig, composition: Composition, machine: Machine | None
-) -> dict[str, Placement]:
+) -> dict[str, NetworkPlacement]:
     """How networks are asked that nothing else lies beside, as when a cache is built.
 
     On a CPU as in a run, so that answers are the same bit for bit, and since larger batches are no
@@ -132,7 +132,7 @@ def place_alone(
     if machine is None:
         return {}
     networks = {network.name: network for network in list_networks(config, composition)}
-    placed: dict[str, Placement] = {}
+    placed: dict[str, NetworkPlacement] = {}
     for name, placement in place(config, composition, machine).items():
         network, batch = networks[name], placement.batch
         free = USABLE * machine.memory - network.weights
@@ -140,7 +140,7 @@ def place_alone(
         while machine.kind != "cpu" and 2 * batch <= ENOUGH and 2 * batch * each <= free:
             batch *= 2
         memory = network.weights + batch * network.working
-        placed[name] = Placement(batch, machine.kind, memory)
+        placed[name] = NetworkPlacement(batch, machine.kind, memory)
     return placed
 
 

@@ -13,14 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kivfm_core.cache.meta import room
+from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.planner.choice import Demand, choose, demand
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.passes import Passes, count_passes
-from kivfm_core.planner.placement import Placement
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.planner.rates import Rates
+from kivfm_core.text import duration
 
 PICTURES, FITTING, LEARNING = "pictures", "fitting", "learning"
 """The work beside the networks': decoding, fitting the aligners, and the student's steps."""
@@ -57,7 +58,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run will do.
 
     Attributes:
@@ -101,8 +102,8 @@ def make_plan(
     rates: Rates,
     stored: Mapping[str, int] | None = None,
     first: int | None = None,
-    placements: Mapping[str, Placement] | None = None,
-) -> Plan:
+    placements: Mapping[str, NetworkPlacement] | None = None,
+) -> RunPlan:
     """Plans a run.
 
     Args:
@@ -147,10 +148,10 @@ def make_plan(
         views = _decoded(demands, kept, passes), passes.fitting, passes.learning
     keys = _other_rates(config, composition, rates.precision)
     costs += [cost(*pair, count) for pair, count in zip(keys.items(), views, strict=True)]
-    return Plan(tuple(costs), space, rates.device, _why(config, costs))
+    return RunPlan(tuple(costs), space, rates.device, _why(config, costs))
 
 
-def _placed(placement: Placement | None) -> dict[str, Any]:
+def _placed(placement: NetworkPlacement | None) -> dict[str, Any]:
     known = asdict(placement) if placement else {}
     return {key: known.get(key) for key in ("batch", "device", "memory")}
 
@@ -171,7 +172,7 @@ def _space(config: RunConfig) -> int | None:
         return None
     if config.cache.path is None:
         return int(config.data.memory * 2**30)
-    return max(0, room(Path(config.cache.path), config.cache.limit)[0])
+    return max(0, free_space(Path(config.cache.path), config.cache.limit)[0])
 
 
 def _other_rates(config: RunConfig, composition: Composition, auto: str | None) -> dict[str, str]:
@@ -206,11 +207,3 @@ def compared(predicted: float | None, took: float) -> str:
     """What a run took beside what was predicted, in words."""
     words = "not predicted" if predicted is None else f"predicted {duration(predicted)}"
     return f"{words}, took {duration(took)}"
-
-
-def duration(seconds: float) -> str:
-    """A time, such as `12 min`."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"

@@ -13,7 +13,7 @@ from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.registry.conflicts import ready_tasks
 from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
-from kivfm_core.registry.provider import provided
+from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.suggestions import explain_absent, explain_unknown, explain_unknown_task
 from kivfm_core.spec import TeacherProvider, TeacherSpec
 from kivfm_core.task import TaskRecord
@@ -56,7 +56,7 @@ class Registry:
         return self.find(name, variant)[0]
 
     def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
-        """As `resolve`, with the entry that it comes from."""
+        """As `resolve`, with the entry that the spec comes from."""
         if "::" not in name and (Path(name) / "student" / "student.json").is_file():
             raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
         pin, _, wanted = name.rpartition("::")
@@ -70,18 +70,25 @@ class Registry:
         for entry in entries:
             if entry.provider and wanted.startswith(entry.provider.prefix):
                 _must_work(entry, pinned=bool(pin))
-                return self._with_known_tasks(provided(entry, entry.provider, wanted)), entry
+                spec = resolve_provided(entry, entry.provider, wanted)
+                return self._with_known_tasks(spec), entry
         raise explain_unknown(wanted, entries)
 
     def _with_known_tasks(self, spec: TeacherSpec) -> TeacherSpec:
-        """A provider's spec, as discovery would judge one that a plugin gives."""
+        """A provider's spec, judged as discovery judges one that a plugin gives."""
         for task in spec.tasks:
             if task.task not in self.tasks:
-                raise explain_unknown_task(task.task, self.entries)
+                error = explain_unknown_task(task.task, self.entries)
+                if isinstance(error, PluginError):
+                    raise error
+                raise PluginError(f"{spec.name} solves {task.task!r}, which is no task", error.hint)
         return spec
 
     def origin(self, spec: TeacherSpec) -> Entry | None:
-        """The entry that a spec comes from, if that is still there; in a conflict the equal one."""
+        """The entry that a spec comes from; None if it is gone.
+
+        In a conflict, it is the entry whose spec is equal.
+        """
         found = [
             entry
             for entry in self.entries

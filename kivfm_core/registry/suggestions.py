@@ -1,4 +1,4 @@
-"""Why a name leads to no teacher, as closely as it can be said. Torch-free."""
+"""The error for an unknown name, with the nearest names or the package to install. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kivfm_core.errors import KivfmError, PluginError, UsageError
 from kivfm_core.registry.entry import Entry
 from kivfm_core.tasks.table import TASKS
 
-# Where teachers live that do not come with kivfm itself: by variant, and by family.
+# Published packages with teachers, other than kivfm itself: by variant, and by family.
 PUBLISHED_VARIANTS = {"nano": "kivfm-nano"}
 PUBLISHED_FAMILIES = {
     "deeplab": "kivfm-deeplab",
@@ -23,11 +23,11 @@ PUBLISHED_TASKS = {"depth": "kivfm-transformers"}
 
 
 def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:
-    """The error for a name that no entry answers to.
+    """The error for a name that no entry has.
 
     Args:
-        name: What was asked for, without a pin.
-        entries: Where it was looked for.
+        name: The name, without a `distribution::` before it.
+        entries: The entries that were searched.
     """
     absent = explain_absent(name, entries)
     if absent:
@@ -83,9 +83,18 @@ def explain_unknown_task(name: str, entries: Sequence[Entry]) -> KivfmError:
         return PluginError(f"the task {name} cannot be used: {cause}", given[0].hint)
     home = PUBLISHED_TASKS.get(name)
     if home is not None:
+        installed = [entry for entry in entries if entry.distribution == home]
+        failed = [entry for entry in installed if entry.empty]
+        if failed:
+            return _failed(f"the task {name}", failed[0])
+        if installed:
+            hint = f"pip install --upgrade {home}"
+            return PluginError(f"the task {name} comes with a newer {home}", hint)
         return _absent(f"the task {name}", home)
     known = [*TASKS, *(entry.task.name for entry in entries if entry.task)]
-    return UsageError(f"unknown task {name!r}", f"tasks: {', '.join(known)}")
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    hint = f"did you mean {near[0]}?" if near else f"tasks: {', '.join(known)}"
+    return UsageError(f"unknown task {name!r}", hint)
 
 
 def _failed(name: str, entry: Entry) -> PluginError:

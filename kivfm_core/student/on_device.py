@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.geometry import Frame
-from kivfm_core.layers.out_of_memory import Portions
+from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.predictions import Predictions
 from kivfm_core.student.stand_in import StandIn
 from kivfm_core.student.student import Student
@@ -77,7 +77,7 @@ class OnDevice:
 
     def __init__(self, model: Teacher, device: torch.device) -> None:
         self.spec, self.model, self.device = model.spec, model, device
-        self.portions = Portions(f"{self.spec.name} is asked on {device}", CPU, lambda _: None)
+        self.splitter = BatchSplitter(f"{self.spec.name} is asked on {device}", CPU, lambda _: None)
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """Levels on the CPU, in float32; a batch that is too much is asked in portions.
@@ -90,7 +90,7 @@ class OnDevice:
             levels = self.model.encode(images[part].to(self.device), frames[part])
             return {name: level.to("cpu", torch.float32) for name, level in levels.items()}
 
-        parts = self.portions.run(len(images), lambda slices: [ask(part) for part in slices])
+        parts = self.splitter.run(len(images), lambda slices: [ask(part) for part in slices])
         return Levels({name: torch.cat([p[name] for p in parts]) for name in parts[0]}, frames)
 
     def prompt(self, task: str, **raw: Any) -> Any:

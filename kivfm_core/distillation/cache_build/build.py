@@ -9,7 +9,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from kivfm_core.cache.key import TRUNK, hash_weights
-from kivfm_core.cache.meta import room
+from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.compose import assign_weights, compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
@@ -17,7 +17,7 @@ from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
 from kivfm_core.distillation.cache_build.estimate import Share, describe, estimate, missing
 from kivfm_core.distillation.demo_data import data_path
-from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import find_machine, settle
 from kivfm_core.errors import KivfmError, UsageError
@@ -81,19 +81,19 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
 
 def _load(
     name: str, config: RunConfig, composition: Composition, hashes: dict[str, str], fabric: Fabric
-) -> Asked:
+) -> LoadedNetworks:
     files = assign_weights(config.weights, composition.teachers)
     wanted = composition.base if name == TRUNK else name
     spec = next((spec for spec in composition.teachers if spec.name == wanted), None)
     teacher = load(spec, files.get(spec.name), fabric.device) if spec is not None else None
     if name != TRUNK:
-        return Asked({name: teacher} if teacher is not None else {}, None, hashes)
+        return LoadedNetworks({name: teacher} if teacher is not None else {}, None, hashes)
     student = make_student(composition, teacher).to(fabric.device)
-    return Asked({}, student.ask_trunk if student.adapter is not None else None, hashes)
+    return LoadedNetworks({}, student.ask_trunk if student.adapter is not None else None, hashes)
 
 
 def _check_room(path: Path, needed: int, limit: float | None) -> None:
-    free, where = room(path, limit)
+    free, where = free_space(path, limit)
     if needed > free:
         raise KivfmError(
             f"the cache needs {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are {where}",

@@ -12,7 +12,7 @@ from torch import Tensor
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.key import CANVAS, TRUNK, at
 from kivfm_core.cache.maps import find_maps
-from kivfm_core.data.sampler import Item
+from kivfm_core.data.sampler import ViewItem
 from kivfm_core.distillation.inputs.stream import Stream
 
 
@@ -54,26 +54,26 @@ def _owners(name: str, stream: Stream, size: int) -> list[str]:
     return [o for o in stream.frozen.owners(size) if ("@" in o) == (name == TRUNK)]
 
 
-def _lacks(stream: Stream, owner: str, item: Item) -> bool:
+def _lacks(stream: Stream, owner: str, item: ViewItem) -> bool:
     return stream.cache is not None and not stream.cache.has(owner, (item.image, item.view))
 
 
 def _batch(name: str, stream: Stream, size: int) -> int:
     """Views that a share's network is asked about at once, where the canvas has this size."""
     owner = at(TRUNK, stream.sizes[size]) if name == TRUNK else name
-    placement = stream.frozen.asked.placements.get(owner)
+    placement = stream.frozen.networks.placements.get(owner)
     return placement.batch if placement else stream.config.optim.batch_size
 
 
-def missing(name: str, stream: Stream) -> list[list[Item]]:
+def missing(name: str, stream: Stream) -> list[list[ViewItem]]:
     """Views that are not stored, in batches of one size."""
-    batches: list[list[Item]] = []
+    batches: list[list[ViewItem]] = []
     for view in range(stream.config.data.views):
         size = view % len(stream.sizes)
         batch = _batch(name, stream, size)
         whole = min(batch, stream.config.optim.batch_size)
         owners = _owners(name, stream, size)
-        items = (Item(image, view, size) for image in range(len(stream.dataset)))
+        items = (ViewItem(image, view, size) for image in range(len(stream.dataset)))
         lacking = [item for item in items if any(_lacks(stream, o, item) for o in owners)]
         for start in range(0, len(lacking), batch):
             few = lacking[start : start + batch]
@@ -90,7 +90,7 @@ def estimate(name: str, stream: Stream) -> Share:
         stream: Which asks nobody else.
     """
     batches, frozen = missing(name, stream), copy(stream.frozen)
-    frozen.keeper = None
+    frozen.cached = None
     views = total = 0
     seconds = each = 0.0
     for size in range(len(stream.sizes)):
@@ -121,15 +121,15 @@ def estimate(name: str, stream: Stream) -> Share:
 def _unfitted(name: str, stream: Stream) -> int:
     """Views that a network's encoding is yet to be fitted on."""
     cache, frozen = stream.cache, stream.frozen
-    assert isinstance(cache, DiskCache) and frozen.keeper is not None
-    if name == TRUNK or not frozen.keeper.codecs[name].encoding.latent:
+    assert isinstance(cache, DiskCache) and frozen.cached is not None
+    if name == TRUNK or not frozen.cached.codecs[name].encoding.latent:
         return 0
     return 0 if find_maps(cache.folder / cache.owners[name].folder) else len(frozen.samples)
 
 
 def _bytes(stream: Stream, owner: str, answers: Mapping[str, Mapping[str, Tensor]]) -> int:
     """What a record of an owner takes."""
-    assert stream.frozen.keeper is not None
-    encoding = stream.frozen.keeper.codecs[owner].encoding
+    assert stream.frozen.cached is not None
+    encoding = stream.frozen.cached.codecs[owner].encoding
     said = answers[owner.partition("@")[0]]
     return sum(encoding.bytes(name, tuple(tensor.shape[1:])) for name, tensor in said.items())

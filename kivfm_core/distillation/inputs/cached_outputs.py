@@ -16,7 +16,7 @@ Cache = MemoryCache | DiskCache
 Said = Mapping[str, Tensor]
 
 
-class Keeper:
+class CachedOutputs:
     """A cache, and how each owner's answers are kept in it.
 
     All answers are encoded and decoded, at first use too and where the cache does not keep them: a

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from kivfm_core.cache.key import CANVAS, TRUNK, at
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch
+from kivfm_core.data.loader import ViewBatch
 from kivfm_core.data.sampler import Key
-from kivfm_core.distillation.inputs.cached_outputs import Keeper
+from kivfm_core.distillation.inputs.cached_outputs import CachedOutputs
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
-from kivfm_core.layers.out_of_memory import Portions
-from kivfm_core.planner.placement import Placement
+from kivfm_core.layers.out_of_memory import BatchSplitter
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.spec import InputContract
 from kivfm_core.teacher import LoadedTeacher
 
@@ -31,7 +31,7 @@ SMALLER = "less to plan with, --set engine.memory=GIB; smaller teachers; or a sm
 
 
 @dataclass(frozen=True)
-class Asked:
+class LoadedNetworks:
     """The frozen networks of a run.
 
     Attributes:
@@ -44,10 +44,10 @@ class Asked:
     teachers: Mapping[str, LoadedTeacher]
     trunk: Callable[[Tensor], Mapping[str, Tensor]] | None
     hashes: Mapping[str, str]
-    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
+    placements: Mapping[str, NetworkPlacement] = field(default_factory=dict[str, NetworkPlacement])
 
 
-class Frozen:
+class FrozenNetworks:
     """Answers for batches, from the cache where a view is stored.
 
     Each owner of stored answers - the canvas, a teacher, the trunk - is asked for a whole batch or
@@ -67,36 +67,36 @@ class Frozen:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: LoadedNetworks,
         student: tuple[InputContract, Sequence[int]],
-        keeper: Keeper | None,
+        keeper: CachedOutputs | None,
         samples: Sequence[Key],
-        decode: Callable[[Sequence[Key]], Batch],
+        decode: Callable[[Sequence[Key]], ViewBatch],
         to_device: Callable[[Tensor], Tensor],
         autocast: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
         stopwatch: Stopwatch,
     ) -> None:
-        self.asked, self.keeper, self.samples = asked, keeper, samples
+        self.networks, self.cached, self.samples = asked, keeper, samples
         self.stopwatch = stopwatch
         self.contract, self.sides = student
         self.decode, self.to_device, self.autocast = decode, to_device, autocast
-        self.say, self.portions = say, dict[str, Portions]()
+        self.say, self.splitters = say, dict[str, BatchSplitter]()
 
     def owners(self, size: int) -> Iterator[str]:
         """Whose answers a view of this size needs."""
         yield at(CANVAS, self.sides[size])
-        yield from self.asked.teachers
-        if self.asked.trunk is not None:
+        yield from self.networks.teachers
+        if self.networks.trunk is not None:
             yield at(TRUNK, self.sides[size])
 
     def __contains__(self, key: Key) -> bool:
         image, view, size = key
-        return self.keeper is not None and all(
-            self.keeper.has(owner, (image, view)) for owner in self.owners(size)
+        return self.cached is not None and all(
+            self.cached.has(owner, (image, view)) for owner in self.owners(size)
         )
 
-    def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
+    def __call__(self, batch: ViewBatch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
         """The student's canvases, and what was said of them.
 
         Args:
@@ -111,16 +111,16 @@ class Frozen:
         move = self._mover(batch)
         for owner in self.owners(batch.keys[0][2]):
             said = None
-            if self.keeper is not None:
-                self.keeper.fit(owner, partial(self._sample, owner))
-                said = self.keeper.get(owner, places)
+            if self.cached is not None:
+                self.cached.fit(owner, partial(self._sample, owner))
+                said = self.cached.get(owner, places)
             if said is None:
                 if not batch.student.numel():
                     batch = self.decode(batch.keys)
                     move = self._mover(batch)
                 said = self._timed(owner, batch, move)
-                if self.keeper is not None:
-                    said = self.keeper.keep(owner, places, said)
+                if self.cached is not None:
+                    said = self.cached.keep(owner, places, said)
             answers[owner.partition("@")[0]] = said
         return answers.pop(CANVAS)[CANVAS] / 255, answers
 
@@ -129,7 +129,7 @@ class Frozen:
             batch = self.decode(self.samples[start : start + PORTION])
             yield self._timed(owner, batch, self.to_device)
 
-    def _mover(self, batch: Batch) -> Move:
+    def _mover(self, batch: ViewBatch) -> Move:
         """Moves a batch's canvases; those that several networks see stay there for all of them."""
         shared = Counter(map(id, (batch.student, *batch.teachers)))
         there: dict[int, Tensor] = {}
@@ -143,35 +143,35 @@ class Frozen:
 
         return move
 
-    def _timed(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
+    def _timed(self, owner: str, batch: ViewBatch, move: Move) -> dict[str, Tensor]:
         with self.stopwatch.time(owner, len(batch.keys)):
             return self._ask_all(owner, batch, move)
 
-    def _ask_all(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
+    def _ask_all(self, owner: str, batch: ViewBatch, move: Move) -> dict[str, Tensor]:
         def ask(parts: list[slice]) -> dict[str, Tensor]:
             if len(parts) == 1:
                 return self._ask(owner, batch, move)
             said = [self._ask(owner, batch.part(part), self.to_device) for part in parts]
             return {name: torch.cat([some[name] for some in said]) for name in said[0]}
 
-        if owner not in self.portions:
-            placement = self.asked.placements.get(owner)
+        if owner not in self.splitters:
+            placement = self.networks.placements.get(owner)
             size = placement.batch if placement else None
-            self.portions[owner] = Portions(f"{owner} is asked", SMALLER, self.say, size)
-        return self.portions[owner].run(len(batch.keys), ask)
+            self.splitters[owner] = BatchSplitter(f"{owner} is asked", SMALLER, self.say, size)
+        return self.splitters[owner].run(len(batch.keys), ask)
 
-    def _ask(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
+    def _ask(self, owner: str, batch: ViewBatch, move: Move) -> dict[str, Tensor]:
         said: Mapping[str, Tensor]
-        if owner in self.asked.teachers:
-            place = list(self.asked.teachers).index(owner)
+        if owner in self.networks.teachers:
+            place = list(self.networks.teachers).index(owner)
             canvases = move(batch.teachers[place])
             with self.autocast():
-                said = self.asked.teachers[owner].encode(canvases, batch.frames[place])
+                said = self.networks.teachers[owner].encode(canvases, batch.frames[place])
         else:
             canvas = move(batch.student)
-            if self.asked.trunk is None or not owner.startswith(TRUNK):
+            if self.networks.trunk is None or not owner.startswith(TRUNK):
                 # In 256 steps a color, which bfloat16 tells apart.
                 return {CANVAS: (canvas * 255).round()}
             with self.autocast():
-                said = self.asked.trunk(normalize(canvas, self.contract))
+                said = self.networks.trunk(normalize(canvas, self.contract))
         return {name: answer.float() for name, answer in said.items()}

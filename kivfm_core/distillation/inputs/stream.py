@@ -21,11 +21,11 @@ from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.images import listed
-from kivfm_core.data.loader import Batch, ViewDataset, check_bad, collate, load
-from kivfm_core.data.sampler import Item, Key, StepSampler
+from kivfm_core.data.loader import ViewBatch, ViewDataset, check_bad, collate, load
+from kivfm_core.data.sampler import Key, StepSampler, ViewItem
 from kivfm_core.data.unlabeled import Images
-from kivfm_core.distillation.inputs.cached_outputs import Cache, Keeper
-from kivfm_core.distillation.inputs.frozen_networks import Asked, Frozen
+from kivfm_core.distillation.inputs.cached_outputs import Cache, CachedOutputs
+from kivfm_core.distillation.inputs.frozen_networks import FrozenNetworks, LoadedNetworks
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
 from kivfm_core.distillation.processes.launch import aloud, summed
 from kivfm_core.distillation.training.module import Targets
@@ -51,7 +51,7 @@ class Stream:
         self,
         config: RunConfig,
         composition: Composition,
-        asked: Asked,
+        asked: LoadedNetworks,
         images: Images,
         fabric: Fabric,
         say: Callable[[str], None],
@@ -78,8 +78,8 @@ class Stream:
         if self.cache is not None:
             how = list_encodings(config, composition).items()
             codecs = {name: Codec(encoding, fabric.device) for name, encoding in how}
-            keeper = Keeper(self.cache, codecs, fabric.to_device)
-        self.frozen = Frozen(
+            keeper = CachedOutputs(self.cache, codecs, fabric.to_device)
+        self.frozen = FrozenNetworks(
             asked, (contract, self.sizes), keeper, self._samples(), decode, fabric.to_device,
             fabric.autocast, say, self.stopwatch,
         )  # fmt: skip
@@ -96,7 +96,7 @@ class Stream:
         """
         return self.answers(self._sampler(start, stop))
 
-    def answers(self, batches: Iterable[list[Item]]) -> Iterator[tuple[Tensor, Targets, float]]:
+    def answers(self, batches: Iterable[list[ViewItem]]) -> Iterator[tuple[Tensor, Targets, float]]:
         """The same of other batches, each of one size."""
         pin = self.fabric.device.type == "cuda"
         loader = load(self.dataset, batches, self.config.data.workers, pin)
@@ -119,7 +119,9 @@ class Stream:
         )
         return int((summed(self.fabric)(bad) > 0).sum())
 
-    def _cache(self, composition: Composition, asked: Asked, images: Images) -> Cache | None:
+    def _cache(
+        self, composition: Composition, asked: LoadedNetworks, images: Images
+    ) -> Cache | None:
         data, where = self.config.data, self.config.cache
         if not data.views:
             return None
@@ -174,7 +176,7 @@ class Bad:
         check_bad(self.names, self.limit)
 
 
-def _decode(dataset: ViewDataset, bad: Bad, keys: Sequence[Key]) -> Batch:
-    batch = collate([dataset[Item(*key)] for key in keys])
+def _decode(dataset: ViewDataset, bad: Bad, keys: Sequence[Key]) -> ViewBatch:
+    batch = collate([dataset[ViewItem(*key)] for key in keys])
     bad.add(batch.bad)
     return batch

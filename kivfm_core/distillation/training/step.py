@@ -18,7 +18,7 @@ from kivfm_core.distillation.processes.launch import summed
 from kivfm_core.distillation.processes.sharding import gather
 from kivfm_core.distillation.training.module import Distillation, Targets
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
-from kivfm_core.layers.out_of_memory import Portions
+from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.objectives.balancing import draw
 from kivfm_core.spec import InputContract
 
@@ -46,7 +46,7 @@ class Step:
         smaller = "a smaller --image-size"
         if config.engine.precision == "32-true":
             smaller = f"--precision bf16-mixed, or {smaller}"
-        self.portions = Portions(
+        self.splitter = BatchSplitter(
             "the student learns", smaller, say, config.optim.micro_batch, alone
         )
 
@@ -72,7 +72,7 @@ class Step:
         shape = teachers, len(canvas)
         draws = draw(self.seed, step, shape, fabric.global_rank, fabric.world_size)
         draws = draws.to(canvas.device, non_blocking=True)
-        loss, losses = self.portions.run(
+        loss, losses = self.splitter.run(
             len(canvas), lambda parts: self._gradients(canvas, targets, draws, parts)
         )
         norm = self.fabric.clip_gradients(
@@ -116,7 +116,7 @@ class Step:
             Norms of the teachers' gradients by name, and the cosines between two teachers' by
             `A, B`: scalars on the device.
         """
-        part = slice(self.portions.size)
+        part = slice(self.splitter.size)
         seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
         with self.fabric.autocast():
             pulls = self._inner.pulls(normalize(canvas[part], self.contract), seen)

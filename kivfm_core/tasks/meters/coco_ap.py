@@ -30,10 +30,12 @@ class AveragePrecision:
         self.kind: Literal["bbox", "segm"] = kind
         ids, names = list(data.names), list(data.names.values())
         where = match(names, space)
-        self.category = {
-            label: id for id, label in zip(ids, where, strict=True) if label is not None
+        # Several categories can mean one label of the teacher: they are one class then.
+        self.label_of = {
+            id: label for id, label in zip(ids, where, strict=True) if label is not None
         }
-        if not self.category:
+        self.labels = set(self.label_of.values())
+        if not self.labels:
             raise no_match(names, space)
         self.seen: list[int] = []
         self.found: list[dict[str, Any]] = []
@@ -45,9 +47,9 @@ class AveragePrecision:
         boxes[:, 2:] -= boxes[:, :2]
         scores, labels = item["scores"].tolist(), item["labels"].tolist()
         for i, (box, score, label) in enumerate(zip(boxes.tolist(), scores, labels, strict=True)):
-            if label in self.category:
+            if label in self.labels:
                 found = {"image_id": self.data.images[index]["id"], "score": score, "bbox": box}
-                found["category_id"] = self.category[label]
+                found["category_id"] = label
                 if masks is not None:
                     found["segmentation"] = masks[i]
                 self.found.append(found)
@@ -71,7 +73,7 @@ class AveragePrecision:
         evaluator = COCOeval_faster(
             truth, truth.loadRes(self.found), self.kind, print_function=_silent
         )
-        evaluator.params.catIds = sorted(self.category.values())
+        evaluator.params.catIds = sorted(self.labels)
         evaluator.params.imgIds = sorted(self.data.images[i]["id"] for i in self.seen)
         evaluator.run()
         return evaluator.stats
@@ -81,11 +83,13 @@ class AveragePrecision:
         annotations: list[dict[str, Any]] = []
         for index in self.seen:
             for item in self.data.annotations[index]:
-                if self.kind == "segm" and not item.get("segmentation"):
+                label = self.label_of.get(item["category_id"])
+                if label is None or (self.kind == "segm" and not item.get("segmentation")):
                     continue
                 w, h = item["bbox"][2:]
                 # Ids count from 1: the evaluation takes 0 for "not matched".
-                filled = {"iscrowd": 0, "area": w * h, **item, "id": len(annotations) + 1}
+                own = {"category_id": label, "id": len(annotations) + 1}
+                filled = {"iscrowd": 0, "area": w * h, **item, **own}
                 if self.kind == "segm":
                     size = self.data.size(index)
                     filled["segmentation"] = run_lengths(item["segmentation"], *size)
@@ -93,7 +97,7 @@ class AveragePrecision:
         return {
             "images": [self.data.images[index] for index in self.seen],
             "annotations": annotations,
-            "categories": list(self.data.categories),
+            "categories": [{"id": label} for label in sorted(self.labels)],
         }
 
 

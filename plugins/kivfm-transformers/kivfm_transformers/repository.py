@@ -16,7 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, Repositor
 
 from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.spec import NAME
-from kivfm_core.weights.fetch import TIMEOUT, offline, page
+from kivfm_core.weights.hub import TIMEOUT, offline, page
 from kivfm_core.weights.locate import locate
 
 FILES = ("model.safetensors", "pytorch_model.bin")

@@ -137,7 +137,7 @@ def test_a_view_says_the_same_wherever_it_is_kept(
     assert asked.since() == {"decoded": 0, "trunk": 0, "teacher": 0}
     # Where nothing fits, everyone is asked, and says the same.
     online = stream(narrow(config, None, encoding))
-    online.frozen.keeper.online = tuple(online.frozen.keeper.codecs)
+    online.frozen.cached.online = tuple(online.frozen.cached.codecs)
     fresh = [
         {"canvas": canvas, **{f"{o}:{k}": t for o, ts in targets.items() for k, t in ts.items()}}
         for canvas, targets, _ in online.steps(0, STEPS)

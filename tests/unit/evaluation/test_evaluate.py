@@ -15,7 +15,7 @@ from oracle import Oracle, oracle_spec
 from PIL import Image
 from torch import Tensor
 
-from kivfm_cli.evaluate import render
+from kivfm_cli.commands.evaluate import render
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluation import evaluate as module
@@ -248,7 +248,7 @@ def test_what_was_skipped_is_said(
         (13, 2)
     ] * 4
     render(written)
-    line = f"skipped, since they cannot be decoded: 2 pictures of {colors}\n"
+    line = f"skipped, since they cannot be decoded: 2 images of {colors}\n"
     assert line in capsys.readouterr().out
 
 

@@ -15,7 +15,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.placement import (
     ENOUGH,
     Machine,
-    Placement,
+    NetworkPlacement,
     place,
     place_alone,
     planned_machine,
@@ -32,7 +32,7 @@ def configured(**flags) -> RunConfig:
     return build_config(None, {"teachers": TEACHERS, "data.image_size": 96, **flags})
 
 
-def placed(config: RunConfig, kind: str, memory: int) -> dict[str, Placement]:
+def placed(config: RunConfig, kind: str, memory: int) -> dict[str, NetworkPlacement]:
     return place(config, compose(config), Machine(kind, memory))
 
 

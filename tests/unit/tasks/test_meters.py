@@ -75,6 +75,12 @@ def test_labels_go_by_name() -> None:
     assert ap(detections(extra, (2, 1, 0))) == pytest.approx(1.0)  # no category: not counted
 
 
+def test_two_categories_of_one_label_are_one_class() -> None:
+    meter = Detection(dataset(("Dog", "dog")), SPACE)
+    meter.update(detections(BOXES, (1, 1)), [0], [FRAME])
+    assert meter.compute() == pytest.approx(1.0)
+
+
 def test_no_detections_and_no_category() -> None:
     empty = Detections([torch.zeros(0, 4)], [torch.zeros(0)], [torch.zeros(0, dtype=torch.long)])
     assert ap(empty) == 0.0
