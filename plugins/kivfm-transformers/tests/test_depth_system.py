@@ -66,11 +66,11 @@ def place(tmp_path_factory):
 def kivfm(place):
     """Runs a command there; returns what it prints."""
 
-    def kivfm(*words, code=0):
+    def kivfm(*words):
         done = subprocess.run(
             [*KIVFM, *words], cwd=place, capture_output=True, text=True, check=False
         )
-        assert done.returncode == code, done.stderr
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     return kivfm
@@ -105,19 +105,12 @@ def test_the_student_is_measured_beside_its_teacher(kivfm, run, place):
     assert 0 < row["teacher_score"] <= 1
 
 
-def test_the_format_has_a_name_of_its_own(kivfm, run):
-    kivfm("evaluate", run, "--data", "depth=depth:rooms", "--limit", "1")
-    kivfm("evaluate", run, "--data", "depth=models", code=1)
-
-
 def test_an_image_is_predicted_and_drawn(kivfm, run, place):
     image = "rooms/images/0.jpg"
     found = json.loads(kivfm("predict", run, image, "--task", "depth", "-o", "depth.png", "--json"))
     assert (found["teacher"], found["width"], found["height"]) == (DEPTH, 120, 90)
     low, middle, high = (row["value"] for row in found["depths"])
-    assert low <= middle <= high
+    assert low <= middle <= high and low < high
     with Image.open(place / "depth.png") as drawn:
         colors = np.asarray(drawn)
     assert (colors[..., 0] != colors[..., 2]).any()  # the image is gray
-    text = kivfm("predict", run, image, "--task", "depth")
-    assert f"median  {middle:g} relative inverse depth" in text
