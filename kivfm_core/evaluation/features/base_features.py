@@ -13,7 +13,7 @@ from kivfm_core.tasks.table import KNN, PROBE_METRIC
 from kivfm_core.teacher import Teacher
 
 
-def measure_kept(
+def measure_features(
     model: Teacher, data: ClassData, levels: tuple[str, str], tick: Tick | None = None
 ) -> tuple[dict[str, float], int]:
     """k-NN on x, and a linear probe on x beside V's mean.
