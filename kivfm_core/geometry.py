@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class View:
-    """A square box and a flip in original pixels; the box may reach beyond the picture.
+    """A square box and a flip in original pixels; the box may reach beyond the image.
 
     Attributes:
         box: `(x0, y0, x1, y1)`.
@@ -33,7 +33,7 @@ class Frame:
     """How a canvas was made. Sizes are `(height, width)`, boxes `(x0, y0, x1, y1)`, pixels.
 
     Attributes:
-        original: Size of the picture on disk; of a mosaic, of its canvas.
+        original: Size of the image on disk; of a mosaic, of its canvas.
         source: The part of the original that was taken.
         resized: The size it was resized to.
         origin: `(x, y)` of the resized content on the canvas.
@@ -64,7 +64,7 @@ class Frame:
 
     @property
     def content(self) -> Box:
-        """The box of the canvas that shows the picture; the rest is padding."""
+        """The box of the canvas that shows the image; the rest is padding."""
         (x, y), (h, w), (ch, cw) = self.origin, self.resized, self.canvas
         x0, x1 = max(x, 0), min(x + w, cw)
         return (
@@ -90,10 +90,10 @@ def _up(side: int, multiple: int) -> int:
 
 
 def plan_frame(original: Size, contract: InputContract) -> Frame:
-    """The frame of a whole picture under a contract, for evaluation and prediction.
+    """The frame of a whole image under a contract, for evaluation and prediction.
 
     Args:
-        original: `(height, width)` of the picture.
+        original: `(height, width)` of the image.
         contract: The encoder's input contract.
     """
     h, w = original
@@ -129,8 +129,8 @@ def plan_view(original: Size, view: View, side: int) -> Frame:
     """The frame of a view on a square canvas, for distillation.
 
     Args:
-        original: `(height, width)` of the picture.
-        view: The square box and flip; it must overlap the picture.
+        original: `(height, width)` of the image.
+        view: The square box and flip; it must overlap the image.
         side: Canvas side in pixels.
     """
     h, w = original

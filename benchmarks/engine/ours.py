@@ -1,4 +1,4 @@
-"""Ours: the loop of `kivfm distill`, metrics, guard and all; its pictures are in memory."""
+"""Ours: the loop of `kivfm distill`, metrics, guard and all; its images are in memory."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def configuration(weights: Path | None = None) -> RunConfig:
 
 
 class Fed(Stream):
-    """A stream of canvases that are in memory already; the teacher is asked about each."""
+    """A stream of canvases that are in memory already; the teacher runs on each."""
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
         """Each step's canvases and targets, and no wait."""
@@ -68,7 +68,7 @@ class Fed(Stream):
 
 
 def main() -> None:
-    """Makes the steps that are asked for."""
+    """Makes the next steps."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         save_file(timm.create_model(work.TEACHER).state_dict(), folder / "teacher.safetensors")

@@ -18,9 +18,10 @@ class Prediction:
         teacher: Whose decoder solved it.
         width: Of the picture.
         height: Of the picture.
-        kind: What was found: `classes`, `objects` or `masks`.
+        kind: What was found, as in `TaskRecord.kind`: such as `objects`.
         found: Each with some of `label`, `probability` or `score`, `share` of the picture,
-            `box` (xyxy), `area` in pixels, and the `point` that was clicked on.
+            `value` and its `unit`, `box` (xyxy), `area` in pixels, and the `point` that was clicked
+            on.
     """
 
     task: str
@@ -55,6 +56,8 @@ def _line(item: dict[str, Any]) -> str:
         words.append(f"{item['score']:.2f}")
     if "label" in item:
         words.append(item["label"])
+    if "value" in item:
+        words.append(f"{item['value']:g} {item.get('unit', '')}".rstrip())
     if "point" in item:
         words.append("click at {:g}, {:g}".format(*item["point"]))
     if item.get("box") is not None:

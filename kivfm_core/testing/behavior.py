@@ -22,7 +22,7 @@ CLOSE = 0.1
 
 
 def deterministic(subject: Subject) -> None:
-    """The same pictures give the same levels, bit for bit."""
+    """The same images give the same levels, bit for bit."""
     first, second = subject.levels(), subject.levels()
     for name in first:
         if not torch.equal(first[name], second[name]):
@@ -53,7 +53,7 @@ def frozen(subject: Subject) -> None:
 
 
 def batch(subject: Subject) -> None:
-    """A picture has the same levels and predictions alone as in a batch."""
+    """An image has the same levels and predictions alone as in a batch."""
     images, frames = canvases(subject.spec.input, subject.sides[0], 3)
     together = subject.teacher.encode(images, frames)
     predicted = values(subject, together)

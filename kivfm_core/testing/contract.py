@@ -39,7 +39,7 @@ def contract(subject: Subject) -> None:
 
 
 class _Watch(TorchDispatchMode):
-    """Sees what is done to three-channel pictures with the contract's own numbers, or again."""
+    """Sees what is done to three-channel images with the contract's own numbers, or again."""
 
     def __init__(self, contract: InputContract) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class _Watch(TorchDispatchMode):
 class _Geometry(TorchDispatchMode):
     """Sees whether whole canvases are resized or padded, and whether they are used as they are.
 
-    Networks with branches look at a picture in several sizes, and convolutions pad it by less than
+    Networks with branches look at an image in several sizes, and convolutions pad it by less than
     a cell: neither takes the core's place.
     """
 
@@ -103,7 +103,7 @@ class _Geometry(TorchDispatchMode):
 
 
 def _swaps(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether an operation puts a picture's three channels in another order."""
+    """Whether an operation puts an image's three channels in another order."""
     channels = args[0].ndim - 3
     if name == "flip":
         return any(axis % args[0].ndim == channels for axis in args[1])

@@ -1,4 +1,4 @@
-"""The kit's pictures: the same numbers everywhere, from a formula and not from a generator."""
+"""The kit's images: the same numbers everywhere, from a formula and not from a generator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def canvases(contract: InputContract, side: int, count: int = 2) -> tuple[Tensor
     Args:
         contract: The teacher's.
         side: What takes the place of its `size`.
-        count: How many pictures.
+        count: How many images.
     """
     small = contract.model_copy(update={"size": side, "resize": None})
     height, width = 3 * side // 2, 2 * side

@@ -15,7 +15,7 @@ from kivfm_core.testing.subject import Subject
 
 
 def readouts(subject: Subject) -> None:
-    """A decoder's readout is finite, a picture each, and lets gradients through to the levels."""
+    """A decoder's readout is finite, an image each, and lets gradients through to the levels."""
     tasks_of(subject)
     parts = [part for part in subject.teacher.decoders.parts.values() if hasattr(part, "readout")]
     if not parts:

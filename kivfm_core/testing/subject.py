@@ -81,7 +81,7 @@ class Subject:
         return sorted({usual, *contract.train_sizes})
 
     def levels(self, count: int = 2) -> Levels:
-        """The levels of some pictures, at the smallest declared size."""
+        """The levels of some images, at the smallest declared size."""
         return self.teacher.encode(*canvases(self.spec.input, self.sides[0], count))
 
     def forward(self, images: Tensor) -> Mapping[str, Any]:
