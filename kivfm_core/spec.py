@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 API_VERSION = 2
+# The api versions of records that this kivfm reads: its own, and the one before.
 READS = (1, 2)
-"""The api versions of records that this kivfm reads: its own, and the one before."""
 
 Triple = tuple[float, float, float]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
@@ -64,7 +64,7 @@ class Level(Record):
 
 
 class InputContract(Record):
-    """How a picture becomes the canvas that an encoder gets.
+    """How an image becomes the canvas that an encoder gets.
 
     Attributes:
         policy: `stretch` to a square; `letterbox` into a square, content top left;
@@ -77,7 +77,7 @@ class InputContract(Record):
         pad_value: RGB in [0, 1].
         interpolation: Resampling filter.
         antialias: Whether the filter widens when shrinking.
-        rounding: Of the resized picture's sides to whole pixels.
+        rounding: Of the resized image's sides to whole pixels.
         crop_rounding: Of the crop's corner to whole pixels (`short-side-crop`); `nearest` takes
             halves to the even pixel, as torchvision does.
         channel_order: Order of the channels that the network takes.
@@ -185,7 +185,7 @@ class Weights(Record):
         license: SPDX identifier where there is one, else a name; `unknown` if unknown.
         commercial_use: What the license allows.
         golden: By level, mean and standard deviation of its channels' means on the conformance
-            kit's pictures; `kivfm teachers check` prints them.
+            kit's images; `kivfm teachers check` prints them.
     """
 
     source: str = Field(pattern=SOURCE)
@@ -212,7 +212,7 @@ class TeacherSpec(Record):
             the normalized canvas `[B, 3, H, W]` and returns `{level name: tensor}`.
         config: What the encoder's and decoders' builders need to know.
         levels: Everything the encoder returns.
-        input: How a picture becomes its canvas.
+        input: How an image becomes its canvas.
         tasks: What it solves out of the box; empty for a teacher that only gives levels.
         attachments: Where adapters can hook in, shallow to deep; empty if it cannot be a base.
         weights: Where they come from and what they allow.
