@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 API_VERSION = 2
+# The api versions of records that this kivfm reads: its own, and the one before.
 READS = (1, 2)
-"""The api versions of records that this kivfm reads: its own, and the one before."""
 
 Triple = tuple[float, float, float]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"

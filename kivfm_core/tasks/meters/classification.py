@@ -13,10 +13,10 @@ from kivfm_core.task import Meter
 
 
 class Classification(Meter):
-    """Top-1 accuracy on the pictures whose class the label space has.
+    """Top-1 accuracy on the images whose class the label space has.
 
     Args:
-        data: Pictures with classes; classes meet the space by name, plain indices as they are.
+        data: Images with classes; classes meet the space by name, plain indices as they are.
         space: The teacher's labels.
 
     Raises:
@@ -50,7 +50,7 @@ class Classification(Meter):
             self.right += target == label
 
     def compute(self) -> float:
-        """The share of pictures whose class was right."""
+        """The share of images whose class was right."""
         return self.right / self.seen
 
 
