@@ -43,7 +43,7 @@ class Parts:
     @property
     def asked(self) -> LoadedNetworks:
         """What of them is frozen, and answers for the run's views."""
-        trunk = self.student.ask_trunk if self.student.adapter is not None else None
+        trunk = self.student.run_trunk if self.student.adapter is not None else None
         hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
         return LoadedNetworks(self.teachers, trunk, hashes, self.placements)
 

@@ -16,7 +16,7 @@ from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import auto_precision, find_machine
 from kivfm_core.files import write_text
 from kivfm_core.planner.plan import RunPlan, compared, make_plan
-from kivfm_core.planner.rates import Rates, keep_rates, read_rates
+from kivfm_core.planner.rates import Rates, read_rates, save_rates
 from kivfm_core.runs.run import Run
 
 
@@ -84,6 +84,6 @@ def remember(plan: RunPlan, stream: Stream, say: Callable[[str], None]) -> None:
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
+            save_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
         except OSError as error:
             say(f"what was measured cannot be kept for later plans: {error}")

@@ -20,8 +20,9 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
-from kivfm_core.layers.intermediate import as_map, tapped
+from kivfm_core.layers.intermediate import as_map, intermediate_outputs
 from kivfm_core.layers.resize import resize
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
@@ -118,57 +119,54 @@ class Student(nn.Module):
 
     def trained(self) -> dict[str, Tensor]:
         """All that distillation made: parameters and fitted buffers, without a frozen trunk."""
-        frozen = "trunk." if self.adapter is not None else "\0"
-        return {k: v for k, v in self.state_dict().items() if not k.startswith(frozen)}
+        state = self.state_dict()
+        if self.adapter is None:
+            return state
+        return {k: v for k, v in state.items() if not k.startswith("trunk.")}
 
     def forward(self, x: Tensor) -> Features:
         """The student's features of normalized canvases `[B, 3, H, W]`."""
-        return self.adapt(x, self.ask_trunk(x))
+        return self.adapt(x, self.run_trunk(x))
 
-    def adapt(self, x: Tensor, trunk: Features) -> Features:
-        """The student's features, from canvases and what `ask_trunk` said about them."""
-        if self.adapter is None:
-            return trunk
-        maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
-        features = {"x": trunk["x"], "V": trunk["V"]}
+    def adapt(self, x: Tensor, trunk: TrunkOutput) -> Features:
+        """The student's features, from canvases and the output of `run_trunk` for them."""
+        features = trunk.features
         if isinstance(self.adapter, InnerAdapter):
             with self.adapter.attached(self.trunk):
-                features |= self._ask(x, ())
+                features |= self._run(x, ()).features
         elif isinstance(self.adapter, FullAdapter):
-            features |= self._ask(x, (), partial(self.adapter, self.trunk))
+            features |= self._run(x, (), partial(self.adapter, self.trunk)).features
         for adapter in (self.adapter, *self.extensions):
             if isinstance(adapter, SideAdapter):
-                features |= adapter(x, maps, trunk)
+                features |= adapter(x, trunk)
         return features
 
-    def ask_trunk(self, x: Tensor) -> Features:
-        """What the trunk says, without the adapter.
+    def run_trunk(self, x: Tensor) -> TrunkOutput:
+        """The trunk's output without the adapter.
 
         Args:
             x: Normalized canvases `[B, 3, H, W]`; the trunk sees them at its own input size.
-
-        Returns:
-            `x [B, D]`, `V [B, D, h, w]` on the canvas's grid, and the attachments' maps `tap0`,
-            `tap1`, ... `[B, C, h', w']` on the trunk's.
         """
+        # A frozen trunk needs no gradients; without an adapter it is the trunk that is trained.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
-            return self._ask(x, self.composition.taps)
+            return self._run(x, self.composition.taps)
 
-    def _ask(
-        self, x: Tensor, taps: Sequence[Attachment],
+    def _run(
+        self, x: Tensor, attachments: Sequence[Attachment],
         trunk: Callable[[Tensor], Features] | None = None,
-    ) -> Features:  # fmt: skip
+    ) -> TrunkOutput:  # fmt: skip
+        """Runs the trunk, or a changed form of it, and reads it at attachment points."""
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
-        with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
+        with intermediate_outputs(self.trunk, [a.module for a in attachments]) as outputs:
             levels = (trunk or self.trunk)(resize(x, side))
         v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
-        out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
-        for i, tap in enumerate(taps):
-            grid = side[0] // tap.stride, side[1] // tap.stride
-            out[f"tap{i}"] = as_map(outputs[tap.module], tap, grid)
-        return out
+        maps = (
+            as_map(outputs[a.module], a, (side[0] // a.stride, side[1] // a.stride))
+            for a in attachments
+        )
+        return TrunkOutput(levels[plan.x_level] if plan.x_level else v.mean((2, 3)), v, tuple(maps))
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The student's own features as levels, of canvases `[B, 3, H, W]` in [0, 1]."""

@@ -121,7 +121,7 @@ def test_what_is_not_finite_is_not_kept(
         fed = stream(with_cache(config, path, encoding=encoding))
         monkeypatch.setattr(LoadedTeacher, "encode", slipped)
         [(_, targets, _)] = fed.steps(0, 1)
-        levels = targets["toypurpose/small"]
+        levels = targets.teachers["toypurpose/small"]
         fine = [
             bool(torch.stack([t[i].isfinite().all() for t in levels.values()]).all())
             for i in range(4)

@@ -98,7 +98,7 @@ def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
     composition = compose(config)
     networks = list(list_networks(config, composition))
     student = 4 * composition.total + 12 * composition.trainable
-    answers = sum(16 * n.answers for n in networks)
+    answers = sum(16 * n.outputs for n in networks)
     learned = activation_bytes(composition, 1)
     assert learned is not None
     tight = 0
