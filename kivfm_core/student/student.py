@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -23,7 +22,6 @@ from kivfm_core.geometry import Frame
 from kivfm_core.layers.intermediate import as_map, intermediate_outputs
 from kivfm_core.layers.resize import resize
 from kivfm_core.layers.trunk_output import TrunkOutput
-from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
 from kivfm_core.student.stand_in import StandIn
@@ -173,14 +171,6 @@ class Student(nn.Module):
         with torch.no_grad():
             return Levels(self(normalize(images, self.spec.input)), frames)
 
-    def prompt(self, task: str, **raw: Any) -> Any:
-        """A student has no decoders of its own; its stand-ins have."""
-        raise UsageError(f"a student solves {task} as a stand-in", "student.stand_in(TEACHER)")
-
-    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
-        """A student has no decoders of its own; its stand-ins have."""
-        raise UsageError(f"a student solves {task} as a stand-in", "student.stand_in(TEACHER)")
-
     def stand_in(self, teacher: str) -> StandIn:
         """The student dressed as a teacher.
 
@@ -226,15 +216,3 @@ def encoder(spec: TeacherSpec) -> Student:
 def split(spec: TeacherSpec, state: Mapping[str, Tensor]) -> dict[str, Mapping[str, Tensor]]:
     """A bundle's state is the encoder's."""
     return {"encoder": state}
-
-
-def load_student(run: str | Path) -> Student:
-    """Loads the student of a run folder, with the decoders of all its teachers.
-
-    Raises:
-        UsageError: If the folder holds no student.
-        PluginError: If a teacher's plugin is missing.
-    """
-    from kivfm_core.student.bundle import read_bundle
-
-    return read_bundle(Path(run) / "student")

@@ -19,7 +19,7 @@ from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.errors import KivfmError
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
