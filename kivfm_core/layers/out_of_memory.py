@@ -18,7 +18,7 @@ class BatchSplitter:
     The size that did fit is remembered for later batches.
 
     Args:
-        what: The work, for messages: a subject and a verb.
+        what: The work, for messages, such as `running clip/nano`.
         remedy: A hint for the user if a single view does not fit.
         report: Called with a line when parts get smaller.
         size: Views in a part; the whole batch by default.
@@ -50,9 +50,7 @@ class BatchSplitter:
             # memory.
             torch.cuda.empty_cache()
             self.size = -(-size // 2)
-            self.report(
-                f"out of memory: {self.what} in portions of {self.size}, {count} views a step"
-            )
+            self.report(f"out of memory: {self.what} in parts of {self.size}, {count} views a step")
 
     def _error(self, size: int) -> KivfmError:
         if size == 1:
