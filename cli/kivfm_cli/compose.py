@@ -35,10 +35,10 @@ def compose(
     Needs no weights and no network.
     """
     made = o.make_config(config, sets, flags, "compose")
-    from kivfm_core.composition.compose import assign_weights
     from kivfm_core.composition.compose import compose as plan
     from kivfm_core.composition.summary import outline
     from kivfm_core.config import dump_config
+    from kivfm_core.config.assign_weights import assign_weights
     from kivfm_core.planner.placement import place, planned_machine
     from kivfm_core.planner.plan import make_plan
     from kivfm_core.planner.rates import read_rates

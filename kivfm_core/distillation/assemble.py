@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.distillation.inputs.frozen_networks import Asked
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.errors import WeightsError

@@ -10,9 +10,10 @@ from lightning_fabric import Fabric
 
 from kivfm_core.cache.key import TRUNK, hash_weights
 from kivfm_core.cache.meta import room
-from kivfm_core.composition.compose import assign_weights, compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
 from kivfm_core.distillation.cache_build.estimate import Share, describe, estimate, missing
