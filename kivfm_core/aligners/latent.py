@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.aligners.base import Aligner, Features
-from kivfm_core.aligners.plan import GLANCES, KERNEL, AlignerPlan, heads_of
+from kivfm_core.aligners.aligner import Aligner, Features
+from kivfm_core.aligners.latent_plan import GLANCES, KERNEL, LatentPlan, heads_of
 from kivfm_core.aligners.sums import moments
 from kivfm_core.aligners.targets import TARGETS, dispersion, from_latent, into_latent
 from kivfm_core.layers.checkpointing import recomputed
@@ -44,7 +44,7 @@ class LatentAligner(Aligner):
     unit: Tensor
     length: Tensor
 
-    def __init__(self, plan: AlignerPlan) -> None:
+    def __init__(self, plan: LatentPlan) -> None:
         super().__init__(plan)
         channels = plan.level.channels
         self.norms = nn.ModuleDict({name: nn.LayerNorm(c) for name, c in plan.maps.items()})
@@ -55,11 +55,10 @@ class LatentAligner(Aligner):
         near = plan.projector == "convolution" and plan.level.kind == "dense"
         self.near = Depthwise(plan.hidden, KERNEL) if near else None
         self.mix = _transformer(plan.hidden) if plan.projector == "attention" else None
-        self.is_global = plan.level.kind == "global"
-        if self.is_global:
+        if self.pools:
             self.norm_x = nn.LayerNorm(plan.x_channels)
             self.looks = nn.Linear(plan.hidden, GLANCES)
-        inputs = GLANCES * plan.hidden + plan.x_channels if self.is_global else plan.hidden
+        inputs = GLANCES * plan.hidden + plan.x_channels if self.pools else plan.hidden
         self.head = nn.Linear(inputs, plan.latent)
         self.forget()
         self.register_buffer("mean", torch.zeros(channels))
@@ -72,15 +71,19 @@ class LatentAligner(Aligner):
             self.register_buffer("axes", axes)
         if plan.target == "direction":
             self.register_buffer("unit", torch.ones(()))
-        self.kept = 1.0
         self.recompute = False
 
+    @property
+    def distance_unit(self) -> Tensor | float:
+        """The teacher's dispersion where directions are compared, else one."""
+        return self.unit if self.plan.target == "direction" else 1.0
+
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Computes the hidden layer again for the gradient; so named in timm, too."""
+        """Computes the hidden layer again for the gradient; timm's name."""
         self.recompute = enable
 
     def forget(self) -> None:
-        """Predicts nothing but zeros, as at the start: the mean of a centered level."""
+        """Predicts zeros, as at the start: the mean of a centered level."""
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -93,7 +96,7 @@ class LatentAligner(Aligner):
         _, std, axes = fitted
         standard = covariance / (std[:, None] * std)
         seen = (axes * (standard @ axes)).sum() / axes[:, 0].square().sum()
-        self.kept = float(seen / standard.trace().clamp(min=1e-8))
+        self.round_trip_share = float(seen / standard.trace().clamp(min=1e-8))
         if self.plan.target == "learned":
             self.length.copy_(axes[:, 0].square().sum())
         if self.plan.target == "direction":

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.cache.encoding import Encoding
-from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.registry.registry import get_registry
@@ -91,8 +91,7 @@ def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Enc
     found = {at(CANVAS, side): Encoding("uint8") for side in sides}
     found |= {at(TRUNK, side): Encoding() for side in sides}
     for name in composition.asked:
-        plans = [p for p in composition.of(name) if p.kind == "latent"]
-        narrowed = {p.level.name: p.latent for p in plans if p.latent < p.level.channels}
+        narrowed = {p.level.name: p.latent for p in composition.of(name) if p.narrows}
         dtype = "int8" if wanted.endswith("int8") else "bfloat16"
         found[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
     return found

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kivfm_core.adapters import AdapterPlan, AnyPlan, MapPlan, SidePlan
+from kivfm_core.adapters.plan import AdapterPlan, MapPlan
+from kivfm_core.adapters.table import AnyAdapterPlan
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
@@ -41,10 +43,10 @@ class Composition(Record):
     trunk_size: int
     x_level: str | None
     v_level: str
-    adapter: AnyPlan | None
-    aligners: tuple[AlignerPlan, ...]
+    adapter: AnyAdapterPlan | None
+    aligners: tuple[AnyAlignerPlan, ...]
     image_size: tuple[int, ...]
-    extensions: tuple[SidePlan, ...] = ()
+    extensions: tuple[AnyAdapterPlan, ...] = ()
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None
     scales: dict[str, float] = Field(default_factory=dict)
@@ -63,7 +65,8 @@ class Composition(Record):
     @property
     def taps(self) -> tuple[Attachment, ...]:
         """The base's attachment points that adapters read, shallow to deep."""
-        return next((adapter.taps for adapter in self.adapters if adapter.taps), ())
+        read = (attachment for adapter in self.adapters for attachment in adapter.attachments)
+        return tuple(dict.fromkeys(read))
 
     @property
     def learned(self) -> tuple[TeacherSpec, ...]:
@@ -113,7 +116,7 @@ class Composition(Record):
     @property
     def asked(self) -> tuple[str, ...]:
         """The teachers to learn from whose levels the student's own pass does not give."""
-        needed = {plan.teacher for plan in self.aligners if plan.kind != "identity"}
+        needed = {plan.teacher for plan in self.aligners if not plan.native}
         return tuple(spec.name for spec in self.learned if spec.name in needed)
 
     def of(self, teacher: str) -> tuple[AlignerPlan, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from kivfm_core.adapters import Kind
+from kivfm_core.adapters.table import check_adapter_kind
 from kivfm_core.data.views import SMALLEST
 from kivfm_core.spec import Record
 
@@ -51,12 +51,17 @@ class StudentConfig(Record):
     base: str | None = None
     model: str | None = None
     start: str | None = None
-    adapter: Kind = "side"
+    adapter: str = "side"
     width: int | None = Field(default=None, gt=0)
     trunk_size: int | None = Field(default=None, gt=0)
     latent: int = Field(default=256, gt=0)
     latent_map: LatentMap = "fixed"
     hidden: int = Field(default=256, gt=0)
+
+    @field_validator("adapter")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        return check_adapter_kind(value)
 
 
 class DataConfig(Record):

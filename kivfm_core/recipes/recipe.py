@@ -43,6 +43,8 @@ class Recipe(Record):
         dense_match: For dense levels.
         balance: How teachers share the loss: by their weights, or some dropped in every picture
             (`kivfm_core/objectives/balancing.py`).
+        aligner: Kind of the aligners, those of the base's own levels excepted:
+            `kivfm_core/aligners/table.py`.
         projector: The student's side of an aligner: an MLP; before its activation, a dense level's
             can look at neighbors (a convolution), or every level's at the whole grid (attention).
         adapters: One that all teachers share, or one for each.
@@ -56,6 +58,7 @@ class Recipe(Record):
     global_match: Match
     dense_match: Match
     balance: Literal["fixed", "dropping"] = "fixed"
+    aligner: str = "latent"
     projector: Projector = "mlp"
     adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -10,12 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from kivfm_core.adapters import build_adapter
-from kivfm_core.adapters.full import FullAdapter
-from kivfm_core.adapters.inner import InnerAdapter
-from kivfm_core.adapters.side import SideAdapter
-from kivfm_core.aligners import build_aligner
-from kivfm_core.aligners.base import Aligner
+from kivfm_core.adapters.adapter import Adapter, Encode
+from kivfm_core.adapters.table import build_adapter
+from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
@@ -84,11 +82,8 @@ class Student(nn.Module):
         for plan in self.composition.aligners:
             if plan.teacher in teachers:
                 self.aligner(plan.teacher, plan.level.name).forget()
-        adapter = self.adapter
-        if self.composition.base in teachers and isinstance(
-            adapter, InnerAdapter | FullAdapter | SideAdapter
-        ):
-            adapter.forget()
+        if self.composition.base in teachers and self.adapter is not None:
+            self.adapter.forget()
 
     def train(self, mode: bool = True) -> Student:
         """Like any module's, but a frozen trunk stays in evaluation mode."""
@@ -98,12 +93,17 @@ class Student(nn.Module):
         return self
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Computes what is trained again for the gradient, rather than keep its activations."""
-        trained = [*self.extensions, *self.aligners.values()]
-        trained += [self.adapter] if self.adapter is not None else [*self.trunk.modules()]
-        for part in trained:
+        """Computes activations again for the gradient instead of storing them; timm's name."""
+        for part in (*self._adapters(), *self.aligners.values()):
+            cast(Any, part).set_grad_checkpointing(enable)
+        # A trunk that is trained from scratch is anybody's: some of its modules can do this.
+        for part in self.trunk.modules() if self.adapter is None else ():
             if hasattr(part, "set_grad_checkpointing"):
                 cast(Any, part).set_grad_checkpointing(enable)
+
+    def _adapters(self) -> list[Adapter]:
+        first = [] if self.adapter is None else [self.adapter]
+        return [*first, *cast(Iterable[Adapter], self.extensions)]
 
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
@@ -130,15 +130,12 @@ class Student(nn.Module):
         if self.adapter is None:
             return trunk
         maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
-        features = {"x": trunk["x"], "V": trunk["V"]}
-        if isinstance(self.adapter, InnerAdapter):
-            with self.adapter.attached(self.trunk):
-                features |= self._ask(x, ())
-        elif isinstance(self.adapter, FullAdapter):
-            features |= self._ask(x, (), partial(self.adapter, self.trunk))
-        for adapter in (self.adapter, *self.extensions):
-            if isinstance(adapter, SideAdapter):
-                features |= adapter(x, maps, trunk)
+        base = {"x": trunk["x"], "V": trunk["V"]}
+        features = dict(base)
+        everything = self.composition.taps
+        for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
+            own = [maps[everything.index(attachment)] for attachment in plan.attachments]
+            features |= adapter.adapt(x, base, own, partial(self._ask, x, ()))
         return features
 
     def ask_trunk(self, x: Tensor) -> Features:
@@ -154,15 +151,13 @@ class Student(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
             return self._ask(x, self.composition.taps)
 
-    def _ask(
-        self, x: Tensor, taps: Sequence[Attachment],
-        trunk: Callable[[Tensor], Features] | None = None,
-    ) -> Features:  # fmt: skip
+    def _ask(self, x: Tensor, taps: Sequence[Attachment], encode: Encode | None = None) -> Features:
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
         with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
-            levels = (trunk or self.trunk)(resize(x, side))
+            seen = resize(x, side)
+            levels = encode(self.trunk, seen) if encode else self.trunk(seen)
         v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
         out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
         for i, tap in enumerate(taps):

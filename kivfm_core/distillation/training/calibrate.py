@@ -39,9 +39,8 @@ def calibrate(
     for targets in batches:
         last.append(targets)
         for plan in plans:
-            native = plan.kind == "identity"
-            name = ("x" if plan.level.kind == "global" else "V") if native else plan.level.name
-            sums[plan.key].add(targets[TRUNK if native else plan.teacher][name])
+            own, name = (TRUNK, plan.feature) if plan.native else (plan.teacher, plan.level.name)
+            sums[plan.key].add(targets[own][name])
     kept: dict[str, float] = {}
     for plan in plans:
         aligner = student.aligner(plan.teacher, plan.level.name)
@@ -49,6 +48,6 @@ def calibrate(
         with torch.no_grad():
             count = int(reduce(torch.tensor(s.count)))
             aligner.fit(count, reduce(s.total), reduce(s.outer))
-        kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+        kept[f"{plan.teacher}:{plan.level.name}"] = aligner.round_trip_share
     fit_units(student, last, reduce)
     return kept

@@ -114,10 +114,7 @@ class Distillation(nn.Module):
         levels: dict[str, Tensor] = {}
         for plan in self.student.composition.of(spec.name):
             aligner = self.student.aligner(spec.name, plan.level.name)
-            if plan.kind == "identity":
-                target = trunk["x" if plan.level.kind == "global" else "V"]
-            else:
-                target = targets[plan.level.name]
+            target = trunk[plan.feature] if plan.native else targets[plan.level.name]
             grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None
             predicted = aligner.predict(features, grid)
             distance = DISTANCES[self.recipe.match(plan.level.kind).distance]

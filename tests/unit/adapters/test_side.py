@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kivfm_core.adapters import MapPlan, build_adapter, plan_adapter, plan_side
-from kivfm_core.adapters.inner_plan import plan_inner
+from kivfm_core.adapters.inner_plan import BottleneckPlan
+from kivfm_core.adapters.plan import AdapterRequest, MapPlan
+from kivfm_core.adapters.side_plan import SidePlan
+from kivfm_core.adapters.table import build_adapter, plan_adapter
 from kivfm_core.errors import UsageError
 from kivfm_core.layers.resize import resize
 from kivfm_core.spec import Attachment
@@ -18,6 +20,17 @@ def taps(count: int, channels: int, stride: int) -> list[Attachment]:
         Attachment(module=f"blocks.{i}", channels=channels, layout="NLC", stride=stride)
         for i in range(count)
     ]
+
+
+def request(attachments, x_channels: int, v: MapPlan, finest: int, width=None, weights=0):
+    return AdapterRequest(
+        attachments=tuple(attachments), x_channels=x_channels, v=v, finest=finest, width=width,
+        base_parameters=weights,
+    )  # fmt: skip
+
+
+def plan_side(*args, **more) -> SidePlan:
+    return SidePlan.plan(request(*args, **more))
 
 
 @settings(max_examples=15, deadline=None)
@@ -32,7 +45,8 @@ def test_counted_parameters_are_the_modules(stride: int, finest: int, width, cou
     trunk = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5))
     weights = sum(p.numel() for p in trunk.parameters())
     for kind in ("side", "bottleneck", "lora", "full", "none"):
-        plan = plan_adapter(kind, taps(count, 48, stride), 40, v, finest, width, weights)
+        wanted = request(taps(count, 48, stride), 40, v, finest, width, weights)
+        plan = plan_adapter(kind, wanted)
         adapter = build_adapter(plan, trunk)
         assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
         assert bool(plan.maps) == (kind == "side")
@@ -61,16 +75,16 @@ def test_what_does_not_suit_a_base_is_refused():
     v = MapPlan(name="V", channels=48, stride=16)
     maps = [t.model_copy(update={"layout": "NCHW"}) for t in taps(3, 48, 16)]
     with pytest.raises(UsageError, match="LoRA") as caught:
-        plan_adapter("lora", maps, 48, v, 8)
+        plan_adapter("lora", request(maps, 48, v, 8))
     assert caught.value.hint == "--set student.adapter=bottleneck"
     with pytest.raises(UsageError, match="narrow"):
-        plan_adapter("side", maps, 48, v, 8, 8)
+        plan_adapter("side", request(maps, 48, v, 8, 8))
 
 
 @pytest.mark.parametrize("layout", ["NLC", "NHWC", "NCHW"])
 def test_bottlenecks_know_every_layout(layout):
     places = [t.model_copy(update={"layout": layout}) for t in taps(1, 48, 16)]
-    adapter = build_adapter(plan_inner("bottleneck", places, 4))
+    adapter = build_adapter(BottleneckPlan(places=tuple(places), rank=4))
     trunk = nn.ModuleDict({"blocks": nn.ModuleList([nn.Identity()])})
     x = torch.rand({"NLC": (2, 5, 48), "NHWC": (2, 3, 4, 48), "NCHW": (2, 48, 3, 4)}[layout])
     for parameter in adapter.parameters():

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import toy
 
-from kivfm_core.composition.compose import assign_weights, compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.summary import outline
 from kivfm_core.config import RunConfig, build_config, dump_config
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import UsageError
 
 
