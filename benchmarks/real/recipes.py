@@ -27,7 +27,7 @@ from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
 from benchmarks.real.split import blocks, split
 from kivfm_core.files import write_text
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 
 RESULTS = Path(__file__).parent / "results"
 ALL = TEACHERS | CLASSIFIER

@@ -12,7 +12,8 @@ from kivfm_core.aligners.table import NATIVE, aligner_kind
 from kivfm_core.composition.composition import v_plan
 from kivfm_core.config import LatentMap, RunConfig
 from kivfm_core.errors import UsageError
-from kivfm_core.recipes.recipe import RECIPES, Target
+from kivfm_core.recipes.recipe import Target
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.spec import Level, TeacherSpec
 
 

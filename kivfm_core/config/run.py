@@ -17,7 +17,7 @@ from kivfm_core.config.sections import (
     StudentConfig,
     TeacherChoice,
 )
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.spec import Record
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from kivfm_core.distillation.inputs.frozen_networks import TRUNK
 from kivfm_core.distillation.training.decoder_loss import decoders_distance
-from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.balancing import BALANCES
 from kivfm_core.objectives.losses import DISTANCES
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
 
@@ -95,9 +95,9 @@ class Distillation(nn.Module):
         return self.student.adapt(canvas, trunk), trunk
 
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
-        """Each teacher's share of the loss in each picture, `[T, B]`."""
+        """Each teacher's share of the loss in each image, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
-        return dropping(losses, weights, draws) if self.recipe.balance == "dropping" else weights
+        return BALANCES[self.recipe.balance](losses, weights, draws)
 
     def _distances(
         self,
