@@ -76,7 +76,11 @@ def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
     """
     files = assign_weights(config.weights, composition.teachers)
     given = {name: Path(file) for name, file in files.items()}
-    asked = [s for s in composition.teachers if s.name in (composition.base, *composition.asked)]
+    asked = [
+        s
+        for s in composition.teachers
+        if s.name in (composition.base, *composition.teachers_to_run)
+    ]
     variant = get_registry().offline_variant
     files_of = {spec.name: obtain(spec, given.get(spec.name), variant(spec)) for spec in asked}
     return {name: file_sha256(file) for name, file in files_of.items()}
@@ -90,7 +94,7 @@ def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Enc
     sides, wanted = composition.image_size, config.cache.encoding
     found = {at(CANVAS, side): Encoding("uint8") for side in sides}
     found |= {at(TRUNK, side): Encoding() for side in sides}
-    for name in composition.asked:
+    for name in composition.teachers_to_run:
         narrowed = {p.level.name: p.latent for p in composition.of(name) if p.narrows}
         dtype = "int8" if wanted.endswith("int8") else "bfloat16"
         found[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
@@ -140,7 +144,7 @@ def list_owners(
             facts |= how[at(TRUNK, side)].facts | precision
             owners.append(Owner(at(TRUNK, side), facts | mine))
     for spec in composition.teachers:
-        if spec.name in composition.asked:
+        if spec.name in composition.teachers_to_run:
             facts = _encoder(spec, hashes[spec.name]) | how[spec.name].facts | precision
             owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
     return {owner.name: owner for owner in owners}
@@ -155,7 +159,7 @@ def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
 
 def _taken(composition: Composition) -> dict[str, Any]:
     plan = _said(composition, "trunk_size", "x_level", "v_level")
-    return {**plan, "taps": [_said(tap) for tap in composition.taps]}
+    return {**plan, "taps": [_said(tap) for tap in composition.attachments]}
 
 
 def _said(record: Record, *fields: str) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def check_engine(engine: EngineConfig, composition: Composition) -> None:
     if engine.compile != "off":
         raise UsageError(f"compile cannot follow {inside}", "--set engine.compile=off")
     # The changes come off after the pass, before a block could be computed again for the gradient.
-    if engine.activation_checkpointing and not composition.kept:
+    if engine.activation_checkpointing and not composition.frozen_teachers:
         raise UsageError(
             f"activation checkpointing cannot follow {inside}",
             "--set engine.activation_checkpointing=false --set optim.micro_batch=1",
@@ -181,7 +181,7 @@ def _checked(composition: Composition) -> Composition:
     scales = {
         spec.name: largest / composition.side(spec)
         for spec in composition.learned
-        if spec.name in composition.asked
+        if spec.name in composition.teachers_to_run
     }
     return composition.model_copy(update={"scales": {**composition.scales, **scales}})
 

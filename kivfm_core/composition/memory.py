@@ -5,17 +5,17 @@ from __future__ import annotations
 from kivfm_core.adapters.plan import cells
 from kivfm_core.composition.composition import Composition
 
+# Bytes of a number in float32.
 FLOAT = 4
+# Numbers that a frozen encoder holds at once for each pixel of its canvas. For those here 17 to 115
+# were measured, and 405 for SAM at 1024 pixels, whose attention is written out.
 WORKING = 64
-"""Numbers that a frozen encoder works with at once, for each pixel of its canvas."""
 
 
 def working_bytes(canvas: tuple[int, int]) -> int:
-    """What a frozen encoder takes beside its weights while it is asked about a view, in float32.
+    """Memory beside its weights that a frozen encoder needs for one view, by estimate.
 
-    Specs do not tell of layers, so this is what encoders have in common: of those here, 17 to 115
-    numbers a pixel were measured. Where attention is written out it can be more: 405, of SAM's at
-    1024 pixels.
+    A spec does not describe layers, so this counts pixels only.
 
     Args:
         canvas: Height and width in pixels.
@@ -24,26 +24,25 @@ def working_bytes(canvas: tuple[int, int]) -> int:
 
 
 def activation_bytes(composition: Composition, views: int) -> int | None:
-    """What a pass of the student keeps for its gradients, on its largest canvases, in float32.
+    """Memory of the activations that a training pass stores for its gradients, by estimate.
 
-    Counted are the inputs of layers that are trained and of activation functions, as the modules
-    use them: the adapters' pyramids, the aligners' hidden grids, and the coordinates that are
-    compared. Not counted are the teachers' passes, which keep nothing, the decoders' readouts, and
-    what an operation needs while it runs. It is meant to be right within a factor of two.
+    It is for the student's largest canvases in float32, and meant to be right within a factor of
+    two. Counted are the inputs of trained layers and of activation functions, as each kind of
+    adapter and aligner declares them. Not counted are the teachers' passes, which store nothing,
+    the decoders' readouts, and what an operation needs while it runs.
 
     Args:
         composition: The plan.
-        views: That the student learns from at once.
+        views: Number of views that the student learns from at once.
 
     Returns:
-        None where gradients pass through an encoder, a backbone's that is trained from scratch or
-        a base's with an adapter inside or trained in full: no spec tells of its layers.
+        None where gradients pass through the trunk, since no spec describes its layers.
     """
     if composition.adapter is None or composition.adapter.changes_base:
         return None
     side = max(composition.image_size)
     h, w = composition.trunk_input((side, side))
-    trained = composition.extensions[-1:] if composition.kept else composition.adapters
+    trained = composition.extensions[-1:] if composition.frozen_teachers else composition.adapters
     numbers = 0
     for adapter in trained:
         stored = adapter.activation_numbers(side, h * w)

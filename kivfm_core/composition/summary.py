@@ -59,7 +59,7 @@ def outline(
             {"maps": [m.name for m in adapter.maps], "parameters": adapter.parameters}
             for adapter in composition.extensions
         ],
-        "kept": list(composition.kept),
+        "kept": list(composition.frozen_teachers),
         "aligners": [
             {
                 "teacher": a.teacher,
@@ -94,7 +94,7 @@ def _cost(composition: Composition, views: int) -> dict[str, float | None]:
     The backward pass costs twice the forward pass, in the trained part alone. The base is asked
     once, as the trunk, unless it has levels that the trunk lacks.
     """
-    asked = [spec for spec in composition.teachers if spec.name in composition.asked]
+    asked = [spec for spec in composition.teachers if spec.name in composition.teachers_to_run]
     largest = max(composition.image_size)
     teachers = sum(gmacs(s, composition.side(s)) for s in asked)
     trunk = gmacs(composition.trunk, composition.trunk_size)

@@ -87,10 +87,10 @@ def assemble(
         student.take_over(earlier.load_student())
         provenance |= earlier.provenance
         trips = earlier.environment.get("round_trip", {})
-        say(f"{', '.join(composition.kept)}: kept as {earlier.path} left them")
+        say(f"{', '.join(composition.frozen_teachers)}: kept as {earlier.path} left them")
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
-    asked = {name: teachers[name] for name in composition.asked}
+    asked = {name: teachers[name] for name in composition.teachers_to_run}
     return Parts(student.to(device), asked, provenance, placements, trips)
 
 

@@ -51,7 +51,7 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
         answers = FLOAT * 3 * side**2
         yield Network(at(CANVAS, side), size, taken, 0.0, at(CANVAS, side), answers=answers)
     for spec in composition.teachers:
-        if spec.name in composition.asked:
+        if spec.name in composition.teachers_to_run:
             side, kept = composition.side(spec), how[spec.name]
             shapes = {level.name: _shape(level, side) for level in spec.levels}
             taken = sum(kept.bytes(name, shape) for name, shape in shapes.items())
@@ -66,7 +66,7 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
             h, w = composition.trunk_input((side, side))
             numbers = composition.x_channels
             numbers += prod(_shape(trunk.level(composition.v_level), side))
-            for tap in composition.taps:
+            for tap in composition.attachments:
                 numbers += tap.channels * -(-h // tap.stride) * -(-w // tap.stride)
             work = gmacs(trunk, composition.trunk_size)
             rate = f"{TRUNK} {at(trunk.name, side)}, {h} x {w}"

@@ -120,7 +120,7 @@ class Run:
         student = read_bundle(self.bundle)
         if untrained:
             load_trained(student, self.checkpoints / UNTRAINED)
-            student.forget(self.composition.kept)
+            student.forget(self.composition.frozen_teachers)
         return student
 
     @property

@@ -52,7 +52,7 @@ class Student(nn.Module):
         # What the decoders get wrong of what an untrained student says: fitted, for the loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
         self.spec = student_spec(composition)
-        if composition.kept:
+        if composition.frozen_teachers:
             self._freeze_kept()
 
     def _freeze_kept(self) -> None:
@@ -132,7 +132,7 @@ class Student(nn.Module):
         maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
         base = {"x": trunk["x"], "V": trunk["V"]}
         features = dict(base)
-        everything = self.composition.taps
+        everything = self.composition.attachments
         for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
             own = [maps[everything.index(attachment)] for attachment in plan.attachments]
             features |= adapter.adapt(x, base, own, partial(self._ask, x, ()))
@@ -149,7 +149,7 @@ class Student(nn.Module):
             `tap1`, ... `[B, C, h', w']` on the trunk's.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
-            return self._ask(x, self.composition.taps)
+            return self._ask(x, self.composition.attachments)
 
     def _ask(self, x: Tensor, taps: Sequence[Attachment], encode: Encode | None = None) -> Features:
         plan = self.composition

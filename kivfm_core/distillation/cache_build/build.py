@@ -63,7 +63,7 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
         asked = replace(_load(name, config, composition, hashes, fabric), placements=placements)
         return Stream(config, composition, asked, images, fabric, lambda _: None)
 
-    names = (TRUNK, *composition.asked)
+    names = (TRUNK, *composition.teachers_to_run)
     shares = [estimate(name, stream(name)) for name in names]
     for share in shares:
         watch.message(f"{share.name}: {describe(share)}")
