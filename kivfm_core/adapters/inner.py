@@ -24,12 +24,12 @@ from kivfm_core.spec import Attachment
 class Bottleneck(nn.Module):
     """A branch that is added to a block's output."""
 
-    def __init__(self, place: Attachment, rank: int) -> None:
+    def __init__(self, block: Attachment, rank: int) -> None:
         super().__init__()
-        self.layout = place.layout
-        self.norm = nn.LayerNorm(place.channels)
-        self.down = nn.Linear(place.channels, rank)
-        self.up = nn.Linear(rank, place.channels)
+        self.layout = block.layout
+        self.norm = nn.LayerNorm(block.channels)
+        self.down = nn.Linear(block.channels, rank)
+        self.up = nn.Linear(rank, block.channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """From the block's output to what is added, both in the block's own layout."""
@@ -60,8 +60,8 @@ class InnerAdapter(Adapter):
         self.plan = plan
         self.paths: list[str] = []
         self.branches = nn.ModuleList()
-        for place in plan.places:
-            for path, branch in self._branches(place):
+        for block in plan.blocks:
+            for path, branch in self._branches(block):
                 self.paths.append(path)
                 self.branches.append(branch)
         self.forget()
@@ -116,7 +116,7 @@ class InnerAdapter(Adapter):
             f"--set student.adapter={self.plan.other}, or another --base",
         )
 
-    def _branches(self, place: Attachment) -> Iterator[tuple[str, nn.Module]]:
+    def _branches(self, block: Attachment) -> Iterator[tuple[str, nn.Module]]:
         """The branches at a block, each with the path of the module that it stands beside."""
         raise NotImplementedError
 
@@ -131,8 +131,8 @@ class InnerAdapter(Adapter):
 class BottleneckAdapter(InnerAdapter):
     """Branches that read and change the outputs of blocks."""
 
-    def _branches(self, place: Attachment) -> Iterator[tuple[str, nn.Module]]:
-        yield place.module, Bottleneck(place, self.plan.rank)
+    def _branches(self, block: Attachment) -> Iterator[tuple[str, nn.Module]]:
+        yield block.module, Bottleneck(block, self.plan.rank)
 
     @staticmethod
     def _hook(
@@ -145,10 +145,10 @@ class BottleneckAdapter(InnerAdapter):
 class LoraAdapter(InnerAdapter):
     """Branches that read the inputs of attention projections, and change their outputs."""
 
-    def _branches(self, place: Attachment) -> Iterator[tuple[str, nn.Module]]:
-        for name, outputs in (("qkv", 3 * place.channels), ("proj", place.channels)):
-            branch = LowRank(place.channels, self.plan.rank, outputs)
-            yield f"{place.module}.attn.{name}", branch
+    def _branches(self, block: Attachment) -> Iterator[tuple[str, nn.Module]]:
+        for name, outputs in (("qkv", 3 * block.channels), ("proj", block.channels)):
+            branch = LowRank(block.channels, self.plan.rank, outputs)
+            yield f"{block.module}.attn.{name}", branch
 
     @staticmethod
     def _hook(

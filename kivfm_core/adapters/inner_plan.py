@@ -18,7 +18,8 @@ class InnerPlan(AdapterPlan):
 
     Attributes:
         other: The kind to take where the base has no place for this one.
-        places: The base's attachment points, each a block, shallow to deep.
+        places: The base's blocks, its attachment points, shallow to deep. Stored under this name;
+            code reads `blocks`.
         rank: Width of each branch.
     """
 
@@ -29,9 +30,14 @@ class InnerPlan(AdapterPlan):
     rank: int
 
     @property
+    def blocks(self) -> tuple[Attachment, ...]:
+        """The base's blocks, shallow to deep."""
+        return self.places
+
+    @property
     def outline(self) -> dict[str, Any]:
         """The blocks that have branches, and the branches' width."""
-        return {"blocks": [place.module for place in self.places], "rank": self.rank}
+        return {"blocks": [block.module for block in self.blocks], "rank": self.rank}
 
 
 class BottleneckPlan(InnerPlan):
@@ -45,15 +51,15 @@ class BottleneckPlan(InnerPlan):
     @classmethod
     def plan(cls, request: AdapterRequest) -> Self:
         """By default a branch is a quarter as wide as its block."""
-        places = request.attachments
-        rank = request.width or max(8, places[-1].channels // RATIO)
-        return cls(places=places, rank=rank)
+        blocks = request.attachments
+        rank = request.width or max(8, blocks[-1].channels // RATIO)
+        return cls(places=blocks, rank=rank)
 
     @property
     def parameters(self) -> int:
         """A norm and two linear maps in each branch."""
-        channels = sum(place.channels for place in self.places)
-        return 2 * self.rank * channels + 3 * channels + self.rank * len(self.places)
+        channels = sum(block.channels for block in self.blocks)
+        return 2 * self.rank * channels + 3 * channels + self.rank * len(self.blocks)
 
 
 class LoraPlan(InnerPlan):
@@ -71,7 +77,7 @@ class LoraPlan(InnerPlan):
         Raises:
             UsageError: If the base's blocks are no transformer's.
         """
-        if any(place.layout != "NLC" for place in request.attachments):
+        if any(block.layout != "NLC" for block in request.attachments):
             raise UsageError(
                 "LoRA goes beside a transformer's attention, and the base's blocks give maps",
                 "--set student.adapter=bottleneck",
@@ -82,4 +88,4 @@ class LoraPlan(InnerPlan):
     def parameters(self) -> int:
         """Two linear maps without bias in each branch, one beside `qkv` and one beside `proj`."""
         # Of C channels, `qkv` maps C to 3C and `proj` C to C; each branch goes by way of the rank.
-        return (1 + 3 + 1 + 1) * self.rank * sum(place.channels for place in self.places)
+        return (1 + 3 + 1 + 1) * self.rank * sum(block.channels for block in self.blocks)

@@ -109,7 +109,7 @@ class Composition(Record):
         """The side of a teacher's canvases in training, in pixels."""
         return teacher.input.train_side(self.teacher_size or max(self.image_size))
 
-    def shown(self, teacher: str, canvas: tuple[int, int]) -> tuple[int, int]:
+    def student_size(self, teacher: str, canvas: tuple[int, int]) -> tuple[int, int]:
         """The student's canvas size `(h, w)` for a teacher's canvas of `(h, w)`, in pixels."""
         scale = self.scales.get(teacher, 1.0)
         h, w = (max(1, round(side * scale)) for side in canvas)

@@ -92,8 +92,8 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 def readout_distance(student: Sequence[Readout], teacher: Sequence[Readout]) -> Tensor:
     """How differently a decoder decides on two sets of levels; zero where its outputs are equal.
 
-    Kullback-Leibler divergences of logits, smooth absolute differences of numbers, weighted as the
-    teacher's readouts say.
+    Kullback-Leibler divergences of logits, smooth absolute differences of numbers, with the
+    weights of the teacher's readouts.
 
     Args:
         student: The decoder's readouts of the student's levels.

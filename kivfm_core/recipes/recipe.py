@@ -1,4 +1,4 @@
-"""What a recipe says: how each kind of level is compared, and how teachers are balanced.
+"""A recipe: how each kind of level is compared, and how teachers are balanced.
 
 Torch-free. The names below are keys of tables of functions, one each; a test holds them together.
 """

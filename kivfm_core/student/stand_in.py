@@ -33,8 +33,8 @@ class StandIn:
         """The teacher's levels, as the student gives them, on the grids the teacher would give."""
         with torch.no_grad():
             contract, canvas = self.student.spec.input, (images.shape[-2], images.shape[-1])
-            shown = self.student.composition.shown(self.spec.name, canvas)
-            pixels = rescale(repad(images, frames, contract.pad_value), shown)
+            size = self.student.composition.student_size(self.spec.name, canvas)
+            pixels = rescale(repad(images, frames, contract.pad_value), size)
             features = self.student(normalize(pixels, contract))
             return Levels(self.levels(features, canvas), frames)
 

@@ -123,7 +123,7 @@ def test_identity_aligner_returns_the_students_own_features():
     assert torch.allclose(predicted, v, atol=1e-3)
 
 
-def test_a_global_level_is_predicted_from_the_whole_picture():
+def test_a_global_level_is_predicted_from_the_whole_image():
     torch.manual_seed(0)
     aligner = build_aligner(plan(12, 12, dense=False))
     torch.nn.init.normal_(aligner.head.weight)

@@ -1,4 +1,4 @@
-"""The rivals' recipes ask for what their papers say, wherever the code's own choices go."""
+"""The rivals' recipes do what their papers say, however the project's own recipes change."""
 
 from __future__ import annotations
 
