@@ -17,14 +17,14 @@ from torch import Tensor
 from benchmarks.engine import work
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.data.loader import Batch
+from kivfm_core.data.loader import ViewBatch
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import assemble
 from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.processes.interrupt import Interrupt
 from kivfm_core.distillation.processes.launch import launched
 from kivfm_core.distillation.training.loop import train
-from kivfm_core.distillation.training.module import Targets
 from kivfm_core.distillation.training.nonfinite import Guard
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.geometry import plan_frame
@@ -61,7 +61,7 @@ class Fed(Stream):
         frames = [plan_frame((work.SIDE, work.SIDE), self.frozen.contract)] * work.BATCH
         for step, canvas in enumerate(work.steps()):
             keys = [(place, step, 0) for place in range(work.BATCH)]
-            yield *self.frozen(Batch(canvas, keys, [canvas], [frames], [])), 0.0
+            yield *self.frozen(ViewBatch(canvas, keys, [canvas], [frames], [])), 0.0
 
 
 def main() -> None:

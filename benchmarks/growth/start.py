@@ -19,7 +19,7 @@ from benchmarks.common import NANO
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.data.unlabeled import find_images
-from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.stream import Stream
 
 
@@ -31,8 +31,10 @@ def main() -> None:
     composition, fabric = compose(config), Fabric(devices=1)
     before, began = _forget_peak(), time.perf_counter()
     images = find_images(Path(path))
-    stream = Stream(config, composition, Asked({}, None, {}), images, fabric, lambda _: None)
-    stream.pictures(0)
+    stream = Stream(
+        config, composition, LoadedNetworks({}, None, {}), images, fabric, lambda _: None
+    )
+    stream.image_names(0)
     seconds = time.perf_counter() - began
     facts = {"images": len(images), "seconds": seconds, "before": before, "most": _memory()}
     print(json.dumps(facts))

@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch, ViewDataset, collate
-from kivfm_core.data.sampler import Item
+from kivfm_core.data.loader import ViewBatch, ViewDataset, collate
+from kivfm_core.data.sampler import ViewItem
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import assemble
 from kivfm_core.distillation.training.module import Distillation
@@ -58,13 +58,13 @@ class Loop:
         pictures = len(self.dataset)
         self.epochs = config.optim.steps * config.optim.batch_size // pictures
 
-    def batches(self, view: int) -> Iterator[Batch]:
+    def batches(self, view: int) -> Iterator[ViewBatch]:
         """One view of all pictures."""
         size = self.config.optim.batch_size
         for start in range(0, len(self.dataset), size):
-            yield collate([self.dataset[Item(i, view, 0)] for i in range(start, start + size)])
+            yield collate([self.dataset[ViewItem(i, view, 0)] for i in range(start, start + size)])
 
-    def ask(self, batch: Batch) -> Levels:
+    def ask(self, batch: ViewBatch) -> Levels:
         """What the teachers say."""
         return {
             name: dict(teacher.encode(batch.teachers[place].to(self.device), batch.frames[place]))
@@ -121,7 +121,7 @@ def tar(loop: Loop) -> dict[str, float]:
     return {"build": built - began, "learning": done - built, "total": done - began}
 
 
-def _write(file: tarfile.TarFile, batch: Batch, levels: Levels) -> None:
+def _write(file: tarfile.TarFile, batch: ViewBatch, levels: Levels) -> None:
     """A member a view: its canvas, and every level, in bfloat16."""
     flat = {f"{teacher}|{name}": x for teacher, by in levels.items() for name, x in by.items()}
     flat["|"] = batch.student

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
 from kivfm_core.adapters.plan import AdapterPlan
+from kivfm_core.layers.trunk_output import TrunkOutput
 
 # Levels by name from the frozen base and its input `[B, 3, H, W]`.
 Encode = Callable[[nn.Module, Tensor], Mapping[str, Tensor]]
-# Runs the base on the canvases as an `Encode` says, and returns `x` and `V`.
-RunBase = Callable[[Encode], dict[str, Tensor]]
+# Runs the base on the canvases as an `Encode` says, without attachments.
+RunBase = Callable[[Encode], TrunkOutput]
 
 
 class Adapter(nn.Module):
@@ -28,19 +29,12 @@ class Adapter(nn.Module):
     def __init__(self, plan: AdapterPlan, trunk: nn.Module | None = None) -> None:
         super().__init__()
 
-    def adapt(
-        self,
-        canvas: Tensor,
-        base: Mapping[str, Tensor],
-        attachments: Sequence[Tensor],
-        run_base: RunBase,
-    ) -> dict[str, Tensor]:
+    def adapt(self, canvas: Tensor, trunk: TrunkOutput, run_base: RunBase) -> dict[str, Tensor]:
         """The features that it adds to the base's, or puts in their place, by name.
 
         Args:
             canvas: Normalized canvases `[B, 3, H, W]`.
-            base: The frozen base's `x [B, D]` and `V [B, D, h, w]`.
-            attachments: Maps `[B, C, h, w]` of the plan's attachments, in its order.
+            trunk: The frozen base's output, with the maps of the plan's attachments, in its order.
             run_base: Runs the base once more, for adapters that change what it computes.
         """
         return {}

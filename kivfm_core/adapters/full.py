@@ -6,7 +6,7 @@ decay draws the changes to zero, and so the student to its base.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.func import functional_call
 
 from kivfm_core.adapters.adapter import Adapter, RunBase
 from kivfm_core.adapters.full_plan import FullPlan
+from kivfm_core.layers.trunk_output import TrunkOutput
 
 
 class FullAdapter(Adapter):
@@ -35,15 +36,9 @@ class FullAdapter(Adapter):
         for change in self.changes:
             nn.init.zeros_(change)
 
-    def adapt(
-        self,
-        canvas: Tensor,
-        base: Mapping[str, Tensor],
-        attachments: Sequence[Tensor],
-        run_base: RunBase,
-    ) -> dict[str, Tensor]:
+    def adapt(self, canvas: Tensor, trunk: TrunkOutput, run_base: RunBase) -> dict[str, Tensor]:
         """`x` and `V` of the changed base."""
-        return run_base(self)
+        return run_base(self).features
 
     def forward(self, trunk: nn.Module, x: Tensor) -> Mapping[str, Tensor]:
         """The changed base's levels for its input `[B, 3, H, W]`."""

@@ -7,7 +7,7 @@ through the base, with gradients, which no cache saves; and they offer no maps o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kivfm_core.adapters.adapter import Adapter, RunBase
 from kivfm_core.adapters.inner_plan import InnerPlan
 from kivfm_core.errors import UsageError
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.spec import Attachment
 
 
@@ -72,15 +73,9 @@ class InnerAdapter(Adapter):
             for parameter in branch.get_submodule("up").parameters():
                 nn.init.zeros_(parameter)
 
-    def adapt(
-        self,
-        canvas: Tensor,
-        base: Mapping[str, Tensor],
-        attachments: Sequence[Tensor],
-        run_base: RunBase,
-    ) -> dict[str, Tensor]:
+    def adapt(self, canvas: Tensor, trunk: TrunkOutput, run_base: RunBase) -> dict[str, Tensor]:
         """`x` and `V` of a second pass through the base, with the branches."""
-        return run_base(self._encode)
+        return run_base(self._encode).features
 
     def _encode(self, trunk: nn.Module, x: Tensor) -> Mapping[str, Tensor]:
         with self.attached(trunk):

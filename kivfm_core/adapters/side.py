@@ -9,7 +9,7 @@ adapter's form open; this one is our choice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -22,6 +22,7 @@ from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
 from kivfm_core.layers.checkpointing import recomputed
 from kivfm_core.layers.depthwise import Depthwise
 from kivfm_core.layers.resize import resize
+from kivfm_core.layers.trunk_output import TrunkOutput
 
 
 class Block(nn.Module):
@@ -89,25 +90,16 @@ class SideAdapter(Adapter):
         """Computes the blocks' activations again for the gradient; timm's name."""
         self.recompute = enable
 
-    def adapt(
-        self,
-        canvas: Tensor,
-        base: Mapping[str, Tensor],
-        attachments: Sequence[Tensor],
-        run_base: RunBase,
-    ) -> dict[str, Tensor]:
+    def adapt(self, canvas: Tensor, trunk: TrunkOutput, run_base: RunBase) -> dict[str, Tensor]:
         """`x` and `V` with what it adds to them, and the maps that it offers."""
-        return self(canvas, attachments, base)
+        return self(canvas, trunk)
 
-    def forward(
-        self, canvas: Tensor, attachments: Sequence[Tensor], base: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def forward(self, canvas: Tensor, trunk: TrunkOutput) -> dict[str, Tensor]:
         """The student's features.
 
         Args:
             canvas: Normalized canvases `[B, 3, H, W]`.
-            attachments: The attachments' maps `[B, C, h, w]`, in the plan's order.
-            base: The base's `x [B, D]` and `V [B, D, h, w]`.
+            trunk: The base's x and V, and its maps at the plan's attachment points.
 
         Returns:
             `x`, `V` of the same shapes, if the adapter adds to them, and the plan's maps.
@@ -121,7 +113,7 @@ class SideAdapter(Adapter):
             if i:
                 x = self.downs[i - 1](x)
             if i == self.plan.entry:
-                for tokens, read in zip(attachments, self.taps, strict=True):
+                for tokens, read in zip(trunk.attachments, self.taps, strict=True):
                     x = x + resize(read(tokens), x.shape[-2:])
             x = self._run(blocks, x)
             pyramid.append(x)
@@ -129,8 +121,8 @@ class SideAdapter(Adapter):
         out: dict[str, Tensor] = {}
         if self.plan.native:
             added = self.to_v(maps[self.plan.entry - self.plan.finest])
-            out["x"] = base["x"] + self.to_x(maps[-1].mean((2, 3)))
-            out["V"] = base["V"] + resize(added, base["V"].shape[-2:])
+            out["x"] = trunk.x + self.to_x(maps[-1].mean((2, 3)))
+            out["V"] = trunk.v + resize(added, trunk.v.shape[-2:])
         for (name, stride), offered in zip(self.offers, maps, strict=True):
             grid = [-(-side // stride) for side in canvas.shape[-2:]]
             out[name] = resize(offered, grid)

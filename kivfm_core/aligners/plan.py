@@ -47,11 +47,6 @@ class AlignerPlan(Record):
         return f"{self.teacher}:{self.level.name}".replace(".", "_").replace("/", "-")
 
     @property
-    def feature(self) -> str:
-        """The student's feature of the level's kind: `x` or `V`."""
-        return "x" if self.level.kind == "global" else "V"
-
-    @property
     def narrows(self) -> bool:
         """Whether the shared latent has fewer coordinates for the level than it has channels."""
         return not self.native and self.latent < self.level.channels

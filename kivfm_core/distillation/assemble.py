@@ -10,10 +10,10 @@ import torch
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.config.assign_weights import assign_weights
-from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.errors import WeightsError
-from kivfm_core.planner.placement import Placement
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.runs.run import open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
@@ -37,15 +37,15 @@ class Parts:
     student: Student
     teachers: dict[str, LoadedTeacher]
     provenance: dict[str, Provenance | None]
-    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
+    placements: Mapping[str, NetworkPlacement] = field(default_factory=dict[str, NetworkPlacement])
     round_trip: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> LoadedNetworks:
         """What of them is frozen, and answers for the run's views."""
-        trunk = self.student.ask_trunk if self.student.adapter is not None else None
+        trunk = self.student.run_trunk if self.student.adapter is not None else None
         hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
-        return Asked(self.teachers, trunk, hashes, self.placements)
+        return LoadedNetworks(self.teachers, trunk, hashes, self.placements)
 
 
 def assemble(
@@ -53,7 +53,7 @@ def assemble(
     composition: Composition,
     device: torch.device,
     say: Callable[[str], None],
-    placements: Mapping[str, Placement] | None = None,
+    placements: Mapping[str, NetworkPlacement] | None = None,
 ) -> Parts:
     """Loads every teacher, says what was loaded, and builds the student on its base.
 

@@ -15,8 +15,8 @@ from kivfm_core.config import RunConfig
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import auto_precision, find_machine
 from kivfm_core.files import write_text
-from kivfm_core.planner.plan import Plan, compared, make_plan
-from kivfm_core.planner.rates import Rates, keep_rates, read_rates
+from kivfm_core.planner.plan import RunPlan, compared, make_plan
+from kivfm_core.planner.rates import Rates, read_rates, save_rates
 from kivfm_core.runs.run import Run
 
 
@@ -34,7 +34,7 @@ def follow(
     fabric: Fabric,
     say: Callable[[str], None],
     first: int | None = None,
-) -> Plan:
+) -> RunPlan:
     """Plans a run, and has its stream keep what the plan keeps.
 
     Args:
@@ -47,7 +47,7 @@ def follow(
     """
     stored = stream.cache.count(config.data.views) if isinstance(stream.cache, DiskCache) else {}
     rates = read_rates(device_name(fabric.device)) if fabric.world_size == 1 else Rates()
-    placements = stream.frozen.asked.placements
+    placements = stream.frozen.networks.placements
     plan = make_plan(config, composition, len(stream.dataset), rates, stored, first, placements)
     if plan.space is not None and plan.online:
         say(f"asked anew for every view, for want of room to keep it: {', '.join(plan.online)}")
@@ -57,19 +57,19 @@ def follow(
     small = [f"{name} {p.batch}" for name, p in placements.items() if p.batch < share]
     if small:
         say(f"views at once, for want of memory: {', '.join(small)}")
-    if stream.frozen.keeper is not None:
-        stream.frozen.keeper.online = plan.online
+    if stream.frozen.cached is not None:
+        stream.frozen.cached.online = plan.online
     return plan
 
 
-def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
+def account(run: Run, plan: RunPlan, stream: Stream, say: Callable[[str], None]) -> None:
     """Writes what a run took beside what was predicted, and keeps its rates for later plans."""
     watch, record = stream.stopwatch, plan.as_dict()
     took = watch.total
     for cost in record["costs"]:
         cost["took_views"] = watch.views.get(cost["name"], 0)
         cost["took_seconds"] = watch.seconds.get(cost["name"], 0.0)
-        portions = stream.frozen.portions.get(cost["name"])
+        portions = stream.frozen.splitters.get(cost["name"])
         cost["took_batch"] = portions.size if portions else None
     facts = {"schema": 1, "took_seconds": took, **record}
     write_text(run.path / "costs.json", json.dumps(facts, indent=1))
@@ -77,13 +77,13 @@ def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) ->
     remember(plan, stream, say)
 
 
-def remember(plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
+def remember(plan: RunPlan, stream: Stream, say: Callable[[str], None]) -> None:
     """Keeps the rates that a run measured, as far as it came."""
     watch, auto = stream.stopwatch, auto_precision(stream.config.engine.accelerator)
     if plan.device is not None:
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
+            save_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
         except OSError as error:
             say(f"what was measured cannot be kept for later plans: {error}")

@@ -20,7 +20,7 @@ from kivfm_core.evaluation.worklist import Item, Plan, Planner
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, MEASURES
-from kivfm_core.teacher import Teacher
+from kivfm_core.teacher import Encoder, Teacher
 
 Progress = Callable[[str, int, int], None]
 """Told what is measured, and (pictures done, pictures in all) of it."""
@@ -55,7 +55,11 @@ def evaluate(
         DataError: If the data cannot be used.
     """
     began = time.monotonic()
-    there = partial(on_device, device=find_device(accelerator))
+    device = find_device(accelerator)
+
+    def there(model: Teacher) -> Teacher:
+        return on_device(model, device)
+
     run = open_run(run) if isinstance(run, str | Path) else run
     plan = Planner(data, tasks, limit).plan(run.teachers)
     student, untrained = run.load_student(), run.load_student(untrained=True)
@@ -73,7 +77,7 @@ def evaluate(
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, there(student), plan, there, progress)),
+        base=tuple(_base_rows(run, on_device(student, device), plan, there, progress)),
         summary=summarize(rows),
         skipped=tuple(plan.skipped),
         seconds=round(time.monotonic() - began, 1),
@@ -140,7 +144,7 @@ def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress 
 
 
 def _base_rows(
-    run: Run, student: Teacher, plan: Plan, there: Callable[[Teacher], Teacher],
+    run: Run, student: Encoder, plan: Plan, there: Callable[[Teacher], Teacher],
     progress: Progress | None,
 ) -> list[BaseRow]:  # fmt: skip
     """The base's own features beside the student's."""

@@ -12,7 +12,7 @@ from kivfm_core.errors import KivfmError
 _T = TypeVar("_T")
 
 
-class Portions:
+class BatchSplitter:
     """Does work on a batch, in portions that fit into memory.
 
     Args:

@@ -108,6 +108,16 @@ def read_bundle(folder: Path) -> Student:
     return student.eval()
 
 
+def load_student(run: str | Path) -> Student:
+    """Loads the student of a run folder, with the decoders of all its teachers.
+
+    Raises:
+        UsageError: If the folder holds no student.
+        PluginError: If a teacher's plugin is missing.
+    """
+    return read_bundle(Path(run) / "student")
+
+
 def load_trained(student: Student, checkpoint: Path) -> None:
     """Loads a checkpoint's trained part into a student."""
     state = load_file(checkpoint / "student.safetensors")

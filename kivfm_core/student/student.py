@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,9 +17,9 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
-from kivfm_core.layers.intermediate import as_map, tapped
+from kivfm_core.layers.intermediate import as_map, intermediate_outputs
 from kivfm_core.layers.resize import resize
-from kivfm_core.predictions import Predictions
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
 from kivfm_core.student.stand_in import StandIn
@@ -96,7 +95,7 @@ class Student(nn.Module):
         """Computes activations again for the gradient instead of storing them; timm's name."""
         for part in (*self._adapters(), *self.aligners.values()):
             cast(Any, part).set_grad_checkpointing(enable)
-        # A trunk that is trained from scratch is anybody's: some of its modules can do this.
+        # A trunk that is trained from scratch can be any model: some of its modules can do this.
         for part in self.trunk.modules() if self.adapter is None else ():
             if hasattr(part, "set_grad_checkpointing"):
                 cast(Any, part).set_grad_checkpointing(enable)
@@ -118,65 +117,55 @@ class Student(nn.Module):
 
     def trained(self) -> dict[str, Tensor]:
         """All that distillation made: parameters and fitted buffers, without a frozen trunk."""
-        frozen = "trunk." if self.adapter is not None else "\0"
-        return {k: v for k, v in self.state_dict().items() if not k.startswith(frozen)}
+        state = self.state_dict()
+        if self.adapter is None:
+            return state
+        return {k: v for k, v in state.items() if not k.startswith("trunk.")}
 
     def forward(self, x: Tensor) -> Features:
         """The student's features of normalized canvases `[B, 3, H, W]`."""
-        return self.adapt(x, self.ask_trunk(x))
+        return self.adapt(x, self.run_trunk(x))
 
-    def adapt(self, x: Tensor, trunk: Features) -> Features:
-        """The student's features, from canvases and what `ask_trunk` said about them."""
-        if self.adapter is None:
-            return trunk
-        maps = [trunk[name] for name in sorted(trunk) if name.startswith("tap")]
-        base = {"x": trunk["x"], "V": trunk["V"]}
-        features = dict(base)
+    def adapt(self, x: Tensor, trunk: TrunkOutput) -> Features:
+        """The student's features, from canvases and the output of `run_trunk` for them."""
+        features, run_base = trunk.features, partial(self._run, x, ())
         everything = self.composition.attachments
         for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
-            own = [maps[everything.index(attachment)] for attachment in plan.attachments]
-            features |= adapter.adapt(x, base, own, partial(self._ask, x, ()))
+            own = tuple(trunk.attachments[everything.index(a)] for a in plan.attachments)
+            features |= adapter.adapt(x, trunk._replace(attachments=own), run_base)
         return features
 
-    def ask_trunk(self, x: Tensor) -> Features:
-        """What the trunk says, without the adapter.
+    def run_trunk(self, x: Tensor) -> TrunkOutput:
+        """The trunk's output without the adapter.
 
         Args:
             x: Normalized canvases `[B, 3, H, W]`; the trunk sees them at its own input size.
-
-        Returns:
-            `x [B, D]`, `V [B, D, h, w]` on the canvas's grid, and the attachments' maps `tap0`,
-            `tap1`, ... `[B, C, h', w']` on the trunk's.
         """
+        # A frozen trunk needs no gradients; without an adapter it is the trunk that is trained.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
-            return self._ask(x, self.composition.attachments)
+            return self._run(x, self.composition.attachments)
 
-    def _ask(self, x: Tensor, taps: Sequence[Attachment], encode: Encode | None = None) -> Features:
+    def _run(
+        self, x: Tensor, attachments: Sequence[Attachment], encode: Encode | None = None
+    ) -> TrunkOutput:
+        """Runs the trunk, or a changed form of it, and reads it at attachment points."""
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
-        with tapped(self.trunk, [tap.module for tap in taps]) as outputs:
+        with intermediate_outputs(self.trunk, [a.module for a in attachments]) as outputs:
             seen = resize(x, side)
             levels = encode(self.trunk, seen) if encode else self.trunk(seen)
         v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
-        out = {"x": levels[plan.x_level] if plan.x_level else v.mean((2, 3)), "V": v}
-        for i, tap in enumerate(taps):
-            grid = side[0] // tap.stride, side[1] // tap.stride
-            out[f"tap{i}"] = as_map(outputs[tap.module], tap, grid)
-        return out
+        maps = (
+            as_map(outputs[a.module], a, (side[0] // a.stride, side[1] // a.stride))
+            for a in attachments
+        )
+        return TrunkOutput(levels[plan.x_level] if plan.x_level else v.mean((2, 3)), v, tuple(maps))
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The student's own features as levels, of canvases `[B, 3, H, W]` in [0, 1]."""
         with torch.no_grad():
             return Levels(self(normalize(images, self.spec.input)), frames)
-
-    def prompt(self, task: str, **raw: Any) -> Any:
-        """A student has no decoders of its own; its stand-ins have."""
-        raise UsageError(f"a student solves {task} as a stand-in", "student.stand_in(TEACHER)")
-
-    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
-        """A student has no decoders of its own; its stand-ins have."""
-        raise UsageError(f"a student solves {task} as a stand-in", "student.stand_in(TEACHER)")
 
     def stand_in(self, teacher: str) -> StandIn:
         """The student dressed as a teacher.
@@ -223,15 +212,3 @@ def encoder(spec: TeacherSpec) -> Student:
 def split(spec: TeacherSpec, state: Mapping[str, Tensor]) -> dict[str, Mapping[str, Tensor]]:
     """A bundle's state is the encoder's."""
     return {"encoder": state}
-
-
-def load_student(run: str | Path) -> Student:
-    """Loads the student of a run folder, with the decoders of all its teachers.
-
-    Raises:
-        UsageError: If the folder holds no student.
-        PluginError: If a teacher's plugin is missing.
-    """
-    from kivfm_core.student.bundle import read_bundle
-
-    return read_bundle(Path(run) / "student")

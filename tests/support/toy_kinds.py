@@ -40,7 +40,8 @@ class ScaleAdapter(Adapter):
         super().__init__(plan)
         self.changes = nn.ParameterDict({k: torch.zeros(c) for k, c in plan.channels.items()})
 
-    def adapt(self, canvas, base, attachments, run_base):
+    def adapt(self, canvas, trunk, run_base):
+        base = trunk.features
         shapes = {name: (1, -1) + (1,) * (x.ndim - 2) for name, x in base.items()}
         return {k: x * (1 + self.changes[k].view(shapes[k])) for k, x in base.items()}
 

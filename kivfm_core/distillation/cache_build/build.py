@@ -8,8 +8,8 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from kivfm_core.cache.key import TRUNK, hash_weights
-from kivfm_core.cache.meta import room
+from kivfm_core.cache.key import hash_weights
+from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
@@ -18,7 +18,7 @@ from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
 from kivfm_core.distillation.cache_build.estimate import Share, describe, estimate, missing
 from kivfm_core.distillation.demo_data import data_path
-from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import find_machine, settle
 from kivfm_core.errors import KivfmError, UsageError
@@ -59,12 +59,14 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     machine = planned_machine(config, find_machine(fabric.device))
     placements = place_alone(config, composition, machine)
 
-    def stream(name: str) -> Stream:
-        asked = replace(_load(name, config, composition, hashes, fabric), placements=placements)
-        return Stream(config, composition, asked, images, fabric, lambda _: None)
+    def stream(teacher: str | None) -> Stream:
+        loaded = _load(teacher, config, composition, hashes, fabric)
+        networks = replace(loaded, placements=placements)
+        return Stream(config, composition, networks, images, fabric, lambda _: None)
 
-    names = (TRUNK, *composition.teachers_to_run)
-    shares = [estimate(name, stream(name)) for name in names]
+    # None is the trunk: a name could also be a teacher's.
+    teachers = (None, *composition.teachers_to_run)
+    shares = [estimate(teacher, stream(teacher)) for teacher in teachers]
     for share in shares:
         watch.message(f"{share.name}: {describe(share)}")
     total = sum(share.bytes for share in shares)
@@ -74,27 +76,31 @@ def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[
     if not dry_run:
         watch.start(sum(share.views for share in shares))
         done = 0
-        for share in shares:
+        for teacher, share in zip(teachers, shares, strict=True):
             if share.views:
-                done = _fill(stream(share.name), share.name, watch, done)
+                done = _fill(stream(teacher), teacher, share.name, watch, done)
     return shares
 
 
 def _load(
-    name: str, config: RunConfig, composition: Composition, hashes: dict[str, str], fabric: Fabric
-) -> Asked:
+    name: str | None,
+    config: RunConfig,
+    composition: Composition,
+    hashes: dict[str, str],
+    fabric: Fabric,
+) -> LoadedNetworks:
     files = assign_weights(config.weights, composition.teachers)
-    wanted = composition.base if name == TRUNK else name
+    wanted = composition.base if name is None else name
     spec = next((spec for spec in composition.teachers if spec.name == wanted), None)
     teacher = load(spec, files.get(spec.name), fabric.device) if spec is not None else None
-    if name != TRUNK:
-        return Asked({name: teacher} if teacher is not None else {}, None, hashes)
+    if name is not None:
+        return LoadedNetworks({name: teacher} if teacher is not None else {}, None, hashes)
     student = make_student(composition, teacher).to(fabric.device)
-    return Asked({}, student.ask_trunk if student.adapter is not None else None, hashes)
+    return LoadedNetworks({}, student.run_trunk if student.adapter is not None else None, hashes)
 
 
 def _check_room(path: Path, needed: int, limit: float | None) -> None:
-    free, where = room(path, limit)
+    free, where = free_space(path, limit)
     if needed > free:
         raise KivfmError(
             f"the cache needs {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are {where}",
@@ -102,9 +108,9 @@ def _check_room(path: Path, needed: int, limit: float | None) -> None:
         )
 
 
-def _fill(stream: Stream, name: str, watch: Progress, done: int) -> int:
-    batches = missing(name, stream)
-    for _, batch in zip(stream.answers(batches), batches, strict=True):
+def _fill(stream: Stream, teacher: str | None, name: str, watch: Progress, done: int) -> int:
+    batches = missing(teacher, stream)
+    for _, batch in zip(stream.outputs(batches), batches, strict=True):
         done += len(set(batch))
         watch.step({"step": done, "what": name})
     return done

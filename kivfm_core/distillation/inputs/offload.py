@@ -16,7 +16,7 @@ class Offloaded(nn.Module):
     The device computes, as with everyone else's weights; copies are queued there and nobody waits.
 
     Args:
-        encoder: Frozen, in the host's memory.
+        encoder: FrozenNetworks, in the host's memory.
     """
 
     def __init__(self, encoder: nn.Module) -> None:

@@ -53,7 +53,7 @@ def train(
     if config.engine.compile != "off":
         compile_all([distillation], fabric.device)
     module, wrapped = set_up(fabric, distillation, optimizer)
-    make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
+    make = Step(fabric, module, wrapped, student.spec.input, config, stream.report)
     watch.start(optim.steps, first)
     student.train()
     interrupt.patient = True

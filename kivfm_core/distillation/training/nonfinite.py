@@ -11,8 +11,8 @@ from torch import Tensor
 
 from kivfm_core.data.images import listed
 from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.processes.sharding import whole
-from kivfm_core.distillation.training.module import Targets
 from kivfm_core.errors import KivfmError
 from kivfm_core.files import new_folder
 from kivfm_core.student.bundle import save_tensors
@@ -51,7 +51,7 @@ class Guard:
         """
         good, why, wrong = 0, "", NotFinite()
         for step, (canvas, targets, _) in enumerate(self.stream.steps(0, stop)):
-            wrong = not_finite(targets, self.stream.pictures(step))
+            wrong = not_finite(targets, self.stream.image_names(step))
             if not wrong:
                 good += 1
                 yield targets
@@ -79,7 +79,7 @@ class Guard:
         trained = whole(student.trained()) if skipped else {}
         for step in skipped:
             canvas, targets, _ = next(self.stream.steps(step, step + 1))
-            wrong = not_finite(targets, self.stream.pictures(step))
+            wrong = not_finite(targets, self.stream.image_names(step))
             self._check(self._note(step, trained, canvas, targets, wrong), wrong)
         return len(skipped)
 
@@ -95,10 +95,9 @@ class Guard:
         if self.skipped <= KEEP:
             name = f"step-{step:06d}" + (f"-rank-{self.rank}" if self.rank else "")
             with new_folder(self.run / "bad-steps" / name) as folder:
-                levels = {f"{t}:{k}": v for t, by in targets.items() for k, v in by.items()}
-                save_tensors({"canvas": canvas, **levels}, folder / "batch.safetensors")
+                save_tensors({"canvas": canvas, **targets.named()}, folder / "batch.safetensors")
                 save_tensors(trained, folder / "student.safetensors")
-                facts = {"schema": 1, "step": step, "pictures": self.stream.pictures(step)}
+                facts = {"schema": 1, "step": step, "pictures": self.stream.image_names(step)}
                 report = json.dumps({**facts, "not_finite": wrong}, indent=1)
                 (folder / "report.json").write_text(report, encoding="utf-8")
         return why
@@ -122,10 +121,8 @@ class Guard:
 def not_finite(targets: Targets, pictures: list[str]) -> NotFinite:
     """What of a batch's levels is not finite."""
     found: NotFinite = {}
-    for teacher, levels in targets.items():
-        for name, level in levels.items():
-            fine: list[bool] = level.isfinite().flatten(1).all(1).tolist()
-            if not all(fine):
-                wrong = [p for p, good in zip(pictures, fine, strict=True) if not good]
-                found[f"{teacher}:{name}"] = wrong
+    for name, level in targets.named().items():
+        fine: list[bool] = level.isfinite().flatten(1).all(1).tolist()
+        if not all(fine):
+            found[name] = [p for p, good in zip(pictures, fine, strict=True) if not good]
     return found

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.processes.launch import summed
 from kivfm_core.distillation.processes.sharding import gather
-from kivfm_core.distillation.training.module import Distillation, Targets
+from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
-from kivfm_core.layers.out_of_memory import Portions
+from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.objectives.balancing import draw
 from kivfm_core.spec import InputContract
 
@@ -46,7 +47,7 @@ class Step:
         smaller = "a smaller --image-size"
         if config.engine.precision == "32-true":
             smaller = f"--precision bf16-mixed, or {smaller}"
-        self.portions = Portions(
+        self.splitter = BatchSplitter(
             "the student learns", smaller, say, config.optim.micro_batch, alone
         )
 
@@ -72,7 +73,7 @@ class Step:
         shape = teachers, len(canvas)
         draws = draw(self.seed, step, shape, fabric.global_rank, fabric.world_size)
         draws = draws.to(canvas.device, non_blocking=True)
-        loss, losses = self.portions.run(
+        loss, losses = self.splitter.run(
             len(canvas), lambda parts: self._gradients(canvas, targets, draws, parts)
         )
         norm = self.fabric.clip_gradients(
@@ -116,10 +117,10 @@ class Step:
             Norms of the teachers' gradients by name, and the cosines between two teachers' by
             `A, B`: scalars on the device.
         """
-        part = slice(self.portions.size)
-        seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
+        part = slice(self.splitter.size)
         with self.fabric.autocast():
-            pulls = self._inner.pulls(normalize(canvas[part], self.contract), seen)
+            pixels = normalize(canvas[part], self.contract)
+            pulls = self._inner.pulls(pixels, targets.rows(part))
         names = [spec.name for spec in self._inner.student.composition.learned]
         units = F.normalize(pulls, dim=1)
         return dict(zip(names, pulls.norm(dim=1), strict=True)) | {
@@ -137,11 +138,10 @@ class Step:
         self.optimizer.zero_grad()
         total, shares = torch.zeros((), device=canvas.device), dict[str, Tensor]()
         for part in parts:
-            seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
             share = len(canvas[part]) / len(canvas)
             with self.fabric.no_backward_sync(self.module, enabled=part is not parts[-1]):
                 pixels = normalize(canvas[part], self.contract)
-                loss, losses = self.module(pixels, seen, draws[:, part])
+                loss, losses = self.module(pixels, targets.rows(part), draws[:, part])
                 # Gradients can be finite where a loss is not; then they shall not be, anywhere.
                 self.fabric.backward(loss * share * torch.where(loss.isfinite(), 1.0, torch.nan))
             total = total + share * loss.detach()

@@ -20,7 +20,8 @@ from kivfm_core.distillation.state.resume import go_on
 from kivfm_core.errors import UsageError
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import Attachment
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 
 INNER = ("bottleneck", "lora", "full")
 

@@ -11,7 +11,7 @@ from cached import STEPS, Asked, batches, same, stream, with_cache
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.encoding import Encoding
-from kivfm_core.cache.key import Owner
+from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
@@ -106,9 +106,9 @@ def test_what_lies_in_the_shared_latent_comes_back(dtype, off: float):
 def test_memory_and_disk_give_back_the_same(tmp_path: Path, encoding: Encoding):
     said = levels()
     codec = fitted(encoding, said)
-    owner = Owner("toy", {**encoding.facts, "pictures": {"number": 9}})
+    key = StoreKey("toy", {**encoding.facts, "pictures": {"number": 9}})
     places, found = [(4, 0), (1, 1), (2, 0), (8, 1)], []
-    for cache in (MemoryCache(2**20), DiskCache(tmp_path, {"toy": owner})):
+    for cache in (MemoryCache(2**20), DiskCache(tmp_path, {"toy": key})):
         cache.put("toy", places, codec.encode(said), layout(said))
         records = cache.get("toy", [places[i] for i in (2, 0, 1)])
         assert records is not None and cache.get("toy", [(0, 0)]) is None
@@ -137,11 +137,8 @@ def test_a_view_says_the_same_wherever_it_is_kept(
     assert asked.since() == {"decoded": 0, "trunk": 0, "teacher": 0}
     # Where nothing fits, everyone is asked, and says the same.
     online = stream(narrow(config, None, encoding))
-    online.frozen.keeper.online = tuple(online.frozen.keeper.codecs)
-    fresh = [
-        {"canvas": canvas, **{f"{o}:{k}": t for o, ts in targets.items() for k, t in ts.items()}}
-        for canvas, targets, _ in online.steps(0, STEPS)
-    ]
+    online.frozen.cached.online = tuple(online.frozen.cached.codecs)
+    fresh = [{"canvas": canvas, **targets.named()} for canvas, targets, _ in online.steps(0, STEPS)]
     assert same(memory, fresh)
     # Canvas and trunk are what they are in bfloat16; of the teacher less is kept.
     plain = batches(with_cache(config, None))
@@ -158,7 +155,7 @@ def test_bad_pictures_among_those_that_maps_are_fitted_on_count(config: RunConfi
     config = narrow(config, None, "latent-bf16")
     data = config.data.model_copy(update={"bad_limit": 1})
     strict = stream(config.model_copy(update={"data": data}))
-    assert bad.isdisjoint(strict.pictures(0))
+    assert bad.isdisjoint(strict.image_names(0))
     with pytest.raises(DataError, match="2 pictures cannot be decoded"):
         next(strict.steps(0, 1))
     patient = stream(config)
@@ -205,8 +202,8 @@ def test_records_of_other_maps_are_not_used(config: RunConfig, tmp_path: Path, a
     [folder] = (tmp_path / "cache").glob("toypurpose*")
     for file in folder.glob("maps-*"):
         file.unlink()
-    other = DiskCache(tmp_path / "cache", stream(disk).cache.owners)
-    codec = Codec(other.owners[PURPOSE].encoding, CPU)
+    other = DiskCache(tmp_path / "cache", stream(disk).cache.keys)
+    codec = Codec(other.keys[PURPOSE].encoding, CPU)
     torch.manual_seed(0)
     rough = {"fine": torch.randn(2, 24, 4, 4), "coarse": torch.randn(2, 40, 4, 4)}
     maps = other.maps(PURPOSE, lambda: codec.fit([rough]))

@@ -19,7 +19,7 @@ from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.errors import KivfmError
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
@@ -121,7 +121,7 @@ def test_what_is_not_finite_is_not_kept(
         fed = stream(with_cache(config, path, encoding=encoding))
         monkeypatch.setattr(LoadedTeacher, "encode", slipped)
         [(_, targets, _)] = fed.steps(0, 1)
-        levels = targets["toypurpose/small"]
+        levels = targets.teachers["toypurpose/small"]
         fine = [
             bool(torch.stack([t[i].isfinite().all() for t in levels.values()]).all())
             for i in range(4)

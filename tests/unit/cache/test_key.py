@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kivfm_core.cache import key
-from kivfm_core.cache.key import list_owners
+from kivfm_core.cache.key import list_store_keys
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data import views
@@ -28,8 +28,8 @@ def digests(config: RunConfig, base="aa", purpose="bb", **changes) -> dict[str, 
         (values[section] if name else values)[name or section] = value
     made = RunConfig.model_validate(values)
     images = find_images(Path(str(made.data.path)))
-    owners = list_owners(made, compose(made), {BASE: base, PURPOSE: purpose}, images)
-    return {name: owner.folder for name, owner in owners.items()}
+    keys = list_store_keys(made, compose(made), {BASE: base, PURPOSE: purpose}, images)
+    return {source: key.folder for source, key in keys.items()}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -91,11 +91,11 @@ def test_a_field_at_its_default_says_nothing(config: RunConfig):
         made = composition.model_copy(
             update={"trunk": trunk.model_copy(update={"input": contract})}
         )
-        owners = list_owners(config, made, {BASE: "aa", PURPOSE: "bb"}, images)
-        return {name: dict(owner.facts) for name, owner in owners.items()}
+        keys = list_store_keys(config, made, {BASE: "aa", PURPOSE: "bb"}, images)
+        return {source: dict(key.facts) for source, key in keys.items()}
 
-    for owner in facts().values():
-        assert "crop_rounding" not in owner["input"]
+    for own in facts().values():
+        assert "crop_rounding" not in own["input"]
     assert facts(crop_rounding="nearest") == facts()
     assert facts(crop_rounding="floor")["trunk@64"]["input"]["crop_rounding"] == "floor"
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kivfm_core.cache import store as module
-from kivfm_core.cache.key import Owner
+from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.meta import list_stores, open_store, write_meta
 from kivfm_core.cache.store import Store
 from kivfm_core.errors import DataError
@@ -44,13 +44,13 @@ def large_shards(small_shards, monkeypatch):
     monkeypatch.undo()
 
 
-def owner(name="toy", **facts) -> Owner:
-    return Owner(name, {"weights": "ab", **facts, "pictures": {"number": IMAGES}})
+def store_key(name="toy", **facts) -> StoreKey:
+    return StoreKey(name, {"weights": "ab", **facts, "pictures": {"number": IMAGES}})
 
 
-def make(root: Path, whose: Owner | None = None) -> Store:
-    whose = whose or owner()
-    store = Store(root / whose.folder, whose, LAYOUT)
+def make(root: Path, key: StoreKey | None = None) -> Store:
+    key = key or store_key()
+    store = Store(root / key.folder, key, LAYOUT)
     write_meta(store)
     return store
 
@@ -59,8 +59,8 @@ def records(count=10, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 70), np.uint8)
 
 
-def full(root: Path, whose: Owner | None = None) -> Store:
-    store = make(root, whose)
+def full(root: Path, key: StoreKey | None = None) -> Store:
+    store = make(root, key)
     for start in range(0, len(PLACES), 3):
         store.put(PLACES[start : start + 3], records()[start : start + 3])
     return store
@@ -127,7 +127,7 @@ def test_damage_is_noticed_and_mended(file: str, where: float, change: int):
 
 
 def test_a_record_in_another_place_is_foreign(tmp_path: Path):
-    one, two = full(tmp_path), make(tmp_path, owner(weights="cd"))
+    one, two = full(tmp_path), make(tmp_path, store_key(weights="cd"))
     for file in one.folder.iterdir():
         if file.name != "meta.json":
             shutil.copy(file, two.folder)
@@ -208,8 +208,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_really_full(tiny_disk: Path, large_shards):
     images = 3000
-    whose = Owner("toy", {"pictures": {"number": images}})
-    store = Store(tiny_disk / whose.folder, whose, LAYOUT)
+    key = StoreKey("toy", {"pictures": {"number": images}})
+    store = Store(tiny_disk / key.folder, key, LAYOUT)
     write_meta(store)
     data, done = records(images), 0
     with pytest.raises(OSError, match="No space"):
@@ -232,8 +232,8 @@ for i in range(int(sys.argv[2]), 30, 2):
 
 
 def test_two_processes_write_at_once(tmp_path: Path, large_shards):
-    whose = Owner("toy", {"pictures": {"number": 64}})
-    store = make(tmp_path, whose)
+    key = StoreKey("toy", {"pictures": {"number": 64}})
+    store = make(tmp_path, key)
     words = [sys.executable, "-c", WRITER, str(store.folder)]
     both = [subprocess.Popen([*words, str(start)]) for start in (0, 1)]
     assert [process.wait() for process in both] == [0, 0]

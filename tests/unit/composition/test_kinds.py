@@ -19,7 +19,8 @@ from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.recipes.table import RECIPES
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 
 ROOT = Path(__file__).parents[3]
 SIDES = (64, 64)

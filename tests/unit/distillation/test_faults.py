@@ -28,7 +28,8 @@ from kivfm_core.distillation.training.step import Step
 from kivfm_core.errors import KivfmError
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
 cuda = torch.cuda.is_available()

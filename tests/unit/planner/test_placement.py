@@ -15,7 +15,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.placement import (
     ENOUGH,
     Machine,
-    Placement,
+    NetworkPlacement,
     place,
     place_alone,
     planned_machine,
@@ -32,7 +32,7 @@ def configured(**flags) -> RunConfig:
     return build_config(None, {"teachers": TEACHERS, "data.image_size": 96, **flags})
 
 
-def placed(config: RunConfig, kind: str, memory: int) -> dict[str, Placement]:
+def placed(config: RunConfig, kind: str, memory: int) -> dict[str, NetworkPlacement]:
     return place(config, compose(config), Machine(kind, memory))
 
 
@@ -98,7 +98,7 @@ def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
     composition = compose(config)
     networks = list(list_networks(config, composition))
     student = 4 * composition.total + 12 * composition.trainable
-    answers = sum(16 * n.answers for n in networks)
+    answers = sum(16 * n.outputs for n in networks)
     learned = activation_bytes(composition, 1)
     assert learned is not None
     tight = 0

@@ -27,7 +27,7 @@ def test_a_canvas_that_several_see_is_moved_once(
     again, same, _ = next(iter(made.steps(0, 1)))
     assert len(moved) == times  # the canvas, the teacher's, the trunk's: all one, or not
     assert torch.equal(canvas, again)
-    assert all(torch.equal(x, same[t][k]) for t in targets for k, x in targets[t].items())
+    assert all(torch.equal(x, same.named()[name]) for name, x in targets.named().items())
 
 
 @pytest.mark.parametrize("mosaic", [0.0, 1.0])
@@ -36,6 +36,6 @@ def test_all_pictures_of_a_mosaic_are_named(config: RunConfig, mosaic: float):
     values["data"]["mosaic"] = mosaic
     made = stream(RunConfig.model_validate(values))
     names = [*made.dataset.images]
-    for line in made.pictures(0):
+    for line in made.image_names(0):
         parts = line.split(" + ")
         assert len(parts) == (4 if mosaic else 1) and set(parts) <= set(names)
