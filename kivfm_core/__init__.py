@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kivfm_core.composition.compose import compose
     from kivfm_core.distillation.engine import distill
     from kivfm_core.evaluation.evaluate import evaluate
+    from kivfm_core.planner.preview import compose
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
     from kivfm_core.student.bundle import load_student
@@ -28,7 +28,7 @@ __all__ = [
 
 # No function shares its name with a module or folder here: importing that would hide the function.
 _HOME = {
-    "compose": "kivfm_core.composition.compose",
+    "compose": "kivfm_core.planner.preview",
     "distill": "kivfm_core.distillation.engine",
     "evaluate": "kivfm_core.evaluation.evaluate",
     "list_teachers": "kivfm_core.registry.registry",

@@ -43,12 +43,23 @@ class DataError(KivfmError):
     """Images or labels cannot be used."""
 
 
+def validation_lines(error: ValidationError) -> list[str]:
+    """What pydantic found wrong, a line for each field: its path, the problem, the given value."""
+    lines: list[str] = []
+    for item in error.errors():
+        path = ".".join(map(str, item["loc"])) or error.title
+        given = repr(item["input"])
+        # Of a missing field, pydantic gives the whole record that lacks it.
+        told = item["type"] != "missing" and len(given) <= 60
+        lines.append(f"{path}: {item['msg']}" + (f" (given: {given})" if told else ""))
+    return lines
+
+
 def one_line(error: BaseException) -> str:
-    """An error as one line for a list."""
+    """An error as one line, for a list."""
     if isinstance(error, ValidationError):
-        first, *more = error.errors()
-        where = ".".join(map(str, first["loc"])) or error.title
-        return f"{where}: {first['msg']}" + (f" (and {len(more)} more)" if more else "")
+        first, *more = validation_lines(error)
+        return first + (f" (and {len(more)} more)" if more else "")
     text = " ".join(str(error).split())
     if len(text) > 300:
         text = text[:297] + "..."

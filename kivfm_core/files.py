@@ -1,4 +1,8 @@
-"""Files and folders that appear whole or not at all. Torch-free."""
+"""Files and folders that appear whole or not at all. Torch-free.
+
+What is written goes to a fresh name beside its place first. The name is new and nobody's link, so
+nothing planted in a folder is followed or overwritten; the user's umask decides who may read it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,24 @@ import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
+
+# The end of the names of what is being written.
+PARTIAL = ".partial"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file aside and renames it into place."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    _sync(aside)
-    os.replace(aside, path)
+    """Writes a file aside and renames it into place, safe from a loss of power."""
+    aside = _fresh(path)
+    try:
+        _write_new(aside, text.encode("utf-8"))
+        _sync(aside)
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def keep(path: Path, content: bytes) -> None:
@@ -22,10 +35,10 @@ def keep(path: Path, content: bytes) -> None:
 
     A home that cannot be written to costs time at the next look, nothing else.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside = _fresh(path)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
+        _write_new(aside, content)
         aside.replace(path)
 
 
@@ -40,6 +53,47 @@ def new_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def make_aside(folder: Path) -> Path:
+    """An empty folder beside `folder`, to be filled and then given to `put_in_place`.
+
+    What an earlier try that was killed has left there is removed.
+    """
+    for left in folder.parent.glob(f".{escape(folder.name)}.*{PARTIAL}"):
+        shutil.rmtree(left, ignore_errors=True)
+    aside = _fresh(folder)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    aside.mkdir()
+    return aside
+
+
+def put_in_place(aside: Path, folder: Path) -> None:
+    """Renames a filled folder into place; an old one goes only when the new one is there."""
+    old = _fresh(folder)
+    for path in aside.rglob("*"):
+        _sync(path)
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def is_partial(name: str) -> bool:
+    """Whether a name is of something that was being written."""
+    return name.startswith(".") and name.endswith(PARTIAL)
+
+
+def _fresh(path: Path) -> Path:
+    """A name beside a path that nobody can have guessed."""
+    return path.with_name(f".{path.name[:200]}.{token_hex(6)}{PARTIAL}")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Writes a file that must not exist; a link in its place is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
+
+
 def _sync(path: Path) -> None:
     """Waits until a file or folder would outlive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
@@ -47,23 +101,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def make_aside(folder: Path) -> Path:
-    """An empty folder beside `folder`, to be filled and then given to `put_in_place`."""
-    aside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    return aside
-
-
-def put_in_place(aside: Path, folder: Path) -> None:
-    """Renames a filled folder into place; an old one goes only when the new one is there."""
-    old = folder.with_name(f".{folder.name}.old")
-    for path in aside.rglob("*"):
-        _sync(path)
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    aside.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

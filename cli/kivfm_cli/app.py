@@ -1,4 +1,4 @@
-"""The entry point: global switches, and the one place where errors become messages."""
+"""The entry point: flags of the program, and the one place where errors become messages."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 import kivfm_core
-from kivfm_cli.group import LazyGroup, make_app
-from kivfm_core.errors import KivfmError
+from kivfm_cli.lazy import LazyGroup, make_app
+from kivfm_core.errors import KivfmError, validation_lines
 
 app = make_app(
     cls=LazyGroup,
-    help="One vision model out of the many pre-trained ones that already exist.",
+    help="Distill several pre-trained vision models into one.",
     add_completion=True,
     invoke_without_command=True,
 )
-# Newer Typers carry their own click; this one is theirs, wherever it lives.
+# Newer releases of Typer contain their own copy of click, so its error class is found by name.
 _ClickError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 
@@ -34,13 +35,23 @@ def _version(wanted: bool) -> None:
 def _switches(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     no_plugins: Annotated[
-        bool, typer.Option("--no-plugins", help="Built-in teachers only; may stand anywhere.")
+        bool,
+        typer.Option(
+            "--no-plugins",
+            help="Use the built-in teachers only (allowed anywhere on the command line).",
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")
+        bool,
+        typer.Option(
+            "--debug", help="Show the traceback of an error (allowed anywhere on the command line)."
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -51,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line.
 
     Args:
-        argv: Without the program's name; the process's own by default.
+        argv: The words after the program's name; by default those of this process.
 
     Returns:
-        The exit code: 0 fine, 1 the work failed, 2 usage, 3 plugin, 130 interrupted.
+        The exit code: 0 success, 1 the work failed, 2 wrong usage, 3 plugin, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if "--no-plugins" in words:
@@ -81,10 +92,8 @@ def _explain(error: Exception) -> int:
         context = getattr(error, "ctx", None)
         _report(error.format_message(), f"{context.command_path if context else 'kivfm'} --help")
         return 2
-    # Not imported for this: what it would name is loaded if it was raised.
-    if type(error).__name__ == "ValidationError" and hasattr(error, "errors"):
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-        _report("what was given is not valid:\n  " + "\n  ".join(lines))
+    if isinstance(error, ValidationError):
+        _report("\n  ".join(("invalid values:", *validation_lines(error))))
         return 2
     _report(f"{type(error).__name__}: {error}", "run it again with --debug for the traceback")
     return 1

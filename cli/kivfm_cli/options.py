@@ -1,4 +1,4 @@
-"""The flags that commands share, and the configuration that `compose` and `distill` make."""
+"""The flags that commands share, and the configuration that a command line describes."""
 
 from __future__ import annotations
 
@@ -17,54 +17,98 @@ if TYPE_CHECKING:
 
 Teachers = Annotated[
     str | None,
-    typer.Option(metavar="A,B", help="Teachers by name, separated by commas, or `installed`."),
+    typer.Option(
+        metavar="A,B",
+        help="Teachers by name, separated by commas, or `installed` for all with local weights.",
+    ),
 ]
 Variant = Annotated[
-    str | None, typer.Option(metavar="V", help="Variant of every bare family, such as nano.")
+    str | None,
+    typer.Option(
+        metavar="V",
+        help="Variant of all teachers named by family only, such as nano. Default: each its own.",
+    ),
 ]
 Base = Annotated[
-    str | None, typer.Option(metavar="A", help="Whose encoder is the trunk; the first general one.")
+    str | None,
+    typer.Option(
+        metavar="A",
+        help="Teacher whose frozen encoder becomes the student's trunk. "
+        "Default: the first general teacher.",
+    ),
 ]
 Student = Annotated[
-    str | None, typer.Option(metavar="timm/...", help="A backbone to train in full, not a base.")
+    str | None,
+    typer.Option(
+        metavar="timm/...",
+        help="Backbone to train from scratch, instead of adapters on a frozen base.",
+    ),
 ]
 Recipe = Annotated[
-    str | None, typer.Option(metavar="R", help="How to distill: kpu (default), or a rival of it.")
+    str | None, typer.Option(metavar="R", help="Recipe of the distillation. Default: kpu.")
 ]
 Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="A configuration, as TOML.")
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, in TOML.")
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any setting, such as optim.lr=1e-3."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, such as optim.lr=1e-3. May be repeated.",
+    ),
 ]
 Data = Annotated[
     str | None,
-    typer.Option(metavar="D", help="A folder of pictures or tars, or a tar; else the demo scenes."),
+    typer.Option(
+        metavar="D",
+        help="Folder of images or tar files, or one tar file. Default: the demo scenes.",
+    ),
 ]
-Steps = Annotated[int | None, typer.Option(metavar="N", help="Optimizer steps.")]
-BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Views a step.")]
+Steps = Annotated[
+    int | None, typer.Option(metavar="N", help="Number of optimizer steps. Default: 1000.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(metavar="N", help="Number of views in a step. Default: 16.")
+]
 ImageSize = Annotated[
-    str | None, typer.Option(metavar="N", help="Side of the student's canvas, or several: N,N.")
+    str | None,
+    typer.Option(
+        metavar="N",
+        help="Side of the student's square canvas in pixels, or several sides: N,N. "
+        "Default: the teachers' own.",
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(metavar="N", help="What all randomness follows from.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Random seed. Default: 0.")]
 Weights = Annotated[
     list[str] | None,
-    typer.Option("--weights", metavar="A=FILE", help="A teacher's weights, from a file."),
+    typer.Option("--weights", metavar="A=FILE", help="Weights file of teacher A. May be repeated."),
 ]
-Devices = Annotated[str | None, typer.Option(metavar="N", help="Number of devices, or auto.")]
-Nodes = Annotated[int | None, typer.Option(metavar="N", help="Number of nodes.")]
+Devices = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Number of devices on each node, or auto. Default: 1."),
+]
+Nodes = Annotated[int | None, typer.Option(metavar="N", help="Number of nodes. Default: 1.")]
 Precision = Annotated[
-    str | None, typer.Option(metavar="P", help="32-true, bf16-mixed, 16-mixed, auto.")
+    str | None,
+    typer.Option(
+        metavar="P",
+        help="Numeric precision: 32-true, bf16-mixed, 16-mixed or auto. Default: auto.",
+    ),
 ]
 Strategy = Annotated[
-    str | None, typer.Option(metavar="S", help="How several devices share a step: auto, ddp, fsdp.")
+    str | None,
+    typer.Option(
+        metavar="S",
+        help="How several devices share a step: auto, ddp or fsdp. Default: auto.",
+    ),
 ]
 Accelerator = Annotated[
-    str, typer.Option(metavar="A", help="Where encoders compute, such as cpu or cuda.")
+    str, typer.Option(metavar="A", help="Device that the models run on, such as cpu or cuda.")
 ]
 
 
+# Flags that stand for a key of the configuration: flag -> (key, its Typer annotation).
 SETTINGS: dict[str, tuple[str, Any]] = {
     "teachers": ("teachers", Teachers),
     "variant": ("variant", Variant),
@@ -82,13 +126,14 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "precision": ("engine.precision", Precision),
     "strategy": ("engine.strategy", Strategy),
 }
-"""Flags that stand for a key of the configuration."""
 
 
 def configured(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command all flags of a configuration, before its own.
 
-    The command gets `flags`, the settings by flag, beside `config` and `sets`.
+    Typer reads flags from a function's signature. So the flags of `SETTINGS` are written into the
+    command's signature here, and the command receives their values as one dictionary, `flags`,
+    beside `config` and `sets`.
     """
     shared = {name: hint for name, (_, hint) in SETTINGS.items()} | {"config": Config, "sets": Sets}
 
@@ -110,7 +155,7 @@ def configured(command: Callable[..., None]) -> Callable[..., None]:
 def make_config(
     config: Path | None, sets: list[str] | None, flags: dict[str, Any], command: str
 ) -> RunConfig:
-    """The configuration that a command line means.
+    """The configuration that a command line describes.
 
     Args:
         config: A TOML file.
@@ -119,7 +164,7 @@ def make_config(
         command: The command, for the hint.
 
     Raises:
-        UsageError: Naming all that is wrong.
+        UsageError: Naming everything that is wrong.
     """
     from kivfm_core.config import build_config
 

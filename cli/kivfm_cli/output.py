@@ -1,4 +1,4 @@
-"""How results look: rich tables on a terminal, aligned text when piped, JSON when asked."""
+"""How results look: rich tables on a terminal, aligned text when piped, JSON with `--json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+from kivfm_core.text import table_lines
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -22,11 +24,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     if sys.stdout.isatty():
         _print_rich(columns, rows, title)
         return
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     if title:
         print(title)
-    for row in (columns, *rows):
-        print("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    for line in table_lines(columns, rows):
+        print(line)
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
@@ -67,26 +68,3 @@ def print_fields(fields: Mapping[str, str]) -> None:
     for name, value in fields.items():
         if value:
             print(f"{name.ljust(width)}  {value}")
-
-
-def count(number: int) -> str:
-    """A count of parameters, such as `86.6 M`."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return str(number)
-
-
-def size(number: int | None) -> str:
-    """A size in bytes, such as `330 MB`."""
-    if number is None:
-        return "size unknown"
-    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= one:
-            return f"{number / one:.3g} {unit}"
-    return f"{number} B"
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage, `-` if there is none; adding 0.0 turns -0.0 into 0.0."""
-    return "-" if share is None else f"{round(100 * share, 1) + 0.0:.1f} %"

@@ -1,18 +1,146 @@
-"""A composition as `kivfm compose` shows it: parts, parameters, costs, downloads, license."""
+"""What `kivfm compose` prints: as JSON-able data, as tables, and as text. Torch-free."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from kivfm_core.composition.composition import Composition, stride_of
-from kivfm_core.composition.memory import activation_bytes
+from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.cost import estimate_cost
 from kivfm_core.licenses.terms import Terms, inherited
 from kivfm_core.registry.registry import get_registry
-from kivfm_core.spec import TeacherSpec
+from kivfm_core.text import count, duration, percent, size, table_lines
 
+# A larger share of a level's variance is shown as all of it.
 WHOLE = 0.9995
-"""A larger share is all."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A report on a student that is not built yet: parts, shapes, costs, downloads, license.
+
+    Attributes:
+        data: All of it as JSON-able data, as `kivfm compose --json` prints it.
+        note: A remark that belongs to this machine and not to the data; may be empty.
+    """
+
+    data: dict[str, Any]
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON-able data."""
+        return self.data
+
+    def as_text(self) -> str:
+        """The report as plain text, as `kivfm compose` prints it."""
+        fields = self.fields()
+        width = max(map(len, fields))
+        lines = [f"{name.ljust(width)}  {value}" for name, value in fields.items()]
+        for table in (self.parts(), self.work()):
+            lines += ["", *table_lines(table.columns, table.rows)]
+        return "\n".join([*lines, *self.totals(), "", *self.remarks()])
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+    def fields(self) -> dict[str, str]:
+        """The report's head: names and values."""
+        data = self.data
+        parameters, cost, terms = data["parameters"], data["cost"], data["license"]
+        trips, activations = data.get("round_trip"), "an unknown amount"
+        if cost["activations_bytes"] is not None:
+            activations = f"about {size(cost['activations_bytes'])}"
+        features = (f"{name} {_shape(shape)}" for name, shape in data["features"].items())
+        return {
+            "teachers": ", ".join(data["teachers"]),
+            **({"learned before": ", ".join(data["kept"])} if data["kept"] else {}),
+            **({"round trip": f"the shared latent keeps {round_trips(trips)}"} if trips else {}),
+            "base": data["base"] or f"none: {data['trunk']['name']} is trained in full",
+            "image size": ", ".join(map(str, data["image_size"])),
+            "features": ", ".join(features),
+            "parameters": f"{count(parameters['trainable'])} trainable of "
+            f"{count(parameters['total'])} ({percent(parameters['share'])})",
+            "cost": f"at least {cost['training_gmacs_per_image']:g} GMACs an image in training "
+            f"(teachers {cost['teachers_gmacs_per_image']:g}), "
+            f"{cost['student_gmacs_per_image']:g} in use",
+            "memory": f"{size(cost['weights_bytes'])} of weights, "
+            f"{size(cost['optimizer_bytes'])} of gradients and optimizer, "
+            f"{activations} of activations (views at once: {cost['activations_views']})",
+            "license": f"{terms['strictest']}; commercial use: {terms['commercial_use']}",
+        }
+
+    def parts(self) -> Table:
+        """The student's parts: trunk, adapters and aligners, with their shapes and sizes."""
+        data, trunk = self.data, self.data["trunk"]
+        rows = [(trunk["name"], "trunk", "", "", count(trunk["parameters"]))]
+        if data["adapter"]:
+            rows.append(_adapter_row(data["adapter"]))
+        rows += [
+            ("extension", ", ".join(e["maps"]), "", "side", count(e["parameters"]))
+            for e in data["extensions"]
+        ]
+        rows += [
+            (a["teacher"], a["level"], _shape(a["shape"]), a["kind"], count(a["parameters"]))
+            for a in data["aligners"]
+        ]
+        return Table(("part", "level", "shape", "kind", "parameters"), tuple(rows))
+
+    def work(self) -> Table:
+        """The run's work: a row for each frozen network, then decoding, fitting and learning."""
+
+        def amount(value: Any, show: Callable[[Any], str]) -> str:
+            return "-" if value is None else show(value) if value else ""
+
+        rows = (
+            (
+                cost["name"],
+                cost["answers"],
+                amount(cost["batch"], str),
+                amount(cost["device"], str),
+                amount(cost["memory"], size),
+                amount(cost["view_bytes"], size),
+                amount(cost["bytes"], size),
+                amount(cost["views"], str),
+                amount(cost["seconds"], duration),
+            )
+            for cost in self.data["plan"]["costs"]
+        )
+        return Table(
+            ("work", "outputs", "batch", "device", "memory", "a view", "stored", "views", "time"),
+            tuple(rows),
+        )
+
+    def totals(self) -> list[str]:
+        """The work's sums, a line each: space in the cache, and time."""
+        plan = self.data["plan"]
+        lines: list[str] = []
+        if plan["space"] is not None:
+            lines.append(f"stored: {size(plan['bytes'])} of {size(plan['space'])}")
+        if plan["why"]:
+            return [*lines, f"time: not predicted; {plan['why']}"]
+        return [*lines, f"time: {duration(plan['predicted_seconds'])} on {plan['device']}"]
+
+    def remarks(self) -> list[str]:
+        """Downloads, license conditions and warnings, a line each."""
+        data = self.data
+        return [
+            *(
+                f"to download: {item['teacher']} from {item['source']} ({size(item['bytes'])})"
+                for item in data["downloads"]
+            ),
+            *(f"license: {condition}" for condition in data["license"]["conditions"]),
+            *(f"warning: {text}" for text in data["warnings"]),
+            *([f"note: {self.note}"] if self.note else []),
+        ]
 
 
 def round_trips(kept: Mapping[str, float]) -> str:
@@ -26,14 +154,14 @@ def round_trips(kept: Mapping[str, float]) -> str:
     return ", ".join(narrowed + others * (len(narrowed) < len(kept)))
 
 
-def outline(
+def summarize(
     composition: Composition, files: Collection[str] = (), views: int = 1
 ) -> dict[str, Any]:
-    """The plan as JSON-able data: parts, parameters, costs, licenses, warnings.
+    """A composition as JSON-able data: parts, parameters, costs, downloads, license, warnings.
 
     Args:
-        composition: The plan.
-        files: The teachers whose weights are given, and need no download.
+        composition: The student's plan.
+        files: Names of the teachers whose weights files are given, so that none is downloaded.
         views: That the student learns from at once.
     """
     terms = inherited(composition.teachers)
@@ -60,24 +188,13 @@ def outline(
             for adapter in composition.extensions
         ],
         "kept": list(composition.frozen_teachers),
-        "aligners": [
-            {
-                "teacher": a.teacher,
-                "level": a.level.name,
-                "kind": a.kind,
-                "shape": [a.level.channels] + ([f"/{a.level.stride}"] if a.level.stride else []),
-                "reads": a.inputs,
-                "latent": a.latent,
-                "parameters": a.parameters,
-            }
-            for a in composition.aligners
-        ],
+        "aligners": _aligners(composition),
         "parameters": {
             "trainable": composition.trainable,
             "total": composition.total,
             "share": composition.trainable / composition.total,
         },
-        "cost": _cost(composition, views),
+        "cost": estimate_cost(composition, views),
         "downloads": [
             {"teacher": s.name, "source": s.weights.source, "bytes": s.weights.bytes}
             for s in composition.teachers
@@ -88,42 +205,19 @@ def outline(
     }
 
 
-def _cost(composition: Composition, views: int) -> dict[str, float | None]:
-    """Lower bounds of the work, the memory that is certain, and an estimate of the activations'.
-
-    The backward pass costs twice the forward pass, in the trained part alone. The base is asked
-    once, as the trunk, unless it has levels that the trunk lacks.
-    """
-    asked = [spec for spec in composition.teachers if spec.name in composition.teachers_to_run]
-    largest = max(composition.image_size)
-    teachers = sum(gmacs(s, composition.side(s)) for s in asked)
-    trunk = gmacs(composition.trunk, composition.trunk_size)
-    share = composition.trainable * (largest // composition.maps[0].stride) ** 2 / 1e9
-    weights = 4 * (composition.total + sum(s.parameters for s in asked))
-    return {
-        "teachers_gmacs_per_image": round(teachers, 2),
-        "student_gmacs_per_image": round(trunk + share, 2),
-        "training_gmacs_per_image": round(teachers + trunk + 3 * share, 2),
-        "weights_bytes": weights,
-        "optimizer_bytes": 12 * composition.trainable,
-        "activations_bytes": activation_bytes(composition, views),
-        "activations_views": views,
-    }
-
-
-def gmacs(spec: TeacherSpec, side: int) -> float:
-    """A lower bound of an encoder's pass over a canvas, in billions of multiply-adds.
-
-    Parameters x cells of the coarsest dense level: all of a transformer's linear layers, but a
-    fraction of a convolutional net, which does most of its work on finer maps that a spec does not
-    tell of.
-
-    Args:
-        spec: Of the encoder.
-        side: Of the canvas, in pixels.
-    """
-    strides = [stride_of(level) for level in spec.levels if level.kind == "dense"]
-    return spec.parameters * (side // max(strides, default=side)) ** 2 / 1e9
+def _aligners(composition: Composition) -> list[dict[str, Any]]:
+    return [
+        {
+            "teacher": a.teacher,
+            "level": a.level.name,
+            "kind": a.kind,
+            "shape": [a.level.channels] + ([f"/{a.level.stride}"] if a.level.stride else []),
+            "reads": a.inputs,
+            "latent": a.latent,
+            "parameters": a.parameters,
+        }
+        for a in composition.aligners
+    ]
 
 
 def _warnings(composition: Composition, terms: Terms) -> list[str]:
@@ -139,5 +233,21 @@ def _warnings(composition: Composition, terms: Terms) -> list[str]:
         if source.commercial_use != "yes"
     ]
     if all(spec.role != "general" for spec in composition.teachers):
-        notes.append("no general teacher: what is not in the purpose teachers is not kept")
+        notes.append("no general teacher: the student learns only what these teachers are made for")
     return notes
+
+
+def _adapter_row(adapter: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    shape = ""
+    if "widths" in adapter:
+        shape = f"widths {', '.join(map(str, adapter['widths']))}"
+    elif "rank" in adapter:
+        shape = f"rank {adapter['rank']}"
+    modules = adapter.get("taps") or adapter.get("blocks") or []
+    unit = "attachments" if "taps" in adapter else "blocks"
+    where = f"{len(modules)} {unit}" if modules else ""
+    return ("adapter", where, shape, adapter["kind"], count(adapter["parameters"]))
+
+
+def _shape(shape: Sequence[Any]) -> str:
+    return f"[{', '.join(map(str, shape))}]"

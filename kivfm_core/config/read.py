@@ -11,7 +11,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from kivfm_core.config.run import RunConfig
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import UsageError, validation_lines
 
 
 def load_config(path: Path) -> dict[str, Any]:
@@ -61,11 +61,8 @@ def build_config(
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise UsageError("the configuration is wrong:\n  " + "\n  ".join(lines)) from error
+        text = "\n  ".join(("the configuration is wrong:", *validation_lines(error)))
+        raise UsageError(text) from error
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -10,8 +10,8 @@ from kivfm_core.cache.encoding import FITTED_ON
 from kivfm_core.cache.key import list_encodings
 from kivfm_core.cache.output_source import CANVAS, OutputSource
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.cost import gmacs
 from kivfm_core.composition.memory import FLOAT, working_bytes
-from kivfm_core.composition.summary import gmacs
 from kivfm_core.config import RunConfig
 from kivfm_core.spec import Level
 

@@ -21,6 +21,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.passes import Passes, count_passes
 from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.planner.rates import Rates
+from kivfm_core.text import duration
 
 # The work beside the networks': decoding images, fitting the aligners, and the student's steps.
 DECODING, FITTING, LEARNING = "pictures", "fitting", "learning"
@@ -207,11 +208,3 @@ def compared(predicted: float | None, took: float) -> str:
     """The time that a run took and the time that was predicted, in words."""
     words = "not predicted" if predicted is None else f"predicted {duration(predicted)}"
     return f"{words}, took {duration(took)}"
-
-
-def duration(seconds: float) -> str:
-    """A time, such as `12 min`."""
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"

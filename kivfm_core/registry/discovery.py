@@ -23,7 +23,8 @@ from pydantic import BaseModel
 from kivfm_core import hooks
 from kivfm_core.errors import PluginError
 from kivfm_core.registry.conflicts import mark_conflicts
-from kivfm_core.registry.entry import Entry, broken, incompatible, is_met, read_entry
+from kivfm_core.registry.entry import Entry, broken, incompatible, read_entry
+from kivfm_core.registry.requirements import is_met
 
 GROUP = "kivfm"
 BUILT_IN = "kivfm"

@@ -1,16 +1,16 @@
-"""What the registry knows of one teacher or provider, good or bad. Torch-free."""
+"""One teacher or provider in the registry, whether it can be used or not. Torch-free."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from pydantic import ValidationError
 
 from kivfm_core.errors import one_line
+from kivfm_core.registry.requirements import pip_install, unmet
 from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
 
 Status = Literal["ready", "needs", "broken", "conflict", "incompatible"]
@@ -22,17 +22,17 @@ class Entry:
 
     Attributes:
         name: The teacher's name, the provider's prefix, `distribution::name` in a conflict, or
-            the entry point's name if nothing better is known.
-        distribution: Where it comes from.
-        version: Of the distribution.
-        status: `ready`, or why not.
+            the entry point's name if the plugin gave none of these.
+        distribution: The installed package that the plugin belongs to.
+        version: Version of the distribution.
+        status: `ready`, or why it cannot be used.
         spec: The teacher's spec, if it could be read.
-        provider: The provider, if it is one.
-        cause: One line: what is wrong.
-        hint: What mends it; a command where there is one.
-        point: Name of the entry point that gave it.
-        milliseconds: That this entry point took at discovery.
-        heavy: A heavy module that it imported at discovery, or nothing.
+        provider: The provider, if the entry is one.
+        cause: What is wrong, in one line.
+        hint: What repairs it; a command where there is one.
+        point: Name of the entry point.
+        milliseconds: Time that the entry point took at discovery.
+        heavy: A heavy module that the entry point imported at discovery; empty if none.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Entry:
 
 
 def read_entry(item: object, plugin: Entry) -> Entry:
-    """The entry of what a plugin's hook gave: a spec, a provider, or a dict or record of one.
+    """The entry of one item that a plugin's hook returned.
 
-    The api version is read before anything else, so that a newer record, whatever its fields,
-    is incompatible and not broken.
+    The api version is read before any other field: a record of a newer version, whatever its
+    fields, shall be reported as incompatible, with the upgrade to run, and not as broken.
 
     Args:
-        item: What the hook gave.
-        plugin: The entry of the plugin itself, filled in further here.
+        item: A spec or a provider, or a mapping or another object with the fields of one.
+        plugin: The entry of the plugin itself, which is filled in further.
     """
     entry = replace(plugin, name=str(_get(item, "name") or _get(item, "prefix") or plugin.name))
     api = _get(item, "api_version")
@@ -90,28 +90,8 @@ def _with_requirements(entry: Entry, requirements: tuple[str, ...]) -> Entry:
     return replace(entry, status="needs", cause=cause, hint=hint)
 
 
-def unmet(requirements: Iterable[str]) -> list[str]:
-    """The requirements that are not installed here."""
-    return [text for text in requirements if not is_met(Requirement(text))]
-
-
-def pip_install(requirements: Iterable[str]) -> str:
-    """The command that installs requirements."""
-    return "pip install " + " ".join(f"'{text}'" for text in requirements)
-
-
-def is_met(requirement: Requirement) -> bool:
-    """Whether a requirement is installed here, or does not apply here."""
-    if requirement.marker is not None and not requirement.marker.evaluate():
-        return True
-    try:
-        return requirement.specifier.contains(version(requirement.name), prereleases=True)
-    except PackageNotFoundError:
-        return False
-
-
 def incompatible(entry: Entry, cause: str) -> Entry:
-    """The entry of a plugin that is made for another kivfm."""
+    """The entry of a plugin that is made for another version of kivfm."""
     return replace(
         entry, status="incompatible", cause=cause, hint="pip install --upgrade kivfm", spec=None
     )
@@ -129,7 +109,7 @@ def broken(entry: Entry, error: BaseException) -> Entry:
     """The entry of a plugin or spec that failed with an error."""
     if isinstance(error, ValidationError):
         for item in error.errors():
-            # A spec of another api that the plugin itself tried to make from our class.
+            # The plugin itself made a spec of another api version from our class, which refused it.
             if item["loc"] == ("api_version",) and str(item["input"]).isdigit():
                 return _of_other_api(entry, int(item["input"]))
     hint = f"pip install --upgrade {entry.distribution}"

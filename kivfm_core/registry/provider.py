@@ -1,4 +1,4 @@
-"""Specs that a provider resolves, kept so that the next look imports nothing. Torch-free."""
+"""Specs that providers resolve, cached so that the next use imports no library. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kivfm_core.registry.entry import Entry, read_entry
 from kivfm_core.spec import API_VERSION, TeacherProvider, TeacherSpec
 
 
-def provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
+def resolve_provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
     """The spec of a name under a provider's prefix, from the cache or from its resolver.
 
     Raises:
@@ -27,23 +27,24 @@ def provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
         PluginError: If the resolver fails.
     """
     if not provider.cached:
-        return _resolve(entry, provider, name)
+        return _run_resolver(entry, provider, name)
     file = _cache_file(entry, provider, name)
     try:
         return TeacherSpec.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):
-        spec = _resolve(entry, provider, name)
+        spec = _run_resolver(entry, provider, name)
     keep(file, spec.model_dump_json().encode())
     return spec
 
 
-def _resolve(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
+def _run_resolver(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
     try:
         record = read_entry(resolve_reference(provider.resolve)(name), entry)
     except KivfmError:
         raise
     except Exception as error:
-        # An unknown name is a plain LookupError; a KeyError or IndexError is a resolver's slip.
+        # A resolver reports an unknown name by a plain LookupError. Its subclasses KeyError and
+        # IndexError are bugs of the resolver.
         if type(error) is LookupError:
             raise UsageError(
                 str(error) or f"no teacher is named {name!r}",
@@ -59,7 +60,11 @@ def _resolve(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
 
 
 def _cache_file(entry: Entry, provider: TeacherProvider, name: str) -> Path:
-    """Keyed by all that the spec follows from: versions, and the resolver's own file."""
+    """The cache file of a name.
+
+    Its folder is a hash of all that the spec depends on: the versions of plugin, library and api,
+    and the file that the resolver is in.
+    """
     try:
         library = version(provider.distribution)
     except PackageNotFoundError:

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
-from kivfm_core.registry.provider import provided
+from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.suggestions import explain_absent, explain_unknown
 from kivfm_core.spec import TeacherProvider, TeacherSpec
 from kivfm_core.weights.locate import locate
@@ -48,7 +48,7 @@ class Registry:
         return self.find(name, variant)[0]
 
     def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
-        """As `resolve`, with the entry that it comes from."""
+        """As `resolve`, with the entry that the spec comes from."""
         if "::" not in name and (Path(name) / "student" / "student.json").is_file():
             raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
         pin, _, wanted = name.rpartition("::")
@@ -62,11 +62,14 @@ class Registry:
         for entry in entries:
             if entry.provider and wanted.startswith(entry.provider.prefix):
                 _must_work(entry, pinned=bool(pin))
-                return provided(entry, entry.provider, wanted), entry
+                return resolve_provided(entry, entry.provider, wanted), entry
         raise explain_unknown(wanted, entries)
 
     def origin(self, spec: TeacherSpec) -> Entry | None:
-        """The entry that a spec comes from, if that is still there; in a conflict the equal one."""
+        """The entry that a spec comes from; None if it is gone.
+
+        In a conflict, it is the entry whose spec is equal.
+        """
         found = [
             entry
             for entry in self.entries

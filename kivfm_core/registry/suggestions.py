@@ -1,4 +1,4 @@
-"""Why a name leads to no teacher, as closely as it can be said. Torch-free."""
+"""The error for an unknown name, with the nearest names or the package to install. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from kivfm_core.errors import KivfmError, PluginError, UsageError
 from kivfm_core.registry.entry import Entry
 
-# Where teachers live that do not come with kivfm itself: by variant, and by family.
+# Published packages with teachers, other than kivfm itself: by variant, and by family.
 PUBLISHED_VARIANTS = {"nano": "kivfm-nano"}
 PUBLISHED_FAMILIES = {
     "deeplab": "kivfm-deeplab",
@@ -19,11 +19,11 @@ PUBLISHED_FAMILIES = {
 
 
 def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:
-    """The error for a name that no entry answers to.
+    """The error for a name that no entry has.
 
     Args:
-        name: What was asked for, without a pin.
-        entries: Where it was looked for.
+        name: The name, without a `distribution::` before it.
+        entries: The entries that were searched.
     """
     absent = explain_absent(name, entries)
     if absent:

@@ -16,7 +16,7 @@ from kivfm_core.composition.composition import Composition, read_composition
 from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import WeightsError
-from kivfm_core.files import write_text
+from kivfm_core.files import is_partial, write_text
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.bundle import UNTRAINED, load_trained, read_bundle
 from kivfm_core.student.student import Student
@@ -24,7 +24,7 @@ from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights.loading import Provenance
 
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric", "numpy")
-PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial", "config.toml")
+PLAN = {"composition.json", "config.toml"}
 """What a folder may hold that is no run yet: all that a try leaves which failed, or was killed,
 before the aligners were fitted."""
 
@@ -128,7 +128,7 @@ class Run:
         """Whether nothing is lost if a run begins here: there is at most a plan."""
         if not self.path.is_dir():
             return not self.path.exists()
-        names = {path.name for path in self.path.iterdir()}
+        names = {path.name for path in self.path.iterdir() if not is_partial(path.name)}
         # A configuration without the composition, which is written first, is somebody's own.
         return names.issubset(PLAN) and ("config.toml" not in names or "composition.json" in names)
 

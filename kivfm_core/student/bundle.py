@@ -15,8 +15,8 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.files import new_folder
 from kivfm_core.licenses.terms import inherited
-from kivfm_core.registry.entry import pip_install, unmet
 from kivfm_core.registry.registry import get_registry
+from kivfm_core.registry.requirements import pip_install, unmet
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
 from kivfm_core.weights.loading import load_strict, read_state

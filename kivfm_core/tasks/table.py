@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from kivfm_core.data.sources import KNN, Data
-from kivfm_core.tasks.classification import Classification
-from kivfm_core.tasks.detection import Detection
-from kivfm_core.tasks.instances import InstanceSegmentation
 from kivfm_core.tasks.meter import Meter
-from kivfm_core.tasks.promptable import PromptableSegmentation
-from kivfm_core.tasks.semantic import SemanticSegmentation
-from kivfm_core.tasks.zero_shot import ZeroShot
+from kivfm_core.tasks.meters.classification import Classification
+from kivfm_core.tasks.meters.detection import Detection
+from kivfm_core.tasks.meters.instance_segmentation import InstanceSegmentation
+from kivfm_core.tasks.meters.promptable_segmentation import PromptableSegmentation
+from kivfm_core.tasks.meters.semantic_segmentation import SemanticSegmentation
+from kivfm_core.tasks.meters.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kivfm_core.errors import KivfmError, one_line
 from kivfm_core.reference import resolve_reference
-from kivfm_core.registry.entry import pip_install, unmet
+from kivfm_core.registry.requirements import pip_install, unmet
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.outcome import Finding

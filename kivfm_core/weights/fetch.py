@@ -1,19 +1,16 @@
-"""Weights files: given, here, or fetched from their source; and their hashes. Torch-free."""
+"""Weights files: given, local, or fetched from their source; and their hashes. Torch-free."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from pathlib import Path
 
 from kivfm_core.errors import WeightsError
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights import hub
 from kivfm_core.weights.locate import locate
-
-TIMEOUT = 5.0
-"""Seconds that the hub gets to answer."""
 
 
 def file_sha256(path: Path) -> str:
@@ -22,17 +19,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def offline() -> bool:
-    """Whether the hub must not be asked."""
-    return os.environ.get("KIVFM_OFFLINE") == "1"
-
-
 def obtain(spec: TeacherSpec, file: Path | None = None, offline_variant: str | None = None) -> Path:
-    """The file of a teacher's weights: the one given, the one here, or fetched from its source.
+    """The file of a teacher's weights: the one given, the local one, or fetched from its source.
 
     Args:
         spec: Of the teacher.
-        file: The one given.
+        file: A given file, used instead of the spec's source.
         offline_variant: Name of a variant that needs no download, for the hint.
 
     Raises:
@@ -46,16 +38,18 @@ def obtain(spec: TeacherSpec, file: Path | None = None, offline_variant: str | N
     if file is None and known is not None and file_sha256(path) != known:
         raise WeightsError(
             f"weights of {spec.name}: {path} is not the published file (sha256 differs)",
-            _mend(spec, path),
+            _repair_hint(spec, path),
         )
     return path
 
 
-def _mend(spec: TeacherSpec, path: Path) -> str:
+def _repair_hint(spec: TeacherSpec, path: Path) -> str:
+    """The command that replaces a file whose content is wrong."""
     kind, _, rest = spec.weights.source.partition(":")
     if kind == "package":
         return f"pip install --force-reinstall {rest.partition('/')[0].replace('_', '-')}"
-    # The hub's library links a name to its content, and would link to the same content again.
+    # The hub's library stores a link to the content. Both are removed: otherwise the next download
+    # would link to the same wrong content again.
     files = dict.fromkeys(map(str, (path, path.resolve())))
     return f"rm {shlex.join(files)} && kivfm teachers fetch {spec.name}"
 
@@ -65,7 +59,7 @@ def _fetch(spec: TeacherSpec, offline_variant: str | None) -> Path:
     hint = f"download the file elsewhere and pass --weights {spec.name}=FILE"
     if offline_variant is not None:
         hint += f", or use the variant that works offline: {offline_variant}"
-    if offline():
+    if hub.offline():
         raise WeightsError(
             f"weights of {spec.name} ({weights.source}) are not here, and KIVFM_OFFLINE=1 forbids "
             "fetching them",
@@ -75,9 +69,9 @@ def _fetch(spec: TeacherSpec, offline_variant: str | None) -> Path:
         if weights.fetch is not None:
             return Path(resolve_reference(weights.fetch)(spec))
         if weights.source.startswith("hf:"):
-            return _fetch_hub(weights.source)
+            return hub.download_file(weights.source)
     except Exception as error:
-        hint = access_hint(error, weights.source, hint, gated=weights.gated)
+        hint = hub.access_hint(error, weights.source, hint, gated=weights.gated)
         text = next(iter(str(error).splitlines()), "")
         raise WeightsError(
             f"cannot fetch the weights of {spec.name} ({weights.source}): "
@@ -85,28 +79,3 @@ def _fetch(spec: TeacherSpec, offline_variant: str | None) -> Path:
             hint,
         ) from error
     raise WeightsError(f"weights of {spec.name} ({weights.source}) are not here", hint)
-
-
-def _fetch_hub(source: str) -> Path:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-    org, name, file = source.removeprefix("hf:").split("/", 2)
-    # Asks once, without the download's retries of half a minute, so that no network fails at once.
-    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=TIMEOUT)
-    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=TIMEOUT))
-
-
-def access_hint(error: Exception, source: str, hint: str, *, gated: bool = False) -> str:
-    """A hint with, if the hub asks for an agreement first, where a person gives it."""
-    if not gated and type(error).__name__ != "GatedRepoError":
-        return hint
-    return f"ask for access at {page(source)}, then: hf auth login; or {hint}"
-
-
-def page(source: str) -> str:
-    """The page of a weights source, where a person asks for access."""
-    if not source.startswith("hf:"):
-        return "its source"
-    from huggingface_hub.constants import ENDPOINT
-
-    return f"{ENDPOINT}/{'/'.join(source.removeprefix('hf:').split('/')[:2])}"

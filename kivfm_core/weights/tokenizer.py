@@ -1,4 +1,4 @@
-"""Tokenizers that prompts need: here, fetched from the hub, or kept in a bundle. Torch-free."""
+"""Tokenizers for text prompts: local, fetched from the hub, or in a bundle. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from shutil import copyfile
 
 from kivfm_core.errors import WeightsError, one_line
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights.fetch import TIMEOUT, access_hint, offline, page
+from kivfm_core.weights import hub
 from kivfm_core.weights.locate import locate
 
+# The files of a repository that are fetched: all but weights and images.
 FILES = ("*.json", "*.txt", "*.model")
-"""What is fetched of a repository: all but weights and pictures."""
 
+# A tokenizer's folder holds one of these. Without any, transformers may silently build a tokenizer
+# with a vocabulary of two words.
 VOCABULARIES = (
     "tokenizer.json",
     "vocab.json",
@@ -21,7 +23,6 @@ VOCABULARIES = (
     "tokenizer.model",
     "sentencepiece.bpe.model",
 )
-"""A tokenizer's folder holds one of these; without, transformers may make one of two words."""
 
 
 def locate_tokenizer(source: str) -> Path | None:
@@ -35,7 +36,7 @@ def locate_tokenizer(source: str) -> Path | None:
 
 
 def obtain_tokenizer(spec: TeacherSpec, task: str) -> Path | None:
-    """The folder of a task's tokenizer: the one here, or fetched; None if the task needs none.
+    """The folder of a task's tokenizer, local or fetched; None if the task needs none.
 
     Raises:
         WeightsError: If there is none, or the hub cannot be reached or refuses it.
@@ -47,7 +48,7 @@ def obtain_tokenizer(spec: TeacherSpec, task: str) -> Path | None:
 
 
 def keep_tokenizers(spec: TeacherSpec, folder: Path) -> None:
-    """Copies the tokenizers of a teacher's tasks to `folder/TASK`: those that are here."""
+    """Copies the local tokenizers of a teacher's tasks to `folder/TASK`."""
     for task in spec.tasks:
         found = locate_tokenizer(task.tokenizer) if task.tokenizer else None
         if found is not None:
@@ -57,7 +58,7 @@ def keep_tokenizers(spec: TeacherSpec, folder: Path) -> None:
 
 
 def with_kept(spec: TeacherSpec, folder: Path) -> TeacherSpec:
-    """The spec with the tokenizers that `keep_tokenizers` left there in place of its own."""
+    """The spec with the tokenizers that `keep_tokenizers` copied in place of its own."""
     tasks = tuple(
         task.model_copy(update={"tokenizer": f"run:{kept}"})
         if (kept := folder.absolute() / task.task).is_dir()
@@ -72,22 +73,14 @@ def _fetch(spec: TeacherSpec, source: str) -> Path:
     hint = f"kivfm teachers fetch {spec.name}, where there is a network"
     if not source.startswith("hf:"):
         raise WeightsError(f"{what} is not here", "save it there with save_pretrained")
-    if offline():
+    if hub.offline():
         raise WeightsError(f"{what} is not here, and KIVFM_OFFLINE=1 forbids fetching it", hint)
     try:
-        _fetch_hub(source.removeprefix("hf:"))
+        hub.download_files(source, FILES)
     except Exception as error:
-        hint = access_hint(error, source, hint)
+        hint = hub.access_hint(error, source, hint)
         raise WeightsError(f"cannot fetch {what}: {one_line(error)}", hint) from error
     folder = locate_tokenizer(source)
     if folder is None:
-        raise WeightsError(f"{what}: the repository holds none", f"look at {page(source)}")
+        raise WeightsError(f"{what}: the repository holds none", f"look at {hub.page(source)}")
     return folder
-
-
-def _fetch_hub(name: str) -> None:
-    from huggingface_hub import HfApi, snapshot_download
-
-    # Asks once, without the download's retries, so that no network fails at once.
-    found = HfApi().model_info(name, timeout=TIMEOUT)
-    snapshot_download(name, revision=found.sha, allow_patterns=[*FILES], etag_timeout=TIMEOUT)

@@ -11,7 +11,9 @@ import broken
 import pytest
 import toy
 
-from kivfm_cli import app
+import kivfm_core
+from kivfm_cli import app, options
+from kivfm_core.config import RunConfig, build_config
 from kivfm_core.errors import DataError
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
@@ -167,22 +169,32 @@ def test_compose(kivfm, install, tmp_path):
     assert tiny[0] == 2 and "other has no variant 'tiny'" in tiny[2]
 
 
+def test_python_gets_the_report_that_the_command_prints(kivfm, install):
+    install("two", TWO)
+    words = ("compose", "--teachers", "base,other")
+    printed, as_json = kivfm(*words)[1], json.loads(kivfm(*words, "--json")[1])
+    preview = kivfm_core.compose(build_config(None, {"teachers": "base,other"}))
+    assert str(preview.summary()) == preview.summary().as_text() == printed.rstrip("\n")
+    assert preview.summary().as_dict() == as_json
+    assert [spec.name for spec in preview.composition.teachers] == as_json["teachers"]
+
+
 def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(placement, "DRIVERS", ("/dev/null",))
     install("two", TWO)
     words = ("compose", "--teachers", "base,other", "--set", "data.views=1", "--steps", "1000")
     out = kivfm(*words)[1]
-    assert re.search(r"^other/small +cached +- +- +- +64 B +192 kB +3008 +-$", out, re.M)
+    assert re.search(r"^other/small +cached +- +- +- +64 B +188 KiB +3008 +-$", out, re.M)
     assert "time: not predicted; not measured here yet: canvas@32, other/small" in out
-    assert re.search(r"about [.\d]+ MB of activations \(views at once: 16\)", out)
+    assert re.search(r"about [.\d]+ MiB of activations \(views at once: 16\)", out)
     out = kivfm(*words, "--set", "data.memory=0.0005")[1]
-    assert re.search(r"^canvas@32 +online ", out, re.M) and "of 537 kB" in out
+    assert re.search(r"^canvas@32 +online ", out, re.M) and "of 524 KiB" in out
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]
     assert plan["predicted_seconds"] is None
     assert {cost["batch"] for cost in plan["costs"]} == {None, 0}
     out = kivfm(*words, "--set", "engine.accelerator=cpu")[1]
-    assert re.search(r"^other/small +cached +16 +cpu +[.\d]+ MB ", out, re.M)
+    assert re.search(r"^other/small +cached +16 +cpu +[.\d]+ MiB ", out, re.M)
     seconds = {cost["rate"]: 0.01 for cost in plan["costs"]}
     save_rates(Rates("a device", seconds, machine=Machine("cuda", 2**33)))
     views = sum(cost["views"] for cost in plan["costs"])
@@ -193,7 +205,7 @@ def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, 
     assert all(cost["memory"] for cost in plan["costs"] if cost["batch"])
     out = kivfm(*words)[1]
     assert "min on a device" in out
-    assert re.search(r"^other/small +cached +16 +cuda +[.\d]+ MB +64 B ", out, re.M)
+    assert re.search(r"^other/small +cached +16 +cuda +[.\d]+ MiB +64 B ", out, re.M)
     out = kivfm(*words, "--set", "engine.memory=0.001")[1]
     assert re.search(r"^other/small +cached +\d+ +cpu ", out, re.M)
     assert re.search(r"^trunk@32 +cached +\d+ +cuda ", out, re.M)
@@ -302,7 +314,7 @@ def test_plugins_and_doctor(kivfm, install, monkeypatch):
     checks = {check["what"]: check for check in json.loads(out)["checks"]}
     assert {"python", "torch", "devices", "disk", "cache", "hub", "plugin two"} <= checks.keys()
     assert code == 1 and checks["teacher bad"]["hint"] == "pip install --upgrade bad"
-    assert "not asked" in checks["hub"]["found"]
+    assert "not contacted" in checks["hub"]["found"]
     assert re.search(r"1.0, loaded in \d+ ms", checks["plugin two"]["found"])
 
 
@@ -312,7 +324,7 @@ def test_doctor_never_waits_for_the_hub(kivfm, hub, monkeypatch):
         return next(check["found"] for check in checks if check["what"] == "hub")
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("kivfm_cli.doctor.PATIENCE", 1.0)
+    monkeypatch.setattr("kivfm_core.weights.hub.TIMEOUT", 1.0)
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
     assert found() == "reachable"
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
@@ -353,7 +365,7 @@ def test_runs(kivfm, tmp_path):
     shown = kivfm("runs", "show", str(run))[1]
     assert re.search(r"shared latent +keeps 98.7% of c/d:p8, all of the others", shown)
     assert re.search(r"detection +AP .* 0.480", shown)
-    assert "bound: the teacher's, by way of the shared latent" in shown
+    assert "bound: the teacher's own score after its levels pass through" in shown
 
 
 def test_scenes(kivfm, tmp_path):
@@ -377,3 +389,15 @@ def test_json_survives_what_plugins_print(install, plugins):
         env={"PYTHONPATH": str(plugins), "PATH": ""}, capture_output=True, text=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["schema"] == 1 and "hello" in done.stderr
+
+
+def test_help_names_the_defaults_of_the_configuration():
+    for flag, (key, annotation) in options.SETTINGS.items():
+        *tables, name = key.split(".")
+        kind = RunConfig
+        for table in tables:
+            kind = kind.model_fields[table].annotation
+        (info,) = [item for item in annotation.__metadata__ if hasattr(item, "help")]
+        told = re.search(r"Default: ([\w-]+)\.$", info.help)
+        if told:
+            assert told[1] == str(kind.model_fields[name].default), flag

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import kivfm_core
 from kivfm_cli.app import main
-from kivfm_cli.new import TEMPLATE, check_name, module_of, suggest, write_package
+from kivfm_cli.commands.teachers.new import TEMPLATE, check_name, module_of, suggest, write_package
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import NAME
@@ -112,7 +112,7 @@ def test_caches_are_not_copied(tmp_path, monkeypatch):
     (tmp_path / "template/kivfm_acme/__pycache__").mkdir(parents=True)
     (tmp_path / "template/kivfm_acme/__pycache__/plugin.pyc").write_bytes(b"\xff")
     (tmp_path / "template/kivfm_acme/plugin.py").write_text("")
-    monkeypatch.setattr("kivfm_cli.new.TEMPLATE", tmp_path / "template")
+    monkeypatch.setattr("kivfm_cli.commands.teachers.new.TEMPLATE", tmp_path / "template")
     write_package("mine", tmp_path / "made")
     assert [p.name for p in (tmp_path / "made/kivfm_mine").iterdir()] == ["plugin.py"]
 

@@ -5,7 +5,7 @@ import toy
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
-from kivfm_core.composition.summary import outline
+from kivfm_core.composition.summary import summarize
 from kivfm_core.config import RunConfig, build_config, dump_config
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import UsageError
@@ -66,7 +66,7 @@ def test_a_teacher_named_twice_is_refused(config: RunConfig):
 
 
 def test_the_outline_adds_up(composition: Composition):
-    plan = outline(composition)
+    plan = summarize(composition)
     parts = plan["adapter"]["parameters"] + sum(a["parameters"] for a in plan["aligners"])
     assert plan["parameters"]["trainable"] == parts
     assert plan["parameters"]["total"] == parts + toy.BASE.parameters
@@ -79,7 +79,7 @@ def test_the_outline_adds_up(composition: Composition):
 
 def test_what_is_given_is_not_downloaded(composition: Composition):
     def wanted(*files: str) -> list[str]:
-        return [item["teacher"] for item in outline(composition, files)["downloads"]]
+        return [item["teacher"] for item in summarize(composition, files)["downloads"]]
 
     assert wanted() == ["toybase/small", "toypurpose/small"]
     assert wanted("toybase/small") == ["toypurpose/small"]
@@ -122,7 +122,7 @@ def test_a_license_that_is_known_is_not_warned_about(composition: Composition):
     def warned(**weights) -> list[str]:
         first, *others = composition.teachers
         changed = first.model_copy(update={"weights": first.weights.model_copy(update=weights)})
-        plan = outline(composition.model_copy(update={"teachers": (changed, *others)}))
+        plan = summarize(composition.model_copy(update={"teachers": (changed, *others)}))
         return [warning for warning in plan["warnings"] if first.name in warning]
 
     assert not warned(license="MIT", commercial_use="unknown")
@@ -133,7 +133,7 @@ def test_a_license_that_is_known_is_not_warned_about(composition: Composition):
 def test_code_is_warned_about_too(composition: Composition):
     first, *others = composition.teachers
     changed = first.model_copy(update={"code_license": "unknown"})
-    plan = outline(composition.model_copy(update={"teachers": (changed, *others)}))
+    plan = summarize(composition.model_copy(update={"teachers": (changed, *others)}))
     (warning,) = [text for text in plan["warnings"] if first.name in text]
     assert "its code (unknown) does not say" in warning
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.memory import activation_bytes
-from kivfm_core.composition.summary import outline
+from kivfm_core.composition.summary import summarize
 from kivfm_core.config import build_config
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.module import Distillation
@@ -70,10 +70,10 @@ def test_it_is_right_within_a_factor_of_two(teachers: str, recipe: str, size: in
 
 def test_it_follows_the_views_and_knows_what_it_cannot_tell():
     composition = compose(build_config(None, {"teachers": "dino/nano,clip/nano"}))
-    costs = [outline(composition, views=views)["cost"] for views in (1, 8)]
+    costs = [summarize(composition, views=views)["cost"] for views in (1, 8)]
     assert [cost["activations_views"] for cost in costs] == [1, 8]
     assert costs[1]["activations_bytes"] == 8 * costs[0]["activations_bytes"] > 0
     for unknown in ({"student.model": "timm/resnet18"}, {"student.adapter": "lora"}):
         flags = {"teachers": "dino/nano,clip/nano", **unknown}
-        whole = outline(compose(build_config(None, flags)))
+        whole = summarize(compose(build_config(None, flags)))
         assert whole["cost"]["activations_bytes"] is None

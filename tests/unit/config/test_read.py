@@ -38,3 +38,13 @@ def test_a_setting_inside_of_a_list_is_refused(tmp_path: Path):
     file.write_text('teachers = ["a", "b"]\n')
     with pytest.raises(UsageError, match=r"teachers in teachers\.0\.weight"):
         build_config(file, {}, ["teachers.0.weight=0.2"])
+
+
+def test_every_wrong_value_is_named_with_its_key():
+    with pytest.raises(UsageError) as caught:
+        build_config(None, {"teachers": "clip"}, ["optim.lr=-1", "data.colour=3"])
+    _, *lines = str(caught.value).splitlines()
+    assert sorted(line.strip() for line in lines) == [
+        "data.colour: Extra inputs are not permitted (given: 3)",
+        "optim.lr: Input should be greater than 0 (given: -1)",
+    ]

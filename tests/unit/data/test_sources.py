@@ -159,7 +159,7 @@ def test_the_usual_place_of_annotations(tmp_path: Path) -> None:
 def test_missing_pictures_are_an_error(tmp_path: Path) -> None:
     coco(tmp_path, [], ["cat"])
     (tmp_path / "images/a.png").unlink()
-    with pytest.raises(DataError, match="pictures are not there"):
+    with pytest.raises(DataError, match="images are not there"):
         load(tmp_path, "detection")
 
 
@@ -208,3 +208,18 @@ def test_broken_pictures_are_skipped_up_to_a_limit(tmp_path: Path) -> None:
         assert reader.open(tmp_path / "broken.jpg") is None
     with pytest.raises(DataError, match="11 of the first 12 pictures are broken"):
         reader.open(tmp_path / "broken.jpg")
+
+
+def test_names_that_differ_in_signs_only_stay_apart() -> None:
+    names = ("C", "C#", "C++", "###", "+++")
+    assert match(names, names) == [0, 1, 2, 3, 4]
+    assert match(["c"], names) == [0] and match(["---"], names) == [None]
+
+
+def test_wordnet_ids_are_found_among_imagenets_classes() -> None:
+    space = label_names("imagenet-1k")
+    assert space is not None
+    tench, toilet_tissue = match(["n01440764", "n15075141"], space)
+    assert (tench, toilet_tissue) == (0, 999) and space[0] == "tench"
+    assert match(["n00000000"], space) == [None]
+    assert match(["n01440764"], ["tench", "cat"]) == [None]

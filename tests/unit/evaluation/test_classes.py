@@ -11,8 +11,8 @@ from kivfm_core.errors import DataError
 from kivfm_core.evaluation.features.knn import knn_accuracy
 from kivfm_core.evaluation.features.linear_probe import probe_accuracy
 from kivfm_core.predictions import ClassLogits
-from kivfm_core.tasks.classification import Classification
-from kivfm_core.tasks.zero_shot import ZeroShot
+from kivfm_core.tasks.meters.classification import Classification
+from kivfm_core.tasks.meters.zero_shot import ZeroShot
 
 
 def data(targets: tuple[int, ...], classes: tuple[str, ...] | None) -> ClassData:

@@ -15,7 +15,7 @@ from oracle import Oracle, oracle_spec
 from PIL import Image
 from torch import Tensor
 
-from kivfm_cli.evaluate import render
+from kivfm_cli.commands.evaluate import render
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluation import evaluate as module

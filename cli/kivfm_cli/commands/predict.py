@@ -1,0 +1,72 @@
+"""`kivfm predict`: the student's prediction for an image, by a teacher's own decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kivfm_cli.lazy import make_app
+from kivfm_cli.options import Accelerator
+from kivfm_cli.output import Json, print_json
+from kivfm_core.errors import UsageError
+
+app = make_app()
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    image: Annotated[Path, typer.Argument(help="Image file.")],
+    task: Annotated[
+        str, typer.Option("--task", metavar="T", help="Task to solve, such as detection.")
+    ],
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="A", help="Teacher whose decoder to use, if several solve the task."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Names of the classes (zero-shot only).")
+    ] = None,
+    points: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--points",
+            metavar="X,Y",
+            help="Click in pixels (promptable segmentation only). May be repeated.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="PNG", help="File for an image with the result drawn into it."
+        ),
+    ] = None,
+    accelerator: Accelerator = "auto",
+    json: Json = False,
+) -> None:
+    """Predict with the student, using a teacher's decoder."""
+    clicks = [_point(text) for item in points or [] for text in item.split(";")]
+    names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+    from kivfm_core.prediction.predict import predict as work
+
+    found = work(
+        run, image, task, teacher=teacher, labels=names, points=clicks or None, out=out,
+        accelerator=accelerator,
+    )  # fmt: skip
+    if json:
+        print_json(found.as_dict())
+        return
+    for line in found.lines():
+        print(line)
+    if out is not None:
+        print(f"written: {out}")
+
+
+def _point(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--points {text!r} is not X,Y", "--points 120,80") from None
+    return x, y

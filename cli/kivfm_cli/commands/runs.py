@@ -1,0 +1,125 @@
+"""`kivfm runs`: lists, shows and edits run folders, without torch where it only reads."""
+
+from __future__ import annotations
+
+import json as js
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kivfm_cli.lazy import make_app
+from kivfm_cli.output import Json, print_fields, print_json, print_table
+from kivfm_core.errors import UsageError
+from kivfm_core.text import percent
+
+app = make_app(
+    no_args_is_help=True, help="List, show and edit runs: the folders that `distill` writes."
+)
+
+
+@app.command("list")
+def list_command(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds the runs.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """List the runs in a folder."""
+    runs = [describe(path.parent) for path in sorted(folder.glob("*/composition.json"))]
+    if json:
+        print_json({"runs": runs})
+        return
+    if not runs:
+        print(f"no runs in {folder}; kivfm distill makes one")
+        return
+    columns = ("run", "teachers", "step", "student", "retention", "gain")
+    rows = [
+        (
+            run["run"],
+            ", ".join(run["teachers"]),
+            f"{run['step']}/{run['steps']}",
+            "ready" if run["student"] else "unfinished",
+            percent((run["summary"] or {}).get("retention_mean")),
+            percent((run["summary"] or {}).get("gain_mean")),
+        )
+        for run in runs
+    ]
+    print_table(columns, rows)
+
+
+@app.command()
+def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = False) -> None:
+    """Show a run: its teachers, progress, weights and scores."""
+    if not (run / "composition.json").is_file():
+        raise UsageError(f"{run} is no run folder", "kivfm runs list")
+    record = describe(run)
+    if json:
+        print_json(record)
+        return
+    from kivfm_core.composition.summary import round_trips
+
+    kept = record["round_trip"]
+    print_fields(
+        {
+            "run": record["run"],
+            "teachers": ", ".join(record["teachers"]),
+            "base": record["base"] or "none",
+            "step": f"{record['step']} of {record['steps']}",
+            **({"shared latent": f"keeps {round_trips(kept)}"} if kept else {}),
+            "student": str(run / "student") if record["student"] else "not written yet",
+            "time": _time(record),
+            **{f"weights {name}": text for name, text in record["weights"].items()},
+        }
+    )
+    if (run / "evaluation.json").is_file():
+        from kivfm_cli.commands.evaluate import render
+
+        print()
+        render(js.loads((run / "evaluation.json").read_text(encoding="utf-8")))
+
+
+@app.command()
+def remove(
+    run: Annotated[Path, typer.Argument(help="Run folder of a finished run.")],
+    teacher: Annotated[str, typer.Argument(help="Name of the teacher to remove.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the new run.")],
+) -> None:
+    """Remove a teacher from a student, as a new run; the other teachers' outputs do not change."""
+    from kivfm_core.runs.remove_teacher import remove_teacher
+
+    print(f"run: {remove_teacher(run, teacher, out)}")
+
+
+def describe(run: Path) -> dict[str, Any]:
+    """What a run folder records of its run."""
+    import tomllib
+
+    plan = _read(run / "composition.json")
+    config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+    steps = sorted(int(path.name.partition("-")[2]) for path in run.glob("checkpoints/step-*"))
+    environment = _read(run / "environment.json")
+    weights = environment.get("weights", {})
+    costs = _read(run / "costs.json")
+    return {
+        "run": str(run),
+        "teachers": [spec["name"] for spec in plan["teachers"]],
+        "base": plan["base"],
+        "step": steps[-1] if steps else 0,
+        "steps": config.get("optim", {}).get("steps"),
+        "student": (run / "student" / "student.json").is_file(),
+        "weights": {name: f"{w['source']} sha256 {w['sha256']}" for name, w in weights.items()},
+        "round_trip": environment.get("round_trip", {}),
+        "predicted_seconds": costs.get("predicted_seconds"),
+        "took_seconds": costs.get("took_seconds"),
+        "summary": _read(run / "evaluation.json").get("summary"),
+    }
+
+
+def _time(record: dict[str, Any]) -> str:
+    from kivfm_core.planner.plan import compared
+
+    took = record["took_seconds"]
+    return "" if took is None else compared(record["predicted_seconds"], took)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return js.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -1,0 +1,99 @@
+"""`kivfm teachers new`: writes a working teacher package to start from."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kivfm_core.errors import UsageError
+
+# A complete distribution, in which the name `acme` is replaced.
+TEMPLATE = Path(__file__).parents[2] / "template"
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MAX_LENGTH = 40
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the new family, such as my-net.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: kivfm-NAME.")
+    ] = None,
+) -> None:
+    """Write a working teacher package, with passing tests, as a start for your own.
+
+    An existing folder is never overwritten.
+    """
+    check_name(name)
+    folder = out or Path(f"kivfm-{name}")
+    if folder.exists():
+        raise UsageError(f"{folder} exists already", f"kivfm teachers new {name} --out {folder}-2")
+    write_package(name, folder)
+    print(f"written: {folder}; edit plugin.py and model.py in {folder / module_of(name)}")
+    print(f"next: pip install -e '{folder}[test]'; pytest {folder}; kivfm teachers check {name}")
+
+
+def module_of(name: str) -> str:
+    """The package's import name."""
+    return f"kivfm_{name.replace('-', '_')}"
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that is taken, or cannot name a family, a distribution and a module.
+
+    Raises:
+        UsageError: With a valid name as the hint.
+    """
+    if not NAME.fullmatch(name) or name.startswith("kivfm") or len(name) > MAX_LENGTH:
+        raise UsageError(
+            f"{name!r} is no name for a family: use lower-case letters, digits and single "
+            f"hyphens, begin with a letter, at most {MAX_LENGTH} in all, not with kivfm",
+            f"kivfm teachers new {suggest(name)}",
+        )
+    if find_spec(module_of(name)) or name in _families():
+        raise UsageError(f"the name {name} is taken", f"kivfm teachers new {suggest('my-' + name)}")
+
+
+def suggest(name: str) -> str:
+    """The nearest valid name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("kivfm")).strip("-")
+    if not slug[:1].isalpha() or slug.startswith("kivfm"):
+        slug = f"my-{slug}"
+    return slug[:MAX_LENGTH].strip("-")
+
+
+def _families() -> set[str]:
+    from kivfm_core.registry.registry import list_teachers
+
+    entries = list_teachers()
+    taken = {entry.bare.partition("/")[0] for entry in entries}
+    return taken | {alias for entry in entries if entry.spec for alias in entry.spec.aliases}
+
+
+def write_package(name: str, folder: Path) -> None:
+    """Writes the template under another name.
+
+    Args:
+        name: A valid name.
+        folder: Where to; it appears complete, or not at all.
+    """
+    from kivfm_core.files import make_aside, put_in_place
+
+    def renamed(text: str) -> str:
+        return re.sub("(kivfm_)?acme", lambda m: module_of(name) if m[1] else name, text)
+
+    aside = make_aside(folder)
+    for file in sorted(TEMPLATE.rglob("*")):
+        path = file.relative_to(TEMPLATE)
+        if not file.is_file() or "__pycache__" in path.parts:
+            continue
+        target = aside.joinpath(*map(renamed, path.parts))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        data = file.read_bytes()
+        if file.suffix != ".safetensors":
+            data = renamed(data.decode()).encode()
+        target.write_bytes(data)
+    put_in_place(aside, folder)

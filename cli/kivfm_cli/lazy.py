@@ -1,0 +1,49 @@
+"""The lazy command group: a command's file is imported when the command is called or described."""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from kivfm_core.errors import UsageError
+
+COMMANDS = (
+    *("teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "scenes"),
+    *("cache", "runs"),
+)
+
+
+def make_app(**more: Any) -> typer.Typer:
+    """A Typer app in our manner: rich help on a terminal, plain text when piped."""
+    return typer.Typer(
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **{"add_completion": False, **more},
+    )
+
+
+class LazyGroup(TyperGroup):
+    """`kivfm NAME` is `app` in `kivfm_cli/commands/NAME.py`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command, in the order of a user's way."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Imports a command.
+
+        Raises:
+            UsageError: If there is none of this name; with the nearest.
+        """
+        if cmd_name not in COMMANDS:
+            near = get_close_matches(cmd_name, COMMANDS, n=1) or ["--help"]
+            raise UsageError(f"no command is named {cmd_name!r}", f"kivfm {near[0]}")
+        command = typer.main.get_command(import_module(f"kivfm_cli.commands.{cmd_name}").app)
+        command.name = cmd_name
+        return command

@@ -1,0 +1,97 @@
+"""Access to the model hub: whether it is allowed, its time-out, what it refuses. Torch-free.
+
+The hub's own library is imported when something is downloaded, never for a list or a plan.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Thread
+
+# Seconds that the hub gets for one response.
+TIMEOUT = 5.0
+
+
+def offline() -> bool:
+    """Whether `KIVFM_OFFLINE=1` forbids every access to the hub."""
+    return os.environ.get("KIVFM_OFFLINE") == "1"
+
+
+def download_file(source: str) -> Path:
+    """Downloads one file into the hub library's cache.
+
+    Args:
+        source: `hf:ORG/NAME/FILE`.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    org, name, file = source.removeprefix("hf:").split("/", 2)
+    # One request first, without the download's retries of half a minute: without a network this
+    # fails at once.
+    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=TIMEOUT)
+    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=TIMEOUT))
+
+
+def download_files(source: str, patterns: Sequence[str]) -> None:
+    """Downloads the files of a repository that match patterns into the hub library's cache.
+
+    Args:
+        source: `hf:ORG/NAME`.
+        patterns: Such as `*.json`.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+
+    name = source.removeprefix("hf:")
+    # One request first, without the download's retries: without a network this fails at once.
+    found = HfApi().model_info(name, timeout=TIMEOUT)
+    snapshot_download(name, revision=found.sha, allow_patterns=[*patterns], etag_timeout=TIMEOUT)
+
+
+def access_hint(error: Exception, source: str, hint: str, *, gated: bool = False) -> str:
+    """The hint of a failed download; if the hub wants an agreement first, where to give it.
+
+    Args:
+        error: What the download raised.
+        source: What was downloaded.
+        hint: What to do otherwise.
+        gated: Whether it is known that the repository wants an agreement.
+    """
+    if not gated and type(error).__name__ != "GatedRepoError":
+        return hint
+    return f"ask for access at {page(source)}, then: hf auth login; or {hint}"
+
+
+def page(source: str) -> str:
+    """The web page of a source, where a person asks for access."""
+    if not source.startswith("hf:"):
+        return "its source"
+    from huggingface_hub.constants import ENDPOINT
+
+    return f"{ENDPOINT}/{'/'.join(source.removeprefix('hf:').split('/')[:2])}"
+
+
+def why_unreachable() -> str | None:
+    """Why the hub cannot be reached; None if it can."""
+    results: list[str | None] = []
+    # In a thread, since looking up a host name has no time limit of its own.
+    request = Thread(target=lambda: results.append(_request()), daemon=True)
+    request.start()
+    request.join(TIMEOUT)
+    return results[0] if results else f"no answer in {TIMEOUT:.0f} s"
+
+
+def _request() -> str | None:
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    # The hub library's own variable, for example a mirror.
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=TIMEOUT):
+            return None
+    except HTTPError:
+        return None  # It refuses this request, so it can be reached.
+    except (OSError, ValueError) as error:
+        return str(error)
