@@ -14,8 +14,14 @@ from glob import escape
 from pathlib import Path
 from secrets import token_hex
 
+from filelock import FileLock, Timeout
+
+from kivfm_core.errors import UsageError, printable
+
 # The end of the names of what is being written.
 PARTIAL = ".partial"
+# A folder whose one writer is at work has a file of this name, held by it.
+LOCK = ".lock"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -75,6 +81,37 @@ def put_in_place(aside: Path, folder: Path) -> None:
         folder.rename(old)
     aside.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def only_writer(folder: Path, work: str) -> Generator[None]:
+    """Lets one process at a time write to a folder.
+
+    The lock dies with its process. On network disks it holds as far as their `flock` does.
+
+    Args:
+        folder: Exists, or is made.
+        work: What to do when the other process is done; a command.
+
+    Raises:
+        UsageError: At once, if another process is writing, or nobody can.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0, is_singleton=False)
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another process is writing to {printable(folder)}", f"wait for it, then: {work}"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{printable(folder)} cannot be written to: {error.strerror or error}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_partial(name: str) -> bool:

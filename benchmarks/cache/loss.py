@@ -15,7 +15,7 @@ from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.encoding import FITTED_ON, Encoding
 from kivfm_core.evaluation.batches import batches
 from kivfm_core.evaluation.measure import measure
-from kivfm_core.evaluation.worklist import Planner
+from kivfm_core.evaluation.worklist import list_work
 from kivfm_core.geometry import Frame
 from kivfm_core.scenes.write import write_scenes
 from kivfm_core.spec import TeacherSpec
@@ -57,13 +57,13 @@ def measure_losses(folder: Path, pictures: int) -> list[dict[str, Any]]:
         pool = sorted((scenes / "train/images").iterdir())
         teachers = [load_teacher(name) for name in NANO.split(",")]
         teachers = [teacher for teacher in teachers if teacher.spec.tasks]
-        plan = Planner([str(scenes / "val")], None, None).plan([t.spec for t in teachers])
+        work = list_work([t.spec for t in teachers], [str(scenes / "val")])
         for teacher in teachers:
             kept = [Kept(teacher, *pair) for pair in _encodings(teacher.spec).items()]
             seen = [teacher.encode(b.images, b.frames) for b in batches(pool, teacher.spec.input)]
             for model in kept:
                 model.codec.maps = model.codec.fit(seen)
-            for item in plan.teachers[teacher.spec.name]:
+            for item in work.teachers[teacher.spec.name]:
                 own, *scores = measure([teacher, *kept], {item.task: item.data})[item.task].values
                 rows += [
                     {"teacher": teacher.spec.name, "task": item.task, "encoding": model.name,

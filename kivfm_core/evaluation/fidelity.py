@@ -8,16 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kivfm_core.data.sources import Data
 from kivfm_core.evaluation.batches import Tick, batches
 from kivfm_core.evaluation.measure import Score
+from kivfm_core.task import LabeledImages
 from kivfm_core.teacher import Teacher
 
 PICTURES = 64
 """Enough for a mean over thousands of cells."""
 
 
-def measure_fidelity(models: Sequence[Teacher], data: Data, tick: Tick | None = None) -> Score:
+def measure_fidelity(
+    models: Sequence[Teacher], data: LabeledImages, tick: Tick | None = None
+) -> Score:
     """Mean cosine to the first model's levels, each channel standardized over the pictures.
 
     Args:

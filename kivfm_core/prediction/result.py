@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# The keys of rows that have a form of their own in a line of text.
+KNOWN = {"probability", "share", "score", "label", "point", "box", "area"}
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -58,4 +61,8 @@ def _line(item: dict[str, Any]) -> str:
         words.append("box {:.0f}, {:.0f}, {:.0f}, {:.0f}".format(*item["box"]))
     if "area" in item:
         words.append(f"area {item['area']}")
+    # What only a plugin's task has, by its name.
+    for key in (key for key in item if key not in KNOWN):
+        value = item[key]
+        words.append(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}")
     return "  ".join(words)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from kivfm_core.errors import KivfmError, one_line
-from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.decoders import raw_prompts, tasks_of
@@ -41,13 +40,13 @@ def original(subject: Subject) -> None:
             "the original's state_dict() is what the weights file holds, and split() takes",
         ) from error
     images, frames = canvases(spec.input, subject.sides[0])
-    prompts = raw_prompts(subject.sides[0], len(frames))
+    prompts = raw_prompts(tasks, frames)
     levels = teacher.encode(images, frames)
     with torch.no_grad():
         theirs = whole(images, prompts)
     silent: list[str] = []
     for task in (task.task for task in tasks):
-        prompt = teacher.prompt(task, **prompts.get(task, {}))
+        prompt = teacher.prompt(task, **prompts[task])
         pairs = _pairs(teacher.decode(task, levels, prompt), theirs[task])
         apart = max(_apart(ours, other) for ours, other in pairs)
         if not apart <= EQUAL:
@@ -65,8 +64,8 @@ def original(subject: Subject) -> None:
         )
 
 
-def _pairs(ours: Predictions, theirs: Predictions) -> list[tuple[Tensor, Tensor]]:
-    """The tensors of two predictions, one beside the other."""
+def _pairs(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
+    """The tensors of two predictions (dataclasses), one beside the other."""
     pairs: list[tuple[Tensor, Tensor]] = []
     for field in fields(ours):
         mine, other = getattr(ours, field.name), getattr(theirs, field.name)

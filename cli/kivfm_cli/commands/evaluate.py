@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json, print_table
@@ -15,7 +16,7 @@ from kivfm_core.text import percent
 app = make_app()
 
 
-@app.command()
+@app.command(cls=help_with(describe_formats))
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     data: Annotated[

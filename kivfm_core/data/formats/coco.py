@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,21 +16,29 @@ from kivfm_core.data.formats.image_files import find_image_files
 from kivfm_core.data.formats.reading import ReadingNotes
 from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import match
-from kivfm_core.data.labeled_images import pick, spread
+from kivfm_core.data.labeled_images import pick
 from kivfm_core.errors import DataError
+from kivfm_core.task import LabeledImages, LabelFormat
 
+COCO = LabelFormat(
+    name="coco",
+    read="kivfm_core.data.formats.coco:read_coco",
+    needs="instances.json (COCO) beside images/",
+    example="images/a.jpg, instances.json",
+)
+
+# Marks pixels that do not count in a map of classes.
 VOID = -1
-"""Marks pixels that do not count in a map of classes."""
 
 
 @dataclass(frozen=True)
-class CocoData:
-    """Pictures with instances.
+class CocoData(LabeledImages):
+    """Images with instances.
 
     Attributes:
-        paths: The pictures.
+        paths: The images.
         images: COCO's record of each.
-        annotations: COCO's records of each picture's instances.
+        annotations: COCO's records of each image's instances.
         categories: COCO's categories.
         notes: What was repaired or passed over when the file was read, a line each.
     """
@@ -41,7 +50,7 @@ class CocoData:
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def has_masks(self) -> bool:
+    def has_masks(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether any instance has a mask."""
         return any(item.get("segmentation") for items in self.annotations for item in items)
 
@@ -50,33 +59,32 @@ class CocoData:
         """The categories' names by id."""
         return {category["id"]: category["name"] for category in self.categories}
 
-    def take(self, limit: int | None) -> Self:
-        """At most `limit` pictures, evenly spread."""
-        keep = spread(len(self.paths), limit)
+    def pick(self, indices: Sequence[int]) -> Self:
+        """The images of these indices, with their instances."""
         return replace(
             self,
-            paths=pick(self.paths, keep),
-            images=pick(self.images, keep),
-            annotations=pick(self.annotations, keep),
+            paths=pick(self.paths, indices),
+            images=pick(self.images, indices),
+            annotations=pick(self.annotations, indices),
         )
 
     def size(self, index: int) -> tuple[int, int]:
-        """Height and width of a picture."""
+        """`(height, width)` of an image."""
         return self.images[index]["height"], self.images[index]["width"]
 
     def instances(self, index: int) -> list[dict[str, Any]]:
-        """A picture's instances that have a mask and are no crowd."""
+        """An image's instances that have a mask and are no crowd."""
         items = self.annotations[index]
         return [item for item in items if item.get("segmentation") and not item.get("iscrowd")]
 
     def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]:
-        """The mask `[H, W]` of one of a picture's instances."""
+        """The mask `[H, W]` of one of an image's instances."""
         from faster_coco_eval.core import mask as codec
 
         return codec.decode(run_lengths(annotation["segmentation"], *self.size(index))) > 0
 
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
-        """Paints a picture's instances into a map `[H, W]` of indices into a label space.
+        """Paints an image's instances into a map `[H, W]` of indices into a label space.
 
         Smaller instances lie on larger ones. Crowds do not count; categories that the space does
         not know are background if it has one, and do not count if not.

@@ -1,7 +1,8 @@
-"""Semantic masks: a PNG of class indices for every picture. Torch-free."""
+"""Semantic masks: a PNG of class indices for every image. Torch-free."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, cast
@@ -12,10 +13,18 @@ from PIL import Image
 
 from kivfm_core.data.formats.coco import VOID
 from kivfm_core.data.formats.reading import ReadingNotes, read_json
-from kivfm_core.data.images import printable, upright_size
+from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import match
-from kivfm_core.data.labeled_images import list_pictures, pick, spread
-from kivfm_core.errors import DataError
+from kivfm_core.data.labeled_images import list_images, pick
+from kivfm_core.errors import DataError, printable
+from kivfm_core.task import LabeledImages, LabelFormat
+
+MASKS = LabelFormat(
+    name="masks",
+    read="kivfm_core.data.formats.masks:read_masks",
+    needs="semantic/*.png and semantic/classes.json beside images/",
+    example="images/a.jpg, semantic/a.png, semantic/classes.json",
+)
 
 # Pillow's modes of one channel: bits, bytes, a palette, 16 bits.
 MODES = ("1", "L", "P", "I;16", "I")
@@ -23,11 +32,11 @@ VALUES = range(2**16)
 
 
 @dataclass(frozen=True)
-class MaskData:
-    """Pictures with a map of classes each.
+class MaskData(LabeledImages):
+    """Images with a map of classes each.
 
     Attributes:
-        paths: The pictures.
+        paths: The images.
         masks: The PNG of each: a class's value a pixel; what is no class's value is void.
         classes: The classes' names.
         values: The value of each class in the masks; its place in `classes` if not given.
@@ -40,13 +49,12 @@ class MaskData:
     values: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
 
-    def take(self, limit: int | None) -> Self:
-        """At most `limit` pictures, evenly spread."""
-        keep = spread(len(self.paths), limit)
-        return replace(self, paths=pick(self.paths, keep), masks=pick(self.masks, keep))
+    def pick(self, indices: Sequence[int]) -> Self:
+        """The images of these indices, with their maps."""
+        return replace(self, paths=pick(self.paths, indices), masks=pick(self.masks, indices))
 
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
-        """A picture's map `[H, W]` of indices into a label space.
+        """An image's map `[H, W]` of indices into a label space.
 
         Classes that the space does not know are background if it has one, and do not count
         if not.
@@ -65,7 +73,7 @@ def read_masks(path: Path) -> MaskData | None:
     """`semantic/NAME.png` beside `images/`, or `valannot/` beside `val/`; None if neither.
 
     Raises:
-        DataError: If the classes are not named, or no picture has a mask.
+        DataError: If the classes are not named, or no image has a mask.
     """
     layouts = [(path / "images", path / "semantic"), (path, path.with_name(f"{path.name}annot"))]
     found = [(images, masks) for images, masks in layouts if images.is_dir() and masks.is_dir()]
@@ -81,7 +89,7 @@ def read_masks(path: Path) -> MaskData | None:
         )
     notes = ReadingNotes()
     pairs: list[tuple[Path, Path]] = []
-    for image in list_pictures(images):
+    for image in list_images(images):
         mask = masks / f"{image.stem}.png"
         if mask.is_file():
             _check_mask(image, mask)

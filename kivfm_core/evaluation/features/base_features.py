@@ -9,11 +9,11 @@ from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.knn import knn_accuracy
 from kivfm_core.evaluation.features.linear_probe import probe_accuracy
 from kivfm_core.evaluation.features.vectors import read_vectors
-from kivfm_core.tasks.table import KNN_METRIC, PROBE_METRIC
+from kivfm_core.tasks.table import KNN, PROBE_METRIC
 from kivfm_core.teacher import Encoder
 
 
-def measure_kept(
+def measure_features(
     model: Encoder, data: ClassData, levels: tuple[str, str], tick: Tick | None = None
 ) -> tuple[dict[str, float], int]:
     """k-NN on x, and a linear probe on x beside V's mean.
@@ -32,7 +32,7 @@ def measure_kept(
     """
     (x, v), targets = read_vectors(model, data, levels, tick)
     scores = {
-        KNN_METRIC: knn_accuracy(x, targets),
+        KNN.metric: knn_accuracy(x, targets),
         PROBE_METRIC: probe_accuracy(torch.cat((x, v), dim=1), targets),
     }
     return scores, len(targets)

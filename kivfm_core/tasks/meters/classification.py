@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import ClassLogits, Predictions
-from kivfm_core.tasks.meter import Promptless
+from kivfm_core.predictions import ClassLogits
+from kivfm_core.task import Meter
 
 
-class Classification(Promptless):
+class Classification(Meter):
     """Top-1 accuracy on the pictures whose class the label space has.
 
     Args:
@@ -21,11 +20,18 @@ class Classification(Promptless):
         space: The teacher's labels.
 
     Raises:
-        DataError: If the space has none of the data's classes.
+        DataError: If the space has none of the data's classes, or an index is beyond it.
     """
 
     def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
         self.targets: list[int | None] = list(data.targets)
+        for path, target in zip(data.paths, data.targets, strict=True):
+            if data.classes is None and not 0 <= target < len(space or ()):
+                raise DataError(
+                    f"{path} has the class index {target}, and the teacher's go from 0 to"
+                    f" {len(space or ()) - 1}",
+                    "give class names, or indices of the teacher's own classes",
+                )
         if data.classes is not None:
             where = match(data.classes, space or ())
             if not any(index is not None for index in where):
@@ -34,10 +40,10 @@ class Classification(Promptless):
         self.right = self.seen = 0
 
     def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
+        self, predictions: ClassLogits, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
         """Compares the highest logit of `[B, K]` with the target."""
-        best = cast(ClassLogits, predictions).logits.argmax(dim=1).tolist()
+        best = predictions.logits.argmax(dim=1).tolist()
         for index, label in zip(indices, best, strict=True):
             target = self.targets[index]
             self.seen += target is not None

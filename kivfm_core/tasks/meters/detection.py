@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import Detections, Predictions
-from kivfm_core.tasks.meter import Promptless
+from kivfm_core.predictions import Detections
+from kivfm_core.task import Meter
 from kivfm_core.tasks.meters.coco_ap import AveragePrecision
 
 
-class Detection(Promptless):
+class Detection(Meter):
     """Box AP."""
 
     def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
         self.precision = AveragePrecision(data, space or (), "bbox")
 
     def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
+        self, predictions: Detections, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
         """Takes boxes; a decoder that also gives masks is not made to paint them."""
-        found = Detections.to_original(cast(Detections, predictions), frames)
+        found = Detections.to_original(predictions, frames)
         for index, item in zip(indices, found, strict=True):
             self.precision.add(index, item)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import Masks, Predictions
-from kivfm_core.teacher import Teacher
+from kivfm_core.predictions import Masks
+from kivfm_core.task import Meter, Prompter
 
 
-class PromptableSegmentation:
+class PromptableSegmentation(Meter):
     """Mean IoU over all objects, one click each.
 
     Args:
@@ -34,7 +34,7 @@ class PromptableSegmentation:
         masks = [self.data.mask(index, item) for item in self.data.instances(index)]
         return [mask for mask in masks if mask.any()]
 
-    def prompt(self, teacher: Teacher, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
+    def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
         """A click in the middle of every object."""
         points = [
             torch.tensor([frame.to_canvas(*inside(mask)) for mask in self.masks(index)])
@@ -44,11 +44,9 @@ class PromptableSegmentation:
         ]
         return teacher.prompt("promptable-segmentation", points=points)
 
-    def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
-    ) -> None:
+    def update(self, predictions: Masks, indices: Sequence[int], frames: Sequence[Frame]) -> None:
         """Compares every object's mask with what its click gave."""
-        found = cast(Masks, predictions).to_original(frames)
+        found = predictions.to_original(frames)
         for index, masks in zip(indices, found, strict=True):
             for true, mask in zip(self.masks(index), masks.cpu().numpy(), strict=True):
                 self.ious.append(float((true & mask).sum() / (true | mask).sum()))

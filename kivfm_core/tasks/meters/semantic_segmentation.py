@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,12 +12,12 @@ from kivfm_core.data.formats.masks import MaskData
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import Predictions, SemanticLogits
-from kivfm_core.tasks.meter import Promptless
+from kivfm_core.predictions import SemanticLogits
+from kivfm_core.task import Meter
 from kivfm_core.tasks.meters.classification import no_match
 
 
-class SemanticSegmentation(Promptless):
+class SemanticSegmentation(Meter):
     """Mean IoU.
 
     Args:
@@ -39,10 +38,10 @@ class SemanticSegmentation(Promptless):
         self.confusion = torch.zeros(k, k, dtype=torch.long)
 
     def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
+        self, predictions: SemanticLogits, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
         """Counts the pixels of every picture."""
-        maps = cast(SemanticLogits, predictions).to_original(frames)
+        maps = predictions.to_original(frames)
         for index, logits in zip(indices, maps, strict=True):
             target = torch.from_numpy(self.data.semantic(index, self.space))
             if target.shape != logits.shape[1:]:

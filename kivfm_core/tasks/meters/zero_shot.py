@@ -8,8 +8,8 @@ from typing import Any
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.geometry import Frame
+from kivfm_core.task import Prompter
 from kivfm_core.tasks.meters.classification import Classification
-from kivfm_core.teacher import Teacher
 
 
 class ZeroShot(Classification):
@@ -26,7 +26,7 @@ class ZeroShot(Classification):
         self.labels = [name.replace("_", " ") for name in names]
         self._prompt: Any = None
 
-    def prompt(self, teacher: Teacher, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
+    def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
         """The class names through the text tower, once."""
         if self._prompt is None:
             self._prompt = teacher.prompt("zero-shot", labels=self.labels)

@@ -1,0 +1,17 @@
+"""Classification: a teacher's own classes. Torch-free."""
+
+from kivfm_core.task import TaskRecord
+
+CLASSIFICATION = TaskRecord(
+    name="classification",
+    short="class",
+    summary="Which of the teacher's classes an image shows.",
+    prediction="kivfm_core.predictions:ClassLogits",
+    formats=("labels", "folder"),
+    classes="teacher",
+    metric="top-1",
+    meter="kivfm_core.tasks.meters.classification:Classification",
+    kind="classes",
+    draw="kivfm_core.prediction.results:draw_classes",
+    check="kivfm_core.tasks.checks:check_logits",
+)

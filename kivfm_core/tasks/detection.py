@@ -1,0 +1,17 @@
+"""Detection: boxes around objects. Torch-free."""
+
+from kivfm_core.task import TaskRecord
+
+DETECTION = TaskRecord(
+    name="detection",
+    short="det",
+    summary="Boxes around the objects of an image.",
+    prediction="kivfm_core.predictions:Detections",
+    formats=("coco",),
+    classes="teacher",
+    metric="box AP",
+    meter="kivfm_core.tasks.meters.detection:Detection",
+    kind="objects",
+    draw="kivfm_core.prediction.results:draw_objects",
+    check="kivfm_core.tasks.checks:check_objects",
+)

@@ -1,0 +1,18 @@
+"""Zero-shot classification: classes that the prompt names. Torch-free."""
+
+from kivfm_core.task import Prompt, TaskRecord
+
+ZERO_SHOT = TaskRecord(
+    name="zero-shot",
+    short="zero-shot",
+    summary="Which of the classes that you name an image shows.",
+    prediction="kivfm_core.predictions:ClassLogits",
+    formats=("labels", "folder"),
+    classes="prompt",
+    prompt=Prompt(flags=("labels",), build="kivfm_core.tasks.prompts:class_names"),
+    metric="top-1",
+    meter="kivfm_core.tasks.meters.zero_shot:ZeroShot",
+    kind="classes",
+    draw="kivfm_core.prediction.results:draw_classes",
+    check="kivfm_core.tasks.checks:check_logits",
+)
