@@ -12,7 +12,7 @@ from kivfm_core.adapters.table import ADAPTERS
 from kivfm_core.aligners.table import ALIGNERS
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
-from kivfm_core.composition.summary import outline
+from kivfm_core.composition.summary import summarize
 from kivfm_core.config import RunConfig, build_config, dump_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import UsageError
@@ -50,8 +50,8 @@ def planned(config: RunConfig, folder: Path) -> Composition:
     trained = sum(t.numel() for t in student.trained().values())
     native = sum(1 + plan.level.channels for plan in composition.aligners if plan.native)
     assert trained - native - len(composition.teachers) == composition.trainable
-    assert outline(composition)["parameters"]["trainable"] == composition.trainable
-    assert outline(composition)["cost"]["activations_bytes"] > 0
+    assert summarize(composition)["parameters"]["trainable"] == composition.trainable
+    assert summarize(composition)["cost"]["activations_bytes"] > 0
     return composition
 
 
@@ -77,7 +77,7 @@ def learned(config: RunConfig, out: Path, teacher: str) -> Student:
 def test_an_adapter_kind_from_outside(config: RunConfig, tmp_path: Path):
     config = with_(config, **{"student.adapter": "scale"})
     composition = planned(config, tmp_path)
-    assert outline(composition)["adapter"] == {
+    assert summarize(composition)["adapter"] == {
         "kind": "scale",
         "channels": {"x": 48, "V": 48},
         "parameters": 96,
