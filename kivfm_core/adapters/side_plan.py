@@ -89,6 +89,7 @@ class SidePlan(AdapterPlan):
     @property
     def number(self) -> int:
         """Which of a student's adapters it is; `beside` writes it into the suffix."""
+        # Stored compositions hold the suffix alone: no text, or a plus sign and the number.
         return int(self.suffix or 0)
 
     def split_width(self, count: int) -> int:

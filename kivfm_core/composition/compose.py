@@ -147,6 +147,7 @@ def _extend(
     trunk = earlier.trunk
     x_level = trunk.level(earlier.x_level) if earlier.x_level else None
     features = TrunkFeatures(trunk, x_level, trunk.level(earlier.v_level))
+    # Not their count: a teacher that was removed may have taken its extension with it.
     number = 1 + max((adapter.number for adapter in earlier.extensions), default=0)
     extension = plan_extension(config, features, added, number)
     aligners, maps = list(earlier.aligners), (*earlier.maps, *extension.maps)

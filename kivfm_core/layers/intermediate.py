@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 
-def _keep(
+def _store_output(
     store: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Tensor
 ) -> None:
     store[name] = output
@@ -26,7 +26,7 @@ def intermediate_outputs(encoder: nn.Module, paths: Sequence[str]) -> Generator[
     """Collects the outputs of submodules, by path, of the passes made within this context."""
     store: dict[str, Tensor] = {}
     handles: list[RemovableHandle] = [
-        encoder.get_submodule(path).register_forward_hook(partial(_keep, store, path))
+        encoder.get_submodule(path).register_forward_hook(partial(_store_output, store, path))
         for path in paths
     ]
     try:

@@ -81,7 +81,7 @@ class EncoderOnDevice:
 
     def __init__(self, model: Encoder, device: torch.device) -> None:
         self.spec, self.model, self.device = model.spec, model, device
-        self.splitter = BatchSplitter(f"{self.spec.name} is asked on {device}", CPU, lambda _: None)
+        self.splitter = BatchSplitter(f"running {self.spec.name} on {device}", CPU, lambda _: None)
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """Levels on the CPU, in float32; a batch that does not fit into memory is split.

@@ -1,4 +1,4 @@
-"""The student: base + adapter + aligners, and the stand-ins that let it replace any teacher."""
+"""The student: base, adapter and aligners. Its stand-ins can replace any of its teachers."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ Features = dict[str, Tensor]
 
 
 class Student(nn.Module):
-    """One encoder that speaks every teacher's levels.
+    """One encoder from whose features every teacher's levels can be predicted.
 
-    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's finer maps. Every aligner
-    reads these, and they alone are what probes measure.
+    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's maps. Aligners read nothing
+    else, and probes measure nothing else.
+
+    Args:
+        composition: The plan from which it is built, with random weights.
     """
 
     readout_units: Tensor
@@ -48,14 +51,15 @@ class Student(nn.Module):
         self.extensions = nn.ModuleList(build_adapter(p) for p in composition.extensions)
         self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
         self.decoders: dict[str, Decoders] = {}
-        # What the decoders get wrong of what an untrained student says: fitted, for the loss.
+        # Mean decoder distance of an untrained student: the unit of the decoder loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
         self.spec = student_spec(composition)
         if composition.frozen_teachers:
             self._freeze_kept()
 
     def _freeze_kept(self) -> None:
-        # What a kept teacher's stand-in reads cannot change, so it says the same bit for bit.
+        # Stand-ins of kept teachers read only parts that are frozen here, so their outputs stay the
+        # same bit for bit.
         self.requires_grad_(False)
         self.extensions[-1].requires_grad_(True)
         for spec in self.composition.learned:
@@ -63,21 +67,21 @@ class Student(nn.Module):
                 self.aligners[plan.key].requires_grad_(True)
 
     def take_over(self, earlier: Student) -> None:
-        """Takes all that an earlier student knows, whose composition this one's extends.
+        """Copies the weights and decoders of a student whose composition this one extends.
 
         Raises:
-            ValueError: If it knows something that has no place here.
+            ValueError: If it has weights that this student lacks.
         """
         state = earlier.state_dict()
         units = state.pop("readout_units")
-        homeless = self.load_state_dict(state, strict=False).unexpected_keys
-        if homeless:
-            raise ValueError(f"no place for {', '.join(homeless)} of the earlier student")
+        unknown = self.load_state_dict(state, strict=False).unexpected_keys
+        if unknown:
+            raise ValueError(f"no place for {', '.join(unknown)} of the earlier student")
         self.readout_units[: len(units)] = units
         self.decoders |= earlier.decoders
 
     def forget(self, teachers: Sequence[str]) -> None:
-        """Stands in for these teachers as an untrained student does."""
+        """Resets what was learned for these teachers to an untrained student's state."""
         for plan in self.composition.aligners:
             if plan.teacher in teachers:
                 self.aligner(plan.teacher, plan.level.name).forget()
@@ -85,7 +89,7 @@ class Student(nn.Module):
             self.adapter.forget()
 
     def train(self, mode: bool = True) -> Student:
-        """Like any module's, but a frozen trunk stays in evaluation mode."""
+        """Sets the training mode; a frozen trunk stays in evaluation mode."""
         super().train(mode)
         if self.adapter is not None:
             self.trunk.eval()
@@ -110,13 +114,14 @@ class Student(nn.Module):
         return cast(Aligner, self.aligners[plan.key])
 
     def _apply(self, fn: Any, recurse: bool = True) -> Student:
-        # Decoders follow to a device or precision, yet are no part of the student's own state.
+        # Decoders move with the student to a device or precision, although they are not registered
+        # as its children: they belong to the teachers, not to the student's state.
         for decoders in self.decoders.values():
             decoders._apply(fn, recurse)  # pyright: ignore[reportPrivateUsage]
         return cast(Student, super()._apply(fn, recurse))
 
     def trained(self) -> dict[str, Tensor]:
-        """All that distillation made: parameters and fitted buffers, without a frozen trunk."""
+        """Parameters and fitted buffers that distillation made: all but a frozen trunk's."""
         state = self.state_dict()
         if self.adapter is None:
             return state
@@ -163,12 +168,12 @@ class Student(nn.Module):
         return TrunkOutput(levels[plan.x_level] if plan.x_level else v.mean((2, 3)), v, tuple(maps))
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
-        """The student's own features as levels, of canvases `[B, 3, H, W]` in [0, 1]."""
+        """The student's own features of canvases `[B, 3, H, W]` in [0, 1], as levels."""
         with torch.no_grad():
             return Levels(self(normalize(images, self.spec.input)), frames)
 
     def stand_in(self, teacher: str) -> StandIn:
-        """The student dressed as a teacher.
+        """The student in the role of a teacher.
 
         Raises:
             UsageError: If it was not distilled from a teacher of this name.
@@ -185,7 +190,7 @@ class Student(nn.Module):
 
 
 def student_spec(composition: Composition) -> TeacherSpec:
-    """The spec under which the student itself is a teacher, with its own features as levels."""
+    """A spec of the student as an encoder, with its own features as levels."""
     maps = tuple(Level(kind="dense", **m.model_dump()) for m in composition.maps)
     return composition.trunk.model_copy(
         update={
@@ -205,10 +210,10 @@ def student_spec(composition: Composition) -> TeacherSpec:
 
 
 def encoder(spec: TeacherSpec) -> Student:
-    """Builds a student as a teacher's encoder, from the composition in its spec."""
+    """Builds the encoder of `student_spec`: a student, from the composition in the spec."""
     return Student(Composition.model_validate(spec.config["composition"]))
 
 
 def split(spec: TeacherSpec, state: Mapping[str, Tensor]) -> dict[str, Mapping[str, Tensor]]:
-    """A bundle's state is the encoder's."""
+    """Splits a bundle's state: all of it is the encoder's."""
     return {"encoder": state}

@@ -164,7 +164,7 @@ class FrozenNetworks:
         if source.key not in self.splitters:
             placement = self.networks.placements.get(source.key)
             size = placement.batch if placement else None
-            what = f"{source.key} is asked"
+            what = f"running {source.key}"
             self.splitters[source.key] = BatchSplitter(what, SMALLER, self.report, size)
         return self.splitters[source.key].run(len(batch.keys), run)
 

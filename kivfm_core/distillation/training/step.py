@@ -48,7 +48,7 @@ class Step:
         if config.engine.precision == "32-true":
             smaller = f"--precision bf16-mixed, or {smaller}"
         self.splitter = BatchSplitter(
-            "the student learns", smaller, say, config.optim.micro_batch, alone
+            "training the student", smaller, say, config.optim.micro_batch, alone
         )
 
     def __call__(
