@@ -20,7 +20,7 @@ from kivfm_core.errors import DataError, KivfmError, UsageError, WeightsError
 from kivfm_core.files import write_text
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.runs.run import open_run
 from kivfm_core.student.bundle import load_student
 from kivfm_core.student.student import Student
