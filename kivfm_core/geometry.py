@@ -137,7 +137,7 @@ def plan_view(original: Size, view: View, side: int) -> Frame:
     x0, y0, x1, y1 = view.box
     source = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
     if source[0] >= source[2] or source[1] >= source[3]:
-        raise ValueError(f"view {view.box} does not overlap a picture of {w} x {h}")
+        raise ValueError(f"view {view.box} does not overlap an image of {w} x {h}")
     scale = side / (x1 - x0)
     left, top = round((source[0] - x0) * scale), round((source[1] - y0) * scale)
     right, bottom = round((source[2] - x0) * scale), round((source[3] - y0) * scale)

@@ -31,7 +31,7 @@ from kivfm_core.data.sampler import StepSampler
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.data.views import sample_view
 from kivfm_core.distillation.assemble import assemble
-from kivfm_core.distillation.processes.launch import launched, settle
+from kivfm_core.distillation.processes.launch import launched, resolve_precision
 from kivfm_core.distillation.state.checkpoint import save_checkpoint
 from kivfm_core.distillation.training.schedule import (
     learning_rate,
@@ -77,7 +77,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "optim.batch_size": args.batch_size, "optim.steps": args.steps,
         "data.image_size": args.image_size,
     }  # fmt: skip
-    config = settle(build_config(None, flags, args.sets).anchored())
+    config = resolve_precision(build_config(None, flags, args.sets).anchored())
     learn(config, args.teacher, args.labels, Run(args.out))
 
 
@@ -132,11 +132,11 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
     with launched(config) as fabric:
         run.write_plan(config, plan)
         torch.manual_seed(config.seed)
-        parts = assemble(config, plan, fabric.device, print)
-        student = parts.student
+        models = assemble(config, plan, fabric.device, print)
+        student = models.student
         learner = make_learner(student, teacher).to(fabric.device).train()
         optimizer = make_optimizer(learner, config)
-        run.write_environment(config.seed, parts.provenance)
+        run.write_environment(config.seed, models.provenance)
         save_checkpoint(run.checkpoints, 0, student, optimizer, fabric.strategy.precision, 1)
         module, wrapped = fabric.setup(learner, optimizer)
         show = _views(config, plan, images, labels)

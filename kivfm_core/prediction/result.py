@@ -11,15 +11,15 @@ KNOWN = {"probability", "share", "score", "label", "point", "box", "area"}
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found in a picture, in its own pixels.
+    """What was found in an image, in its own pixels.
 
     Attributes:
         task: What was solved.
         teacher: Whose decoder solved it.
-        width: Of the picture.
-        height: Of the picture.
+        width: Of the image.
+        height: Of the image.
         kind: What was found, as in `TaskRecord.kind`: such as `objects`.
-        found: Each with some of `label`, `probability` or `score`, `share` of the picture,
+        found: Each with some of `label`, `probability` or `score`, `share` of the image,
             `value` and its `unit`, `box` (xyxy), `area` in pixels, and the `point` that was clicked
             on.
     """

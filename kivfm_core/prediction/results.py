@@ -10,8 +10,8 @@ from torchvision.ops import masks_to_boxes
 
 from kivfm_core.prediction.draw import Drawing, palette
 
+# Objects of lower score are left out; so many classes are listed.
 CONFIDENCE, TOP = 0.3, 5
-"""Objects of lower score are left out; so many classes are listed."""
 
 Names = Sequence[str] | None
 Rows = list[dict[str, Any]]
@@ -57,7 +57,7 @@ def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points
 
 
 def draw_class_map(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
-    """The classes of a map `[K, H, W]` by the share of the picture, largest first."""
+    """The classes of a map `[K, H, W]` by the share of the image, largest first."""
     label = logits.argmax(dim=0)
     counts = label.flatten().bincount()
     present = [i for i in counts.argsort(descending=True).tolist() if counts[i] > 0]

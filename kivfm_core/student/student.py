@@ -24,6 +24,7 @@ from kivfm_core.layers.intermediate import as_map, tapped
 from kivfm_core.layers.resize import resize
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
+from kivfm_core.run_files import BUNDLE
 from kivfm_core.spec import Attachment, Level, TeacherSpec, Weights
 from kivfm_core.student.stand_in import StandIn
 from kivfm_core.teacher import Decoders, Levels
@@ -239,4 +240,4 @@ def load_student(run: str | Path) -> Student:
     """
     from kivfm_core.student.bundle import read_bundle
 
-    return read_bundle(Path(run) / "student")
+    return read_bundle(Path(run) / BUNDLE)

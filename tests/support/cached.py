@@ -14,7 +14,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.distillation.assemble import assemble
 from kivfm_core.distillation.inputs.stream import Stream
-from kivfm_core.distillation.processes.launch import settle
+from kivfm_core.distillation.processes.launch import resolve_precision
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher
 
@@ -55,11 +55,11 @@ class Asked:
 
 
 def stream(config: RunConfig, fabric: Fabric = CPU) -> Stream:
-    config = settle(config)
+    config = resolve_precision(config)
     composition = compose(config)
-    parts = assemble(config, composition, CPU.device, lambda _: None)
+    models = assemble(config, composition, CPU.device, lambda _: None)
     images = find_images(Path(str(config.data.path)))
-    return Stream(config, composition, parts.asked, images, fabric, print)
+    return Stream(config, composition, models.frozen, images, fabric, print)
 
 
 def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:

@@ -156,9 +156,10 @@ def _used(run: Path) -> set[str]:
     from kivfm_core.config import build_config
     from kivfm_core.data.unlabeled import find_images
     from kivfm_core.distillation.demo_data import data_path
-    from kivfm_core.distillation.processes.launch import settle
+    from kivfm_core.distillation.processes.launch import resolve_precision
+    from kivfm_core.run_files import RunFiles
 
-    made = settle(build_config(run / "config.toml" if run.is_dir() else run, {}))
+    made = resolve_precision(build_config(RunFiles(run).config_file if run.is_dir() else run, {}))
     composition = compose(made)
     with closing(make_progress()) as progress:
         images = find_images(data_path(made, progress))

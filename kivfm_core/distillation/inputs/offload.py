@@ -1,4 +1,4 @@
-"""An encoder whose weights lie in the host's memory, for want of a device's."""
+"""An encoder whose weights lie in the host's memory, since the device has too little."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.func import functional_call
 
 
 class Offloaded(nn.Module):
-    """Brings an encoder's weights to where its input is, for as long as it is asked.
+    """Copies an encoder's weights to the device of its input for each forward pass.
 
-    The device computes, as with everyone else's weights; copies are queued there and nobody waits.
+    The device computes as with weights of its own. The copies are queued there without a wait.
 
     Args:
-        encoder: FrozenNetworks, in the host's memory.
+        encoder: Frozen, in the host's memory.
     """
 
     def __init__(self, encoder: nn.Module) -> None:

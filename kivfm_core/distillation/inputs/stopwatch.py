@@ -13,8 +13,8 @@ import torch
 class Stopwatch:
     """Adds up seconds and views of each part of the work.
 
-    A GPU works on while Python runs ahead of it: there, events in its queue tell the time, and are
-    read once they have passed.
+    A GPU still works when Python has run ahead of it. There, time is measured by events in its
+    queue, which are read once they have passed.
 
     Args:
         device: Where the work is done.
@@ -27,7 +27,7 @@ class Stopwatch:
         self.running: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
 
     def add(self, name: str, views: int, seconds: float) -> None:
-        """Takes what was measured elsewhere."""
+        """Adds what was measured elsewhere."""
         self.views[name] = self.views.get(name, 0) + views
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
@@ -49,9 +49,9 @@ class Stopwatch:
 
     @contextmanager
     def rest(self, name: str) -> Generator[None]:
-        """Measures what is left of a stage once all that is measured within it is taken off.
+        """Measures a stage without the parts that are measured within it.
 
-        The stage ends with the device's work done, or is broken off; its views are added in it.
+        The stage's own views are added separately. Its time counts even if it is interrupted.
         """
         began, before = time.perf_counter(), self.total
         try:

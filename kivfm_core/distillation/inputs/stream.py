@@ -1,11 +1,12 @@
-"""The stream of training batches, with what the frozen networks say about them."""
+"""The stream of training batches, with the frozen networks' outputs for them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from torch import Tensor
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.encoding import FITTED_ON
-from kivfm_core.cache.key import list_encodings, list_owners
+from kivfm_core.cache.key import CANVAS, list_encodings, list_owners
+from kivfm_core.cache.maps import find_maps
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
@@ -27,21 +29,24 @@ from kivfm_core.data.unlabeled import Images
 from kivfm_core.distillation.inputs.cached_outputs import Cache, CachedOutputs
 from kivfm_core.distillation.inputs.frozen_networks import FrozenNetworks, LoadedNetworks
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
-from kivfm_core.distillation.processes.launch import aloud, summed
+from kivfm_core.distillation.processes.launch import all_reduce, rank_logger
 from kivfm_core.distillation.training.module import Targets
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.planner.plan import PICTURES
 
 
 class Stream:
-    """Batches of any steps of a run; pictures that cannot be decoded are counted.
+    """Batches of any steps of a run; images that cannot be decoded are counted.
+
+    Building a cache needs a stream, too, and has no run: so this takes no `RunContext`.
 
     Args:
         config: The run's.
         composition: The student's plan.
         asked: The frozen networks.
-        images: The pictures.
+        images: The images.
         fabric: Devices and processes.
-        say: Told what is worth a line.
+        say: Reports what is worth a line.
 
     Raises:
         KivfmError: If the cache cannot be written to.
@@ -58,7 +63,7 @@ class Stream:
     ) -> None:
         self.config, self.fabric, self.say = config, fabric, say
         self.sizes, contract = composition.image_size, composition.trunk.input
-        for line in (f"{len(images)} pictures in {images.path}", *images.notes):
+        for line in (f"{len(images)} images in {images.path}", *images.notes):
             say(line)
         self.dataset = ViewDataset(
             images,
@@ -71,7 +76,7 @@ class Stream:
             config.data.mosaic,
         )
         self.cache = self._cache(composition, asked, images)
-        self.bad = Bad(config.data.bad_limit, aloud(fabric, say))
+        self.bad = Bad(config.data.bad_limit, rank_logger(fabric, say))
         decode = partial(_decode, self.dataset, self.bad)
         self.stopwatch = Stopwatch(fabric.device)
         keeper = None
@@ -86,13 +91,14 @@ class Stream:
         names = hashlib.sha256()
         for place, name in enumerate(images):  # one by one: there may be millions
             names.update(os.fsencode(f"\n{name}" if place else name))
+        # Recorded by every run, and compared when it is resumed: the words have to stay.
         self.digest = f"{len(images)} pictures, names' sha256 {names.hexdigest()[:16]}"
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
         """Each step's canvases `[B, 3, H, W]`, targets, and the seconds that it was waited for.
 
         Raises:
-            DataError: If too many pictures cannot be decoded.
+            DataError: If too many images cannot be decoded.
         """
         return self.answers(self._sampler(start, stop))
 
@@ -113,11 +119,11 @@ class Stream:
             yield canvas, targets, waited
 
     def count_bad(self) -> int:
-        """Pictures that could not be decoded, by any process."""
+        """Images that could not be decoded, by any process; all of them have to call it."""
         bad = torch.tensor(
             [name in self.bad.names for name in self.dataset.images], dtype=torch.int32
         )
-        return int((summed(self.fabric)(bad) > 0).sum())
+        return int((all_reduce(self.fabric)(bad) > 0).sum())
 
     def _cache(
         self, composition: Composition, asked: LoadedNetworks, images: Images
@@ -132,13 +138,13 @@ class Stream:
         return DiskCache(Path(where.path), owners, limit, self.say)
 
     def _samples(self) -> list[Key]:
-        """The views that codecs are fitted on: evenly among the pictures, whatever the batches."""
+        """The views that codecs are fitted on: evenly among the images, whatever the batches."""
         count = len(self.dataset)
         few = min(count, FITTED_ON)
         return [(place * count // few, 0, 0) for place in range(few)]
 
     def pictures(self, step: int) -> list[str]:
-        """The ids of a step's pictures, this process's share of them; those of a mosaic joined."""
+        """The ids of a step's images, this process's share of them; those of a mosaic joined."""
         (items,) = self._sampler(step, step + 1)
         images = self.dataset.images
         return [" + ".join(images[i] for i in self.dataset.shown(item)) for item in items]
@@ -150,13 +156,68 @@ class Stream:
             self.fabric.global_rank, self.fabric.world_size,
         )  # fmt: skip
 
+    @property
+    def placements(self) -> Mapping[str, NetworkPlacement]:
+        """Where networks lie, and how many views at once they run on, by source of outputs."""
+        return self.frozen.networks.placements
+
+    def portion_size(self, source: str) -> int | None:
+        """Views that a network ran on at once; None if on whole batches, or not at all."""
+        portions = self.frozen.splitters.get(source)
+        return portions.size if portions else None
+
+    def batch_size(self, source: str) -> int:
+        """Views that a network is planned to run on at once."""
+        placement = self.placements.get(source)
+        return placement.batch if placement else self.config.optim.batch_size
+
+    def run_online(self, sources: Collection[str]) -> None:
+        """Leaves the outputs of these sources out of the cache: they run anew for every batch."""
+        if self.frozen.cached is not None:
+            self.frozen.cached.online = sources
+
+    def count_cached(self) -> dict[str, int]:
+        """How many of the run's views a cache on disk holds already, by source of outputs."""
+        if not isinstance(self.cache, DiskCache):
+            return {}
+        return self.cache.count(self.config.data.views)
+
+    def is_cached(self, source: str, item: ViewItem) -> bool:
+        """Whether a view's output is cached; true of all without a cache, which lacks nothing."""
+        return self.cache is None or self.cache.has(source, (item.image, item.view))
+
+    def sources(self, size: int) -> list[str]:
+        """The sources of outputs for a view of this size, as caches name them."""
+        return list(self.frozen.owners(size))
+
+    def run_uncached(self, keys: Sequence[Key]) -> dict[str, Mapping[str, Tensor]]:
+        """The outputs of all sources for some views, canvases too; the cache is left alone."""
+        frozen = copy(self.frozen)
+        frozen.cached = None
+        canvas, outputs = frozen(frozen.decode(keys))
+        return {**outputs, CANVAS: {CANVAS: canvas}}
+
+    def record_bytes(self, source: str, output: Mapping[str, Tensor]) -> int:
+        """What the cached output of one view takes."""
+        assert self.frozen.cached is not None
+        encoding = self.frozen.cached.codecs[source].encoding
+        return sum(encoding.bytes(name, tuple(x.shape[1:])) for name, x in output.items())
+
+    def views_to_fit(self, source: str) -> int:
+        """Views that a network has to run on first, for its encoding to be fitted."""
+        assert isinstance(self.cache, DiskCache) and self.frozen.cached is not None
+        if not self.frozen.cached.codecs[source].encoding.latent:
+            return 0
+        fitted = find_maps(self.cache.folder / self.cache.owners[source].folder)
+        return 0 if fitted else len(self.frozen.samples)
+
 
 class Bad:
-    """The pictures that cannot be decoded, so far.
+    """The images that cannot be decoded, so far.
 
     Args:
         limit: How many there may be.
-        say: Told of every new one.
+        say: Reports every new one.
     """
 
     def __init__(self, limit: int, say: Callable[[str], None]) -> None:

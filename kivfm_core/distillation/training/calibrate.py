@@ -1,4 +1,4 @@
-"""Fits the aligners' fixed part from streaming sums, and the units of the loss."""
+"""Fits the fixed part of the aligners from streaming sums, and the units of the decoder loss."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kivfm_core.distillation.training.decoder_loss import fit_units
 from kivfm_core.distillation.training.module import Targets
 from kivfm_core.student.student import Student
 
+# The last batches are held, to measure the decoders' units on them once the aligners are fitted.
 LAST = 4
-"""Batches that are kept to measure the decoders' units on, once the aligners are fitted."""
 
 
 def calibrate(
@@ -42,13 +42,14 @@ def calibrate(
             native = plan.kind == "identity"
             name = ("x" if plan.level.kind == "global" else "V") if native else plan.level.name
             sums[plan.key].add(targets[TRUNK if native else plan.teacher][name])
-    kept: dict[str, float] = {}
+    round_trips: dict[str, float] = {}
     for plan in plans:
         aligner = student.aligner(plan.teacher, plan.level.name)
         s = sums[plan.key]
+        # Each process saw other images: sums over all of them make all processes fit alike.
         with torch.no_grad():
             count = int(reduce(torch.tensor(s.count)))
             aligner.fit(count, reduce(s.total), reduce(s.outer))
-        kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+        round_trips[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
     fit_units(student, last, reduce)
-    return kept
+    return round_trips

@@ -27,7 +27,7 @@ class Distillation(nn.Module):
         weights: Share of the loss of each teacher to learn from; they sum to 1.
 
     Attributes:
-        readout_share: What the decoders' weight is multiplied with at this step.
+        readout_share: Factor of the decoders' weight at this step.
     """
 
     weights: Tensor
@@ -44,12 +44,15 @@ class Distillation(nn.Module):
     def forward(
         self, canvas: Tensor, targets: Targets, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and each teacher's part of it, unweighted; decoders count there as on average.
+        """The loss, and each teacher's part of it.
+
+        The parts are unweighted, and the decoders' share in them is the same at every step, so
+        that they can be compared over a run.
 
         Args:
             canvas: The student's normalized canvases `[B, 3, H, W]`.
-            targets: Each teacher's levels, and what the frozen base said, under `trunk`; the
-                base's own levels are in it.
+            targets: Each teacher's levels; and under `trunk` the frozen base's output, which has
+                the base's own levels.
             draws: Uniform in [0, 1), `[T, B]`, for recipes that draw.
         """
         features, trunk = self._features(canvas, targets)
@@ -65,37 +68,37 @@ class Distillation(nn.Module):
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
 
-    def pulls(self, canvas: Tensor, targets: Targets) -> Tensor:
-        """Where each teacher's loss wants the student's features to go: its gradients `[T, N]`.
+    def teacher_gradients(self, canvas: Tensor, targets: Targets) -> Tensor:
+        """The gradients of each teacher's loss by the student's features, `[T, N]`.
 
-        Nothing is trained by it, and the adapter is not passed through: teachers meet in the
-        features that all aligners read, so that is where they can be at odds.
+        Nothing is trained by them, and they do not pass through the adapter: all aligners read
+        these features, so here teachers can want different things.
         """
         training = self.training
-        self.eval()  # a look must leave no trace, in running statistics either
+        self.eval()  # so that running statistics do not change
         with torch.no_grad():
             features, trunk = self._features(canvas, targets)
         features = {name: x.detach().requires_grad_() for name, x in features.items()}
-        pulls: list[Tensor] = []
+        gradients: list[Tensor] = []
         for spec in self.student.composition.learned:
             level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
-            pull = torch.autograd.grad(
+            gradient = torch.autograd.grad(
                 (level + self.readout_share * readout).mean(), list(features.values()),
                 allow_unused=True, materialize_grads=True,
             )  # fmt: skip
-            pulls.append(torch.cat([part.flatten() for part in pull]))
+            gradients.append(torch.cat([part.flatten() for part in gradient]))
         self.train(training)
-        return torch.stack(pulls)
+        return torch.stack(gradients)
 
     def _features(
         self, canvas: Tensor, targets: Targets
     ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """The student's features, and what its frozen base said."""
+        """The student's features, and the output of its frozen base."""
         trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
         return self.student.adapt(canvas, trunk), trunk
 
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
-        """Each teacher's share of the loss in each picture, `[T, B]`."""
+        """Each teacher's share of the loss of each image, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
         return dropping(losses, weights, draws) if self.recipe.balance == "dropping" else weights
 
@@ -106,9 +109,11 @@ class Distillation(nn.Module):
         targets: Mapping[str, Tensor],
         trunk: Mapping[str, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """How far the student is from one teacher: its levels' mean `[B]`, and its decoders.
+        """How far the student is from one teacher.
 
-        What they say is `[B]`, or zero if they cannot tell.
+        Returns:
+            The mean distance of its levels, `[B]`; and that of its decoders, `[B]`, or a scalar
+            zero if they have no readout.
         """
         distances: list[Tensor] = []
         levels: dict[str, Tensor] = {}

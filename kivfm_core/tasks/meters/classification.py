@@ -13,18 +13,25 @@ from kivfm_core.task import Meter
 
 
 class Classification(Meter):
-    """Top-1 accuracy on the pictures whose class the label space has.
+    """Top-1 accuracy on the images whose class the label space has.
 
     Args:
-        data: Pictures with classes; classes meet the space by name, plain indices as they are.
+        data: Images with classes; classes meet the space by name, plain indices as they are.
         space: The teacher's labels.
 
     Raises:
-        DataError: If the space has none of the data's classes.
+        DataError: If the space has none of the data's classes, or an index is beyond it.
     """
 
     def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
         self.targets: list[int | None] = list(data.targets)
+        for path, target in zip(data.paths, data.targets, strict=True):
+            if data.classes is None and not 0 <= target < len(space or ()):
+                raise DataError(
+                    f"{path} has the class index {target}, and the teacher's go from 0 to"
+                    f" {len(space or ()) - 1}",
+                    "give class names, or indices of the teacher's own classes",
+                )
         if data.classes is not None:
             where = match(data.classes, space or ())
             if not any(index is not None for index in where):
@@ -43,7 +50,7 @@ class Classification(Meter):
             self.right += target == label
 
     def compute(self) -> float:
-        """The share of pictures whose class was right."""
+        """The share of images whose class was right."""
         return self.right / self.seen
 
 

@@ -21,7 +21,7 @@ class PromptableSegmentation(Meter):
     """Mean IoU over all objects, one click each.
 
     Args:
-        data: Pictures with instances.
+        data: Images with instances.
         space: Not looked at: a click has no class.
     """
 
@@ -58,7 +58,7 @@ class PromptableSegmentation(Meter):
             DataError: If there was no object.
         """
         if not self.ious:
-            raise DataError("the pictures show no object to click on")
+            raise DataError("the images show no object to click on")
         return sum(self.ious) / len(self.ious)
 
 
@@ -69,7 +69,7 @@ def inside(mask: NDArray[np.bool_]) -> tuple[float, float]:
         >>> inside(np.pad(np.ones((3, 3), bool), 2))
         (3.5, 3.5)
     """
-    # Distances from the edge in two sweeps along each axis; pictures end in edges, too.
+    # Distances from the edge in two sweeps along each axis; images end in edges, too.
     far = np.where(np.pad(mask, 1), sum(mask.shape), 0).astype(np.int32)
     for axis in (0, 1):
         steps = np.arange(far.shape[axis]).reshape((-1, 1) if axis == 0 else (1, -1))

@@ -16,7 +16,7 @@ class ZeroShot(Classification):
     """Top-1 accuracy among the data's own classes.
 
     Args:
-        data: Pictures with classes; plain indices are ImageNet's.
+        data: Images with classes; plain indices are ImageNet's.
         space: Not looked at: the prompt brings the labels.
     """
 

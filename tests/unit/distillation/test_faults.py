@@ -19,15 +19,16 @@ from steps import first_gradients
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
+from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.launch import aloud
 from kivfm_core.distillation.training.module import Distillation
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.distillation.training.step import Step
 from kivfm_core.errors import KivfmError
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
+from kivfm_core.runs.run import Run
 from kivfm_core.student.student import Student, load_student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
@@ -94,6 +95,11 @@ def test_a_teacher_that_fails_at_a_picture_is_named_and_the_step_skipped(
     assert "bad-steps" in caught.value.hint
 
 
+class Printed(Silent):
+    def message(self, text: str) -> None:
+        print(text)
+
+
 class Second(Fabric):
     """As in the second of two processes."""
 
@@ -106,8 +112,10 @@ def test_what_another_process_alone_knows_is_said_too(
     (Path(str(config.data.path)) / "torn.png").write_bytes(b"")
     second = Second(accelerator="cpu", devices=1)
     batches = stream(config, second)
-    guard = Guard(tmp_path, 5, batches, 1, aloud(second, print))
-    assert list(guard.finite(Student(compose(config)), 12))
+    config = with_optim(config, bad_limit=5)
+    context = RunContext(second, Run(tmp_path), config, compose(config), Printed())
+    skipped = SkippedSteps(context, batches)
+    assert list(skipped.finite_targets(Student(compose(config)), 12))
     out, err = capsys.readouterr()
     assert "rank 1: skipped, cannot be decoded: torn.png\n" in err
     assert f"toypurpose/small:fine is not finite for {sick}\n" in err
@@ -152,7 +160,7 @@ def no_waiting(device: str):
     ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not cuda, reason="there is no GPU"))],
 )
 def test_with_steps_skipped_between_it_is_as_without(
-    config: RunConfig, optimizer: str, device: str
+    config: RunConfig, tmp_path: Path, optimizer: str, device: str
 ):
     config = with_optim(config, optimizer=optimizer)
     fabric = Fabric(accelerator=device, devices=1)
@@ -162,7 +170,8 @@ def test_with_steps_skipped_between_it_is_as_without(
     for skipped in (0, 2):
         layer = copy.deepcopy(begun).to(fabric.device)
         module, wrapped = fabric.setup(layer, make_optimizer(layer, config))
-        step = Step(fabric, module, wrapped, toy.BASE.input, config, print)
+        context = RunContext(fabric, Run(tmp_path), config, compose(config), Silent())
+        step = Step(context, module, wrapped)
         for gradient in gradients:
             for fine in [False] * skipped + [True]:
                 taken = torch.tensor(fine, device=fabric.device)

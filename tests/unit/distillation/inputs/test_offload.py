@@ -13,7 +13,7 @@ from cached import Asked
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation import assemble as module
-from kivfm_core.distillation import engine
+from kivfm_core.distillation import prepare
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.planner.placement import Machine, place
@@ -68,9 +68,9 @@ def test_offloaded_and_in_portions_a_run_learns_the_same(
     assert (costs(plain)[TEACHER]["device"], costs(plain)[TEACHER]["batch"]) == ("cpu", 4)
     views = asked.since()
 
-    monkeypatch.setattr(engine, "find_machine", lambda device: cramped(config))
+    monkeypatch.setattr(prepare, "find_machine", lambda device: cramped(config))
     short = distill(config, out=tmp_path / "short", progress=said)
-    assert f"weights on the CPU but for their turns, for want of memory: {TEACHER}" in said.lines
+    assert f"weights on the CPU between uses, for want of memory: {TEACHER}" in said.lines
     cost = costs(short)
     assert (cost[TEACHER]["device"], cost["trunk@96"]["device"]) == ("cpu", "cuda")
     small = [f"{name} {c['batch']}" for name, c in cost.items() if 0 < c["batch"] < 4]
@@ -110,7 +110,7 @@ def test_who_is_offloaded_is_never_loaded_onto_the_device(
     composition = compose(config)
     placements = place(config, composition, cramped(config))
     gpu = torch.device("cuda")
-    parts = module.assemble(config, composition, gpu, lambda _: None, placements)
+    models = module.assemble(config, composition, gpu, lambda _: None, placements)
     assert homes == {"toybase/small": "cuda", TEACHER: "cpu"}
-    assert isinstance(parts.teachers[TEACHER].encoder, Offloaded)
-    assert parts.asked.placements == placements
+    assert isinstance(models.teachers[TEACHER].encoder, Offloaded)
+    assert models.frozen.placements == placements

@@ -1,4 +1,4 @@
-"""One step's loss and pulls, against numbers worked out here from the student's predictions."""
+"""One step's loss and the teachers' gradients, against numbers from the student's predictions."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def test_who_is_drawn_away_does_not_count(config: RunConfig):
     assert float(both) == pytest.approx(0.25 * float(each[BASE]) + 0.75 * float(each[PURPOSE]))
 
 
-def test_pulls_by_hand(config: RunConfig):
+def test_teacher_gradients_by_hand(config: RunConfig):
     student = moved(config, "mse")
     canvas, targets = drawn()
-    base, purpose = Distillation(student, "mse", WEIGHTS).pulls(canvas, targets)
+    base, purpose = Distillation(student, "mse", WEIGHTS).teacher_gradients(canvas, targets)
     with torch.no_grad():
         features, trunk = student(canvas), student.ask_trunk(canvas)
     # Of a mean square of N numbers 2 (student - teacher) / N, and half of it: there are two levels.
