@@ -34,7 +34,7 @@ def main() -> None:
     stream = Stream(
         config, composition, LoadedNetworks({}, None, {}), images, fabric, lambda _: None
     )
-    stream.pictures(0)
+    stream.image_names(0)
     seconds = time.perf_counter() - began
     facts = {"images": len(images), "seconds": seconds, "before": before, "most": _memory()}
     print(json.dumps(facts))

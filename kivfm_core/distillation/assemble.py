@@ -44,7 +44,7 @@ class LoadedModels:
     @property
     def frozen(self) -> LoadedNetworks:
         """The networks that give outputs for the run's views, and do not change."""
-        trunk = self.student.ask_trunk if self.student.adapter is not None else None
+        trunk = self.student.run_trunk if self.student.adapter is not None else None
         hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
         return LoadedNetworks(self.teachers, trunk, hashes, self.placements)
 

@@ -13,7 +13,7 @@ from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import auto_precision, find_machine
 from kivfm_core.files import write_text
 from kivfm_core.planner.plan import RunPlan, compared, make_plan
-from kivfm_core.planner.rates import Rates, keep_rates, read_rates
+from kivfm_core.planner.rates import Rates, read_rates, save_rates
 
 
 def device_name(device: torch.device) -> str:
@@ -60,16 +60,16 @@ def write_costs(context: RunContext, plan: RunPlan, stream: Stream) -> None:
     facts = {"schema": 1, "took_seconds": took, **record}
     write_text(context.run.costs_file, json.dumps(facts, indent=1))
     context.log(compared(plan.seconds, took))
-    save_rates(plan, stream, context.log)
+    save_measured_rates(plan, stream, context.log)
 
 
-def save_rates(plan: RunPlan, stream: Stream, log: Callable[[str], None]) -> None:
+def save_measured_rates(plan: RunPlan, stream: Stream, log: Callable[[str], None]) -> None:
     """Saves the seconds a view that a run measured, as far as it came."""
     watch, auto = stream.stopwatch, auto_precision(stream.config.engine.accelerator)
     if plan.device is not None:
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
+            save_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
         except OSError as error:
             log(f"what was measured cannot be saved for later plans: {error}")

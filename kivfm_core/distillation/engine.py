@@ -12,7 +12,7 @@ from kivfm_core.composition.compose import compose
 from kivfm_core.composition.summary import round_trips
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.context import RunContext
-from kivfm_core.distillation.costs import plan_costs, save_rates, write_costs
+from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
 from kivfm_core.distillation.prepare import Prepared, prepare
 from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
 from kivfm_core.distillation.processes.launch import all_reduce, launched, resolve_precision
@@ -138,7 +138,7 @@ def _run_stages(
             train(context, prepared, interrupt, start.step)
     except Interrupted:
         if context.is_first:
-            save_rates(start.costs, prepared.stream, context.log)
+            save_measured_rates(start.costs, prepared.stream, context.log)
         raise
     finish(context, prepared, start.costs)
 

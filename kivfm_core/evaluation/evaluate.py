@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from kivfm_core.data.formats.classes import ClassData
@@ -26,7 +25,7 @@ from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.student.student import Student
 from kivfm_core.task import LabeledImages
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, KNN
-from kivfm_core.teacher import Teacher
+from kivfm_core.teacher import Encoder, Teacher
 
 # Puts a model where it computes.
 Move = Callable[[Teacher], Teacher]
@@ -61,7 +60,11 @@ def evaluate(
         DataError: If the data cannot be used.
     """
     began, report = time.monotonic(), progress or Silent()
-    there = partial(on_device, device=find_device(accelerator))
+    device = find_device(accelerator)
+
+    def there(model: Teacher) -> Teacher:
+        return on_device(model, device)
+
     run = open_run(run) if isinstance(run, str | Path) else run
     work = list_work(run.teachers, data, tasks, limit)
     student = run.load_student()
@@ -69,7 +72,7 @@ def evaluate(
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, work, there(student), there, report)),
+        base=tuple(_base_rows(run, work, on_device(student, device), there, report)),
         summary=summarize(rows),
         skipped=tuple(work.skipped),
         seconds=round(time.monotonic() - began, 1),
@@ -162,7 +165,7 @@ class _Comparison:
 
 
 def _base_rows(
-    run: Run, work: Worklist, student: Teacher, there: Move, progress: Progress
+    run: Run, work: Worklist, student: Encoder, there: Move, progress: Progress
 ) -> list[BaseRow]:
     """The base's own features beside the student's."""
     if run.base is None or not work.knn:

@@ -1,4 +1,4 @@
-"""The bundle: a student in a folder, with every decoder, as safetensors and JSON; no pickle."""
+"""The bundle: a folder with a student and all decoders, as safetensors and JSON, not pickle."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ detector = student.stand_in("{example}")
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes tensors; each on its own, since a view would be written with its whole storage."""
+    """Writes tensors. Each is copied, since safetensors refuses tensors that share memory."""
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path)
 
 
@@ -49,12 +49,12 @@ def slug(teacher: str) -> str:
 
 
 def write_bundle(student: Student, folder: Path, run: Path | None = None) -> None:
-    """Writes a bundle aside and renames it into place.
+    """Writes a bundle to a temporary folder and renames that.
 
     Args:
-        student: With its decoders.
+        student: The student, with its decoders.
         folder: `RUN/student`; replaced if it exists.
-        run: The run that the model card names, if the folder is only later to be there.
+        run: The run folder that the model card names, if `folder` will be moved there later.
     """
     with new_folder(folder) as aside:
         (aside / DECODERS).mkdir()
@@ -108,8 +108,22 @@ def read_bundle(folder: Path) -> Student:
     return student.eval()
 
 
+def load_student(run: str | Path) -> Student:
+    """Loads the student of a run folder, with the decoders of all its teachers.
+
+    Raises:
+        UsageError: If the folder holds no student.
+        PluginError: If a teacher's plugin is missing.
+    """
+    return read_bundle(Path(run) / "student")
+
+
 def load_trained(student: Student, checkpoint: Path) -> None:
-    """Loads a checkpoint's trained part into a student."""
+    """Loads the trained part of a checkpoint into a student.
+
+    Raises:
+        UsageError: If the checkpoint does not fit the student.
+    """
     state = load_file(checkpoint / STUDENT_STATE)
     left = student.load_state_dict(state, strict=False)
     missing = set(left.missing_keys) & student.trained().keys()
@@ -122,7 +136,7 @@ def load_trained(student: Student, checkpoint: Path) -> None:
 
 
 def _packages(plan: Composition) -> dict[str, Any]:
-    """What encoders and decoders come from, with versions, and what these require."""
+    """Distributions of encoders and decoders, with versions, and what these require."""
     specs = (*plan.teachers, plan.trunk)
     entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
     libraries = {entry.provider.distribution for entry in entries if entry.provider}

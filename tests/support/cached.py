@@ -36,7 +36,7 @@ class Asked:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.counts = dict.fromkeys(("decoded", "trunk", "teacher"), 0)
         self._count(patch, Images, "open", "decoded", lambda *_: 1)
-        self._count(patch, Student, "ask_trunk", "trunk", lambda _, x: len(x))
+        self._count(patch, Student, "run_trunk", "trunk", lambda _, x: len(x))
         self._count(patch, LoadedTeacher, "encode", "teacher", lambda _, x, __: len(x))
 
     def _count(self, patch, where, name: str, what: str, size: Callable[..., int]) -> None:
@@ -64,7 +64,7 @@ def stream(config: RunConfig, fabric: Fabric = CPU) -> Stream:
 
 def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:
     return [
-        {"canvas": canvas, **{f"{o}:{k}": t for o, ts in targets.items() for k, t in ts.items()}}
+        {"canvas": canvas, **targets.named()}
         for canvas, targets, _ in stream(config).steps(0, STEPS)
     ]
 

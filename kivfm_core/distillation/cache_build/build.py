@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from kivfm_core.cache.key import TRUNK, hash_weights
+from kivfm_core.cache.key import hash_weights
 from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.compose import assign_weights, compose
 from kivfm_core.composition.composition import Composition
@@ -58,34 +58,41 @@ def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> li
     machine = planned_machine(config, find_machine(fabric.device))
     placements = place_alone(config, composition, machine)
 
-    def stream(name: str) -> Stream:
-        # Nobody holds the stream of another network any more, so its memory is free.
-        frozen = replace(_load(name, config, composition, hashes, fabric), placements=placements)
+    def stream(teacher: str | None) -> Stream:
+        # The stream of another network is not referred to any more, so its memory is free.
+        loaded = _load(teacher, config, composition, hashes, fabric)
+        frozen = replace(loaded, placements=placements)
         return Stream(config, composition, frozen, images, fabric, lambda _: None)
 
-    estimates = [estimate(name, stream(name)) for name in (TRUNK, *composition.asked)]
+    # None is the trunk: its name could also be a teacher's.
+    teachers = (None, *composition.asked)
+    estimates = [estimate(teacher, stream(teacher)) for teacher in teachers]
     _report(estimates, progress)
     _check_space(path, sum(each.bytes for each in estimates), config.cache.limit)
     if not dry_run:
         progress.start(sum(each.views for each in estimates))
         done = 0
-        for each in estimates:
+        for teacher, each in zip(teachers, estimates, strict=True):
             if each.views:
-                done = _fill(stream(each.name), each.name, progress, done)
+                done = _fill(stream(teacher), teacher, each.name, progress, done)
     return estimates
 
 
 def _load(
-    name: str, config: RunConfig, composition: Composition, hashes: dict[str, str], fabric: Fabric
+    name: str | None,
+    config: RunConfig,
+    composition: Composition,
+    hashes: dict[str, str],
+    fabric: Fabric,
 ) -> LoadedNetworks:
     files = assign_weights(config.weights, composition.teachers)
-    wanted = composition.base if name == TRUNK else name
+    wanted = composition.base if name is None else name
     spec = next((spec for spec in composition.teachers if spec.name == wanted), None)
     teacher = load(spec, files.get(spec.name), fabric.device) if spec is not None else None
-    if name != TRUNK:
+    if name is not None:
         return LoadedNetworks({name: teacher} if teacher is not None else {}, None, hashes)
     student = make_student(composition, teacher).to(fabric.device)
-    return LoadedNetworks({}, student.ask_trunk if student.adapter is not None else None, hashes)
+    return LoadedNetworks({}, student.run_trunk if student.adapter is not None else None, hashes)
 
 
 def _report(estimates: list[Estimate], progress: Progress) -> None:
@@ -106,10 +113,10 @@ def _check_space(path: Path, needed: int, limit: float | None) -> None:
         )
 
 
-def _fill(stream: Stream, name: str, progress: Progress, done: int) -> int:
+def _fill(stream: Stream, teacher: str | None, name: str, progress: Progress, done: int) -> int:
     """Reads each missing batch once, which caches it; returns the views done so far."""
-    batches = missing(name, stream)
-    for _, batch in zip(stream.answers(batches), batches, strict=True):
+    batches = missing(teacher, stream)
+    for _, batch in zip(stream.outputs(batches), batches, strict=True):
         done += len(set(batch))
         progress.step({"step": done, "what": name})
     return done

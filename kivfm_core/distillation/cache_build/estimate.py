@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from kivfm_core.cache.key import CANVAS, TRUNK
+from kivfm_core.cache.output_source import CANVAS, TRUNK, OutputSource
 from kivfm_core.data.sampler import ViewItem
 from kivfm_core.distillation.inputs.stream import Stream
 
@@ -44,25 +44,31 @@ def describe(estimate: Estimate) -> str:
     return ", ".join(words)
 
 
-def _sources(name: str, stream: Stream, size: int) -> list[str]:
-    """The sources of outputs that belong to a network: the canvases belong to the trunk."""
-    return [source for source in stream.sources(size) if ("@" in source) == (name == TRUNK)]
+def _sources(teacher: str | None, stream: Stream, size: int) -> list[OutputSource]:
+    """The sources of outputs of a teacher; without one, the trunk's and the student's canvases."""
+    sources = stream.sources(size)
+    return [source for source in sources if (source.kind == "teacher") == (teacher is not None)]
 
 
-def _batch(name: str, stream: Stream, size: int) -> int:
+def _batch(teacher: str | None, stream: Stream, size: int) -> int:
     """Views that a network runs on at once, where the canvas has this size."""
     # The trunk comes last among its sources, after the canvases.
-    return stream.batch_size(_sources(name, stream, size)[-1])
+    return stream.batch_size(_sources(teacher, stream, size)[-1])
 
 
-def missing(name: str, stream: Stream) -> list[list[ViewItem]]:
-    """Views whose outputs of a network are not cached, in batches of one canvas size."""
+def missing(teacher: str | None, stream: Stream) -> list[list[ViewItem]]:
+    """Views whose outputs of a network are not cached, in batches of one canvas size.
+
+    Args:
+        teacher: A teacher's name; None for the trunk and the student's canvases.
+        stream: It runs no other network.
+    """
     batches: list[list[ViewItem]] = []
     for view in range(stream.config.data.views):
         size = view % len(stream.sizes)
-        batch = _batch(name, stream, size)
+        batch = _batch(teacher, stream, size)
         whole = min(batch, stream.config.optim.batch_size)
-        sources = _sources(name, stream, size)
+        sources = _sources(teacher, stream, size)
         items = (ViewItem(image, view, size) for image in range(len(stream.dataset)))
         lacking = [i for i in items if not all(stream.is_cached(s, i) for s in sources)]
         for start in range(0, len(lacking), batch):
@@ -73,21 +79,21 @@ def missing(name: str, stream: Stream) -> list[list[ViewItem]]:
     return batches
 
 
-def estimate(name: str, stream: Stream) -> Estimate:
+def estimate(teacher: str | None, stream: Stream) -> Estimate:
     """Runs one network on two batches of each canvas size, and caches nothing.
 
     Args:
-        name: A teacher's, or `trunk`.
+        teacher: A teacher's name; None for the trunk and the student's canvases.
         stream: It runs no other network.
     """
-    batches = missing(name, stream)
+    batches = missing(teacher, stream)
     views = total = 0
     seconds = each = 0.0
     for size in range(len(stream.sizes)):
         mine = [batch for batch in batches if batch[0].size == size]
         if not mine:
             continue
-        sources = _sources(name, stream, size)
+        sources = _sources(teacher, stream, size)
         spent, record = _measure(stream, sources, mine[0])
         items = {item for batch in mine for item in batch}
         for source in sources:
@@ -96,22 +102,23 @@ def estimate(name: str, stream: Stream) -> Estimate:
         each = spent / len(mine[0])
         seconds += each * sum(len(batch) for batch in mine)
     # The trunk's outputs are never encoded by a fitted map.
-    first = stream.views_to_fit(name) if views and name != TRUNK else 0
-    batch = min(_batch(name, stream, size) for size in range(len(stream.sizes)))
+    fits = views and teacher is not None
+    first = stream.views_to_fit(_sources(teacher, stream, 0)[0]) if fits else 0
+    batch = min(_batch(teacher, stream, size) for size in range(len(stream.sizes)))
     device = stream.fabric.device.type
-    return Estimate(name, views, total, seconds + each * first, first, batch, device)
+    return Estimate(teacher or TRUNK, views, total, seconds + each * first, first, batch, device)
 
 
 def _measure(
-    stream: Stream, sources: list[str], batch: list[ViewItem]
-) -> tuple[float, dict[str, int]]:
+    stream: Stream, sources: list[OutputSource], batch: list[ViewItem]
+) -> tuple[float, dict[OutputSource, int]]:
     """Seconds that a batch takes, and the bytes of a view's record by source."""
-    spent, record = 0.0, dict[str, int]()
+    spent, record = 0.0, dict[OutputSource, int]()
     for _ in range(2):  # the first one warms up
         began = time.perf_counter()
         outputs = stream.run_uncached([item.key for item in batch])
-        named = {source: outputs[source.partition("@")[0]] for source in sources}
-        record = {source: stream.record_bytes(source, output) for source, output in named.items()}
-        outputs[CANVAS][CANVAS].cpu()  # waits for the device
+        record = {source: stream.record_bytes(source, outputs[source]) for source in sources}
+        canvas = next(output for source, output in outputs.items() if source.kind == "canvas")
+        canvas[CANVAS].cpu()  # waits for the device
         spent = time.perf_counter() - began
     return spent, record

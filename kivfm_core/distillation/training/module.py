@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from kivfm_core.distillation.inputs.frozen_networks import TRUNK
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.decoder_loss import decoders_distance
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.objectives.balancing import dropping
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes.recipe import RECIPES
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
-
-Targets = Mapping[str, Mapping[str, Tensor]]
 
 
 class Distillation(nn.Module):
@@ -51,13 +50,13 @@ class Distillation(nn.Module):
 
         Args:
             canvas: The student's normalized canvases `[B, 3, H, W]`.
-            targets: Each teacher's levels; and under `trunk` the frozen base's output, which has
-                the base's own levels.
+            targets: Each teacher's levels, and the output of the frozen base, which holds the
+                base's own levels.
             draws: Uniform in [0, 1), `[T, B]`, for recipes that draw.
         """
         features, trunk = self._features(canvas, targets)
         pairs = [
-            self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            self._distances(spec, features, targets.teachers.get(spec.name, {}), trunk)
             for spec in self.student.composition.learned
         ]
         levels = torch.stack([level for level, _ in pairs])
@@ -81,7 +80,8 @@ class Distillation(nn.Module):
         features = {name: x.detach().requires_grad_() for name, x in features.items()}
         gradients: list[Tensor] = []
         for spec in self.student.composition.learned:
-            level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            own = targets.teachers.get(spec.name, {})
+            level, readout = self._distances(spec, features, own, trunk)
             gradient = torch.autograd.grad(
                 (level + self.readout_share * readout).mean(), list(features.values()),
                 allow_unused=True, materialize_grads=True,
@@ -92,9 +92,9 @@ class Distillation(nn.Module):
 
     def _features(
         self, canvas: Tensor, targets: Targets
-    ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """The student's features, and the output of its frozen base."""
-        trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
+    ) -> tuple[Mapping[str, Tensor], TrunkOutput]:
+        """The student's features, and the output of its trunk."""
+        trunk = targets.trunk if targets.trunk is not None else self.student.run_trunk(canvas)
         return self.student.adapt(canvas, trunk), trunk
 
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class Distillation(nn.Module):
         spec: TeacherSpec,
         features: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
-        trunk: Mapping[str, Tensor],
+        trunk: TrunkOutput,
     ) -> tuple[Tensor, Tensor]:
         """How far the student is from one teacher.
 
@@ -120,7 +120,7 @@ class Distillation(nn.Module):
         for plan in self.student.composition.of(spec.name):
             aligner = self.student.aligner(spec.name, plan.level.name)
             if plan.kind == "identity":
-                target = trunk["x" if plan.level.kind == "global" else "V"]
+                target = trunk.level(plan.level.kind)
             else:
                 target = targets[plan.level.name]
             grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None

@@ -11,8 +11,8 @@ from torch import Tensor
 from kivfm_core.data.images import listed
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.processes.sharding import whole
-from kivfm_core.distillation.training.module import Targets
 from kivfm_core.errors import KivfmError
 from kivfm_core.files import new_folder
 from kivfm_core.run_files import BAD_STEPS, STUDENT_STATE, checkpoint_name
@@ -52,7 +52,7 @@ class SkippedSteps:
         """
         good, why, wrong = 0, "", NotFinite()
         for step, (canvas, targets, _) in enumerate(self.stream.steps(0, stop)):
-            wrong = not_finite(targets, self.stream.pictures(step))
+            wrong = not_finite(targets, self.stream.image_names(step))
             if not wrong:
                 good += 1
                 yield targets
@@ -79,7 +79,7 @@ class SkippedSteps:
         for step in skipped:
             # A step's batch follows from its number, so none had to be held until now.
             canvas, targets, _ = next(self.stream.steps(step, step + 1))
-            wrong = not_finite(targets, self.stream.pictures(step))
+            wrong = not_finite(targets, self.stream.image_names(step))
             self._check_limit(self._record(step, trained, canvas, targets, wrong), wrong)
         return len(skipped)
 
@@ -98,10 +98,9 @@ class SkippedSteps:
         if self.skipped <= SAVED:
             name = checkpoint_name(step) + (f"-rank-{self.rank}" if self.rank else "")
             with new_folder(self.folder / name) as folder:
-                levels = {f"{t}:{k}": v for t, by in targets.items() for k, v in by.items()}
-                save_tensors({"canvas": canvas, **levels}, folder / "batch.safetensors")
+                save_tensors({"canvas": canvas, **targets.named()}, folder / "batch.safetensors")
                 save_tensors(trained, folder / STUDENT_STATE)
-                facts = {"schema": 1, "step": step, "pictures": self.stream.pictures(step)}
+                facts = {"schema": 1, "step": step, "pictures": self.stream.image_names(step)}
                 report = json.dumps({**facts, "not_finite": wrong}, indent=1)
                 (folder / "report.json").write_text(report, encoding="utf-8")
         return why
@@ -125,10 +124,8 @@ class SkippedSteps:
 def not_finite(targets: Targets, images: list[str]) -> NotFinite:
     """The levels of a batch that are not finite, and for which images."""
     found: NotFinite = {}
-    for teacher, levels in targets.items():
-        for name, level in levels.items():
-            finite: list[bool] = level.isfinite().flatten(1).all(1).tolist()
-            if not all(finite):
-                wrong = [image for image, good in zip(images, finite, strict=True) if not good]
-                found[f"{teacher}:{name}"] = wrong
+    for name, level in targets.named().items():
+        finite: list[bool] = level.isfinite().flatten(1).all(1).tolist()
+        if not all(finite):
+            found[name] = [image for image, good in zip(images, finite, strict=True) if not good]
     return found

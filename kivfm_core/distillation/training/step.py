@@ -12,9 +12,10 @@ from torch import Tensor
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.distillation.context import RunContext
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import gather
-from kivfm_core.distillation.training.module import Distillation, Targets
+from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
 from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.objectives.balancing import draw
@@ -42,7 +43,7 @@ class Step:
         if config.engine.precision == "32-true":
             smaller = f"--precision bf16-mixed, or {smaller}"
         self.splitter = BatchSplitter(
-            "the student learns", smaller, context.log, config.optim.micro_batch, alone
+            "training the student", smaller, context.log, config.optim.micro_batch, alone
         )
 
     def __call__(
@@ -113,9 +114,9 @@ class Step:
             `A, B`: scalars on the device.
         """
         part = slice(self.splitter.size)
-        seen = _part(targets, part)
         with self.fabric.autocast():
-            gradients = self._inner.teacher_gradients(normalize(canvas[part], self.contract), seen)
+            pixels = normalize(canvas[part], self.contract)
+            gradients = self._inner.teacher_gradients(pixels, targets.rows(part))
         names = [spec.name for spec in self._inner.student.composition.learned]
         units = F.normalize(gradients, dim=1)
         return dict(zip(names, gradients.norm(dim=1), strict=True)) | {
@@ -135,12 +136,11 @@ class Step:
         self.optimizer.zero_grad()
         total, shares = torch.zeros((), device=canvas.device), dict[str, Tensor]()
         for part in parts:
-            seen = _part(targets, part)
             share = len(canvas[part]) / len(canvas)
             # Processes exchange their gradients once, with the last part.
             with self.fabric.no_backward_sync(self.module, enabled=part is not parts[-1]):
                 pixels = normalize(canvas[part], self.contract)
-                loss, losses = self.module(pixels, seen, draws[:, part])
+                loss, losses = self.module(pixels, targets.rows(part), draws[:, part])
                 # Gradients may be finite although the loss is not: make them NaN on all processes,
                 # so that the step is skipped.
                 self.fabric.backward(loss * share * torch.where(loss.isfinite(), 1.0, torch.nan))
@@ -148,8 +148,3 @@ class Step:
             for name, value in losses.items():
                 shares[name] = shares.get(name, 0.0) + share * value.detach()
         return total, shares
-
-
-def _part(targets: Targets, views: slice) -> Targets:
-    """Some views of a batch's targets."""
-    return {t: {k: v[views] for k, v in levels.items()} for t, levels in targets.items()}

@@ -19,7 +19,8 @@ from kivfm_core.distillation.state.resume import plan_resume
 from kivfm_core.errors import UsageError
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import Attachment
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 
 INNER = ("bottleneck", "lora", "full")
 

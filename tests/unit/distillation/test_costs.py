@@ -19,7 +19,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.plan import make_plan
 from kivfm_core.planner.rates import read_rates
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 

@@ -22,7 +22,8 @@ from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
 from kivfm_core.recipes.recipe import RECIPES
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")

@@ -29,7 +29,8 @@ from kivfm_core.errors import KivfmError
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
 from kivfm_core.runs.run import Run
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
 cuda = torch.cuda.is_available()
@@ -189,14 +190,14 @@ def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.allclose(a[k], b[k], rtol=0, atol=1e-5 * scale) for k in a)
 
 
-def test_teachers_are_dropped_picture_by_picture_in_any_portions(config: RunConfig, tmp_path: Path):
+def test_teachers_are_dropped_image_by_image_in_any_parts(config: RunConfig, tmp_path: Path):
     config = with_optim(config.model_copy(update={"recipe": "unic"}), steps=1)
     whole = first_gradients(distill(config, out=tmp_path / "whole"))
     parts = first_gradients(distill(with_optim(config, micro_batch=1), out=tmp_path / "parts"))
     assert near(whole, parts)
 
 
-def test_when_memory_runs_out_smaller_portions_give_the_same_student(
+def test_when_memory_runs_out_smaller_parts_give_the_same_student(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
     config = with_optim(config, steps=1)
@@ -222,9 +223,9 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     short = first_gradients(distill(config, out=tmp_path / "short", progress=heard))
     assert near(whole, short)
     said = [line for line in heard.said if line.startswith("out of memory")]
-    assert len(said) == 2 and all("portions of 2, 4 views a step" in line for line in said)
+    assert len(said) == 2 and all("parts of 2, 4 views a step" in line for line in said)
     # Each network for itself.
-    assert said[0].startswith("out of memory: toypurpose/small is asked in portions")
+    assert said[0].startswith("out of memory: running toypurpose/small in parts of")
     costs = json.loads((tmp_path / "short/costs.json").read_text())["costs"]
     took = {cost["name"]: cost["took_batch"] for cost in costs if cost["batch"]}
     assert took.pop("toypurpose/small") == 2 and set(took.values()) == {4, None}

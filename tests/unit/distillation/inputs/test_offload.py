@@ -1,4 +1,4 @@
-"""Weights that lie on the CPU, and networks that are asked in portions: the same answers."""
+"""Offloaded weights and split batches give the same outputs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Said(Silent):
 
 
 def cramped(config: RunConfig) -> Machine:
-    """A GPU in which the weights of all do not fit."""
+    """A GPU whose memory does not hold the weights of all networks."""
     composition = compose(config)
     machines = (Machine("cuda", int(2**30 * 0.9**power)) for power in range(200))
     return next(m for m in machines if place(config, composition, m)[TEACHER].offloaded)
@@ -59,7 +59,7 @@ def test_weights_come_to_where_the_input_is_and_stay_where_they_were(toys: dict[
     assert seen == ["meta"] and {p.device.type for p in encoder.parameters()} == {"cpu"}
 
 
-def test_offloaded_and_in_portions_a_run_learns_the_same(
+def test_a_run_with_offloading_and_split_batches_learns_the_same(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked, said = Asked(monkeypatch), Said()
@@ -80,7 +80,7 @@ def test_offloaded_and_in_portions_a_run_learns_the_same(
     assert losses(short) == pytest.approx(losses(plain), rel=1e-4)
 
 
-def test_portions_are_as_planned(
+def test_batches_are_split_as_planned(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = set[int]()
@@ -96,7 +96,7 @@ def test_portions_are_as_planned(
     assert costs(run)[TEACHER]["batch"] == 1 and seen == {1}
 
 
-def test_who_is_offloaded_is_never_loaded_onto_the_device(
+def test_an_offloaded_teacher_is_never_loaded_onto_the_device(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ):
     homes, load = dict[str, str](), module.load

@@ -24,7 +24,7 @@ from kivfm_core.recipes.recipe import RECIPES
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.registry import Registry
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
