@@ -1,4 +1,4 @@
-"""Draws predictions on images, with torchvision's drawing functions and legible text."""
+"""Draws predictions on images, with torchvision's drawing functions and text of a readable size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def palette(index: int) -> Color:
 
 
 class Drawing:
-    """An image to draw on, enlarged if it is small.
+    """An image to draw on, enlarged if it is small, so that text fits.
 
     Args:
         image: RGB uint8 `[3, H, W]`; all that is drawn is given in its pixels.
@@ -44,6 +44,14 @@ class Drawing:
 
     def _enlarged(self, maps: Tensor) -> Tensor:
         return maps.repeat_interleave(self.zoom, -2).repeat_interleave(self.zoom, -1)
+
+    def cover(self, image: Tensor) -> None:
+        """Puts another image of the same size over it, such as a map in colors.
+
+        Args:
+            image: RGB uint8 `[3, H, W]`.
+        """
+        self.image = self._enlarged(image)
 
     def masks(self, masks: Tensor, colors: Sequence[Color]) -> None:
         """Tints masks, bool `[N, H, W]`."""
@@ -83,7 +91,14 @@ class Drawing:
         corners: Sequence[tuple[float, float]],
         colors: Sequence[Color],
     ) -> None:
-        """Writes texts on plates of the given colors, moved into the image where need be."""
+        """Writes texts on colored plates.
+
+        Args:
+            texts: The texts.
+            corners: The top left corner `(x, y)` of each plate; a plate that would leave the image
+                is moved inside.
+            colors: The color of each plate.
+        """
         drawn = _to_pil(self.image)
         brush, font = ImageDraw.Draw(drawn), ImageFont.load_default(TEXT)
         for text, (x, y), color in zip(texts, corners, colors, strict=True):
@@ -91,6 +106,7 @@ class Drawing:
             x = max(0.0, min(x, drawn.width - width))
             y = max(0.0, min(y, drawn.height - TEXT - 4))
             brush.rectangle((x, y, x + width, y + TEXT + 4), fill=color)
+            # Black on light plates, white on dark ones.
             ink = "black" if sum(color) > 380 else "white"
             brush.text((x + 3, y + 1), text, fill=ink, font=font)
         self.image = _to_tensor(drawn)

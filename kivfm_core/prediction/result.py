@@ -1,4 +1,4 @@
-"""What a prediction says, for programs and for people."""
+"""The result of a prediction, for programs and for people."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ class Prediction:
 
     Attributes:
         task: What was solved.
-        teacher: Whose decoder solved it.
-        width: Of the image.
-        height: Of the image.
-        kind: What was found: `classes`, `objects` or `masks`.
+        teacher: The teacher whose decoder solved it.
+        width: Width of the image.
+        height: Height of the image.
+        kind: What was found, such as `classes`, `objects` or `masks`: the `kind` of the task's record.
         found: Each with some of `label`, `probability` or `score`, `share` of the image,
-            `box` (xyxy), `area` in pixels, and the `point` that was clicked on.
+            `box` (xyxy), `area` in pixels, and the `point` that was clicked on; a plugin's task
+            has keys of its own.
     """
 
     task: str
