@@ -18,7 +18,7 @@ class Prediction:
         teacher: The teacher whose decoder solved it.
         width: Width of the image.
         height: Height of the image.
-        kind: What was found, such as `classes`, `objects` or `masks`: the `kind` of the task's record.
+        kind: What was found, such as `classes`, `objects` or `masks`; from the task's record.
         found: Each with some of `label`, `probability` or `score`, `share` of the image,
             `box` (xyxy), `area` in pixels, and the `point` that was clicked on; a plugin's task
             has keys of its own.
