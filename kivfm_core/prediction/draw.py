@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -110,6 +111,11 @@ class Drawing:
             ink = "black" if sum(color) > 380 else "white"
             brush.text((x + 3, y + 1), text, fill=ink, font=font)
         self.image = _to_tensor(drawn)
+
+    def save(self, file: Path) -> None:
+        """Writes the drawing to a file; makes its folder if there is none."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.to_pil().save(file)
 
     def to_pil(self) -> Image.Image:
         """The drawing as it is now."""
