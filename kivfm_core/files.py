@@ -14,8 +14,14 @@ from glob import escape
 from pathlib import Path
 from secrets import token_hex
 
+from filelock import FileLock, Timeout
+
+from kivfm_core.errors import UsageError, printable
+
 # The end of the names of what is being written.
 PARTIAL = ".partial"
+# A folder whose one writer is at work has a file of this name, held by it.
+LOCK = ".lock"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -33,7 +39,7 @@ def write_text(path: Path, text: str) -> None:
 def keep(path: Path, content: bytes) -> None:
     """Writes a file of the user's cache, whole or not at all.
 
-    A home that cannot be written to costs time at the next look, nothing else.
+    If that fails, nothing is raised: the file is only made again when it is needed next.
     """
     aside = _fresh(path)
     with suppress(OSError):
@@ -44,7 +50,7 @@ def keep(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
-    """A folder to be filled, which appears whole, in place of an old one, or not at all."""
+    """A folder to be filled. It appears whole and replaces an old one, or not at all."""
     aside = make_aside(folder)
     try:
         yield aside
@@ -77,6 +83,37 @@ def put_in_place(aside: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def only_writer(folder: Path, work: str) -> Generator[None]:
+    """Lets one process at a time write to a folder.
+
+    The lock dies with its process. On network disks it holds as far as their `flock` does.
+
+    Args:
+        folder: Exists, or is made.
+        work: What to do when the other process is done; a command.
+
+    Raises:
+        UsageError: At once, if another process is writing, or nobody can.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0, is_singleton=False)
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another process is writing to {printable(folder)}", f"wait for it, then: {work}"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{printable(folder)} cannot be written to: {error.strerror or error}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def is_partial(name: str) -> bool:
     """Whether a name is of something that was being written."""
     return name.startswith(".") and name.endswith(PARTIAL)
@@ -95,7 +132,7 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Waits until a file or folder would outlive a loss of power."""
+    """Waits until a file or folder would survive a loss of power."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

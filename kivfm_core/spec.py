@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 API_VERSION = 2
 # The api versions of records that this kivfm reads: its own, and the one before.
@@ -24,6 +24,17 @@ TOKENIZER = r"^(package:\w+/.+|hf:[^/]+/[^/]+|run:.+)$"
 
 # The name of a task. Which tasks there are, built-in and plugins', discovery knows.
 Task = Annotated[str, Field(pattern=TASK)]
+
+
+def _stays_inside(source: str | None) -> str | None:
+    """Refuses a source whose path is absolute or goes up; `run:FOLDER`, which kivfm makes, may."""
+    kind, _, rest = (source or "").partition(":")
+    # What comes before the path: a package's name, or the hub's ORG/NAME.
+    before = {"package": 1, "hf": 2}.get(kind, 0)
+    parts = rest.split("/")[before:]
+    if kind != "run" and (".." in parts or (parts and not parts[0] and rest)):
+        raise ValueError(f"the path of {source!r} leads out of its place")
+    return source
 
 
 class Record(BaseModel):
@@ -146,7 +157,9 @@ class TaskSpec(Record):
     decoder: str = Field(pattern=REFERENCE)
     part: str = "decoder"
     labels: tuple[str, ...] | Literal["imagenet-1k", "coco-91", "voc-21", "open", "none"] = "none"
-    tokenizer: str | None = Field(default=None, pattern=TOKENIZER)
+    tokenizer: Annotated[str | None, AfterValidator(_stays_inside)] = Field(
+        default=None, pattern=TOKENIZER
+    )
 
 
 class Attachment(Record):
@@ -188,7 +201,7 @@ class Weights(Record):
             kit's images; `kivfm teachers check` prints them.
     """
 
-    source: str = Field(pattern=SOURCE)
+    source: Annotated[str, AfterValidator(_stays_inside)] = Field(pattern=SOURCE)
     split: str = Field(pattern=REFERENCE)
     fetch: str | None = Field(default=None, pattern=REFERENCE)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -277,6 +290,27 @@ class TeacherSpec(Record):
         return self
 
 
+class References(Record):
+    """The code that the specs of a provider may name, by role.
+
+    A run stores its teachers' specs, and may come from a stranger: what its specs name is compared
+    with this before any of it is imported.
+
+    Attributes:
+        encoder: References that `TeacherSpec.encoder` may be.
+        decoder: That `TaskSpec.decoder` may be.
+        split: That `Weights.split` may be.
+        fetch: That `Weights.fetch` may be.
+        original: That `TeacherSpec.original` may be.
+    """
+
+    encoder: tuple[str, ...] = ()
+    decoder: tuple[str, ...] = ()
+    split: tuple[str, ...] = ()
+    fetch: tuple[str, ...] = ()
+    original: tuple[str, ...] = ()
+
+
 class TeacherProvider(Record):
     """A prefix under which a whole library's models are teachers.
 
@@ -288,6 +322,8 @@ class TeacherProvider(Record):
         cached: Whether a resolved spec is stored for the next time; false where a spec does not
             follow from its name and the library's version alone, as on a hub or in a folder.
         summary: One line for the list.
+        references: The code that its specs may name. Without it a stored spec is compared with what
+            the resolver says of its name today.
     """
 
     api_version: Literal[1, 2] = API_VERSION
@@ -296,3 +332,4 @@ class TeacherProvider(Record):
     distribution: str
     cached: bool = True
     summary: str = ""
+    references: References | None = None

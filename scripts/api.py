@@ -80,7 +80,7 @@ def definitions(tree: ast.Module | ast.ClassDef) -> Iterator[Definition]:
 def describe(definition: Definition) -> Iterator[str]:
     """A function or class as Markdown."""
     yield f"### {definition.name}\n"
-    yield f"```python\n{signature(definition)}\n```\n"
+    yield f"```py\n{signature(definition)}\n```\n"
     yield prose(ast.get_docstring(definition) or "")
     if isinstance(definition, ast.ClassDef):
         methods = [f"- {one_line(method)}" for method in definitions(definition)]

@@ -22,9 +22,9 @@ FIGURE = ROOT / "docs/figures/architecture.svg"
 
 # The order of the rows, as far as imports allow it; rows that are not named here come last.
 ORDER = """
-errors files spec hooks reference geometry progress predictions readout run_files
-weights layers data scenes registry recipes adapters aligners config licenses composition
-teacher student runs cache objectives planner tasks distillation evaluation prediction testing
+errors text files spec task hooks reference geometry progress predictions readout run_files
+weights layers scenes data tasks registry recipes adapters aligners config licenses composition
+teacher student runs cache objectives planner distillation evaluation prediction testing
 """.split()
 
 # Each line: its title, its color, and its stations from top to bottom, with what happens there.
@@ -37,7 +37,7 @@ LINES: list[tuple[str, str, dict[str, str]]] = [
             "data.formats": "labels are read, one file a format",
             "teacher": "encode: from a canvas to levels",
             "student": "trunk and adapter, then aligners: its levels",
-            "tasks": "decoded predictions are scored",
+            "tasks": "how predictions are scored and drawn",
             "cache": "a frozen network's outputs are stored",
             "objectives": "student's and teacher's levels: a distance",
             "distillation.inputs": "a step's canvases and teacher outputs",
@@ -151,16 +151,23 @@ def direct_imports(modules: dict[str, set[str]]) -> dict[str, set[str]]:
         SystemExit: If rows import each other in a circle.
     """
     rows = list(folders())
-    left = sorted(rows, key=lambda row: (ORDER.index(row) if row in ORDER else len(ORDER), row))
+    wanted = sorted(rows, key=lambda row: (ORDER.index(row) if row in ORDER else len(ORDER), row))
     direct = {a: {b for b in rows if a != b and links(modules, a, b)} for a in rows}
-    sorted_rows: dict[str, set[str]] = {}
-    while left:
-        ready = next((row for row in left if direct[row] <= set(sorted_rows)), None)
-        if ready is None:
-            raise SystemExit(f"error: a circle of imports among {', '.join(left)}")
-        sorted_rows[ready] = direct[ready]
-        left.remove(ready)
-    return sorted_rows
+    placed: dict[str, set[str]] = {}
+
+    def place(row: str, waiting: tuple[str, ...] = ()) -> None:
+        if row in waiting:
+            raise SystemExit(f"error: a circle of imports: {' -> '.join((*waiting, row))}")
+        if row in placed:
+            return
+        for other in wanted:  # what it imports comes first
+            if other in direct[row]:
+                place(other, (*waiting, row))
+        placed[row] = direct[row]
+
+    for row in wanted:
+        place(row)
+    return placed
 
 
 def without_implied(direct: dict[str, set[str]]) -> list[tuple[str, str]]:

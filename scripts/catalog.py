@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_cli.app import main as kivfm
+from kivfm_core.text import count, size
 
 ROOT = Path(__file__).parents[1]
 CATALOG = ROOT / "docs/reference/teachers.md"
@@ -110,8 +111,8 @@ def row(teacher: dict[str, Any]) -> tuple[str, ...]:
         "; ".join(level(item) for item in teacher["levels"]),
         teacher["input"]
         + (f", trained at {sides}" if (sides := _sides(teacher["input_contract"])) else ""),
-        millions(teacher["parameters"]),
-        megabytes(weights["bytes"]) + (", gated" if weights["gated"] else ""),
+        count(teacher["parameters"]),
+        size(weights["bytes"]) + (", gated" if weights["gated"] else ""),
         license_ if code == weights["license"] else f"{license_}; code {code}",
     )
 
@@ -153,7 +154,7 @@ def costs() -> list[str]:
                 (
                     goal,
                     f"`{names}`".replace(",", ", "),
-                    f"{millions(plan['parameters']['total'])}, {plan['parameters']['share']:.1%}",
+                    f"{count(plan['parameters']['total'])}, {plan['parameters']['share']:.1%}",
                     ", ".join(map(str, plan["image_size"])),
                     f"{cost['teachers_gmacs_per_image']:.3g}, "
                     f"{cost['student_gmacs_per_image']:.3g}",
@@ -162,16 +163,6 @@ def costs() -> list[str]:
                 )
             )
     return table(head, rows)
-
-
-def millions(number: int) -> str:
-    """A number of parameters."""
-    return f"{number / 1e6:.1f} M"
-
-
-def megabytes(number: int | None) -> str:
-    """The size of a file."""
-    return "size unknown" if number is None else f"{number / 1e6:,.0f} MB"
 
 
 if __name__ == "__main__":

@@ -48,12 +48,12 @@ class Kept:
         return self.teacher.decode(task, levels, prompt)
 
 
-def measure_losses(folder: Path, pictures: int) -> list[dict[str, Any]]:
+def measure_losses(folder: Path, images: int) -> list[dict[str, Any]]:
     """Scores of the nano teachers on demo scenes, on their own levels and on decoded ones."""
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory(dir=folder) as name:
         scenes = Path(name) / "scenes"
-        write_scenes(scenes, train=FITTED_ON, val=pictures, per_class=4)
+        write_scenes(scenes, train=FITTED_ON, val=images, per_class=4)
         pool = sorted((scenes / "train/images").iterdir())
         teachers = [load_teacher(name) for name in NANO.split(",")]
         teachers = [teacher for teacher in teachers if teacher.spec.tasks]

@@ -1,8 +1,8 @@
-"""What a run does with its pictures before the first step, in one process.
+"""What a run does with its images before the first step, in one process.
 
     python -m benchmarks.growth.start TAR
 
-The last line says in JSON how many there are, what it took in seconds, and memory in MiB: before,
+The last line has in JSON how many there are, the seconds that it took, and memory in MiB: before,
 and at most.
 """
 
@@ -24,7 +24,7 @@ from kivfm_core.distillation.inputs.stream import Stream
 
 
 def main() -> None:
-    """Lists the pictures and draws the first batch."""
+    """Lists the images and draws the first batch."""
     path = sys.argv[1]
     flags = {"teachers": NANO, "data.path": path, "engine.precision": "32-true"}
     config = build_config(None, flags)
@@ -34,7 +34,7 @@ def main() -> None:
     stream = Stream(
         config, composition, LoadedNetworks({}, None, {}), images, fabric, lambda _: None
     )
-    stream.pictures(0)
+    stream.image_names(0)
     seconds = time.perf_counter() - began
     facts = {"images": len(images), "seconds": seconds, "before": before, "most": _memory()}
     print(json.dumps(facts))

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from kivfm_core.data.modes import to_upright_rgb
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 
 # EXIF's tag of how the camera was held.
 ORIENTATION = 0x0112
@@ -69,12 +69,6 @@ def _part(path: Path, start: int, size: int) -> BytesIO:
     with path.open("rb") as file:
         file.seek(start)
         return BytesIO(file.read(size))
-
-
-def printable(name: str | Path) -> str:
-    """A file's name as a message may show it: on one line, and none of it a terminal's command."""
-    text = str(name)
-    return text if text.isprintable() else ascii(text)
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from kivfm_core.data.canvas import Look, look, render_views, to_tensor
 from kivfm_core.data.images import listed
 from kivfm_core.data.sampler import Key, ViewItem
+from kivfm_core.data.shared_tensors import SharedTensors
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.data.views import SMALLEST, sample_others, sample_view
 from kivfm_core.errors import DataError
@@ -49,10 +51,15 @@ class ViewBatch:
 
     def pin_memory(self) -> ViewBatch:
         """The same in page-locked memory, from which a GPU copies while others work."""
-        once = {id(canvases): canvases for canvases in (self.student, *self.teachers)}
-        pinned = {place: canvases.pin_memory() for place, canvases in once.items()}
-        teachers = [pinned[id(canvases)] for canvases in self.teachers]
-        return replace(self, student=pinned[id(self.student)], teachers=teachers)
+        shared = self.shared()
+        student, *teachers = (
+            shared.convert(canvases, canvases.pin_memory) for canvases in shared.tensors
+        )
+        return replace(self, student=student, teachers=teachers)
+
+    def shared(self) -> SharedTensors:
+        """Converts its canvases; those that several networks see, once for all of them."""
+        return SharedTensors((self.student, *self.teachers))
 
     def part(self, views: slice) -> ViewBatch:
         """Some of its views."""
@@ -156,11 +163,10 @@ def collate(samples: Sequence[Sample]) -> ViewBatch:
     """Stacks samples to a batch."""
     keys, canvases, frames, bad = zip(*samples, strict=True)
     columns = [*zip(*canvases, strict=True)]
-    stacked: dict[int, Tensor] = {}
-    for column in columns:
-        if id(column[0]) not in stacked:
-            stacked[id(column[0])] = torch.stack(column)
-    student, *teachers = (stacked[id(column[0])] for column in columns)
+    shared = SharedTensors(column[0] for column in columns)
+    student, *teachers = (
+        shared.convert(column[0], partial(torch.stack, column)) for column in columns
+    )
     theirs = [list(column) for column in zip(*frames, strict=True)][1:]
     return ViewBatch(
         student, list(keys), teachers, theirs, [name for names in bad for name in names]

@@ -14,9 +14,9 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from kivfm_core.data.images import is_picture, printable
+from kivfm_core.data.images import is_picture
 from kivfm_core.data.names import Names
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 from kivfm_core.files import keep
 
 VERSION = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from kivfm_core.data.formats.classes import ClassData
@@ -19,16 +18,15 @@ from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluation.round_trip import RoundTrip
 from kivfm_core.evaluation.worklist import Item, Worklist, list_work
+from kivfm_core.progress import Progress, Silent, stage
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.student.student import Student
 from kivfm_core.task import LabeledImages
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, KNN
-from kivfm_core.teacher import Teacher
+from kivfm_core.teacher import Encoder, Teacher
 
-# Called with what is measured, and (images done, images in all) of it.
-Progress = Callable[[str, int, int], None]
 # Puts a model where it computes.
 Move = Callable[[Teacher], Teacher]
 
@@ -61,16 +59,20 @@ def evaluate(
         UsageError: If a task is unknown, or there is no such accelerator.
         DataError: If the data cannot be used.
     """
-    began = time.monotonic()
-    there = partial(on_device, device=find_device(accelerator))
+    began, report = time.monotonic(), progress or Silent()
+    device = find_device(accelerator)
+
+    def there(model: Teacher) -> Teacher:
+        return on_device(model, device)
+
     run = open_run(run) if isinstance(run, str | Path) else run
     work = list_work(run.teachers, data, tasks, limit)
     student = run.load_student()
-    rows = _teacher_rows(run, work, student, there, tasks is None, progress)
+    rows = _teacher_rows(run, work, student, there, tasks is None, report)
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, work, there(student), there, progress)),
+        base=tuple(_base_rows(run, work, on_device(student, device), there, report)),
         summary=summarize(rows),
         skipped=tuple(work.skipped),
         seconds=round(time.monotonic() - began, 1),
@@ -81,7 +83,7 @@ def evaluate(
 
 def _teacher_rows(
     run: Run, work: Worklist, student: Student, there: Move, all_tasks: bool,
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[Row]:  # fmt: skip
     """Every teacher's rows; one that solves no task is measured by fidelity, if all tasks are."""
     untrained = run.load_student(untrained=True)
@@ -117,7 +119,7 @@ class _Comparison:
     models: list[Teacher]
     round_trip: RoundTrip | None
     is_base: bool
-    progress: Progress | None
+    progress: Progress
 
     def measure_tasks(self, items: list[Item]) -> list[Row]:
         """A row an item; tasks on the same images share a pass."""
@@ -139,9 +141,8 @@ class _Comparison:
         score = measure_fidelity(self.models, data, self._tick(FIDELITY))
         return self._row(FIDELITY, FIDELITY_METRIC, source, score)
 
-    def _tick(self, what: str) -> Tick | None:
-        name = f"{self.models[0].spec.name}: {what}"
-        return partial(self.progress, name) if self.progress else None
+    def _tick(self, what: str) -> Tick:
+        return stage(self.progress, f"{self.models[0].spec.name}: {what}")
 
     def _row(self, task: str, metric: str, source: Source, score: Score) -> Row:
         teacher, before, after, *round_trip = score.values
@@ -164,7 +165,7 @@ class _Comparison:
 
 
 def _base_rows(
-    run: Run, work: Worklist, student: Teacher, there: Move, progress: Progress | None
+    run: Run, work: Worklist, student: Encoder, there: Move, progress: Progress
 ) -> list[BaseRow]:
     """The base's own features beside the student's."""
     if run.base is None or not work.knn:
@@ -173,10 +174,7 @@ def _base_rows(
     x = run.composition.x_level or v
     rows: list[BaseRow] = []
     for source, data in work.knn:
-        ticks = [
-            partial(progress, f"{who}: {KNN.name}") if progress else None
-            for who in ("base", "student")
-        ]
+        ticks = [stage(progress, f"{who}: {KNN.name}") for who in ("base", "student")]
         base_scores, images = measure_features(base, data, (x, v), ticks[0])
         student_scores, _ = measure_features(student, data, ("x", "V"), ticks[1])
         rows += [

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from pydantic import Field
 
+from kivfm_core.run_files import EVALUATION
 from kivfm_core.spec import Record
 
 
@@ -90,7 +91,7 @@ class Evaluation(Record):
 
     def save(self, folder: Path) -> Path:
         """Writes `evaluation.json` into a run's folder."""
-        file = folder / "evaluation.json"
+        file = folder / EVALUATION
         file.write_text(self.model_dump_json(by_alias=True, indent=2) + "\n")
         return file
 

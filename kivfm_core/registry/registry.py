@@ -15,6 +15,7 @@ from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.suggestions import explain_absent, explain_unknown, explain_unknown_task
+from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import TeacherProvider, TeacherSpec
 from kivfm_core.task import TaskRecord
 from kivfm_core.tasks.table import TASKS
@@ -56,8 +57,8 @@ class Registry:
         return self.find(name, variant)[0]
 
     def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
-        """As `resolve`, with the entry that the spec comes from."""
-        if "::" not in name and (Path(name) / "student" / "student.json").is_file():
+        """As `resolve`, with the entry that it comes from."""
+        if "::" not in name and RunFiles(Path(name)).has_student:
             raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
         pin, _, wanted = name.rpartition("::")
         pin = canonicalize_name(pin)

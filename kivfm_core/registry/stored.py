@@ -67,7 +67,7 @@ def _allowed(spec: TeacherSpec, registry: Registry) -> Mapping[str, set[str]]:
         return _references(entry.spec)
     declared = entry.provider.references
     if declared is not None:
-        return {role: set(names) for role, names in declared}
+        return {role: set(names) for role, names in declared.model_dump().items()}
     return _references(resolve_provided(entry, entry.provider, spec.name))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from kivfm_core.errors import one_line
-from kivfm_core.layers.intermediate import tapped
+from kivfm_core.layers.intermediate import intermediate_outputs
 from kivfm_core.spec import Attachment, Level
 from kivfm_core.testing.images import make_image
 from kivfm_core.testing.outcome import Finding, NotChecked
@@ -94,7 +94,7 @@ def attachments(subject: Subject) -> None:
                 "name a path of encoder.named_modules()",
             )
     canvas = (subject.sides[0], subject.sides[0])
-    with tapped(encoder, [point.module for point in points]) as seen:
+    with intermediate_outputs(encoder, [point.module for point in points]) as seen:
         subject.forward(_images(canvas))
     for point in points:
         attachment_fits(point, tuple(getattr(seen.get(point.module), "shape", ())), canvas)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from kivfm_core.files import make_aside, new_folder, put_in_place, write_text
+from kivfm_core.errors import UsageError
+from kivfm_core.files import make_aside, new_folder, only_writer, put_in_place, write_text
 
 
 def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -74,3 +77,41 @@ def test_a_folder_replaces_the_old_one_whole(tmp_path: Path):
         raise KeyError
     assert [path.name for path in (tmp_path / "student").iterdir()] == ["new"]
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from kivfm_core.files import only_writer
+with only_writer(Path(sys.argv[1]), ""):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_writer_is_refused_until_the_first_is_gone(tmp_path: Path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(UsageError, match="another process is writing") as caught:
+            with only_writer(tmp_path, "kivfm runs list"):
+                pass
+        assert "kivfm runs list" in caught.value.hint
+        other.kill()  # the lock dies with its process
+    with only_writer(tmp_path, ""):
+        pass
+
+
+def test_one_process_cannot_write_twice_at_once(tmp_path: Path):
+    with only_writer(tmp_path, ""), pytest.raises(UsageError), only_writer(tmp_path, ""):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_to_says_so(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UsageError, match="cannot be written to"),
+        only_writer(tmp_path / "file/run", ""),
+    ):
+        pass

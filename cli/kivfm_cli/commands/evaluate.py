@@ -44,7 +44,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score the student and its teachers on labeled data, and write RUN/evaluation.json."""
-    from kivfm_cli.progress import make_progress, stages
+    from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.evaluate import evaluate as work
 
     progress = make_progress()
@@ -52,7 +52,7 @@ def evaluate(
     try:
         result = work(
             run, data, tasks=chosen, limit=limit, accelerator=accelerator,
-            progress=stages(progress),
+            progress=progress,
         )  # fmt: skip
     finally:
         progress.close()

@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from kivfm_core.data.formats.reading import ReadingNotes, read_json
-from kivfm_core.data.images import printable
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 
 Id = int | str
 Box = tuple[float, float, float, float]

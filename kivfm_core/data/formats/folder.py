@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.data.labeled_images import list_images
+from kivfm_core.data.formats.reading import ReadingNotes
+from kivfm_core.data.images import is_picture as is_image_file
 from kivfm_core.task import LabelFormat
 
 FOLDER = LabelFormat(
@@ -22,17 +23,34 @@ def read_folder(path: Path) -> ClassData | None:
     root = path / "classes" if (path / "classes").is_dir() else path
     if not root.is_dir():
         return None
-    images = {folder.name: list_images(folder) for folder in sorted(_folders(root))}
+    notes = ReadingNotes()
+    images = {folder.name: _images(folder, notes) for folder in sorted(_folders(root))}
     classes = tuple(name for name, files in images.items() if files)
     if len(classes) < 2:
         return None
     items = [(file, index) for index, name in enumerate(classes) for file in images[name]]
-    return ClassData(tuple(file for file, _ in items), tuple(index for _, index in items), classes)
+    paths, targets = zip(*items, strict=True)
+    return ClassData(paths, targets, classes, notes.lines())
+
+
+def _images(folder: Path, notes: ReadingNotes) -> list[Path]:
+    """The images of a class, in folders inside its own too; other files are counted."""
+    found: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not path.is_file() or hidden:
+            continue
+        if is_image_file(path.name):
+            found.append(path)
+        else:
+            notes.add("files that are no images, passed over", f"{folder.name}/{path.name}")
+    return found
 
 
 def _folders(root: Path) -> Iterable[Path]:
-    """Subfolders that can be classes: not other formats' `images/`, `val/` and `valannot/`."""
+    """Subfolders that can be classes: none that is hidden, or another format's."""
     names = {entry.name for entry in root.iterdir() if entry.is_dir()}
     other = {"images", "semantic"}
     other |= {name for name in names if f"{name}annot" in names or name.endswith("annot")}
+    other |= {name for name in names if name.startswith(".")}
     return (root / name for name in names - other)

@@ -8,8 +8,8 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from kivfm_core.data.formats.reading import ReadingNotes
-from kivfm_core.data.images import listed, printable
-from kivfm_core.errors import DataError
+from kivfm_core.data.images import listed
+from kivfm_core.errors import DataError, printable
 
 
 def find_image_files(file: Path, names: Sequence[str], notes: ReadingNotes) -> list[Path]:

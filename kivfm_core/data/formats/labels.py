@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.errors import DataError
+from kivfm_core.data.formats.image_files import find_image_files
+from kivfm_core.data.formats.reading import ReadingNotes, read_json
+from kivfm_core.errors import DataError, printable
 from kivfm_core.task import LabelFormat
 
 LABELS = LabelFormat(
@@ -27,18 +28,28 @@ def read_labels(path: Path) -> ClassData | None:
     file = path / "labels.json" if path.is_dir() else path
     if file.suffix != ".json" or not file.is_file():
         return None
-    content: Any = json.loads(file.read_text())
-    values: dict[str, Any] = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+    content = read_json(file)
+    values = cast("dict[str, Any]", content) if isinstance(content, dict) else {}
     kinds = {type(value) for value in values.values()}
     if kinds not in ({int}, {str}):
         if path.is_dir():
             raise DataError(
-                f"{file} is not a map of file names to classes",
+                f"{printable(file)} is not a map of file names to classes, all names or all whole"
+                f" numbers{_first_wrong(values)}",
                 'write {"a.jpg": "cat", "b.jpg": "dog"}, or class indices',
             )
         return None
-    paths = tuple(file.parent / name for name in values)
+    notes = ReadingNotes()
+    paths = tuple(find_image_files(file, list(values), notes))
     if kinds == {int}:
-        return ClassData(paths, tuple(values.values()), None)
+        return ClassData(paths, tuple(values.values()), None, notes.lines())
     classes = tuple(sorted(set(values.values())))
-    return ClassData(paths, tuple(classes.index(name) for name in values.values()), classes)
+    places = {name: place for place, name in enumerate(classes)}
+    targets = tuple(places[name] for name in values.values())
+    return ClassData(paths, targets, classes, notes.lines())
+
+
+def _first_wrong(values: dict[str, Any]) -> str:
+    usual = str if any(isinstance(value, str) for value in values.values()) else int
+    wrong = [name for name, value in values.items() if type(value) is not usual]
+    return f": {printable(wrong[0])} is {values[wrong[0]]!r}" if wrong else ""

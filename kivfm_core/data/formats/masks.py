@@ -13,10 +13,10 @@ from PIL import Image
 
 from kivfm_core.data.formats.coco import VOID
 from kivfm_core.data.formats.reading import ReadingNotes, read_json
-from kivfm_core.data.images import printable, upright_size
+from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import match
 from kivfm_core.data.labeled_images import list_images, pick
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 from kivfm_core.task import LabeledImages, LabelFormat
 
 MASKS = LabelFormat(

@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from kivfm_core.data.images import printable
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 
 
 def read_json(path: Path) -> Any:

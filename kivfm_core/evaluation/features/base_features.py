@@ -10,11 +10,11 @@ from kivfm_core.evaluation.features.knn import knn_accuracy
 from kivfm_core.evaluation.features.linear_probe import probe_accuracy
 from kivfm_core.evaluation.features.vectors import read_vectors
 from kivfm_core.tasks.table import KNN, PROBE_METRIC
-from kivfm_core.teacher import Teacher
+from kivfm_core.teacher import Encoder
 
 
 def measure_features(
-    model: Teacher, data: ClassData, levels: tuple[str, str], tick: Tick | None = None
+    model: Encoder, data: ClassData, levels: tuple[str, str], tick: Tick | None = None
 ) -> tuple[dict[str, float], int]:
     """k-NN on x, and a linear probe on x beside V's mean.
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.evaluation.batches import Tick, batches
-from kivfm_core.teacher import Teacher
+from kivfm_core.teacher import Encoder
 
 
 def read_vectors(
-    model: Teacher, data: ClassData, levels: Sequence[str], tick: Tick | None = None
+    model: Encoder, data: ClassData, levels: Sequence[str], tick: Tick | None = None
 ) -> tuple[list[Tensor], Tensor]:
     """A model's levels on images with classes, at its own canvas.
 

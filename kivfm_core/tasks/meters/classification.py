@@ -21,11 +21,18 @@ class Classification(Meter):
         space: The teacher's label space.
 
     Raises:
-        DataError: If none of the data's classes is in the label space.
+        DataError: If none of the data's classes is in the label space, or an index is beyond it.
     """
 
     def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
         self.targets: list[int | None] = list(data.targets)
+        for path, target in zip(data.paths, data.targets, strict=True):
+            if data.classes is None and not 0 <= target < len(space or ()):
+                raise DataError(
+                    f"{path} has the class index {target}, and the teacher's go from 0 to"
+                    f" {len(space or ()) - 1}",
+                    "give class names, or indices of the teacher's own classes",
+                )
         if data.classes is not None:
             where = match(data.classes, space or ())
             if not any(index is not None for index in where):

@@ -94,6 +94,11 @@ FAMILIES: dict[str, Family] = {
         ("instance-segmentation", "InstanceSegmenter"),
         ("semantic-segmentation", "SemanticSegmenter"),
     ),
+    "DepthAnythingForDepthEstimation": _depth("depth_anything", "backbone"),
+    # One of the first two is there; the third joins each layer's class token to its others.
+    "DPTForDepthEstimation": _depth(
+        "dpt", "dpt", "backbone", "neck.reassemble_stage.readout_projects"
+    ),
 }
 # The hub's SAM 2 repositories name the video model; the image model is a part of it.
 SAME = {"Sam2VideoModel": "Sam2Model"}

@@ -59,8 +59,7 @@ class Detector(nn.Module):
         """
         out = self.given.run(self.model, levels)
         classes = out.enc_outputs_class
-        boxes = out.enc_outputs_coord_logits.clamp(
-            -10, 10
-        )  # places at the border have infinite ones
+        # Places at the border have infinite coordinates.
+        boxes = out.enc_outputs_coord_logits.clamp(-10, 10)
         sure = classes.detach().sigmoid().amax(-1)
         return [Readout(classes, "binary"), Readout(boxes, "number", sure)]

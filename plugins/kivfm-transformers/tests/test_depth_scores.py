@@ -9,10 +9,11 @@ from PIL import Image
 
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import plan_frame
+from kivfm_core.prediction.draw import Drawing
 from kivfm_core.spec import InputContract
 from kivfm_transformers.depth.data import read_depth
-from kivfm_transformers.depth.drawing import colored, nearness, summary, turbo
-from kivfm_transformers.depth.maps import DepthMap, DepthMaps
+from kivfm_transformers.depth.drawing import colored, draw_depth, nearness, summary, turbo
+from kivfm_transformers.depth.maps import DepthMap, DepthMaps, check_depth
 from kivfm_transformers.depth.meter import Depth, align, compare
 
 H, W = 6, 8
@@ -182,6 +183,16 @@ def test_near_is_warm_in_both_kinds(true):
     assert not nearness(relative(torch.ones(2, 2))).any()
 
 
+def test_the_map_is_drawn_in_place_of_the_image(true):
+    drawing = Drawing(torch.full((3, H, W), 7, dtype=torch.uint8))
+    rows = draw_depth(drawing, metric(true), None, None)
+    assert rows == summary(metric(true))
+    zoom = drawing.zoom
+    drawn = drawing.image[:, : H * zoom : zoom, : W * zoom : zoom]
+    assert torch.equal(drawn, colored(metric(true)))
+    assert drawing.image.shape[1] > H * zoom  # the rows are below
+
+
 def test_what_is_unknown_is_black(true):
     true[0, 0] = torch.nan
     assert not colored(metric(true))[:, 0, 0].any()
@@ -199,3 +210,12 @@ def test_rows_are_the_least_the_middle_and_the_largest(true):
     assert [row["label"] for row in rows] == ["minimum", "median", "maximum"]
     assert [row["value"] for row in rows] == [1, pytest.approx(5, abs=0.1), 9]
     assert rows[0]["unit"] == "m"
+
+
+def test_the_kit_names_what_is_wrong_with_a_form(true):
+    assert check_depth(DepthMaps(true[None], "metric"), None) == ""
+    assert check_depth(DepthMaps(-true[None], "relative"), None) == ""
+    assert "negative" in check_depth(DepthMaps(-true[None], "metric"), None)
+    assert "[B, h, w]" in check_depth(DepthMaps(true, "metric"), None)
+    assert "finite" in check_depth(DepthMaps(true[None] / 0, "metric"), None)
+    assert "disparity" in check_depth(DepthMaps(true[None], "disparity"), None)

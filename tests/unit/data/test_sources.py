@@ -132,6 +132,8 @@ def test_a_mask_folder_beside_the_images(tmp_path: Path) -> None:
 
 
 def test_labels_by_index_and_by_name(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        write_image(tmp_path / name)
     (tmp_path / "labels.json").write_text('{"a.jpg": 7, "b.jpg": 0}')
     data = load(tmp_path, "classification")
     assert data == ClassData((tmp_path / "a.jpg", tmp_path / "b.jpg"), (7, 0), None)

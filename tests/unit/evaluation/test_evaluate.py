@@ -25,6 +25,7 @@ from kivfm_core.evaluation.measure import measure
 from kivfm_core.evaluation.result import Row, gain, retention, summarize
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import ClassLogits
+from kivfm_core.progress import Silent
 from kivfm_core.spec import InputContract
 from kivfm_core.tasks.classification import CLASSIFICATION
 from kivfm_core.teacher import Levels
@@ -99,10 +100,22 @@ class FakeRun:
         return FakeStudent(not untrained)
 
 
+class Counted(Silent):
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, int]] = []
+        self.total = 0
+
+    def start(self, total: int, done: int = 0) -> None:
+        self.total = total
+
+    def step(self, info: dict[str, Any]) -> None:
+        self.told.append((info["what"], info["step"], self.total))
+
+
 def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    result = evaluate(FakeRun(tmp_path), [str(colors)], progress=lambda *now: told.append(now))
-    assert told[-1] == ("student: knn", 15, 15)
+    counted = Counted()
+    result = evaluate(FakeRun(tmp_path), [str(colors)], progress=counted)
+    assert counted.told[-1] == ("student: knn", 15, 15)
     written = json.loads((tmp_path / "evaluation.json").read_text())
     assert written == result.model_dump(mode="json", by_alias=True)
     assert written["schema"] == 1 and written["skipped"] == []

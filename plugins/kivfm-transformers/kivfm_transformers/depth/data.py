@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kivfm_core.errors import DataError
+from kivfm_core.task import LabeledImages
 
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 # Meters a unit of a PNG: depth cameras write millimeters.
@@ -19,7 +21,7 @@ MILLIMETERS = 0.001
 
 
 @dataclass(frozen=True)
-class DepthData:
+class DepthData(LabeledImages):
     """Images with a map of depth each.
 
     Attributes:
@@ -32,16 +34,12 @@ class DepthData:
     maps: tuple[Path, ...]
     scale: float = MILLIMETERS
 
-    def take(self, limit: int | None) -> Self:
-        """At most `limit` images, evenly spread."""
-        count = len(self.paths)
-        if limit is None or limit >= count:
-            return self
-        kept = [i * count // limit for i in range(limit)]
+    def pick(self, indices: Sequence[int]) -> Self:
+        """The images of these indices, with their maps."""
         return replace(
             self,
-            paths=tuple(self.paths[i] for i in kept),
-            maps=tuple(self.maps[i] for i in kept),
+            paths=tuple(self.paths[i] for i in indices),
+            maps=tuple(self.maps[i] for i in indices),
         )
 
     def depth(self, index: int) -> NDArray[np.float64]:

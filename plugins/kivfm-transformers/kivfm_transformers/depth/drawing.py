@@ -63,3 +63,21 @@ def summary(found: DepthMap) -> list[dict[str, Any]]:
         {"label": name, "value": round(float(value), 4), "unit": UNITS[found.kind]}
         for name, value in values.items()
     ]
+
+
+def draw_depth(drawing: Any, found: DepthMap, names: Any, points: Any) -> list[dict[str, Any]]:
+    """Draws the map in place of the image, its values below.
+
+    Args:
+        drawing: The image's drawing.
+        found: The image's depth.
+        names: Unused: depth has no classes.
+        points: Unused: the task takes no clicks.
+
+    Returns:
+        A row each for the least, the middle and the largest value.
+    """
+    rows = summary(found)
+    drawing.replace(colored(found))
+    drawing.lines([f"{row['label']} {row['value']:g} {row['unit']}" for row in rows])
+    return rows

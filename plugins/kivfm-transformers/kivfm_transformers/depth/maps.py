@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -47,3 +47,20 @@ class DepthMaps:
             DepthMap(maps_to_original(depth[None], frame, outside=nan)[0], self.kind)
             for depth, frame in zip(self.depth, frames, strict=True)
         ]
+
+    def numbers(self) -> list[Tensor]:
+        """The maps, an image each."""
+        return list(self.depth)
+
+
+def check_depth(predictions: DepthMaps, classes: int | None) -> str:
+    """What is wrong with the form of predictions, for the conformance kit; empty if nothing is."""
+    if predictions.kind not in get_args(Kind):
+        return f"its kind is {predictions.kind!r}, not one of {', '.join(get_args(Kind))}"
+    if predictions.depth.ndim != 3:
+        return f"its depth is {tuple(predictions.depth.shape)}, not [B, h, w]"
+    if not predictions.depth.isfinite().all():
+        return "its depth is not finite"
+    if predictions.kind == "metric" and (predictions.depth < 0).any():
+        return "its depth in meters is negative"
+    return ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.teacher import Teacher
+from kivfm_core.task import Meter
 from kivfm_transformers.depth.data import DepthData
 from kivfm_transformers.depth.maps import DepthMap, DepthMaps
 
@@ -19,7 +18,7 @@ RATIO = 1.25
 FARTHEST = 1e-3
 
 
-class Depth:
+class Depth(Meter):
     """Mean delta 1, and mean AbsRel beside it.
 
     Relative depth is aligned first: the scale and shift that fit its inverse depth best to the
@@ -29,21 +28,17 @@ class Depth:
 
     Args:
         data: Images with measured depth.
-        space: Unused: depth has no labels.
+        classes: Unused: depth has no labels.
 
     Attributes:
         delta1: Of every image so far, in 0..1; higher is better.
         absrel: Of every image so far; lower is better.
     """
 
-    def __init__(self, data: DepthData, space: tuple[str, ...] | None = None) -> None:
+    def __init__(self, data: DepthData, classes: tuple[str, ...] | None = None) -> None:
         self.data = data
         self.delta1: list[float] = []
         self.absrel: list[float] = []
-
-    def prompt(self, teacher: Teacher, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
-        """None: the task takes no prompt."""
-        return None
 
     def update(
         self, predictions: DepthMaps, indices: Sequence[int], frames: Sequence[Frame]

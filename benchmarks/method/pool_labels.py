@@ -1,4 +1,4 @@
-"""The labels of the pool's pictures, which no distillation sees: whose every pixel is."""
+"""The labels of the pool's images, which no distillation reads: the object at each pixel."""
 
 from __future__ import annotations
 
@@ -19,22 +19,20 @@ SEED = 0
 """Of the demo's scenes."""
 
 
-def write_owners(pool: Path, file: Path) -> None:
+def write_labels(pool: Path, file: Path) -> None:
     """Draws the pool's scenes once more, for their labels alone; once.
 
     Args:
-        pool: Pictures that `write_scenes` named after their number.
+        pool: Images that `write_scenes` named after their number.
         file: Where the labels go.
     """
     if file.is_file():
         return
     owners: dict[str, np.ndarray] = {}
     words: dict[str, list[tuple[str, str, str]]] = {}
-    for picture in sorted(pool.iterdir()):
-        index = int(picture.stem)
-        _, owners[picture.stem], words[picture.stem] = draw(
-            index, DOMAINS[index % len(DOMAINS)], SEED
-        )
+    for image in sorted(pool.iterdir()):
+        index = int(image.stem)
+        _, owners[image.stem], words[image.stem] = draw(index, DOMAINS[index % len(DOMAINS)], SEED)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(".partial.npz")
     np.savez_compressed(aside, words=np.array(json.dumps(words)), **owners)  # type: ignore[arg-type]
@@ -42,7 +40,7 @@ def write_owners(pool: Path, file: Path) -> None:
 
 
 def read_samples(images: Images, file: Path) -> Sequence[Sample]:
-    """The pictures as they are on disk, with their labels, in their own order."""
+    """The images as they are on disk, with their labels, in their own order."""
     with np.load(file) as content:
         words = json.loads(str(content["words"]))
         return [

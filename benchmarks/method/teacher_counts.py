@@ -1,19 +1,19 @@
-"""How a student fares with ever more teachers: ours with two to eight of them."""
+"""Our recipe with two to eight teachers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from benchmarks.method.extra_teachers import EXTRA_TEACHERS
 from benchmarks.method.jobs import Job
-from benchmarks.method.siblings import SIBLINGS
 
 BASE = "dino/nano"
-ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *SIBLINGS)
-"""In the order in which they come, the hardest to inherit first, siblings last."""
+ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *EXTRA_TEACHERS)
+"""In the order in which they are added: the hardest to inherit first, the extra ones last."""
 
 
-def companies(plain: Job) -> Iterator[Job]:
+def teacher_counts(plain: Job) -> Iterator[Job]:
     """The base with one purpose teacher, with two, and so on.
 
     Args:

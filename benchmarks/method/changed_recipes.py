@@ -1,4 +1,4 @@
-"""Recipes with one part of ours taken out; only the suites' workers know them (`workers.py`)."""
+"""Our recipe with one part changed each; only the suites' workers know them (`workers.py`)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ CHANGES = {
     "a constant weight of decoders": {"readout_start": 1.0},
 }
 
-PARTS = {
+CHANGED_RECIPES = {
     f"kpu, {name}": RECIPES["kpu"].model_copy(update=change) for name, change in CHANGES.items()
 }

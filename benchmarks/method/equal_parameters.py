@@ -50,12 +50,12 @@ def trainable(
 
 def equal_size(
     recipe: str,
-    budget: int,
+    parameters: int,
     teachers: str = NANO,
     sets: Sequence[str] = NANO_SETS,
     widths: Iterable[int] = WIDTHS,
 ) -> Size:
-    """The size at which a recipe's trainable parameters come nearest to a budget.
+    """The size at which a recipe's trainable parameters come nearest to a number.
 
     Aligners are made to fit the first width; the next one is taken if they cannot. The other
     arguments are those of `trainable`.
@@ -65,12 +65,12 @@ def equal_size(
     """
 
     def excess(size: Size) -> int:
-        return trainable(recipe, size, teachers, sets) - budget
+        return trainable(recipe, size, teachers, sets) - parameters
 
     for width in widths:
         at = bisect_left(HIDDENS, 0, key=lambda hidden: excess(Size(width, hidden)))
         near = [Size(width, hidden) for hidden in HIDDENS[max(at - 1, 0) : at + 1]]
         size = min(near, key=lambda size: abs(excess(size)))
-        if abs(excess(size)) <= WITHIN * budget:
+        if abs(excess(size)) <= WITHIN * parameters:
             return size
-    raise ValueError(f"{recipe} has no size with {budget} trainable parameters")
+    raise ValueError(f"{recipe} has no size with {parameters} trainable parameters")

@@ -1,4 +1,4 @@
-"""Siblings of three nano teachers, so that there are eight teachers.
+"""Three more nano teachers, so that there are eight.
 
 The same architectures, trained by the same recipes from another seed, each mostly on another domain
 than the first of its family.
@@ -16,17 +16,17 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 DOMAINS = {"detector": "paper", "segmenter": "flat", "clip": "painted"}
-"""What each mostly sees, by family."""
-SIBLINGS = tuple(f"{family}/nano-{domain}" for family, domain in DOMAINS.items())
-NAME = "benchmark_siblings"
+"""The domain that each mostly saw in training, by family."""
+EXTRA_TEACHERS = tuple(f"{family}/nano-{domain}" for family, domain in DOMAINS.items())
+NAME = "benchmark_extra_teachers"
 SEED = 1
 
 
-def provide_siblings(root: Path) -> None:
+def provide_extra_teachers(root: Path) -> None:
     """Trains those that were not trained yet, and lets this process and its workers find them.
 
     Args:
-        root: Where they are kept.
+        root: Where they are stored.
     """
     weights = root / NAME / "weights"
     weights.mkdir(parents=True, exist_ok=True)
@@ -39,14 +39,14 @@ def provide_siblings(root: Path) -> None:
         command = [sys.executable, "-m", f"training.{family}", *words]
         subprocess.run(command, cwd=ROOT / "plugins/kivfm-nano", check=True)
         aside.replace(file)
-    write_plugin(root, NAME, sibling_specs())
+    write_plugin(root, NAME, extra_specs())
     sys.path.append(str(root.resolve()))
     get_registry.cache_clear()
 
 
-def sibling_specs() -> list[TeacherSpec]:
+def extra_specs() -> list[TeacherSpec]:
     """Their specs: those of the first of each family, with other weights."""
-    return [_spec(family, name) for family, name in zip(DOMAINS, SIBLINGS, strict=True)]
+    return [_spec(family, name) for family, name in zip(DOMAINS, EXTRA_TEACHERS, strict=True)]
 
 
 def _spec(family: str, name: str) -> TeacherSpec:

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.method.data import Pictures
+from benchmarks.method.data import SuiteImages
 from benchmarks.method.figures import over_teachers
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, gain, retention
 
 KEPT = {"k-NN top-1": "knn", "linear probe top-1": "probe"}
 
 
-def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
+def make_row(record: dict[str, Any], images: SuiteImages) -> dict[str, Any]:
     """The row of a finished job.
 
     Args:
         record: As `run_job` gives it.
-        pictures: What it was measured on; the unseen are told apart.
+        images: What it was measured on; the unseen domain is counted apart.
 
     Returns:
         The job's settings, the figures of seen domains, and under `unseen` the same of the other.
@@ -29,12 +29,12 @@ def make_row(record: dict[str, Any], pictures: Pictures) -> dict[str, Any]:
     evaluation = Evaluation.model_validate(record["evaluation"])
 
     def part(unseen: bool) -> dict[str, Any] | None:
-        rows = [row for row in evaluation.rows if _is(row, pictures.unseen) == unseen]
-        base = [row for row in evaluation.base if _is(row, pictures.unseen) == unseen]
+        rows = [row for row in evaluation.rows if _is(row, images.unseen) == unseen]
+        base = [row for row in evaluation.base if _is(row, images.unseen) == unseen]
         return figures(by_task(rows), base) if rows else None
 
     facts = {key: record[key] for key in ("trainable", "train_seconds", "seconds", "commit")}
-    facts["machine"] = record.get("machine")  # earlier records do not say
+    facts["machine"] = record.get("machine")  # earlier records do not have it
     return {**record["job"], **facts, **(part(False) or {}), "unseen": part(True)}
 
 
@@ -43,11 +43,11 @@ def _is(row: Row | BaseRow, folder: Path) -> bool:
 
 
 def figures(tasks: Sequence[dict[str, Any]], base: Sequence[BaseRow]) -> dict[str, Any]:
-    """What is said of a student, over its teachers.
+    """A student's figures over its teachers.
 
     Args:
-        tasks: Whose each is (`teacher`), its `retention` and its `gain`.
-        base: What is kept of the base.
+        tasks: Of each, its `teacher`, `retention` and `gain`.
+        base: The base's scores and the student's.
     """
     kept = _over(tasks, "retention")
     gained = _over(tasks, "gain")
@@ -68,11 +68,11 @@ def figures(tasks: Sequence[dict[str, Any]], base: Sequence[BaseRow]) -> dict[st
 
 
 def by_task(rows: Iterable[Row], part: Callable[[Row], str] | None = None) -> list[dict[str, Any]]:
-    """One entry a task: the means over the blocks of pictures, and the blocks.
+    """One entry a task: the means over the blocks of images, and the blocks.
 
     Args:
         rows: Of all blocks.
-        part: What a block is of, if a task is measured on several kinds of pictures.
+        part: What tells blocks apart, if a task is measured on several kinds of images.
     """
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
@@ -103,7 +103,7 @@ def by_task(rows: Iterable[Row], part: Callable[[Row], str] | None = None) -> li
 
 
 def _over(tasks: Sequence[dict[str, Any]], what: str) -> dict[str, float | None]:
-    """What cannot be said of a task, as its teacher scores nothing, does not count."""
+    """Tasks without this figure, whose teacher scores nothing, do not count."""
     known = [task for task in tasks if task[what] is not None]
     if not known:
         return dict.fromkeys(("mean", "min", "std"))

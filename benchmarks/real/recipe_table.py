@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.common import spread, table
+from benchmarks.method.job_rows import by_task, figures
 from benchmarks.method.page import compared, per_task, ranked
-from benchmarks.method.rows import by_task, figures
 from kivfm_core.evaluation.result import Evaluation, Row
 
 DENSE = ("yolox/nano", "deeplab/mnv2-voc")
@@ -52,7 +52,7 @@ def make_row(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kind(row: Row) -> str:
-    """Of the pictures; their blocks are folders of it."""
+    """Of the images; their blocks are folders of it."""
     return Path(row.data).parent.name
 
 
@@ -77,7 +77,7 @@ def markdown(record: dict[str, Any]) -> str:
             "",
             f"{record['steps']} steps, {max(map(len, groups.values()))} seed(s), mean ± spread. "
             "Over the teachers but the base, each the mean of its tasks and data, in blocks of the "
-            "pictures; imbalance: the standard deviation over them.",
+            "images; imbalance: the standard deviation over them.",
             "",
             *table(f"recipe | {' | '.join(FIGURES)} | trainable | training, s", main),
             "",
