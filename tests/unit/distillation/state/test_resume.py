@@ -1,4 +1,4 @@
-"""Going on with a run: only as it began, unless one is told that all may change."""
+"""Resuming a run: only as it began, unless changes are allowed."""
 
 from __future__ import annotations
 
