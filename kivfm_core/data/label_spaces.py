@@ -8,16 +8,17 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+# Where torchvision keeps the names of a known space.
 _KNOWN = {
     "imagenet-1k": ("resnet", "ResNet18_Weights"),
     "coco-91": ("detection", "FasterRCNN_ResNet50_FPN_Weights"),
     "voc-21": ("segmentation", "DeepLabV3_ResNet50_Weights"),
 }
-"""Where torchvision keeps the names of a known space."""
 
 # A class as ImageNet's folders name it.
 _WORDNET = re.compile(r"n\d{8}")
 
+# VOC's and others' words for what COCO calls differently.
 _SAME = {
     "aeroplane": "airplane",
     "diningtable": "dining table",
@@ -28,7 +29,6 @@ _SAME = {
     "tv monitor": "tv",
     "tvmonitor": "tv",
 }
-"""VOC's and others' words for what COCO calls differently."""
 
 
 def normalized(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a prediction says, for programs and for people."""
+"""The result of a prediction, for programs and for people."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ KNOWN = {"probability", "share", "score", "label", "point", "box", "area"}
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found in a picture, in its own pixels.
+    """What was found in an image, in its own pixels.
 
     Attributes:
         task: What was solved.
-        teacher: Whose decoder solved it.
-        width: Of the picture.
-        height: Of the picture.
-        kind: What was found, as in `TaskRecord.kind`: such as `objects`.
-        found: Each with some of `label`, `probability` or `score`, `share` of the picture,
-            `value` and its `unit`, `box` (xyxy), `area` in pixels, and the `point` that was clicked
-            on.
+        teacher: The teacher whose decoder solved it.
+        width: Width of the image.
+        height: Height of the image.
+        kind: What was found, such as `classes`, `objects` or `masks`: the `kind` of the task's record.
+        found: Each with some of `label`, `probability` or `score`, `share` of the image,
+            `box` (xyxy), `area` in pixels, and the `point` that was clicked on; a plugin's task
+            has keys of its own.
     """
 
     task: str
@@ -56,8 +56,6 @@ def _line(item: dict[str, Any]) -> str:
         words.append(f"{item['score']:.2f}")
     if "label" in item:
         words.append(item["label"])
-    if "value" in item:
-        words.append(f"{item['value']:g} {item.get('unit', '')}".rstrip())
     if "point" in item:
         words.append("click at {:g}, {:g}".format(*item["point"]))
     if item.get("box") is not None:

@@ -12,7 +12,7 @@ from kivfm_core.errors import one_line
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
-from kivfm_core.registry.registry import find_task
+from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.spec import TaskSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.outcome import Finding, NotChecked
@@ -35,7 +35,11 @@ def raw_prompts(tasks: Sequence[TaskSpec], frames: Sequence[Frame]) -> dict[str,
 
 
 def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
-    """What the teacher solves, for a check that needs a task."""
+    """The tasks that the teacher solves.
+
+    Raises:
+        NotChecked: If there are none, or one needs a tokenizer that is not here.
+    """
     if not subject.spec.tasks:
         raise NotChecked("it solves no task")
     all_prompted(subject)
@@ -43,11 +47,17 @@ def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
 
 
 def all_prompted(subject: Subject) -> None:
-    """Says which decoders cannot be checked, for want of their prompts' tokenizer."""
+    """Raises `NotChecked` if a task is unknown, or the tokenizer of its prompts is not here."""
     for task in subject.spec.tasks:
+        if not _is_known(task):
+            raise NotChecked(f"the task {task.task} is unknown")
         if not _has_tokenizer(task):
             fetch = f"kivfm teachers fetch {subject.spec.name}"
             raise NotChecked(f"{task.task} has no tokenizer: {task.tokenizer} is not here", fetch)
+
+
+def _is_known(task: TaskSpec) -> bool:
+    return task.task in get_tasks()
 
 
 def _has_tokenizer(task: TaskSpec) -> bool:
@@ -72,13 +82,14 @@ def decoders(subject: Subject) -> None:
 
 
 def values(subject: Subject, levels: Levels) -> dict[str, list[Tensor]]:
-    """By task, what every image's prediction is made of, such as logits.
+    """By task, the numbers of every image's prediction, such as logits.
 
-    Without tasks whose decoder raises or returns something else: `decoders` tells of them. And
-    without those whose tokenizer is not here, and would be fetched: `all_prompted` does.
+    Tasks whose decoder raises or returns something else are left out: the check `decoders` reports
+    them. So are tasks whose tokenizer is not here, since nothing is fetched, and unknown ones:
+    `all_prompted` reports those.
     """
     found: dict[str, list[Tensor]] = {}
-    tasks = [task for task in subject.spec.tasks if _has_tokenizer(task)]
+    tasks = [t for t in subject.spec.tasks if _is_known(t) and _has_tokenizer(t)]
     prompts = raw_prompts(tasks, levels.frames)
     for task in prompts:
         try:

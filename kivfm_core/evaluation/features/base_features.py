@@ -1,4 +1,4 @@
-"""What is kept of the base: how well classes can be told from the features x and V."""
+"""How much the student kept of the base: how well x and V separate classes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def measure_features(
 
     Args:
         model: The base, or the student.
-        data: Pictures with classes.
+        data: Images with classes.
         levels: What the model calls x and V.
-        tick: Told how far it is.
+        tick: Called with (images done, images in all).
 
     Returns:
-        The scores by metric, and how many pictures were read.
+        The scores by metric, and how many images were read.
 
     Raises:
-        DataError: If no class has two pictures.
+        DataError: If no class has two images.
     """
     (x, v), targets = read_vectors(model, data, levels, tick)
     scores = {

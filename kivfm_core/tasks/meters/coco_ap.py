@@ -17,7 +17,7 @@ class AveragePrecision:
     """AP over IoU 0.50..0.95, of boxes or masks, over the categories that the teacher knows.
 
     Args:
-        data: Pictures with instances.
+        data: Images with instances.
         space: The teacher's labels.
         kind: Which overlap counts.
 
@@ -41,7 +41,7 @@ class AveragePrecision:
         self.found: list[dict[str, Any]] = []
 
     def add(self, index: int, item: dict[str, Tensor], masks: Sequence[Any] | None = None) -> None:
-        """Takes a picture's detections, in original pixels, and run lengths of their masks."""
+        """Adds an image's detections, in original pixels, and run lengths of their masks."""
         self.seen.append(index)
         boxes = item["boxes"].double().cpu()
         boxes[:, 2:] -= boxes[:, :2]
@@ -55,14 +55,14 @@ class AveragePrecision:
                 self.found.append(found)
 
     def compute(self) -> float:
-        """COCO's AP over the pictures so far.
+        """COCO's AP over the images so far.
 
         Raises:
-            DataError: If these show no instance of a known category.
+            DataError: If these have no instance of a known category.
         """
         stats = self.stats()
         if stats[0] < 0:
-            raise DataError("the pictures show no instance of a class that the teacher knows")
+            raise DataError("the images show no instance of a class that the teacher knows")
         return float(stats[0])
 
     def stats(self) -> Sequence[float]:
@@ -79,7 +79,7 @@ class AveragePrecision:
         return evaluator.stats
 
     def _truth(self) -> dict[str, Any]:
-        """The pictures seen in COCO's form, with all that its evaluation asks for filled in."""
+        """The images so far in COCO's form, with every field that its evaluation reads."""
         annotations: list[dict[str, Any]] = []
         for index in self.seen:
             for item in self.data.annotations[index]:
@@ -102,4 +102,4 @@ class AveragePrecision:
 
 
 def _silent(*text: object) -> None:
-    """Takes the evaluation's printed table."""
+    """Discards the table that the evaluation prints."""

@@ -21,7 +21,7 @@ class SemanticSegmentation(Meter):
     """Mean IoU.
 
     Args:
-        data: Pictures with masks or instances.
+        data: Images with masks or instances.
         space: The teacher's labels.
 
     Raises:
@@ -40,7 +40,7 @@ class SemanticSegmentation(Meter):
     def update(
         self, predictions: SemanticLogits, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
-        """Counts the pixels of every picture."""
+        """Counts the pixels of every image."""
         maps = predictions.to_original(frames)
         for index, logits in zip(indices, maps, strict=True):
             target = torch.from_numpy(self.data.semantic(index, self.space))

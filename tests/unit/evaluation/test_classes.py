@@ -65,7 +65,7 @@ def test_knn_weighs_a_near_neighbor_more_than_two_far_ones() -> None:
 
 
 def test_knn_needs_two_of_a_class() -> None:
-    with pytest.raises(DataError, match="several pictures each"):
+    with pytest.raises(DataError, match="several images each"):
         knn_accuracy(torch.eye(3), torch.arange(3))
 
 

@@ -1,4 +1,4 @@
-"""The kit's pictures: the same numbers everywhere, from a formula and not from a generator."""
+"""The kit's images: computed from a formula, so that they are the same on every machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kivfm_core.geometry import Frame
 from kivfm_core.spec import InputContract
 
 
-def picture(height: int, width: int, which: int) -> Tensor:
+def make_image(height: int, width: int, which: int) -> Tensor:
     """Waves and a bright box: RGB uint8 `[3, height, width]`."""
     y = torch.arange(height, dtype=torch.float64)[:, None] / height
     x = torch.arange(width, dtype=torch.float64)[None] / width
@@ -28,8 +28,8 @@ def canvases(contract: InputContract, side: int, count: int = 2) -> tuple[Tensor
     Args:
         contract: The teacher's.
         side: What takes the place of its `size`.
-        count: How many pictures.
+        count: How many images.
     """
     small = contract.model_copy(update={"size": side, "resize": None})
     height, width = 3 * side // 2, 2 * side
-    return make_canvases([picture(height, width, which) for which in range(count)], small)
+    return make_canvases([make_image(height, width, which) for which in range(count)], small)
