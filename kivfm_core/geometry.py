@@ -64,7 +64,7 @@ class Frame:
 
     @property
     def content(self) -> Box:
-        """The box of the canvas that shows the image; the rest is padding."""
+        """The box of the canvas that shows the image; the rest of the canvas is padding."""
         (x, y), (h, w), (ch, cw) = self.origin, self.resized, self.canvas
         x0, x1 = max(x, 0), min(x + w, cw)
         return (
@@ -85,7 +85,7 @@ class Frame:
         return (x - tx) / sx, (y - ty) / sy
 
 
-def _up(side: int, multiple: int) -> int:
+def _round_up(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
 
 
@@ -110,7 +110,7 @@ def plan_frame(original: Size, contract: InputContract) -> Frame:
         if contract.max_size is not None:
             scale = min(scale, contract.max_size / long)
         resized = _scaled(original, scale, contract)
-        canvas = _up(resized[0], contract.multiple), _up(resized[1], contract.multiple)
+        canvas = _round_up(resized[0], contract.multiple), _round_up(resized[1], contract.multiple)
     else:
         resized = _scaled(original, (contract.resize or size) / short, contract)
         canvas = square
@@ -120,7 +120,7 @@ def plan_frame(original: Size, contract: InputContract) -> Frame:
 
 
 def _scaled(size: Size, scale: float, contract: InputContract) -> Size:
-    # The small term keeps 480 * (800 / 480) at 800 instead of 799.
+    # The small term keeps 480 * (800 / 480) at 800: in floating point it is a little less.
     more = 0.5 if contract.rounding == "nearest" else 1e-6
     return max(1, int(size[0] * scale + more)), max(1, int(size[1] * scale + more))
 

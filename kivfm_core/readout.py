@@ -1,9 +1,9 @@
-"""What a decoder computes before it chooses: its differentiable half, for distillation.
+"""What a decoder computes before it chooses: its differentiable part, for distillation.
 
 A decoder may offer `readout(levels) -> list[Readout]`. The student's levels go through the frozen
-teacher's own head, and what comes out is compared with what the teacher's levels give there, so
-that the student's effort goes where the teacher's decisions are made (after CrossKD, arXiv
-2306.11369, and SimKD, arXiv 2203.14001). A decoder without it is matched by its levels alone.
+decoder of the teacher, and the result is compared with that of the teacher's own levels. So the
+student learns most where the teacher's decisions depend on it (after CrossKD, arXiv 2306.11369, and
+SimKD, arXiv 2203.14001). For a decoder without it, only levels are compared.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Kind = Literal["choice", "binary", "number"]
 
 @dataclass(frozen=True)
 class Readout:
-    """One kind of statement about every place of a batch.
+    """Numbers of one kind about every place of a batch.
 
     Attributes:
         values: `[B, ..., K]`.
-        kind: `choice`: logits of one among K; `binary`: of K independent questions; `number`: K
-            numbers, in units of which a tenth is worth telling apart.
-        weight: `[B, ...]`, how much each place's statement matters; all alike by default.
+        kind: `choice`: logits of one choice among K; `binary`: logits of K independent yes or no
+            questions; `number`: K numbers, in a unit of which a tenth is a difference that matters.
+        weight: `[B, ...]`, how much each place counts; all the same by default.
 
     Raises:
         ValueError: If the kind is unknown, or there is not one weight a place.
@@ -35,7 +35,7 @@ class Readout:
     weight: Tensor | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what would only fail, or silently broadcast, in the first step of a run."""
+        """Refuses what would otherwise fail, or silently broadcast, in the first step of a run."""
         if self.kind not in get_args(Kind):
             raise ValueError(f"a readout's kind is one of {get_args(Kind)}, not {self.kind!r}")
         places = self.values.shape[:-1]

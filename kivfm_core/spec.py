@@ -88,9 +88,9 @@ class InputContract(Record):
         pad_value: RGB in [0, 1].
         interpolation: Resampling filter.
         antialias: Whether the filter widens when shrinking.
-        rounding: Of the resized image's sides to whole pixels.
-        crop_rounding: Of the crop's corner to whole pixels (`short-side-crop`); `nearest` takes
-            halves to the even pixel, as torchvision does.
+        rounding: Rounding of the resized image's sides to whole pixels.
+        crop_rounding: Rounding of the crop's corner to whole pixels (`short-side-crop`); `nearest`
+            rounds halves to the even pixel, as torchvision does.
         channel_order: Order of the channels that the network takes.
         scale: What 1.0 becomes before mean and std: 1 or 255.
         mean: Subtracted, in `channel_order`, after `scale`.
@@ -163,7 +163,7 @@ class TaskSpec(Record):
 
 
 class Attachment(Record):
-    """A place in a base's encoder where an adapter can hook in.
+    """A module in a base's encoder whose output an adapter reads.
 
     Attributes:
         module: Path of the submodule whose output is read.
@@ -183,7 +183,7 @@ class Attachment(Record):
 
 
 class Weights(Record):
-    """Where a teacher's weights come from and what they allow.
+    """Where a teacher's weights come from, and what their license allows.
 
     Attributes:
         source: `package:NAME/PATH` (a file in an installed package), `hf:ORG/NAME/FILE` (the
@@ -191,9 +191,9 @@ class Weights(Record):
         split: Reference to `(spec, state) -> {"encoder": {...}, PART: {...}}`: how the upstream
             file's state becomes the encoder's and each decoder's. A part may be absent if it
             has no parameters.
-        fetch: Reference to `(spec) -> Path`, needed for `torch:` only.
-        sha256: Of the file, where known; else recorded at first use.
-        bytes: Of the file, where known.
+        fetch: Reference to `(spec) -> Path`; needed for `torch:` only.
+        sha256: Hash of the file, where known; otherwise recorded at first use.
+        bytes: Size of the file, where known.
         gated: Whether the hub asks for an agreement first.
         license: SPDX identifier where there is one, else a name; `unknown` if unknown.
         commercial_use: What the license allows.
@@ -216,9 +216,9 @@ class TeacherSpec(Record):
     """The static description of a teacher.
 
     Attributes:
-        api_version: Of this record; read before any other field.
+        api_version: Version of this record's format; read before any other field.
         name: `family/variant`, as in the hubs' `org/model`.
-        aliases: Other names for it. A bare family name is the family's default variant.
+        aliases: Other names. A bare family name is the family's default variant.
         role: `general` teachers can be the base by default; `purpose` teachers are added to it.
         summary: One line for the list.
         encoder: Reference to `(spec) -> nn.Module` with random weights; its `forward(x)` takes
@@ -228,11 +228,11 @@ class TeacherSpec(Record):
         input: How an image becomes its canvas.
         tasks: What it solves out of the box; empty for a teacher that only gives levels.
         attachments: Where adapters can hook in, shallow to deep; empty if it cannot be a base.
-        weights: Where they come from and what they allow.
+        weights: Where they come from, and what their license allows.
         code_license: SPDX identifier of the architecture's code.
         requirements: PEP 508 requirements beyond kivfm's own.
-        parameters: Of the encoder.
-        paper: Where the teacher comes from.
+        parameters: Number of the encoder's parameters.
+        paper: Address of the paper.
         original: Reference to `(spec) -> nn.Module`: the whole model as upstream wrote it, which
             the conformance kit compares with. Its state is the upstream file's, its
             `forward(canvases, prompts)` takes RGB in [0, 1] and what `prompt` takes by task, and
@@ -319,8 +319,8 @@ class TeacherProvider(Record):
         resolve: Reference to `(name) -> TeacherSpec`, imported when a name under the prefix is
             first selected. Raises `LookupError` naming the nearest names.
         distribution: The library whose version the resolved spec is cached by.
-        cached: Whether a spec follows from its name and that version, and so is kept; false where
-            it comes from a hub or a folder, which may say another thing tomorrow.
+        cached: Whether a resolved spec is stored for the next time; false where a spec does not
+            follow from its name and the library's version alone, as on a hub or in a folder.
         summary: One line for the list.
         references: The code that its specs may name. Without it a stored spec is compared with what
             the resolver says of its name today.

@@ -1,8 +1,9 @@
-"""Draws predictions on images, with torchvision's drawing functions and legible text."""
+"""Draws predictions on images, with torchvision's drawing functions and text of a readable size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +33,7 @@ def palette(index: int) -> Color:
 
 
 class Drawing:
-    """An image to draw on, enlarged if it is small.
+    """An image to draw on, enlarged if it is small, so that text fits.
 
     Args:
         image: RGB uint8 `[3, H, W]`; all that is drawn is given in its pixels.
@@ -45,9 +46,13 @@ class Drawing:
     def _enlarged(self, maps: Tensor) -> Tensor:
         return maps.repeat_interleave(self.zoom, -2).repeat_interleave(self.zoom, -1)
 
-    def replace(self, colors: Tensor) -> None:
-        """Replaces the image by colors of its size, RGB uint8 `[3, H, W]`, as a map of numbers."""
-        self.image = self._enlarged(colors)
+    def cover(self, image: Tensor) -> None:
+        """Puts another image of the same size over it, such as a map in colors.
+
+        Args:
+            image: RGB uint8 `[3, H, W]`.
+        """
+        self.image = self._enlarged(image)
 
     def masks(self, masks: Tensor, colors: Sequence[Color]) -> None:
         """Tints masks, bool `[N, H, W]`."""
@@ -87,7 +92,14 @@ class Drawing:
         corners: Sequence[tuple[float, float]],
         colors: Sequence[Color],
     ) -> None:
-        """Writes texts on plates of the given colors, moved into the image where need be."""
+        """Writes texts on colored plates.
+
+        Args:
+            texts: The texts.
+            corners: The top left corner `(x, y)` of each plate; a plate that would leave the image
+                is moved inside.
+            colors: The color of each plate.
+        """
         drawn = _to_pil(self.image)
         brush, font = ImageDraw.Draw(drawn), ImageFont.load_default(TEXT)
         for text, (x, y), color in zip(texts, corners, colors, strict=True):
@@ -95,9 +107,15 @@ class Drawing:
             x = max(0.0, min(x, drawn.width - width))
             y = max(0.0, min(y, drawn.height - TEXT - 4))
             brush.rectangle((x, y, x + width, y + TEXT + 4), fill=color)
+            # Black on light plates, white on dark ones.
             ink = "black" if sum(color) > 380 else "white"
             brush.text((x + 3, y + 1), text, fill=ink, font=font)
         self.image = _to_tensor(drawn)
+
+    def save(self, file: Path) -> None:
+        """Writes the drawing to a file; makes its folder if there is none."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.to_pil().save(file)
 
     def to_pil(self) -> Image.Image:
         """The drawing as it is now."""

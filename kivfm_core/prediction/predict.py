@@ -70,22 +70,27 @@ def predict(
     name = choose(specs, task, teacher).name
     record, given = find_task(task), {"labels": labels, "points": points}
     _check(record, given)
-    if isinstance(run, Teacher):
-        model = run
-    else:
-        model = on_device(run.load_student().stand_in(name), device)
-    opened = open_image(Path(image)) if isinstance(image, str | Path) else image
-    pixels = to_tensor(ImageOps.exif_transpose(opened))
+    model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
+    pixels = _read(image)
     found = _solve(model, record, pixels, given)
     drawing = Drawing(pixels)
     names = labels or label_names(model.spec.task(task).labels)
     clicks = torch.tensor(points or []).reshape(-1, 2)
     rows = resolve_reference(record.draw)(drawing, found, names, clicks)
     if out is not None:
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
-        drawing.to_pil().save(out)
-    _, height, width = pixels.shape
+        drawing.save(Path(out))
+    height, width = pixels.shape[1:]
     return Prediction(task, model.spec.name, width, height, record.kind, rows)
+
+
+def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:
+    return on_device(run.load_student().stand_in(teacher), device)
+
+
+def _read(image: str | Path | Image.Image) -> Tensor:
+    """An image as RGB uint8 `[3, H, W]`, upright."""
+    opened = open_image(Path(image)) if isinstance(image, str | Path) else image
+    return to_tensor(ImageOps.exif_transpose(opened))
 
 
 def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:

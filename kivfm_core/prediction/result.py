@@ -1,4 +1,4 @@
-"""What a prediction says, for programs and for people."""
+"""The result of a prediction, for programs and for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # The keys of rows that have a form of their own in a line of text.
-KNOWN = {"probability", "share", "score", "label", "point", "box", "area"}
+KNOWN = {"probability", "share", "score", "label", "value", "unit", "point", "box", "area"}
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Prediction:
 
     Attributes:
         task: What was solved.
-        teacher: Whose decoder solved it.
-        width: Of the image.
-        height: Of the image.
-        kind: What was found, as in `TaskRecord.kind`: such as `objects`.
+        teacher: The teacher whose decoder solved it.
+        width: Width of the image.
+        height: Height of the image.
+        kind: What was found, such as `objects`; from `TaskRecord.kind`.
         found: Each with some of `label`, `probability` or `score`, `share` of the image,
             `value` and its `unit`, `box` (xyxy), `area` in pixels, and the `point` that was clicked
-            on.
+            on; a plugin's task may have keys of its own.
     """
 
     task: str
@@ -56,8 +56,6 @@ def _line(item: dict[str, Any]) -> str:
         words.append(f"{item['score']:.2f}")
     if "label" in item:
         words.append(item["label"])
-    if "value" in item:
-        words.append(f"{item['value']:g} {item.get('unit', '')}".rstrip())
     if "point" in item:
         words.append("click at {:g}, {:g}".format(*item["point"]))
     if item.get("box") is not None:

@@ -1,4 +1,7 @@
-"""From predictions in original pixels to a drawing and a result, one function a task."""
+"""From predictions in original pixels to a drawing and rows: what the built-in tasks' records name.
+
+Each function draws what was found in one image, and returns a row for each thing.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points
         {"label": _name(names, label), "score": score, "box": _rounded(box)}
         for box, score, label in rows
     ]
-    by_object = "masks" in item  # objects of one class are told apart by color then
+    by_object = "masks" in item  # masks of one class may touch: every object has its own color
     keys = range(len(found)) if by_object else item["labels"].tolist()
     colors = [palette(key + 1) for key in keys]
     if by_object:
@@ -57,7 +60,7 @@ def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points
 
 
 def draw_class_map(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
-    """The classes of a map `[K, H, W]` by the share of the image, largest first."""
+    """The classes of a map `[K, H, W]` by their share of the image, largest first."""
     label = logits.argmax(dim=0)
     counts = label.flatten().bincount()
     present = [i for i in counts.argsort(descending=True).tolist() if counts[i] > 0]

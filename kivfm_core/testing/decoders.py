@@ -47,7 +47,7 @@ def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
 
 
 def all_prompted(subject: Subject) -> None:
-    """Raises `NotChecked` if a task is unknown, or its prompts' tokenizer is not here."""
+    """Raises `NotChecked` if a task is unknown, or the tokenizer of its prompts is not here."""
     for task in subject.spec.tasks:
         if not _is_known(task):
             raise NotChecked(f"the task {task.task} is unknown")

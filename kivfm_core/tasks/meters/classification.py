@@ -13,14 +13,15 @@ from kivfm_core.task import Meter
 
 
 class Classification(Meter):
-    """Top-1 accuracy on the images whose class the label space has.
+    """Top-1 accuracy on the images whose class is in the label space.
 
     Args:
-        data: Images with classes; classes meet the space by name, plain indices as they are.
-        space: The teacher's labels.
+        data: Images with classes; named classes are matched with the label space, indices are taken
+            as they are.
+        space: The teacher's label space.
 
     Raises:
-        DataError: If the space has none of the data's classes, or an index is beyond it.
+        DataError: If none of the data's classes is in the label space, or an index is beyond it.
     """
 
     def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
@@ -50,12 +51,12 @@ class Classification(Meter):
             self.right += target == label
 
     def compute(self) -> float:
-        """The share of images whose class was right."""
+        """The share of images whose predicted class is right."""
         return self.right / self.seen
 
 
 def no_match(given: Sequence[str], space: Sequence[str]) -> DataError:
-    """The error of data whose classes a teacher does not know."""
+    """The error for data of which no class is in a teacher's label space."""
     return DataError(
         f"none of the data's {len(given)} classes ({', '.join(given[:3])}, ...) is among"
         f" the teacher's {len(space)} ({', '.join(space[:3])}, ...)",

@@ -41,7 +41,7 @@ class AveragePrecision:
         self.found: list[dict[str, Any]] = []
 
     def add(self, index: int, item: dict[str, Tensor], masks: Sequence[Any] | None = None) -> None:
-        """Takes an image's detections, in original pixels, and run lengths of their masks."""
+        """Adds an image's detections, in original pixels, and run lengths of their masks."""
         self.seen.append(index)
         boxes = item["boxes"].double().cpu()
         boxes[:, 2:] -= boxes[:, :2]
@@ -58,7 +58,7 @@ class AveragePrecision:
         """COCO's AP over the images so far.
 
         Raises:
-            DataError: If these show no instance of a known category.
+            DataError: If these have no instance of a known category.
         """
         stats = self.stats()
         if stats[0] < 0:
@@ -79,7 +79,7 @@ class AveragePrecision:
         return evaluator.stats
 
     def _truth(self) -> dict[str, Any]:
-        """The images seen in COCO's form, with all that its evaluation asks for filled in."""
+        """The images so far in COCO's form, with every field that its evaluation reads."""
         annotations: list[dict[str, Any]] = []
         for index in self.seen:
             for item in self.data.annotations[index]:
@@ -102,4 +102,4 @@ class AveragePrecision:
 
 
 def _silent(*text: object) -> None:
-    """Takes the evaluation's printed table."""
+    """Discards the table that the evaluation prints."""

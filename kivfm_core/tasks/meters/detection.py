@@ -20,7 +20,7 @@ class Detection(Meter):
     def update(
         self, predictions: Detections, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
-        """Takes boxes; a decoder that also gives masks is not made to paint them."""
+        """Adds boxes. Masks that the decoder gives besides are not painted: that takes long."""
         found = Detections.to_original(predictions, frames)
         for index, item in zip(indices, found, strict=True):
             self.precision.add(index, item)

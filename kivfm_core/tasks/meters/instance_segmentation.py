@@ -23,7 +23,7 @@ class InstanceSegmentation(Meter):
     def update(
         self, predictions: Instances, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
-        """Takes masks, at once as run lengths: a hundred whole masks an image are large."""
+        """Adds masks, as run lengths at once: a hundred whole masks an image take much memory."""
         from faster_coco_eval.core import mask as codec
 
         found = predictions.to_original(frames)

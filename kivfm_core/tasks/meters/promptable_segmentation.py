@@ -22,7 +22,7 @@ class PromptableSegmentation(Meter):
 
     Args:
         data: Images with instances.
-        space: Not looked at: a click has no class.
+        space: Ignored: a click has no class.
     """
 
     def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
@@ -45,7 +45,7 @@ class PromptableSegmentation(Meter):
         return teacher.prompt("promptable-segmentation", points=points)
 
     def update(self, predictions: Masks, indices: Sequence[int], frames: Sequence[Frame]) -> None:
-        """Compares every object's mask with what its click gave."""
+        """Compares every object's mask with the mask that its click gave."""
         found = predictions.to_original(frames)
         for index, masks in zip(indices, found, strict=True):
             for true, mask in zip(self.masks(index), masks.cpu().numpy(), strict=True):
@@ -69,7 +69,7 @@ def inside(mask: NDArray[np.bool_]) -> tuple[float, float]:
         >>> inside(np.pad(np.ones((3, 3), bool), 2))
         (3.5, 3.5)
     """
-    # Distances from the edge in two sweeps along each axis; images end in edges, too.
+    # Distances from the edge, by two sweeps along each axis; the image's border is an edge, too.
     far = np.where(np.pad(mask, 1), sum(mask.shape), 0).astype(np.int32)
     for axis in (0, 1):
         steps = np.arange(far.shape[axis]).reshape((-1, 1) if axis == 0 else (1, -1))

@@ -17,7 +17,7 @@ class ZeroShot(Classification):
 
     Args:
         data: Images with classes; plain indices are ImageNet's.
-        space: Not looked at: the prompt brings the labels.
+        space: Ignored: the prompt brings the labels.
     """
 
     def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
@@ -27,7 +27,7 @@ class ZeroShot(Classification):
         self._prompt: Any = None
 
     def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
-        """The class names through the text tower, once."""
+        """The class names through the text tower, computed once."""
         if self._prompt is None:
             self._prompt = teacher.prompt("zero-shot", labels=self.labels)
         return self._prompt

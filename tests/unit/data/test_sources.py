@@ -20,15 +20,15 @@ from kivfm_core.scenes.write import write_scenes
 from kivfm_core.tasks.table import KNN, TASKS
 
 
-def picture(path: Path, size: tuple[int, int] = (8, 6)) -> Path:
+def write_image(path: Path, size: tuple[int, int] = (8, 6)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size).save(path)
     return path
 
 
 def coco(folder: Path, annotations: list[dict[str, Any]], categories: list[str]) -> Path:
-    """One picture of 8 x 6 with annotations of category ids 10, 11, ..."""
-    picture(folder / "images/a.png")
+    """One image of 8 x 6 with annotations of category ids 10, 11, ..."""
+    write_image(folder / "images/a.png")
     content = {
         "images": [{"id": 5, "file_name": "a.png", "width": 8, "height": 6}],
         "annotations": [{"id": i, "image_id": 5, **a} for i, a in enumerate(annotations)],
@@ -111,7 +111,7 @@ def test_instances_painted_by_name_with_crowds_void(tmp_path: Path) -> None:
 
 
 def test_semantic_masks_by_name_with_void(tmp_path: Path) -> None:
-    picture(tmp_path / "images/a.jpg", (3, 1))
+    write_image(tmp_path / "images/a.jpg", (3, 1))
     (tmp_path / "semantic").mkdir()
     Image.fromarray(np.array([[0, 1, 255]], np.uint8)).save(tmp_path / "semantic/a.png")
     with pytest.raises(DataError, match="does not name its classes"):
@@ -121,9 +121,9 @@ def test_semantic_masks_by_name_with_void(tmp_path: Path) -> None:
     assert data.semantic(0, ("couch", "background")).tolist() == [[1, 0, VOID]]
 
 
-def test_a_mask_folder_beside_the_pictures(tmp_path: Path) -> None:
-    picture(tmp_path / "val/a.png", (2, 1))
-    picture(tmp_path / "valannot/a.png")
+def test_a_mask_folder_beside_the_images(tmp_path: Path) -> None:
+    write_image(tmp_path / "val/a.png", (2, 1))
+    write_image(tmp_path / "valannot/a.png")
     Image.fromarray(np.array([[1, 11]], np.uint8)).save(tmp_path / "valannot/a.png")
     (tmp_path / "classes.json").write_text('["sky", "road"]')
     data = load(tmp_path / "val", "semantic-segmentation")
@@ -133,7 +133,7 @@ def test_a_mask_folder_beside_the_pictures(tmp_path: Path) -> None:
 
 def test_labels_by_index_and_by_name(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
-        picture(tmp_path / name)
+        write_image(tmp_path / name)
     (tmp_path / "labels.json").write_text('{"a.jpg": 7, "b.jpg": 0}')
     data = load(tmp_path, "classification")
     assert data == ClassData((tmp_path / "a.jpg", tmp_path / "b.jpg"), (7, 0), None)
@@ -160,7 +160,7 @@ def test_the_usual_place_of_annotations(tmp_path: Path) -> None:
     assert load(tmp_path, "detection").paths == (tmp_path / "val2017/a.png",)
 
 
-def test_missing_pictures_are_an_error(tmp_path: Path) -> None:
+def test_missing_images_are_an_error(tmp_path: Path) -> None:
     coco(tmp_path, [], ["cat"])
     (tmp_path / "images/a.png").unlink()
     with pytest.raises(DataError, match="images are not there"):
@@ -187,7 +187,7 @@ def test_sources_of_all_and_of_one_task(tmp_path: Path) -> None:
 def test_a_limit_keeps_every_class(tmp_path: Path) -> None:
     for name in "abc":
         for i in range(4):
-            picture(tmp_path / name / f"{i}.png")
+            write_image(tmp_path / name / f"{i}.png")
     data = load_data(parse_source(str(tmp_path)), KNN, limit=6)
     assert isinstance(data, ClassData)
     assert data.targets == (0, 0, 1, 1, 2, 2)
@@ -206,10 +206,10 @@ def test_known_label_spaces() -> None:
     assert None not in match(list(voc), coco_91)  # every VOC class is a COCO class
 
 
-def test_broken_pictures_are_skipped_up_to_a_limit(tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+def test_broken_images_are_skipped_up_to_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
     reader = ImageReader(20)
-    assert reader.open(picture(tmp_path / "fine.png")) is not None
+    assert reader.open(write_image(tmp_path / "fine.png")) is not None
     for _ in range(10):
         assert reader.open(tmp_path / "broken.jpg") is None
     with pytest.raises(DataError, match="11 of the first 12 images are broken"):

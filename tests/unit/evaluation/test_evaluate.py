@@ -35,7 +35,7 @@ COLORS = {"a red": (255, 0, 0), "b green": (0, 255, 0), "c blue": (0, 0, 255)}
 
 @pytest.fixture
 def colors(tmp_path: Path) -> Path:
-    """Five pictures of each plain color, of different shapes."""
+    """Five images of each plain color, of different shapes."""
     for name, color in COLORS.items():
         folder = tmp_path / "data/classes" / name
         folder.mkdir(parents=True)
@@ -45,7 +45,7 @@ def colors(tmp_path: Path) -> Path:
 
 
 def sees(shift: int = 0) -> Any:
-    """Answers with the canvas's mean color; shifted, everything is taken for another color."""
+    """Decodes to the canvas's mean color; shifted, everything is taken for another color."""
     return lambda levels, prompt: ClassLogits(levels["dense"].mean((2, 3)).roll(shift, 1))
 
 
@@ -163,7 +163,7 @@ def test_a_narrow_latent_bounds_what_a_student_can_reach(colors: Path, tmp_path:
     assert fidelity.bound_score is None
 
 
-def test_only_some_tasks_and_pictures(colors: Path, tmp_path: Path) -> None:
+def test_only_some_tasks_and_images(colors: Path, tmp_path: Path) -> None:
     result = evaluate(FakeRun(tmp_path), [f"knn={colors}"], tasks=["knn"], limit=6)
     assert not result.rows and result.base[0].pictures == 6
     with pytest.raises(UsageError, match="unknown task 'flying'"):
@@ -230,7 +230,7 @@ def test_models_share_canvases_and_tasks_share_a_pass(colors: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", ["stretch", "short-side", "letterbox"])
-def test_batches_hold_equal_canvases_and_every_picture_once(colors: Path, policy: Any) -> None:
+def test_batches_hold_equal_canvases_and_every_image_once(colors: Path, policy: Any) -> None:
     data = load_data(parse_source(str(colors)), CLASSIFICATION)
     contract = InputContract(policy=policy, size=16)
     seen: list[int] = []
@@ -240,7 +240,7 @@ def test_batches_hold_equal_canvases_and_every_picture_once(colors: Path, policy
     assert sorted(seen) == list(range(15))
 
 
-def test_broken_pictures_are_left_out(colors: Path) -> None:
+def test_broken_images_are_left_out(colors: Path) -> None:
     (colors / "classes/a red/0.png").write_bytes(b"broken")
     data = load_data(parse_source(str(colors)), CLASSIFICATION)
     score = measure([Oracle(PAINTER, sees())], {"classification": data})["classification"]
@@ -265,7 +265,7 @@ def test_what_was_skipped_is_said(
     assert line in capsys.readouterr().out
 
 
-def test_pictures_and_labels_of_different_size_are_an_error(tmp_path: Path) -> None:
+def test_images_and_labels_of_different_size_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(tmp_path / "images/a.png")
     image = {"id": 1, "file_name": "a.png", "width": 16, "height": 12}

@@ -1,4 +1,4 @@
-"""Prediction: from a picture's pixels, through a canvas, back to them, and drawn."""
+"""Prediction: from an image's pixels, through a canvas, back to them, and drawn."""
 
 import json
 from importlib import import_module
@@ -13,7 +13,6 @@ from PIL import Image
 from kivfm_core.errors import UsageError
 from kivfm_core.prediction.draw import palette
 from kivfm_core.prediction.predict import predict
-from kivfm_core.prediction.result import Prediction
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
 from kivfm_core.spec import InputContract
 
@@ -25,15 +24,15 @@ ORIGINAL = [22.5, 15.0, 45.0, 45.0]
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     Image.new("RGB", (W, H), (40, 90, 40)).save(tmp_path / "a.png")
     return tmp_path / "a.png"
 
 
-def solve(task: str, answer: Any, picture: Path, space: Any = "none", **more: Any) -> Any:
-    teacher = Oracle(oracle_spec({task: space}, CONTRACT), answer)
-    out = picture.with_name("out.png")
-    found = predict(teacher, picture, task, out=out, **more)
+def solve(task: str, decode: Any, image: Path, space: Any = "none", **more: Any) -> Any:
+    teacher = Oracle(oracle_spec({task: space}, CONTRACT), decode)
+    out = image.with_name("out.png")
+    found = predict(teacher, image, task, out=out, **more)
     json.dumps(found.as_dict())
     assert found.lines()
     with Image.open(out) as drawn:
@@ -43,65 +42,65 @@ def solve(task: str, answer: Any, picture: Path, space: Any = "none", **more: An
     return found
 
 
-def test_detection(picture: Path) -> None:
-    def answer(levels: Any, prompt: Any) -> Detections:
+def test_detection(image: Path) -> None:
+    def decode(levels: Any, prompt: Any) -> Detections:
         boxes = torch.cat([BOX * 0.5, BOX, BOX])
         return Detections([boxes], [torch.tensor([0.1, 0.5, 0.9])], [torch.tensor([0, 0, 1])])
 
-    found = solve("detection", answer, picture, ("cat", "dog")).found
+    found = solve("detection", decode, image, ("cat", "dog")).found
     assert [item["label"] for item in found] == ["dog", "cat"]
     assert found[0]["box"] == pytest.approx(ORIGINAL)
     assert found[0]["score"] == pytest.approx(0.9)
 
 
-def test_nothing_found(picture: Path) -> None:
-    def answer(levels: Any, prompt: Any) -> Detections:
+def test_nothing_found(image: Path) -> None:
+    def decode(levels: Any, prompt: Any) -> Detections:
         return Detections([BOX], [torch.tensor([0.1])], [torch.tensor([0])])
 
-    teacher = Oracle(oracle_spec({"detection": ("cat",)}, CONTRACT), answer)
-    assert predict(teacher, picture, "detection").lines() == ["nothing found"]
+    teacher = Oracle(oracle_spec({"detection": ("cat",)}, CONTRACT), decode)
+    assert predict(teacher, image, "detection").lines() == ["nothing found"]
 
 
-def test_instances(picture: Path) -> None:
-    def answer(levels: Any, prompt: Any) -> Instances:
+def test_instances(image: Path) -> None:
+    def decode(levels: Any, prompt: Any) -> Instances:
         mask = torch.zeros(1, 48, 48)
         mask[:, 16:32, 12:24] = 1
         return Instances([BOX], [torch.tensor([0.9])], [torch.tensor([0])], [mask], "canvas")
 
-    (item,) = solve("instance-segmentation", answer, picture, ("cat",)).found
+    (item,) = solve("instance-segmentation", decode, image, ("cat",)).found
     assert item["area"] == pytest.approx(22.5 * 30, rel=0.05)
 
 
-def test_semantic(picture: Path) -> None:
-    def answer(levels: Any, prompt: Any) -> SemanticLogits:
+def test_semantic(image: Path) -> None:
+    def decode(levels: Any, prompt: Any) -> SemanticLogits:
         logits = torch.zeros(1, 2, 12, 12)
         logits[:, 1, :, :6] = 1
         logits[:, 0, :, 6:] = 1
         return SemanticLogits(logits)
 
-    found = solve("semantic-segmentation", answer, picture, ("__background__", "road")).found
+    found = solve("semantic-segmentation", decode, image, ("__background__", "road")).found
     assert {item["label"]: item["share"] for item in found} == {"background": 0.5, "road": 0.5}
 
 
 @pytest.mark.parametrize("task", ["classification", "zero-shot"])
-def test_classes(picture: Path, task: str) -> None:
+def test_classes(image: Path, task: str) -> None:
     space = ("a", "b") if task == "classification" else "open"
     more = {} if task == "classification" else {"labels": ["a", "b"]}
     logits = ClassLogits(torch.tensor([[0.0, 3.0]]).log_softmax(1))
-    found = solve(task, lambda levels, prompt: logits, picture, space, **more).found
+    found = solve(task, lambda levels, prompt: logits, image, space, **more).found
     assert [item["label"] for item in found] == ["b", "a"]
     assert sum(item["probability"] for item in found) == pytest.approx(1.0)
 
 
-def test_a_click_reaches_the_canvas_and_its_mask_comes_back(picture: Path) -> None:
-    def answer(levels: Any, prompt: Any) -> Masks:
+def test_a_click_reaches_the_canvas_and_its_mask_comes_back(image: Path) -> None:
+    def decode(levels: Any, prompt: Any) -> Masks:
         (points,) = prompt["points"]
         assert points.tolist() == [[pytest.approx(15 * 48 / 90), pytest.approx(8 + 30 * 48 / 90)]]
         logits = torch.full((1, 48, 48), -1.0)
         logits[:, 16:32, 12:24] = 1
         return Masks([logits])
 
-    (item,) = solve("promptable-segmentation", answer, picture, points=[(15.0, 30.0)]).found
+    (item,) = solve("promptable-segmentation", decode, image, points=[(15.0, 30.0)]).found
     assert item["box"] == pytest.approx(ORIGINAL, abs=1.5)
     assert item["point"] == [15, 30]
 
@@ -135,7 +134,7 @@ class FakeRun:
 
 
 def test_the_student_computes_where_it_is_told(
-    picture: Path, monkeypatch: pytest.MonkeyPatch
+    image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run: Any = FakeRun()
     asked: list[tuple[str, str]] = []
@@ -146,36 +145,40 @@ def test_the_student_computes_where_it_is_told(
 
     monkeypatch.setattr(module, "find_device", torch.device)
     monkeypatch.setattr(module, "on_device", on_device)
-    predict(run, picture, "detection", teacher="second", accelerator="meta")
+    predict(run, image, "detection", teacher="second", accelerator="meta")
     assert asked == [("second/a", "meta")]
 
 
-def test_the_teacher_is_chosen_by_task_or_by_name(picture: Path) -> None:
+def test_the_teacher_is_chosen_by_task_or_by_name(image: Path) -> None:
     run: Any = FakeRun()
     with pytest.raises(UsageError, match="several teachers solve detection") as several:
-        predict(run, picture, "detection")
+        predict(run, image, "detection")
     assert several.value.hint == "--teacher one of: first/a, second/a"
-    assert predict(run, picture, "detection", teacher="second").found[0]["label"] == "dog"
+    assert predict(run, image, "detection", teacher="second").found[0]["label"] == "dog"
     with pytest.raises(UsageError, match="no teacher of the run solves"):
-        predict(run, picture, "classification")
+        predict(run, image, "classification")
     with pytest.raises(UsageError, match="has no teacher 'forth'"):
-        predict(run, picture, "detection", teacher="forth")
+        predict(run, image, "detection", teacher="forth")
     with pytest.raises(UsageError, match="third/a does not solve detection"):
-        predict(run, picture, "detection", teacher="third/a")
+        predict(run, image, "detection", teacher="third/a")
 
 
-def test_what_a_task_needs_is_asked_for(picture: Path) -> None:
+def test_what_a_task_needs_is_asked_for(image: Path) -> None:
     run: Any = FakeRun()
     with pytest.raises(UsageError, match="needs class names"):
-        predict(run, picture, "zero-shot")
+        predict(run, image, "zero-shot")
     with pytest.raises(UsageError, match="needs a click"):
-        predict(run, picture, "promptable-segmentation")
+        predict(run, image, "promptable-segmentation")
 
 
 def test_colors_of_many_classes_differ() -> None:
     assert len({palette(i) for i in range(256)}) == 256
 
 
-def test_rows_with_a_value_are_printed_with_its_unit():
-    rows = [{"label": "median", "value": 2.5, "unit": "m"}, {"label": "count", "value": 3}]
-    assert Prediction("depth", "a/b", 8, 6, "depths", rows).lines() == ["median  2.5 m", "count  3"]
+def test_a_map_in_colors_covers_the_image() -> None:
+    image, red = torch.zeros(3, 32, 64, dtype=torch.uint8), torch.zeros(3, 32, 64)
+    red[0] = 255
+    drawing = Drawing(image)
+    drawing.cover(red.to(torch.uint8))
+    drawn = drawing.to_pil()
+    assert drawn.size == (640, 320) and drawn.getcolors() == [(640 * 320, (255, 0, 0))]

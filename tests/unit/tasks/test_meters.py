@@ -32,7 +32,7 @@ def rectangle(box: list[float]) -> np.ndarray:
 
 
 def dataset(categories: tuple[str, str] = ("dog", "cat")) -> CocoData:
-    """One picture: `BOXES`, the first of category 3, the second of category 8."""
+    """One image: `BOXES`, the first of category 3, the second of category 8."""
     items: list[dict[str, Any]] = [
         {
             "id": i,
@@ -88,7 +88,7 @@ def test_no_detections_and_no_category() -> None:
         Detection(dataset(("x", "y")), SPACE)
 
 
-def test_only_pictures_that_were_seen_count() -> None:
+def test_only_images_that_were_seen_count() -> None:
     data = dataset()
     twice = CocoData(
         data.paths * 2,

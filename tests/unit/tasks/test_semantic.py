@@ -30,7 +30,7 @@ def test_void_pixels_do_not_count() -> None:
     assert counts.tolist() == [[1, 0], [1, 1]]
 
 
-def test_a_picture_through_the_meter(tmp_path: Path) -> None:
+def test_an_image_through_the_meter(tmp_path: Path) -> None:
     labels = np.array([[0, 0, 1, 1], [0, 0, 1, 255]], np.uint8)
     Image.fromarray(labels).save(tmp_path / "a.png")
     data = MaskData((Path("a.jpg"),), (tmp_path / "a.png",), ("background", "ring"))
