@@ -9,9 +9,9 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.files import is_partial
 
 # In a run folder.
@@ -126,17 +126,17 @@ class RunFiles:
     @property
     def environment(self) -> dict[str, Any]:
         """What the run was made with; empty before its aligners are fitted."""
-        return _read_json(self.environment_file)
+        return read_record(self.environment_file)
 
     @property
     def costs(self) -> dict[str, Any]:
         """What the run was predicted to cost, and did cost; empty before its end."""
-        return _read_json(self.costs_file)
+        return read_record(self.costs_file)
 
     @property
     def evaluation(self) -> dict[str, Any]:
         """The latest evaluation; empty if there is none."""
-        return _read_json(self.evaluation_file)
+        return read_record(self.evaluation_file)
 
     def read_config(self) -> dict[str, Any]:
         """The configuration as tables, not validated."""
@@ -144,7 +144,7 @@ class RunFiles:
 
     def read_composition(self) -> dict[str, Any]:
         """The student's plan as JSON, not validated."""
-        return _read_json(self.composition_file)
+        return read_record(self.composition_file)
 
     def check_is_run(self) -> None:
         """Refuses a folder that is no run.
@@ -163,5 +163,26 @@ def list_runs(folder: Path) -> list[RunFiles]:
     return [RunFiles(file.parent) for file in sorted(folder.glob(f"*/{COMPOSITION}"))]
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def read_record(file: Path) -> dict[str, Any]:
+    """A record of a run or bundle, which may come from a stranger.
+
+    Args:
+        file: A JSON file; a link is not followed.
+
+    Returns:
+        Its content; empty if there is no such file.
+
+    Raises:
+        UsageError: If it is damaged, or is no record.
+    """
+    if file.is_symlink() or not file.is_file():
+        return {}
+    try:
+        content: Any = json.loads(file.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{printable(file)} is damaged: it holds no record")
+    return cast(dict[str, Any], content)

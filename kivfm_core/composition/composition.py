@@ -5,12 +5,15 @@ from __future__ import annotations
 from math import lcm, sqrt
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.adapters.table import AnyAdapterPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
+from kivfm_core.errors import UsageError, one_line, printable
+from kivfm_core.registry.registry import get_registry
+from kivfm_core.registry.stored import check_stored
 from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
@@ -139,11 +142,32 @@ def read_composition(run: Path) -> Composition:
     """The composition of a run folder.
 
     Raises:
-        UsageError: If it is none.
+        UsageError: If it is none, or its composition is damaged.
+        PluginError: As `stored_composition`.
     """
     files = RunFiles(run)
     files.check_is_run()
-    return Composition.model_validate(files.read_composition())
+    return stored_composition(files.read_composition(), files.composition_file)
+
+
+def stored_composition(record: object, file: Path) -> Composition:
+    """A composition that a file holds, from which a student may be built.
+
+    Args:
+        record: What the file says.
+        file: For messages.
+
+    Raises:
+        UsageError: If it is no composition.
+        PluginError: If a teacher is not installed, or the file names code that its installed
+            teacher does not name.
+    """
+    try:
+        composition = Composition.model_validate(record)
+    except (ValidationError, RecursionError) as error:
+        raise UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}") from error
+    check_stored((*composition.teachers, composition.trunk), get_registry())
+    return composition
 
 
 def v_plan(level: Level) -> MapPlan:

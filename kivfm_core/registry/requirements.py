@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
+from typing import cast
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 
 def unmet(requirements: Iterable[str]) -> list[str]:
@@ -15,7 +16,8 @@ def unmet(requirements: Iterable[str]) -> list[str]:
 
 def pip_install(requirements: Iterable[str]) -> str:
     """The command that installs requirements."""
-    return "pip install " + " ".join(f"'{text}'" for text in requirements)
+    quoted = ("'" + text.replace("'", "'\\''") + "'" for text in requirements)
+    return f"pip install {' '.join(quoted)}"
 
 
 def is_met(requirement: Requirement) -> bool:
@@ -26,3 +28,23 @@ def is_met(requirement: Requirement) -> bool:
         return requirement.specifier.contains(version(requirement.name), prereleases=True)
     except PackageNotFoundError:
         return False
+
+
+def stored_requirements(values: object) -> list[str]:
+    """Requirements that a file holds: names and versions only, whatever else it says.
+
+    Raises:
+        ValueError: If they are none.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str):
+        raise ValueError("its requirements are not a list")
+    found: list[str] = []
+    for value in cast(Iterable[object], values):
+        try:
+            parsed = Requirement(str(value))
+        except InvalidRequirement as error:
+            raise ValueError(f"{str(value)!r} is no requirement") from error
+        if parsed.marker is None or parsed.marker.evaluate():
+            # Without its address, which could lead anywhere.
+            found.append(f"{parsed.name}{parsed.specifier}")
+    return found

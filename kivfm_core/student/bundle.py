@@ -8,16 +8,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from kivfm_core.composition.composition import Composition
-from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.composition.composition import Composition, stored_composition
+from kivfm_core.errors import PluginError, UsageError, printable
 from kivfm_core.files import new_folder
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
-from kivfm_core.registry.requirements import pip_install, unmet
-from kivfm_core.run_files import CONFIG, DECODERS, STUDENT_CARD, STUDENT_STATE
+from kivfm_core.registry.requirements import pip_install, stored_requirements, unmet
+from kivfm_core.run_files import BUNDLE, CONFIG, DECODERS, STUDENT_CARD, STUDENT_STATE, read_record
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
 from kivfm_core.weights.loading import load_strict, read_state
@@ -40,7 +40,11 @@ detector = student.stand_in("{example}")
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Writes tensors. Each is copied, since safetensors refuses tensors that share memory."""
+    # The umask decides who may read the file; safetensors itself would let nobody else.
+    path.touch()
+    mode = path.stat().st_mode
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path)
+    path.chmod(mode)
 
 
 def slug(teacher: str) -> str:
@@ -95,9 +99,9 @@ def read_bundle(folder: Path) -> Student:
         raise UsageError(
             f"{folder.parent} holds no student", f"kivfm distill --resume {folder.parent}"
         )
-    card = json.loads(file.read_text(encoding="utf-8"))
-    _check_installed(card)
-    plan = Composition.model_validate(card["composition"])
+    card = read_record(file)
+    _check_installed(card, file)
+    plan = stored_composition(card.get("composition"), file)
     student = Student(plan)
     load_strict(student, read_state(folder / STUDENT_STATE), "the student")
     for spec in plan.teachers:
@@ -115,7 +119,7 @@ def load_student(run: str | Path) -> Student:
         UsageError: If the folder holds no student.
         PluginError: If a teacher's plugin is missing.
     """
-    return read_bundle(Path(run) / "student")
+    return read_bundle(Path(run) / BUNDLE)
 
 
 def load_trained(student: Student, checkpoint: Path) -> None:
@@ -124,15 +128,14 @@ def load_trained(student: Student, checkpoint: Path) -> None:
     Raises:
         UsageError: If the checkpoint does not fit the student.
     """
-    state = load_file(checkpoint / STUDENT_STATE)
-    left = student.load_state_dict(state, strict=False)
-    missing = set(left.missing_keys) & student.trained().keys()
-    if left.unexpected_keys or missing:
+    state, own = read_state(checkpoint / STUDENT_STATE), student.state_dict()
+    if not student.trained().keys() <= state.keys() <= own.keys():
         run = checkpoint.parents[1]
         raise UsageError(
             f"{checkpoint} is another student's checkpoint",
             f"kivfm distill --config {run / CONFIG} --out {run}-2",
         )
+    load_strict(student, own | state, str(checkpoint))
 
 
 def _packages(plan: Composition) -> dict[str, Any]:
@@ -147,8 +150,14 @@ def _packages(plan: Composition) -> dict[str, Any]:
     }
 
 
-def _check_installed(card: Mapping[str, Any]) -> None:
-    missing = unmet([*card.get("distributions", {}), *card.get("requirements", [])])
+def _check_installed(card: Mapping[str, Any], file: Path) -> None:
+    """Refuses a student whose plugins, or what they require, are missing here."""
+    try:
+        named = [card.get("distributions", {}), card.get("requirements", [])]
+        needed = [text for values in named for text in stored_requirements(values)]
+    except ValueError as error:
+        raise UsageError(f"{printable(file)} is damaged: {printable(str(error))}") from error
+    missing = unmet(needed)
     if missing:
         raise PluginError(
             f"the student needs {', '.join(missing)}, not installed here", pip_install(missing)

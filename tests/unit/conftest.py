@@ -27,8 +27,10 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "cache.key",
             "composition.choose_base",
             "composition.compose",
+            "composition.composition",
             "distillation.state.resume",
             "registry.registry",
+            "runs.run",
             "student.bundle",
         ):
             name = f"kivfm_core.{module}"
