@@ -11,7 +11,7 @@ from oracle import Oracle, oracle_spec
 from PIL import Image
 
 from kivfm_core.errors import UsageError
-from kivfm_core.prediction.draw import palette
+from kivfm_core.prediction.draw import Drawing, palette
 from kivfm_core.prediction.predict import predict
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
 from kivfm_core.spec import InputContract
