@@ -65,6 +65,7 @@ LINES: list[tuple[str, str, dict[str, str]]] = [
         "A run folder",
         "#3b4fa8",
         {
+            "run_files": "the names of its files",
             "config": "config.toml",
             "composition": "composition.json",
             "student": "student/: the bundle",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.engine import work
 from benchmarks.engine.ours import configuration
-from kivfm_core.aligners import build_aligner
+from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.compose import compose
 
 

@@ -46,7 +46,7 @@ from benchmarks.method.pool_labels import write_labels
 from benchmarks.method.teacher_counts import teacher_counts
 from benchmarks.method.workers import LABELS, call, make_workers
 from kivfm_core.config import StudentConfig
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 
 PLAINEST = "mse"
 RESULTS = Path(__file__).parent / "results"

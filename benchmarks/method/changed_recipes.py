@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kivfm_core.recipes.recipe import RECIPES, Match
+from kivfm_core.recipes.recipe import Match
+from kivfm_core.recipes.table import RECIPES
 
 CHANGES = {
     "no shared latent": {"dense_match": Match(target="none", distance="mse-cosine")},

@@ -16,7 +16,7 @@ from threading import Thread
 
 from benchmarks.common import KEEP_FREED
 from benchmarks.method.changed_recipes import CHANGED_RECIPES
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 
 LABELS = "labels"
 """The one command that is not kivfm's."""

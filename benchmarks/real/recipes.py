@@ -27,7 +27,7 @@ from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluatin
 from benchmarks.real.recipe_table import make_row, markdown
 from benchmarks.real.split import blocks, split
 from kivfm_core.files import write_text
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 
 RESULTS = Path(__file__).parent / "results"
 ALL = TEACHERS | CLASSIFIER

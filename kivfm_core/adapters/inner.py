@@ -1,14 +1,13 @@
 """Adapters inside the base's own pass: narrow branches beside its modules, zero at the start.
 
-`bottleneck` adds to what each block gives (Houlsby et al., arXiv 1902.00751), `lora` to what a
-transformer block's attention projections give (arXiv 2106.09685). Unlike the side adapter they
-change what the base's later blocks see; the price is a second pass through the base, with
-gradients, which no cache spares, and no maps of other strides.
+`bottleneck` adds to the outputs of whole blocks, `lora` to those of attention projections. Unlike
+the side adapter they change the inputs of the base's later blocks. The price is a second pass
+through the base, with gradients, which no cache saves; and they offer no maps of other strides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -16,23 +15,25 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kivfm_core.adapters.adapter import Adapter, RunBase
 from kivfm_core.adapters.inner_plan import InnerPlan
 from kivfm_core.errors import UsageError
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.spec import Attachment
 
 
 class Bottleneck(nn.Module):
-    """What is added to a block's output."""
+    """A branch that is added to a block's output."""
 
-    def __init__(self, place: Attachment, rank: int) -> None:
+    def __init__(self, block: Attachment, rank: int) -> None:
         super().__init__()
-        self.layout = place.layout
-        self.norm = nn.LayerNorm(place.channels)
-        self.down = nn.Linear(place.channels, rank)
-        self.up = nn.Linear(rank, place.channels)
+        self.layout = block.layout
+        self.norm = nn.LayerNorm(block.channels)
+        self.down = nn.Linear(block.channels, rank)
+        self.up = nn.Linear(rank, block.channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of the output, in the block's own layout."""
+        """From the block's output to what is added, both in the block's own layout."""
         if self.layout == "NCHW":
             x = x.movedim(1, -1)
         y = self.up(F.gelu(self.down(self.norm(x))))
@@ -40,7 +41,7 @@ class Bottleneck(nn.Module):
 
 
 class LowRank(nn.Module):
-    """What is added to a linear map's output."""
+    """A branch that is added to a linear map's output."""
 
     def __init__(self, inputs: int, rank: int, outputs: int) -> None:
         super().__init__()
@@ -48,20 +49,20 @@ class LowRank(nn.Module):
         self.up = nn.Linear(rank, outputs, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of the map's input `[..., inputs]`: `[..., outputs]`."""
+        """From the map's input `[..., inputs]` to what is added, `[..., outputs]`."""
         return self.up(self.down(x))
 
 
-class InnerAdapter(nn.Module):
-    """Branches that a base's pass goes through while they are attached."""
+class InnerAdapter(Adapter):
+    """Branches that are part of a base's pass while they are attached."""
 
-    def __init__(self, plan: InnerPlan) -> None:
-        super().__init__()
+    def __init__(self, plan: InnerPlan, trunk: nn.Module | None = None) -> None:
+        super().__init__(plan)
         self.plan = plan
         self.paths: list[str] = []
         self.branches = nn.ModuleList()
-        for place in plan.places:
-            for path, branch in _branches(plan, place):
+        for block in plan.blocks:
+            for path, branch in self._branches(block):
                 self.paths.append(path)
                 self.branches.append(branch)
         self.forget()
@@ -72,21 +73,28 @@ class InnerAdapter(nn.Module):
             for parameter in branch.get_submodule("up").parameters():
                 nn.init.zeros_(parameter)
 
+    def adapt(self, canvas: Tensor, trunk: TrunkOutput, run_base: RunBase) -> dict[str, Tensor]:
+        """`x` and `V` of a second pass through the base, with the branches."""
+        return run_base(self._encode).features
+
+    def _encode(self, trunk: nn.Module, x: Tensor) -> Mapping[str, Tensor]:
+        with self.attached(trunk):
+            return trunk(x)
+
     @contextmanager
     def attached(self, trunk: nn.Module) -> Generator[None]:
-        """The base's pass goes through the branches; when this is left the base is as before.
+        """Makes the branches part of the base's pass; afterwards the base is as before.
 
         Raises:
             UsageError: If the base has no such modules, or its pass does not go through them.
         """
-        hook = _add_to_output if self.plan.kind == "bottleneck" else _add_from_input
         reached: set[str] = set()
         with ExitStack() as stack:
             for path, branch in zip(self.paths, self.branches, strict=True):
-                add = partial(hook, branch, partial(reached.add, path))
+                add = partial(self._hook, branch, partial(reached.add, path))
                 stack.callback(self._module(trunk, path).register_forward_hook(add).remove)
             yield
-        # Some read a module's weights, as timm's EVA and BEiT do, and never call it.
+        # Some models read a module's weights, as timm's EVA and BEiT do, and never call it.
         for path in self.paths:
             if path not in reached:
                 raise self._no_place(f"its pass does not go through {path}")
@@ -98,30 +106,48 @@ class InnerAdapter(nn.Module):
             raise self._no_place(f"it has no module {path}") from error
 
     def _no_place(self, why: str) -> UsageError:
-        other = "bottleneck" if self.plan.kind == "lora" else "side"
         return UsageError(
             f"{self.plan.kind} branches have no place in this base: {why}",
-            f"--set student.adapter={other}, or another --base",
+            f"--set student.adapter={self.plan.other}, or another --base",
         )
 
+    def _branches(self, block: Attachment) -> Iterator[tuple[str, nn.Module]]:
+        """The branches at a block, each with the path of the module that it stands beside."""
+        raise NotImplementedError
 
-def _branches(plan: InnerPlan, place: Attachment) -> Iterator[tuple[str, nn.Module]]:
-    if plan.kind == "bottleneck":
-        yield place.module, Bottleneck(place, plan.rank)
-        return
-    for name, outputs in (("qkv", 3 * place.channels), ("proj", place.channels)):
-        yield f"{place.module}.attn.{name}", LowRank(place.channels, plan.rank, outputs)
-
-
-def _add_to_output(
-    branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
-) -> Tensor:
-    reach()
-    return output + branch(output)
+    @staticmethod
+    def _hook(
+        branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
+    ) -> Tensor:
+        """Adds a branch to a module's output; a forward hook once the first two are bound."""
+        raise NotImplementedError
 
 
-def _add_from_input(
-    branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
-) -> Tensor:
-    reach()
-    return output + branch(args[0])
+class BottleneckAdapter(InnerAdapter):
+    """Branches that read and change the outputs of blocks."""
+
+    def _branches(self, block: Attachment) -> Iterator[tuple[str, nn.Module]]:
+        yield block.module, Bottleneck(block, self.plan.rank)
+
+    @staticmethod
+    def _hook(
+        branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
+    ) -> Tensor:
+        reach()
+        return output + branch(output)
+
+
+class LoraAdapter(InnerAdapter):
+    """Branches that read the inputs of attention projections, and change their outputs."""
+
+    def _branches(self, block: Attachment) -> Iterator[tuple[str, nn.Module]]:
+        for name, outputs in (("qkv", 3 * block.channels), ("proj", block.channels)):
+            branch = LowRank(block.channels, self.plan.rank, outputs)
+            yield f"{block.module}.attn.{name}", branch
+
+    @staticmethod
+    def _hook(
+        branch: nn.Module, reach: Callable[[], None], module: nn.Module, args: Any, output: Tensor
+    ) -> Tensor:
+        reach()
+        return output + branch(args[0])

@@ -1,62 +1,91 @@
-"""Adapters inside the base's own pass: their places and parameters, without torch."""
+"""Adapters inside the base's own pass: their blocks and parameters, without torch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Self
 
-from kivfm_core.adapters.plan import AdapterPlan
+from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import Attachment
 
+# A block's channels over its bottleneck's, as in SAK (arXiv 2410.14633).
 RATIO = 4
-"""Of a block's channels to a bottleneck's, as in SAK (arXiv 2410.14633)."""
 LORA_RANK = 16
 
 
 class InnerPlan(AdapterPlan):
-    """Branches inside the base.
+    """A narrow branch beside every block of the base.
 
     Attributes:
-        places: Attachment points, each a block of the base, shallow to deep.
+        other: The kind to take where the base has no place for this one.
+        places: The base's blocks, its attachment points, shallow to deep. Stored under this name;
+            code reads `blocks`.
         rank: Width of each branch.
     """
 
-    kind: Literal["bottleneck", "lora"]
+    changes_base: ClassVar[bool] = True
+    other: ClassVar[str]
+
     places: tuple[Attachment, ...]
     rank: int
 
     @property
-    def parameters(self) -> int:
-        """Trainable parameters of all branches."""
-        channels = sum(place.channels for place in self.places)
-        if self.kind == "lora":  # to and from the rank, beside `qkv` and `proj`
-            return (1 + 3 + 1 + 1) * self.rank * channels
-        return 2 * self.rank * channels + 3 * channels + self.rank * len(self.places)
+    def blocks(self) -> tuple[Attachment, ...]:
+        """The base's blocks, shallow to deep."""
+        return self.places
 
     @property
     def outline(self) -> dict[str, Any]:
-        """Which blocks have branches, and how narrow these are."""
-        return {"blocks": [place.module for place in self.places], "rank": self.rank}
+        """The blocks that have branches, and the branches' width."""
+        return {"blocks": [block.module for block in self.blocks], "rank": self.rank}
 
 
-def plan_inner(
-    kind: Literal["bottleneck", "lora"], attachments: Sequence[Attachment], rank: int | None
-) -> InnerPlan:
-    """Plans a branch beside every block of a base.
+class BottleneckPlan(InnerPlan):
+    """Beside whole blocks (Houlsby et al., arXiv 1902.00751)."""
 
-    Args:
-        kind: Of the branches.
-        attachments: The base's attachment points.
-        rank: Width of each branch; by default a quarter of its block's, or LoRA's usual 16.
+    module: ClassVar[str] = "kivfm_core.adapters.inner:BottleneckAdapter"
+    other: ClassVar[str] = "side"
 
-    Raises:
-        UsageError: If LoRA is wanted beside blocks that are no transformer's.
-    """
-    if kind == "lora" and any(place.layout != "NLC" for place in attachments):
-        raise UsageError(
-            "LoRA goes beside a transformer's attention, and the base's blocks give maps",
-            "--set student.adapter=bottleneck",
-        )
-    usual = LORA_RANK if kind == "lora" else max(8, attachments[-1].channels // RATIO)
-    return InnerPlan(kind=kind, places=tuple(attachments), rank=rank or usual)
+    kind: str = "bottleneck"
+
+    @classmethod
+    def plan(cls, request: AdapterRequest) -> Self:
+        """By default a branch is a quarter as wide as its block."""
+        blocks = request.attachments
+        rank = request.width or max(8, blocks[-1].channels // RATIO)
+        return cls(places=blocks, rank=rank)
+
+    @property
+    def parameters(self) -> int:
+        """A norm and two linear maps in each branch."""
+        channels = sum(block.channels for block in self.blocks)
+        return 2 * self.rank * channels + 3 * channels + self.rank * len(self.blocks)
+
+
+class LoraPlan(InnerPlan):
+    """Beside a transformer's attention projections (LoRA, arXiv 2106.09685)."""
+
+    module: ClassVar[str] = "kivfm_core.adapters.inner:LoraAdapter"
+    other: ClassVar[str] = "bottleneck"
+
+    kind: str = "lora"
+
+    @classmethod
+    def plan(cls, request: AdapterRequest) -> Self:
+        """By default of LoRA's usual rank.
+
+        Raises:
+            UsageError: If the base's blocks are no transformer's.
+        """
+        if any(block.layout != "NLC" for block in request.attachments):
+            raise UsageError(
+                "LoRA goes beside a transformer's attention, and the base's blocks give maps",
+                "--set student.adapter=bottleneck",
+            )
+        return cls(places=request.attachments, rank=request.width or LORA_RANK)
+
+    @property
+    def parameters(self) -> int:
+        """Two linear maps without bias in each branch, one beside `qkv` and one beside `proj`."""
+        # Of C channels, `qkv` maps C to 3C and `proj` C to C; each branch goes by way of the rank.
+        return (1 + 3 + 1 + 1) * self.rank * sum(block.channels for block in self.blocks)

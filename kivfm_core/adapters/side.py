@@ -1,10 +1,10 @@
 """The side adapter: a small convolutional pyramid beside a frozen base.
 
-It sees the canvas at full resolution and the base's intermediate features (in the spirit of
-ViT-Adapter, arXiv 2205.08534), and gives what a plain ViT lacks: maps of other strides, finer and
-coarser. Nothing is sent back through the base, so that training needs no gradient there. What it
-adds to x and V starts at zero: an untrained student is exactly its base. The paper leaves the
-adapter's form open.
+It reads the canvas at full resolution and the base's intermediate features (in the spirit of
+ViT-Adapter, arXiv 2205.08534), and gives what a plain ViT lacks: maps of finer and coarser strides.
+It sends nothing back into the base, so training needs no gradient there. What it adds to x and V
+starts at zero: an untrained student is exactly its base. KPU (arXiv 2508.14707) leaves the
+adapter's form open; this one is our choice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 
+from kivfm_core.adapters.adapter import Adapter, RunBase
 from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
 from kivfm_core.layers.checkpointing import recomputed
 from kivfm_core.layers.depthwise import Depthwise
@@ -41,11 +42,14 @@ class Block(nn.Module):
         return x + self.reduce(F.gelu(self.expand(self.norm(y)))).permute(0, 3, 1, 2)
 
 
-class SideAdapter(nn.Module):
-    """Adds to a base's `{x, V}` and offers the pyramid's maps beside it."""
+class SideAdapter(Adapter):
+    """Adds to a base's `{x, V}` and offers the pyramid's maps beside them.
 
-    def __init__(self, plan: SidePlan) -> None:
-        super().__init__()
+    `SidePlan` draws the pyramid.
+    """
+
+    def __init__(self, plan: SidePlan, trunk: nn.Module | None = None) -> None:
+        super().__init__(plan)
         self.plan = plan
         self.offers = [(offered.name, offered.stride) for offered in plan.maps]
         self.recompute = False
@@ -62,9 +66,10 @@ class SideAdapter(nn.Module):
             nn.Sequential(*(Block(w) for _ in range(n)))
             for n, w in zip(plan.depths, widths, strict=True)
         )
+        # These read the attachments; the name is part of stored states.
         self.taps = nn.ModuleList(
-            nn.Sequential(LayerNorm2d(tap.channels), nn.Conv2d(tap.channels, widths[plan.entry], 1))
-            for tap in plan.taps
+            nn.Sequential(LayerNorm2d(a.channels), nn.Conv2d(a.channels, widths[plan.entry], 1))
+            for a in plan.attachments
         )
         offered = widths[plan.finest :]
         self.laterals = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(offered))
@@ -82,8 +87,12 @@ class SideAdapter(nn.Module):
                 nn.init.zeros_(parameter)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Computes what the blocks keep for the gradient again; so named in timm, too."""
+        """Computes the blocks' activations again for the gradient; timm's name."""
         self.recompute = enable
+
+    def adapt(self, canvas: Tensor, trunk: TrunkOutput, run_base: RunBase) -> dict[str, Tensor]:
+        """`x` and `V` with what it adds to them, and the maps that it offers."""
+        return self(canvas, trunk)
 
     def forward(self, canvas: Tensor, trunk: TrunkOutput) -> dict[str, Tensor]:
         """The student's features.
@@ -96,6 +105,7 @@ class SideAdapter(nn.Module):
             `x`, `V` of the same shapes, if the adapter adds to them, and the plan's maps.
         """
         coarsest = self.plan.strides[-1]
+        # Sides become multiples of the coarsest stride, so that every halving is exact.
         h, w = (-(-side // coarsest) * coarsest for side in canvas.shape[-2:])
         x = self.stem(resize(canvas, (h, w)).contiguous(memory_format=torch.channels_last))
         pyramid: list[Tensor] = []
@@ -103,8 +113,8 @@ class SideAdapter(nn.Module):
             if i:
                 x = self.downs[i - 1](x)
             if i == self.plan.entry:
-                for tap, read in zip(trunk.attachments, self.taps, strict=True):
-                    x = x + resize(read(tap), x.shape[-2:])
+                for tokens, read in zip(trunk.attachments, self.taps, strict=True):
+                    x = x + resize(read(tokens), x.shape[-2:])
             x = self._run(blocks, x)
             pyramid.append(x)
         maps = self._refine(pyramid[self.plan.finest :])
@@ -122,7 +132,7 @@ class SideAdapter(nn.Module):
         return recomputed(blocks, x) if self.recompute else blocks(x)
 
     def _refine(self, pyramid: Sequence[Tensor]) -> list[Tensor]:
-        """Carries what is coarse to what is fine (feature pyramid, arXiv 1612.03144)."""
+        """Adds coarse maps to finer ones, from the coarsest on (FPN, arXiv 1612.03144)."""
         maps = [pyramid[-1]]
         for lateral, mix, fine in zip(
             reversed(self.laterals), reversed(self.mixes), reversed(pyramid[:-1]), strict=True

@@ -1,17 +1,17 @@
-"""The base's own aligner: the student speaks the base's levels natively."""
+"""The aligner of the base's own levels: the student's x and V are these levels."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from kivfm_core.aligners.base import Aligner, Features
+from kivfm_core.aligners.aligner import Aligner, Features
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.layers.resize import resize
 
 
 class IdentityAligner(Aligner):
-    """x and V are the base's levels; only their scale is fitted, for the loss."""
+    """Standardizes x or V, so that the loss counts the base as it counts other teachers."""
 
     mean: Tensor
     scale: Tensor

@@ -1,16 +1,22 @@
-"""The default aligner: a fixed, invertible map into the shared latent, and an MLP that meets it.
+"""The default aligner: a fixed, invertible map into the shared latent, and an MLP that predicts it.
 
-The teacher's side is closed-form (`targets`), by default: every channel is standardized, then
-rotated to its principal axes, of which the leading `latent` are kept and scaled to unit mean
+Student and teacher meet in the shared latent, where the loss compares them::
+
+    teacher's level --to_latent--> coordinates <--predict-- the student's features
+    teacher's level <--to_level--- coordinates
+
+The teacher's side is closed-form (`targets`). By default every channel is standardized, then
+rotated to the level's principal axes, of which the first `latent` are taken and scaled to unit mean
 variance. It is fitted once from streaming sums and never trained, so it cannot collapse, and its
 pseudo-inverse is the way back. In these coordinates every level of every teacher has the same mean
-variance, whatever its magnitude and width, so none dominates (the paper's aim, arXiv 2508.14707;
-its own projectors are not public: this form is our choice). With the target `learned` that is the
-start only: the axes are trained with the student, and their round trip, at the length that they
-began with, keeps them from shrinking to what is easily predicted.
-The student's side is an independent MLP per level, as in the paper, with a convolution or a
-transformer block (DUNE, arXiv 2503.14405) before its activation where a recipe says so; for a
-global level it ends in attention pooling (a few learned glances at the whole picture).
+variance, whatever its magnitude and width, so no teacher dominates the loss: the aim of KPU (arXiv
+2508.14707), whose own projectors are not public. With the target `learned` that is only the start:
+the axes are then trained with the student. They could make prediction easy by shrinking, so the
+error of the round trip is part of the loss (`lost`), its way back scaled as the axes were fitted.
+
+The student's side is an MLP for each level, as in the paper. Where a recipe says so, a convolution
+or a transformer block (DUNE, arXiv 2503.14405) stands before its activation. For a global level it
+ends in attention pooling: a few weighted means over the whole image, with learned weights.
 """
 
 from __future__ import annotations
@@ -19,8 +25,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.aligners.base import Aligner, Features
-from kivfm_core.aligners.plan import GLANCES, KERNEL, AlignerPlan, heads_of
+from kivfm_core.aligners.aligner import Aligner, Features
+from kivfm_core.aligners.latent_plan import GLANCES, KERNEL, LatentPlan, heads_of
 from kivfm_core.aligners.sums import moments
 from kivfm_core.aligners.targets import TARGETS, dispersion, from_latent, into_latent
 from kivfm_core.layers.checkpointing import recomputed
@@ -36,7 +42,15 @@ def _transformer(width: int) -> nn.Module:
 
 
 class LatentAligner(Aligner):
-    """Standardized principal coordinates of a level, and the student's MLP to them."""
+    """Standardized principal coordinates of a level, and the student's MLP to them.
+
+    Attributes:
+        mean: Of the level's channels, `[C]`.
+        std: What the channels are divided by, `[C]`.
+        axes: Columns are the latent's axes, `[C, K]`.
+        unit: The teacher's angular dispersion, where directions are compared.
+        length: Squared length of the axes as fitted, where they are learned.
+    """
 
     mean: Tensor
     std: Tensor
@@ -44,9 +58,15 @@ class LatentAligner(Aligner):
     unit: Tensor
     length: Tensor
 
-    def __init__(self, plan: AlignerPlan) -> None:
+    def __init__(self, plan: LatentPlan) -> None:
         super().__init__(plan)
-        channels = plan.level.channels
+        self._make_student_side(plan)
+        self._make_teacher_side(plan)
+        self.forget()
+        self.recompute = False
+
+    def _make_student_side(self, plan: LatentPlan) -> None:
+        # Each map is normalized and read on its own; the sum of all reads is the hidden layer.
         self.norms = nn.ModuleDict({name: nn.LayerNorm(c) for name, c in plan.maps.items()})
         self.reads = nn.ModuleDict(
             {name: nn.Linear(c, plan.hidden, bias=False) for name, c in plan.maps.items()}
@@ -55,13 +75,14 @@ class LatentAligner(Aligner):
         near = plan.projector == "convolution" and plan.level.kind == "dense"
         self.near = Depthwise(plan.hidden, KERNEL) if near else None
         self.mix = _transformer(plan.hidden) if plan.projector == "attention" else None
-        self.is_global = plan.level.kind == "global"
-        if self.is_global:
+        if self.pools:
             self.norm_x = nn.LayerNorm(plan.x_channels)
             self.looks = nn.Linear(plan.hidden, GLANCES)
-        inputs = GLANCES * plan.hidden + plan.x_channels if self.is_global else plan.hidden
+        inputs = GLANCES * plan.hidden + plan.x_channels if self.pools else plan.hidden
         self.head = nn.Linear(inputs, plan.latent)
-        self.forget()
+
+    def _make_teacher_side(self, plan: LatentPlan) -> None:
+        channels = plan.level.channels
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("std", torch.ones(channels))
         axes = torch.eye(channels)[:, : plan.latent].clone()
@@ -72,15 +93,18 @@ class LatentAligner(Aligner):
             self.register_buffer("axes", axes)
         if plan.target == "direction":
             self.register_buffer("unit", torch.ones(()))
-        self.kept = 1.0
-        self.recompute = False
+
+    @property
+    def distance_unit(self) -> Tensor | float:
+        """The teacher's dispersion where directions are compared, else one."""
+        return self.unit if self.plan.target == "direction" else 1.0
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Computes the hidden layer again for the gradient; so named in timm, too."""
+        """Computes the hidden layer again for the gradient; timm's name."""
         self.recompute = enable
 
     def forget(self) -> None:
-        """Predicts nothing but zeros, as at the start: the mean of a centered level."""
+        """Predicts zeros, as at the start: the mean of a centered level."""
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -90,10 +114,11 @@ class LatentAligner(Aligner):
         fitted = TARGETS[self.plan.target](mean, covariance, self.plan.latent)
         for buffer, value in zip((self.mean, self.std, self.axes), fitted, strict=True):
             buffer.detach().copy_(value)
+        # Variance along the axes over all variance, both of standardized channels.
         _, std, axes = fitted
         standard = covariance / (std[:, None] * std)
-        seen = (axes * (standard @ axes)).sum() / axes[:, 0].square().sum()
-        self.kept = float(seen / standard.trace().clamp(min=1e-8))
+        along = (axes * (standard @ axes)).sum() / axes[:, 0].square().sum()
+        self.round_trip_share = float(along / standard.trace().clamp(min=1e-8))
         if self.plan.target == "learned":
             self.length.copy_(axes[:, 0].square().sum())
         if self.plan.target == "direction":
@@ -108,18 +133,20 @@ class LatentAligner(Aligner):
     def _predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         if grid is not None:
             return self.head(F.gelu(self._read(features, grid))).permute(0, 3, 1, 2)
+        # A global level: the hidden layer on the coarsest grid, pooled by `GLANCES` weightings.
         h, w = min(features[name].shape[-2:] for name in self.plan.maps)
         x = self._read(features, (h, w)).flatten(1, 2)
-        looks = self.looks(x).softmax(1)
-        seen = torch.einsum("bng,bnc->bgc", looks, F.gelu(x)).flatten(1)
-        return self.head(torch.cat([seen, self.norm_x(features["x"])], 1))
+        weights = self.looks(x).softmax(1)
+        pooled = torch.einsum("bng,bnc->bgc", weights, F.gelu(x)).flatten(1)
+        return self.head(torch.cat([pooled, self.norm_x(features["x"])], 1))
 
     def _read(self, features: Features, grid: tuple[int, int]) -> Tensor:
         """The hidden layer before its activation, on a grid: `[B, h, w, hidden]`."""
         hidden = self.bias
         for name in self.plan.maps:
             x = features[name]
-            # Resizing and a linear map commute: whichever leaves less to compute comes first.
+            # Resizing and a linear map commute, so a finer map is resized before it is read, and a
+            # coarser one after: either way the linear map has fewer cells.
             if x.shape[-2] > grid[0]:
                 x = resize(x, grid)
             x = self.reads[name](self.norms[name](x.permute(0, 2, 3, 1)))
@@ -141,9 +168,9 @@ class LatentAligner(Aligner):
         return from_latent(latent, self.mean, self.std, self.axes, length)
 
     def lost(self, level: Tensor) -> Tensor | float:
-        """Squared error of the round trip, in standardized channels: what holds learned axes."""
+        """Squared error of the round trip in standardized channels, if the axes are learned."""
         if self.plan.target != "learned":
             return 0.0
         shape = (1, -1) + (1,) * (level.ndim - 2)
-        wrong = (self.to_level(self.to_latent(level)) - level) / self.std.view(shape)
-        return wrong.square().flatten(1).mean(1)
+        error = (self.to_level(self.to_latent(level)) - level) / self.std.view(shape)
+        return error.square().flatten(1).mean(1)

@@ -1,38 +1,37 @@
-"""What an aligner will be: its shapes and parameters, without torch."""
+"""What every kind of aligner declares, without torch."""
 
 from __future__ import annotations
 
-from math import gcd
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar
 
 from kivfm_core.recipes.recipe import Projector, Target
 from kivfm_core.spec import Level, Record
 
-GLANCES = 4
-KERNEL = 5
-
-
-def heads_of(width: int) -> int:
-    """Attention heads of a projector of this width."""
-    return gcd(width, 4)
-
 
 class AlignerPlan(Record):
-    """One teacher level's way to and from the student.
+    """One teacher level's way to and from the student. Each kind has a subclass.
 
     Attributes:
-        kind: Key of the table of aligners.
+        module: Reference to its module, an `Aligner` that is built from the plan.
+        native: Whether the level is the student's own feature, which the frozen base gives: the
+            teacher then need not be run for it.
+        kind: Its key in `ALIGNERS`; every subclass gives it a default.
         teacher: The teacher's name.
         level: The level that is matched.
-        maps: Channels of the student's dense maps, by name.
-        x_channels: Channels of its global feature; only a global level's aligner reads it.
-        hidden: Hidden width of its MLP.
+        maps: Channels of the student's dense maps that it may read, by name.
+        x_channels: Channels of the student's global feature; only a global level's aligner reads
+            it.
+        hidden: Hidden width of the student's side.
         latent: Coordinates of the shared latent that the level takes.
-        target: The teacher's side: which fixed map leads to them.
-        projector: The student's side.
+        target: The teacher's side: which map leads to these coordinates.
+        projector: The student's side: what leads to them from its features.
     """
 
-    kind: Literal["latent", "identity"] = "latent"
+    module: ClassVar[str]
+    native: ClassVar[bool] = False
+
+    kind: str = ""
     teacher: str
     level: Level
     maps: dict[str, int]
@@ -50,7 +49,7 @@ class AlignerPlan(Record):
     @property
     def narrows(self) -> bool:
         """Whether the shared latent has fewer coordinates for the level than it has channels."""
-        return self.kind == "latent" and self.latent < self.level.channels
+        return not self.native and self.latent < self.level.channels
 
     @property
     def inputs(self) -> int:
@@ -59,17 +58,16 @@ class AlignerPlan(Record):
 
     @property
     def parameters(self) -> int:
-        """Everything that inference uses: the MLP, and the fitted map to the teacher's level."""
-        if self.kind == "identity":
-            return 0
-        read = 2 * self.inputs + sum(self.maps.values()) * self.hidden + self.hidden
-        head = self.hidden * self.latent + self.latent
-        if self.level.kind == "global":
-            looks = self.hidden * GLANCES + GLANCES
-            head = looks + (GLANCES * self.hidden + self.x_channels) * self.latent + self.latent
-        elif self.projector == "convolution":
-            read += self.hidden * KERNEL**2 + self.hidden
-        if self.projector == "attention":
-            read += 8 * self.hidden**2 + 11 * self.hidden
-        unit = 1 if self.target in ("direction", "learned") else 0
-        return read + head + unit + self.latent * self.level.channels + 2 * self.level.channels
+        """Numbers that inference uses: trained parameters, and fitted buffers."""
+        raise NotImplementedError
+
+    def activation_numbers(self, cells: Mapping[str, int], grid: tuple[int, int] | None) -> int:
+        """Numbers that a training pass keeps of one view for the gradient, by estimate.
+
+        These here are the distance's, which every kind has.
+
+        Args:
+            cells: Cells of the maps that it reads, by name.
+            grid: Of a dense level, `(h, w)`; None for a global one.
+        """
+        return 4 * self.latent * (grid[0] * grid[1] if grid else 1)

@@ -12,8 +12,10 @@ from math import atan2
 import torch
 from torch import Tensor
 
+# Share of the largest variance below which a principal axis is taken for rounding error.
 STILL = 1e-9
 
+# Mean `[C]`, standard deviation `[C]` and axes `[C, K]`.
 Fit = tuple[Tensor, Tensor, Tensor]
 
 
@@ -34,7 +36,7 @@ def from_latent(
         mean: Of the level, `[C]`.
         std: What its channels were divided by, `[C]`.
         axes: `[C, K]`.
-        length: Their squared length, if it is not to be that of the first.
+        length: Squared length of the axes; by default that of the first one.
     """
     x = latent if latent.ndim == 2 else latent.permute(0, 2, 3, 1)
     # The axes are orthogonal and of one length, so this is their pseudo-inverse.
@@ -46,14 +48,14 @@ def principal(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
     """Standardized channels' leading principal axes, scaled to unit mean variance."""
     std = _std(covariance)
     values, axes = torch.linalg.eigh(covariance / (std[:, None] * std))
-    # Where nothing moves, rounding would choose the axis: there is none.
+    # Where nothing varies, the axis would be a matter of rounding: it is set to zero.
     values = values.clamp(min=0)
     axes = axes * (values >= STILL * values.max())
     # eigh leaves signs open; the largest entry made positive makes the axes reproducible.
     axes = axes.flip(1)[:, :latent]
     peak = axes.gather(0, axes.abs().argmax(0, keepdim=True))
-    kept = values.flip(0)[:latent]
-    return mean, std, axes * peak.sign() / kept.mean().clamp(min=1e-8).sqrt()
+    taken = values.flip(0)[:latent]
+    return mean, std, axes * peak.sign() / taken.mean().clamp(min=1e-8).sqrt()
 
 
 def none(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
@@ -74,8 +76,8 @@ def scale(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
 def phi_s(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
     """Unit variance in every coordinate by one rotation and one scale (arXiv 2410.01680).
 
-    The paper rotates principal axes by a Hadamard matrix, which not every width has; any rotation
-    to equal variances does the same.
+    The paper rotates principal axes by a Hadamard matrix, which does not exist for every width. Any
+    rotation to equal variances serves the same purpose.
     """
     values, axes = torch.linalg.eigh(covariance)
     size = values.clamp(min=0).mean().clamp(min=1e-12)
@@ -85,13 +87,14 @@ def phi_s(mean: Tensor, covariance: Tensor, latent: int) -> Fit:
 def dispersion(mean: Tensor, covariance: Tensor) -> float:
     """Mean squared angle between vectors and their mean, in radians squared.
 
-    Of wide vectors, what is not the mean is nearly orthogonal to it.
+    In many dimensions, deviations from the mean are nearly orthogonal to it, so the angle follows
+    from their two lengths.
     """
     return atan2(float(covariance.trace().clamp(min=0).sqrt()), float(mean.norm())) ** 2
 
 
 def _std(covariance: Tensor) -> Tensor:
-    # A channel that hardly moves would be blown up to unit variance, and be all noise.
+    # A channel that hardly varies would be scaled up to unit variance, and be all noise.
     std = covariance.diagonal().clamp(min=0).sqrt()
     return std.maximum(0.1 * std.mean()).clamp(min=1e-8)
 
@@ -101,7 +104,12 @@ def _eye(mean: Tensor) -> Tensor:
 
 
 def _equalizing(variances: Tensor) -> Tensor:
-    """A rotation after which variances of mean one are all one (Bendel and Mickey, 1978)."""
+    """A rotation after which variances of mean one are all one (Bendel and Mickey, 1978).
+
+    Each step rotates the coordinates of smallest and largest variance, in their own plane, by the
+    angle that makes the first of these variances one; that coordinate is then done.
+    """
+    # `matrix` is the covariance, `rotation` what has been applied to it so far.
     matrix, rotation = variances.diag(), torch.eye(len(variances), dtype=variances.dtype)
     open_ = list(range(len(variances)))
     while len(open_) > 1:
@@ -118,7 +126,7 @@ def _equalizing(variances: Tensor) -> Tensor:
         matrix[:, pair] = matrix[:, pair] @ turn
         matrix[pair] = turn.T @ matrix[pair]
         rotation[:, pair] = rotation[:, pair] @ turn
-        open_.remove(low)  # now one
+        open_.remove(low)
     return rotation
 
 

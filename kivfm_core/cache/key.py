@@ -13,9 +13,9 @@ from typing import Any
 
 from kivfm_core.cache.encoding import Encoding
 from kivfm_core.cache.output_source import OutputSource
-from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.data import views
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.registry.registry import get_registry
@@ -72,7 +72,7 @@ def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
     """
     files = assign_weights(config.weights, composition.teachers)
     given = {name: Path(file) for name, file in files.items()}
-    names = (composition.base, *composition.asked)
+    names = (composition.base, *composition.teachers_to_run)
     needed = [spec for spec in composition.teachers if spec.name in names]
     variant = get_registry().offline_variant
     files_of = {spec.name: obtain(spec, given.get(spec.name), variant(spec)) for spec in needed}
@@ -90,9 +90,8 @@ def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Enc
         encodings[OutputSource.canvas(side).key] = Encoding("uint8")
         encodings[OutputSource.trunk(composition, side).key] = Encoding()
     wanted = config.cache.encoding
-    for name in composition.asked:
-        plans = [p for p in composition.of(name) if p.kind == "latent"]
-        narrowed = {p.level.name: p.latent for p in plans if p.latent < p.level.channels}
+    for name in composition.teachers_to_run:
+        narrowed = {p.level.name: p.latent for p in composition.of(name) if p.narrows}
         dtype = "int8" if wanted.endswith("int8") else "bfloat16"
         encodings[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
     return encodings
@@ -142,7 +141,7 @@ def list_store_keys(
             trunk = {**encoder, **_read_from_trunk(composition), **precision}
             add(OutputSource.trunk(composition, side), trunk)
     for spec in composition.teachers:
-        if spec.name in composition.asked:
+        if spec.name in composition.teachers_to_run:
             facts = {**_encoder(spec, hashes[spec.name]), **precision}
             add(OutputSource.teacher(composition, spec), facts)
     return keys
@@ -157,7 +156,7 @@ def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
 
 def _read_from_trunk(composition: Composition) -> dict[str, Any]:
     fields = _fields(composition, "trunk_size", "x_level", "v_level")
-    return {**fields, "taps": [_fields(attachment) for attachment in composition.taps]}
+    return {**fields, "taps": [_fields(attachment) for attachment in composition.attachments]}
 
 
 def _fields(record: Record, *names: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ def choose_base(config: RunConfig, teachers: Sequence[TeacherSpec]) -> TeacherSp
     """The teacher that `--base` names; by default the first general one.
 
     Args:
-        config: Names a base, or leaves it open.
-        teachers: The selected.
+        config: May name a base.
+        teachers: The selected ones.
 
     Raises:
         UsageError: If it is not selected, there is none, or an adapter cannot be attached to it.
@@ -45,7 +45,7 @@ def _can_be(spec: TeacherSpec) -> bool:
 
 
 def _possible(teachers: Sequence[TeacherSpec]) -> list[str]:
-    """The choice of the first of these teachers that can be a base; empty if none can."""
+    """The flag that chooses the first of these teachers that can be a base; empty if none can."""
     return [f"--base {spec.name}" for spec in teachers if _can_be(spec)][:1]
 
 

@@ -1,4 +1,4 @@
-"""What a student will be: enough to build it and to count it. Torch-free."""
+"""What a student is made of: enough to build it and to count it. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kivfm_core.adapters import AdapterPlan, AnyPlan, MapPlan, SidePlan
+from kivfm_core.adapters.plan import AdapterPlan, MapPlan
+from kivfm_core.adapters.table import AnyAdapterPlan
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
 
 class Composition(Record):
-    """All that a student is made of; enough to build it.
+    """All that a student is made of. A run stores it as `composition.json`.
 
     Attributes:
         teachers: The resolved specs, in the order given.
@@ -27,11 +29,11 @@ class Composition(Record):
         aligners: One for every level of every teacher.
         image_size: Sides of the student's canvases in training, in pixels.
         extensions: Adapters beside the first, one each time that teachers were added.
-        kept: Teachers whose knowledge an earlier run left in the student, which this one keeps.
-        teacher_size: Side of the largest canvases at which teachers are asked, in pixels; None: of
+        kept: Names of the frozen teachers. Stored under this name; code reads `frozen_teachers`.
+        teacher_size: Side of the teachers' largest canvases in training, in pixels; None: that of
             the student's largest.
-        scales: The student's pixels for one of a teacher's, in training: at this scale a stand-in
-            looks at its teacher's canvases. One for those that are not named.
+        scales: Student canvas size / teacher canvas size in training, by teacher; default 1. A
+            stand-in resizes its teacher's canvases by it.
     """
 
     teachers: tuple[TeacherSpec, ...]
@@ -40,10 +42,10 @@ class Composition(Record):
     trunk_size: int
     x_level: str | None
     v_level: str
-    adapter: AnyPlan | None
-    aligners: tuple[AlignerPlan, ...]
+    adapter: AnyAdapterPlan | None
+    aligners: tuple[AnyAlignerPlan, ...]
     image_size: tuple[int, ...]
-    extensions: tuple[SidePlan, ...] = ()
+    extensions: tuple[AnyAdapterPlan, ...] = ()
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None
     scales: dict[str, float] = Field(default_factory=dict)
@@ -60,14 +62,29 @@ class Composition(Record):
         return (*((self.adapter,) if self.adapter else ()), *self.extensions)
 
     @property
-    def taps(self) -> tuple[Attachment, ...]:
-        """The base's attachment points that adapters read, shallow to deep."""
-        return next((adapter.taps for adapter in self.adapters if adapter.taps), ())
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The base's attachment points that adapters read, each once."""
+        read = (attachment for adapter in self.adapters for attachment in adapter.attachments)
+        return tuple(dict.fromkeys(read))
+
+    @property
+    def frozen_teachers(self) -> tuple[str, ...]:
+        """Teachers that an earlier run's student learned; their stand-ins stay as they are."""
+        return self.kept
 
     @property
     def learned(self) -> tuple[TeacherSpec, ...]:
-        """The teachers that a run learns from: all that are not kept."""
-        return tuple(spec for spec in self.teachers if spec.name not in self.kept)
+        """The teachers that a run learns from: all that are not frozen."""
+        return tuple(spec for spec in self.teachers if spec.name not in self.frozen_teachers)
+
+    @property
+    def teachers_to_run(self) -> tuple[str, ...]:
+        """The teachers to learn from whose encoders must run.
+
+        The base is none of them if all its levels are native: the student's own pass gives them.
+        """
+        needed = {plan.teacher for plan in self.aligners if not plan.native}
+        return tuple(spec.name for spec in self.learned if spec.name in needed)
 
     @property
     def x_channels(self) -> int:
@@ -76,9 +93,11 @@ class Composition(Record):
 
     @property
     def trainable(self) -> int:
-        """Parameters that distillation makes, fitted maps to teachers' levels included."""
-        made = [part.parameters for part in (*self.adapters, *self.aligners)]
-        return sum(made) + (0 if self.adapter else self.trunk.parameters)
+        """Parameters that distillation trains or fits, maps to teachers' levels included."""
+        parts = (*self.adapters, *self.aligners)
+        return sum(part.parameters for part in parts) + (
+            0 if self.adapter else self.trunk.parameters
+        )
 
     @property
     def total(self) -> int:
@@ -89,31 +108,27 @@ class Composition(Record):
         """The side of a teacher's canvases in training, in pixels."""
         return teacher.input.train_side(self.teacher_size or max(self.image_size))
 
-    def shown(self, teacher: str, canvas: tuple[int, int]) -> tuple[int, int]:
-        """The size `(h, w)` in pixels at which the student sees a teacher's canvas of `(h, w)`."""
+    def student_size(self, teacher: str, canvas: tuple[int, int]) -> tuple[int, int]:
+        """The student's canvas size `(h, w)` for a teacher's canvas of `(h, w)`, in pixels."""
         scale = self.scales.get(teacher, 1.0)
         h, w = (max(1, round(side * scale)) for side in canvas)
         return h, w
 
     def trunk_input(self, canvas: tuple[int, int]) -> tuple[int, int]:
-        """The size `(h, w)` in pixels at which the trunk sees a canvas of `(h, w)`.
+        """The trunk's input size `(h, w)` for a student's canvas of `(h, w)`, in pixels.
 
-        It has at least the area that the trunk is used to, whatever the canvas's size and shape.
+        Nearly of the canvas's shape. Its area is at least that of the trunk's own training input,
+        and at most `trunk_size` squared.
         """
         contract, level = self.trunk.input, self.trunk.level(self.v_level)
         multiple = contract.multiple
+        # With `floor` a part of a cell at the border would be dropped.
         if level.rounding == "floor":
             multiple = lcm(multiple, level.stride or 1)
         side = sqrt(canvas[0] * canvas[1])
         scale = min(max(side, contract.train_side()), self.trunk_size) / side
         h, w = (max(1, round(side * scale / multiple)) * multiple for side in canvas)
         return h, w
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The teachers to learn from whose levels the student's own pass does not give."""
-        needed = {plan.teacher for plan in self.aligners if plan.kind != "identity"}
-        return tuple(spec.name for spec in self.learned if spec.name in needed)
 
     def of(self, teacher: str) -> tuple[AlignerPlan, ...]:
         """The aligners of one teacher."""

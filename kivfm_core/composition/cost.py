@@ -17,7 +17,7 @@ def estimate_cost(composition: Composition, views: int) -> dict[str, float | Non
         composition: The student's plan.
         views: That the student learns from at once.
     """
-    frozen = [spec for spec in composition.teachers if spec.name in composition.asked]
+    frozen = [spec for spec in composition.teachers if spec.name in composition.teachers_to_run]
     largest = max(composition.image_size)
     teachers = sum(gmacs(spec, composition.side(spec)) for spec in frozen)
     trunk = gmacs(composition.trunk, composition.trunk_size)

@@ -2,24 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from math import sqrt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from kivfm_core.adapters import AnyPlan, MapPlan, plan_adapter, plan_side
+from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest, MapPlan
+from kivfm_core.adapters.table import EXTENSION, plan_adapter
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.aligners.table import NATIVE, aligner_kind
+from kivfm_core.composition.composition import v_plan
 from kivfm_core.config import LatentMap, RunConfig
 from kivfm_core.errors import UsageError
-from kivfm_core.recipes.recipe import RECIPES, Target
+from kivfm_core.recipes.recipe import Target
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.spec import Level, TeacherSpec
 
 
+@dataclass(frozen=True)
+class TrunkFeatures:
+    """What a trunk offers: the student's own features, before any adapter.
+
+    Attributes:
+        trunk: Spec of the student's encoder.
+        x_level: Its level that is the global feature x; None: V averaged.
+        v_level: Its level that is the dense map V.
+    """
+
+    trunk: TeacherSpec
+    x_level: Level | None
+    v_level: Level
+
+    @property
+    def x_channels(self) -> int:
+        """Channels of x."""
+        return (self.x_level or self.v_level).channels
+
+    @property
+    def v(self) -> MapPlan:
+        """The dense map V."""
+        return v_plan(self.v_level)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the trunk's levels that are the student's own features."""
+        return tuple(level.name for level in (self.x_level, self.v_level) if level)
+
+    def request(self, teachers: Sequence[TeacherSpec], width: int | None) -> AdapterRequest:
+        """What an adapter for these teachers is planned from."""
+        strides = [level.stride for spec in teachers for level in spec.levels if level.stride]
+        return AdapterRequest(
+            attachments=self.trunk.attachments,
+            x_channels=self.x_channels,
+            v=self.v,
+            finest=min(strides, default=self.v.stride),
+            width=width,
+            base_parameters=self.trunk.parameters,
+        )
+
+
+def find_features(trunk: TeacherSpec) -> TrunkFeatures:
+    """The student's own features: a trunk's last dense level, and its first global one.
+
+    Raises:
+        UsageError: If it has no dense level.
+    """
+    dense = [level for level in trunk.levels if level.kind == "dense"]
+    if not dense:
+        raise UsageError(
+            f"{trunk.name} has no dense level, so it cannot be the student's trunk",
+            "--student timm/resnet18",
+        )
+    x_level = next((level for level in trunk.levels if level.kind == "global"), None)
+    return TrunkFeatures(trunk, x_level, dense[-1])
+
+
 def plan_adapters(
-    config: RunConfig,
-    base: TeacherSpec,
-    x_channels: int,
-    v: MapPlan,
-    teachers: Sequence[TeacherSpec],
-) -> tuple[AnyPlan, ...]:
+    config: RunConfig, features: TrunkFeatures, teachers: Sequence[TeacherSpec]
+) -> tuple[AdapterPlan, ...]:
     """One adapter that all teachers share, or one for each, as the recipe says.
 
     Those of a teacher alone are narrower, so that all together have about as many parameters, and
@@ -27,79 +85,72 @@ def plan_adapters(
 
     Args:
         config: The run's.
-        base: Whose encoder is the trunk.
-        x_channels: Channels of the base's global level.
-        v: The base's dense level.
+        features: The base's.
         teachers: All but the base.
 
     Raises:
         UsageError: If the kind of adapter does not suit the base, or the recipe.
     """
-    kind, width, attachments = config.student.adapter, config.student.width, base.attachments
-    shared = plan_adapter(
-        kind, attachments, x_channels, v, finest(teachers, v), width, base.parameters
-    )
+    kind = config.student.adapter
+    shared = plan_adapter(kind, features.request(teachers, config.student.width))
     if RECIPES[config.recipe].adapters == "one" or not teachers:
         return (shared,)
-    if shared.kind != "side":
+    width = shared.split_width(len(teachers))
+    if width is None:
         raise UsageError(
             f"with recipe {config.recipe} each teacher has a side adapter of its own",
-            "--set student.adapter=side",
+            f"--set student.adapter={EXTENSION}",
         )
-    width = max(32, round(shared.widths[shared.entry] / sqrt(len(teachers))) // 8 * 8)
-    return tuple(
-        plan_side(attachments, x_channels, v, finest([spec], v), width).numbered(i)
-        for i, spec in enumerate(teachers)
-    )
+    own = [plan_adapter(kind, features.request([spec], width)) for spec in teachers]
+    return tuple(plan.beside(number) for number, plan in enumerate(own))
 
 
-def finest(teachers: Sequence[TeacherSpec], v: MapPlan) -> int:
-    """The finest stride that one of these teachers has, in pixels; V's if they have none."""
-    strides = [level.stride for spec in teachers for level in spec.levels if level.stride]
-    return min(strides, default=v.stride)
+def plan_extension(
+    config: RunConfig, features: TrunkFeatures, teachers: Sequence[TeacherSpec], number: int
+) -> AdapterPlan:
+    """The adapter that is added to a finished student for further teachers.
+
+    Args:
+        config: The run's.
+        features: The base's.
+        teachers: Those that are added.
+        number: Which of the student's adapters it becomes.
+    """
+    # A width that is meant for another kind of adapter, such as LoRA's rank, does not suit this.
+    width = config.student.width if config.student.adapter == EXTENSION else None
+    return plan_adapter(EXTENSION, features.request(teachers, width)).beside(number)
 
 
 def plan_aligners(
     config: RunConfig,
-    teachers: Sequence[TeacherSpec],
-    base: TeacherSpec | None,
-    reads: Mapping[str, Sequence[MapPlan]],
+    spec: TeacherSpec,
+    maps: Sequence[MapPlan],
     x_channels: int,
-    natives: Collection[str],
+    native: Collection[str] = (),
 ) -> tuple[AlignerPlan, ...]:
-    """One for every level, the identity for the base's levels that are the student's own.
+    """An aligner for every level of a teacher.
 
     Args:
         config: The run's.
-        teachers: Whose levels.
-        base: The one that is the trunk.
-        reads: The student's dense maps that each teacher's aligners read.
+        spec: Of the teacher.
+        maps: The student's dense maps that its aligners read.
         x_channels: Channels of the student's global feature.
-        natives: Names of the base's levels that are the student's own.
-
-    Raises:
-        UsageError: If two levels' names differ by punctuation only.
+        native: Names of its levels that are the student's own features, if it is the base.
     """
     student, recipe = config.student, RECIPES[config.recipe]
-    aligners = tuple(
-        AlignerPlan(
-            kind="identity" if spec is base and level.name in natives else "latent",
+    return tuple(
+        aligner_kind(NATIVE if level.name in native else recipe.aligner)(
             teacher=spec.name,
             level=level,
-            maps={plan.name: plan.channels for plan in reads[spec.name]},
+            maps={plan.name: plan.channels for plan in maps},
             x_channels=x_channels,
             hidden=min(student.hidden, 2 * level.channels),
             latent=_coordinates(level, recipe.match(level.kind).target, student.latent),
             target=_target(recipe.match(level.kind).target, student.latent_map),
             projector=recipe.projector,
         )
-        for spec in teachers
         for level in spec.levels
     )
-    keys = [aligner.key for aligner in aligners]
-    if len(set(keys)) < len(keys):
-        raise UsageError("two teachers' names differ by punctuation only", "leave one out")
-    return aligners
 
 
 def _target(target: Target, latent_map: LatentMap) -> Target:
@@ -107,6 +158,6 @@ def _target(target: Target, latent_map: LatentMap) -> Target:
 
 
 def _coordinates(level: Level, target: Target, latent: int) -> int:
-    # A picture gives one global vector: too few to tell its weak axes from noise.
+    # An image gives one global vector: too few to tell its weak axes from noise.
     narrowed = level.kind == "dense" and target == "principal"
     return min(level.channels, latent) if narrowed else level.channels

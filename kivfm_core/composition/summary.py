@@ -187,7 +187,7 @@ def summarize(
             {"maps": [m.name for m in adapter.maps], "parameters": adapter.parameters}
             for adapter in composition.extensions
         ],
-        "kept": list(composition.kept),
+        "kept": list(composition.frozen_teachers),
         "aligners": _aligners(composition),
         "parameters": {
             "trainable": composition.trainable,

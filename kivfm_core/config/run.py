@@ -1,4 +1,4 @@
-"""All of a run's configuration, and what its parts ask of each other. Torch-free."""
+"""All of a run's configuration, and what its tables require of each other. Torch-free."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kivfm_core.config.sections import (
     StudentConfig,
     TeacherChoice,
 )
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.spec import Record
 
 
 class RunConfig(Record):
-    """Everything that a run is determined by."""
+    """Everything that determines a run."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     seed: int = Field(default=0, ge=0)
@@ -54,12 +54,14 @@ class RunConfig(Record):
 
     @field_validator("cache")
     @classmethod
-    def _there_is_something_to_keep(cls, value: CacheConfig, info: ValidationInfo) -> CacheConfig:
+    def _there_is_something_to_cache(cls, value: CacheConfig, info: ValidationInfo) -> CacheConfig:
         data = info.data.get("data")
         if value.path is not None and data is not None and not data.views:
-            raise ValueError("a path keeps stored views, and there are none: data.views=4, say")
+            raise ValueError(
+                "only stored views are cached, and there are none; for example: data.views=4"
+            )
         if value.encoding != "bf16" and data is not None and not data.views:
-            raise ValueError("no views are stored that could be encoded: data.views=4, say")
+            raise ValueError("no views are stored that could be encoded; for example: data.views=4")
         return value
 
     @field_validator("recipe")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from kivfm_core.adapters import Kind
+from kivfm_core.adapters.table import check_adapter_kind
 from kivfm_core.data.views import SMALLEST
 from kivfm_core.spec import Record
 
@@ -18,10 +18,10 @@ class TeacherChoice(Record):
     """A selected teacher.
 
     Attributes:
-        name: Family, family/variant, or a name under a provider's prefix; with `distribution::`
-            before it, that distribution's, where several give the name.
-        weight: Its share of the loss, relative to the others'; one of 0 is not learned from, and
-            measured all the same: a base then is not preserved.
+        name: Family, family/variant, or a name under a provider's prefix. Where several
+            distributions give the name, `distribution::` before it chooses one.
+        weight: Its share of the loss, relative to the others'. With 0 the student does not learn
+            from it, though it is still evaluated; a base of 0 is not preserved.
     """
 
     name: str
@@ -34,51 +34,57 @@ class StudentConfig(Record):
     Attributes:
         base: The teacher whose frozen encoder is the trunk; the first general one by default.
         model: A `timm/...` backbone to train from scratch instead of a base.
-        start: A run whose student is taken over: the teachers that it knows are kept bit for bit,
-            and further ones added.
+        start: A run to start from. Its student's teachers stay as they are, bit for bit, and the
+            other selected teachers are added.
         adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora`, `full` or `none`.
         width: Channels of a side adapter at the base's stride, by default three quarters of the
             base's, at most 384; of an inner adapter's branches, by default a quarter of the base's,
-            or 16 for `lora`. With `start`, of what is added: a side adapter.
-        trunk_size: Side of the square whose area the trunk's input gets at most, in pixels; the
-            base's own input size by default, which smaller canvases always get.
+            or 16 for `lora`. With `start`, the width of the side adapter that is added.
+        trunk_size: The trunk's input has at most the area of a square of this side, in pixels. By
+            default the base's own input size, to which smaller canvases are always enlarged.
         latent: Coordinates of the shared latent that a dense level takes at most; a global level
-            keeps all it has.
-        latent_map: Whether the teachers' maps into it are `fixed`, or `learned` with the student.
+            has as many as it has channels.
+        latent_map: Whether the teachers' maps into the latent are `fixed`, or `learned` with the
+            student.
         hidden: Hidden width of the aligners.
     """
 
     base: str | None = None
     model: str | None = None
     start: str | None = None
-    adapter: Kind = "side"
+    adapter: str = "side"
     width: int | None = Field(default=None, gt=0)
     trunk_size: int | None = Field(default=None, gt=0)
     latent: int = Field(default=256, gt=0)
     latent_map: LatentMap = "fixed"
     hidden: int = Field(default=256, gt=0)
 
+    @field_validator("adapter")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        return check_adapter_kind(value)
+
 
 class DataConfig(Record):
-    """Where the pictures are and what is cut from them.
+    """The images, and the views that are cut from them.
 
     Attributes:
-        path: A folder of pictures and tars of pictures, searched recursively, or one tar; the demo
+        path: A folder of images and tars of images, searched recursively, or one tar; the demo
             scenes if not given.
-        image_size: Sides of the student's square canvases, one drawn a step
-            (stored views take turns); the teachers' own by default.
-        teacher_size: Side of the largest canvases at which teachers are asked; of the student's
-            largest by default. A stand-in then sees its teacher's canvases at the scale of
-            training.
-        views: Views of a picture that are stored and used again, which spares the teachers'
-            work; 0: every view is a fresh one.
-        smallest: Smallest side of a view, in short sides of its picture.
-        whole: Share of the views that hold the whole picture; the rest are cut out at random.
-        mosaic: Share of the canvases that show four pictures, a quarter each: more and smaller
-            objects than pictures of single things have.
-        memory: GiB that stored views may take; networks whose answers do not fit are asked anew.
+        image_size: Sides of the student's square canvases, in pixels; the teachers' own by default.
+            Of several, one is drawn for each step (stored views take turns).
+        teacher_size: Side of the teachers' largest canvases, in pixels; by default that of the
+            student's largest. A stand-in resizes its teacher's canvases by the same ratio.
+        views: Views of each image that are stored and used again, so that the frozen networks
+            run once for each; with 0 every view is new.
+        smallest: Smallest side of a view, in short sides of its image.
+        whole: Share of the views that hold the whole image; the rest are cut out at random.
+        mosaic: Share of the canvases that show four images, a quarter each. They have more and
+            smaller objects than photographs of single things.
+        memory: GiB that stored outputs may take in memory; networks whose outputs do not fit run
+            again for every view.
         workers: Loader processes.
-        bad_limit: Undecodable pictures that are skipped before the run stops.
+        bad_limit: Number of undecodable images that are skipped before the run stops.
     """
 
     path: str | None = None
@@ -104,20 +110,20 @@ class OptimConfig(Record):
     Attributes:
         optimizer: `muon`, which learns matrices and convolutions with orthogonalized momentum and
             the rest with AdamW, or `adamw` for all.
-        lr: Peak learning rate; `adamw` wants about half of the default.
-        global_level_lr: Peak learning rate of global levels' aligners, unless `lr` is smaller: a
-            view gives them one vector, so their gradients are noisier.
-        weight_decay: Of matrices and convolutions; vectors have none.
+        lr: Peak learning rate; for `adamw` about half of the default is best.
+        global_level_lr: Peak learning rate of global levels' aligners, unless `lr` is smaller. A
+            view gives them one vector only, so their gradients are noisier.
+        weight_decay: Weight decay of matrices and convolutions; vectors have none.
         steps: Optimizer steps.
-        batch_size: Views a step.
-        micro_batch: Views that the student learns from at once; a step takes several passes then,
-            and little else changes. A process's whole share by default, and less once memory runs
+        batch_size: Views of each step.
+        micro_batch: Views that the student learns from at once; smaller ones take less memory, and
+            results hardly differ. By default a process's whole share, halved whenever memory runs
             out.
         warmup: Steps of warm-up.
         clip: Largest norm of the gradient.
         calibration: Views that the aligners' statistics are fitted on.
-        bad_limit: Steps that are skipped, since a value in them is not finite, before the run
-            stops; not those that only lower the scale of gradients (`16-mixed`).
+        bad_limit: Number of steps with a value that is not finite that are skipped before the run
+            stops. Steps that only lower the scale of gradients (`16-mixed`) do not count.
     """
 
     optimizer: Literal["muon", "adamw"] = "muon"
@@ -138,16 +144,15 @@ class EngineConfig(Record):
 
     Attributes:
         accelerator: Kind of device, such as cpu or cuda; the best that is there by default.
-        devices: Number of devices a node, or `auto`.
+        devices: Number of devices of each node, or `auto`.
         nodes: Number of nodes.
-        precision: Of all networks' passes; `auto` is bf16-mixed on a GPU that computes in bfloat16,
-            and 32-true elsewhere. A run keeps what it came to.
+        precision: Precision of all networks; `auto` is bf16-mixed on a GPU that computes in
+            bfloat16, and 32-true elsewhere. A run stores which of them it was.
         strategy: How several processes share a step.
-        compile: What `torch.compile` takes over.
-        activation_checkpointing: Whether activations of what is trained are computed again for
-            the gradient, rather than kept.
-        memory: GiB of a device's memory that networks are planned to fit in; all that it has by
-            default.
+        compile: What is compiled with `torch.compile`: nothing, the trained part, or encoders too.
+        activation_checkpointing: Whether activations of the trained part are computed again for
+            the gradient instead of being stored.
+        memory: GiB of a device's memory that networks are planned to fit in; by default all of it.
     """
 
     accelerator: str = "auto"
@@ -161,20 +166,20 @@ class EngineConfig(Record):
 
     @property
     def sharded(self) -> bool:
-        """Whether several processes may each keep a part of what is trained."""
+        """Whether several processes may each hold a part of the trained parameters."""
         return self.strategy == "fsdp" and (self.devices, self.nodes) != (1, 1)
 
 
 class CacheConfig(Record):
-    """Where stored views are kept from run to run.
+    """Where the outputs for stored views are cached from run to run.
 
     Attributes:
-        path: A folder, which runs may share; in memory only if not given.
-        limit: GiB that the folder may take; networks whose answers do not fit are asked anew. By
-            default all that the disk has.
-        encoding: How teachers' levels are kept, in memory too: as they are, in bfloat16; dense
-            ones in 8-bit integers with a scale for each channel; or the coordinates of the
-            shared latent that they take, in either.
+        path: A folder, which runs may share; if not given, outputs are in memory only.
+        limit: GiB that the folder may take; networks whose outputs do not fit run again for every
+            view. By default all that is free on the disk.
+        encoding: How teachers' levels are stored, in memory too. `bf16` stores them as they are,
+            `int8` dense ones in 8-bit integers with a scale for each channel. `latent-bf16` and
+            `latent-int8` store only as many principal coordinates as the shared latent takes.
     """
 
     path: str | None = None
@@ -183,7 +188,7 @@ class CacheConfig(Record):
 
 
 class CheckpointConfig(Record):
-    """Checkpoints: one every `every` steps, the last `keep` of them kept."""
+    """Checkpoints: one after every `every` steps, of which the last `keep` stay."""
 
     every: int = Field(default=200, gt=0)
     keep: int = Field(default=2, gt=0)

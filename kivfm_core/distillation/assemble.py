@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.errors import WeightsError
@@ -90,12 +90,12 @@ def assemble(
         student.take_over(earlier.load_student())
         provenance |= earlier.provenance
         trips = earlier.environment.get("round_trip", {})
-        log(f"{', '.join(composition.kept)}: as in {earlier.path}")
+        log(f"{', '.join(composition.frozen_teachers)}: as in {earlier.path}")
     # Only now: the student's trunk is a copy of the base's own encoder, not of a wrapped one.
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     # The base's own encoder is left out where the student's trunk gives its levels.
-    running = {name: teachers[name] for name in composition.asked}
+    running = {name: teachers[name] for name in composition.teachers_to_run}
     return LoadedModels(student.to(device), running, provenance, placements, trips)
 
 

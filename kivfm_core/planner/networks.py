@@ -52,7 +52,7 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
         stored = encodings[canvas.key].bytes(CANVAS, (3, side, side))
         yield Network(canvas.key, size, stored, 0.0, canvas.sized, outputs=FLOAT * 3 * side**2)
     for spec in composition.teachers:
-        if spec.name in composition.asked:
+        if spec.name in composition.teachers_to_run:
             teacher = OutputSource.teacher(composition, spec)
             side, encoding = teacher.side, encodings[teacher.key]
             shapes = {level.name: _shape(level, side) for level in spec.levels}
@@ -68,7 +68,7 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
             h, w = composition.trunk_input((side, side))
             numbers = composition.x_channels
             numbers += prod(_shape(trunk.level(composition.v_level), side))
-            for attachment in composition.taps:
+            for attachment in composition.attachments:
                 stride = attachment.stride
                 numbers += attachment.channels * -(-h // stride) * -(-w // stride)
             work = gmacs(trunk, composition.trunk_size)

@@ -46,9 +46,13 @@ class Drawing:
     def _enlarged(self, maps: Tensor) -> Tensor:
         return maps.repeat_interleave(self.zoom, -2).repeat_interleave(self.zoom, -1)
 
-    def replace(self, colors: Tensor) -> None:
-        """Replaces the image by colors of its size, RGB uint8 `[3, H, W]`, as a map of numbers."""
-        self.image = self._enlarged(colors)
+    def cover(self, image: Tensor) -> None:
+        """Puts another image of the same size over it, such as a map in colors.
+
+        Args:
+            image: RGB uint8 `[3, H, W]`.
+        """
+        self.image = self._enlarged(image)
 
     def masks(self, masks: Tensor, colors: Sequence[Color]) -> None:
         """Tints masks, bool `[N, H, W]`."""

@@ -56,8 +56,6 @@ def _line(item: dict[str, Any]) -> str:
         words.append(f"{item['score']:.2f}")
     if "label" in item:
         words.append(item["label"])
-    if "value" in item:
-        words.append(f"{item['value']:g} {item.get('unit', '')}".rstrip())
     if "point" in item:
         words.append("click at {:g}, {:g}".format(*item["point"]))
     if item.get("box") is not None:

@@ -12,9 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, get_args
 
-from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition, read_composition
 from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import WeightsError
 from kivfm_core.files import write_text
 from kivfm_core.run_files import UNTRAINED, RunFiles
@@ -110,7 +110,7 @@ class Run(RunFiles):
         student = read_bundle(self.bundle)
         if untrained:
             load_trained(student, self.checkpoints / UNTRAINED)
-            student.forget(self.composition.kept)
+            student.forget(self.composition.frozen_teachers)
         return student
 
     def forget_plan(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from kivfm_core.aligners.base import Aligner
+from kivfm_core.aligners.aligner import Aligner
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize, repad, rescale
 from kivfm_core.geometry import Frame
@@ -54,7 +54,7 @@ class StandIn:
             plan, canvas = self.student.composition, (images.shape[-2], images.shape[-1])
             # Canvases arrive as the teacher's contract asks. The student was trained on canvases of
             # its own: with another padding, and perhaps at another scale.
-            contract, size = plan.trunk.input, plan.shown(self.spec.name, canvas)
+            contract, size = plan.trunk.input, plan.student_size(self.spec.name, canvas)
             pixels = rescale(repad(images, frames, contract.pad_value), size)
             features = self.student(normalize(pixels, contract))
             return Levels(self.levels(features, canvas), frames)

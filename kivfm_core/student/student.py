@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from kivfm_core.adapters import build_adapter
-from kivfm_core.adapters.full import FullAdapter
-from kivfm_core.adapters.inner import InnerAdapter
-from kivfm_core.adapters.side import SideAdapter
-from kivfm_core.aligners import build_aligner
-from kivfm_core.aligners.base import Aligner
+from kivfm_core.adapters.adapter import Adapter, Encode
+from kivfm_core.adapters.table import build_adapter
+from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
@@ -56,7 +54,7 @@ class Student(nn.Module):
         # Mean decoder distance of an untrained student: the unit of the decoder loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
         self.spec = student_spec(composition)
-        if composition.kept:
+        if composition.frozen_teachers:
             self._freeze_kept()
 
     def _freeze_kept(self) -> None:
@@ -87,11 +85,8 @@ class Student(nn.Module):
         for plan in self.composition.aligners:
             if plan.teacher in teachers:
                 self.aligner(plan.teacher, plan.level.name).forget()
-        adapter = self.adapter
-        if self.composition.base in teachers and isinstance(
-            adapter, InnerAdapter | FullAdapter | SideAdapter
-        ):
-            adapter.forget()
+        if self.composition.base in teachers and self.adapter is not None:
+            self.adapter.forget()
 
     def train(self, mode: bool = True) -> Student:
         """Sets the training mode; a frozen trunk stays in evaluation mode."""
@@ -101,12 +96,17 @@ class Student(nn.Module):
         return self
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Recomputes the trained parts for the gradient instead of storing their activations."""
-        trained = [*self.extensions, *self.aligners.values()]
-        trained += [self.adapter] if self.adapter is not None else [*self.trunk.modules()]
-        for part in trained:
+        """Computes activations again for the gradient instead of storing them; timm's name."""
+        for part in (*self._adapters(), *self.aligners.values()):
+            cast(Any, part).set_grad_checkpointing(enable)
+        # A trunk that is trained from scratch can be any model: some of its modules can do this.
+        for part in self.trunk.modules() if self.adapter is None else ():
             if hasattr(part, "set_grad_checkpointing"):
                 cast(Any, part).set_grad_checkpointing(enable)
+
+    def _adapters(self) -> list[Adapter]:
+        first = [] if self.adapter is None else [self.adapter]
+        return [*first, *cast(Iterable[Adapter], self.extensions)]
 
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
@@ -133,15 +133,11 @@ class Student(nn.Module):
 
     def adapt(self, x: Tensor, trunk: TrunkOutput) -> Features:
         """The student's features, from canvases and the output of `run_trunk` for them."""
-        features = trunk.features
-        if isinstance(self.adapter, InnerAdapter):
-            with self.adapter.attached(self.trunk):
-                features |= self._run(x, ()).features
-        elif isinstance(self.adapter, FullAdapter):
-            features |= self._run(x, (), partial(self.adapter, self.trunk)).features
-        for adapter in (self.adapter, *self.extensions):
-            if isinstance(adapter, SideAdapter):
-                features |= adapter(x, trunk)
+        features, run_base = trunk.features, partial(self._run, x, ())
+        everything = self.composition.attachments
+        for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
+            own = tuple(trunk.attachments[everything.index(a)] for a in plan.attachments)
+            features |= adapter.adapt(x, trunk._replace(attachments=own), run_base)
         return features
 
     def run_trunk(self, x: Tensor) -> TrunkOutput:
@@ -152,18 +148,18 @@ class Student(nn.Module):
         """
         # A frozen trunk needs no gradients; without an adapter it is the trunk that is trained.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
-            return self._run(x, self.composition.taps)
+            return self._run(x, self.composition.attachments)
 
     def _run(
-        self, x: Tensor, attachments: Sequence[Attachment],
-        trunk: Callable[[Tensor], Features] | None = None,
-    ) -> TrunkOutput:  # fmt: skip
+        self, x: Tensor, attachments: Sequence[Attachment], encode: Encode | None = None
+    ) -> TrunkOutput:
         """Runs the trunk, or a changed form of it, and reads it at attachment points."""
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
         with intermediate_outputs(self.trunk, [a.module for a in attachments]) as outputs:
-            levels = (trunk or self.trunk)(resize(x, side))
+            seen = resize(x, side)
+            levels = encode(self.trunk, seen) if encode else self.trunk(seen)
         v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
         maps = (
             as_map(outputs[a.module], a, (side[0] // a.stride, side[1] // a.stride))

@@ -89,7 +89,7 @@ def distill_together(values: dict[str, Any], run: Path, count: int) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody uses."""
+    """A free port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]

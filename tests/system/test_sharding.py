@@ -1,4 +1,4 @@
-"""Two processes that keep a part each of what is trained learn what they do with all of it."""
+"""Two processes with half of the parameters each learn what they do with all of them."""
 
 from __future__ import annotations
 

@@ -24,7 +24,11 @@ from kivfm_core.tasks.table import KNN, TASKS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")]
+BENCHMARKS = [
+    ROOT / f"benchmarks/{name}.md" for name in ("HISTORY", "method/README", "real/README")
+]
+PAGES = [*TOP, *sorted(DOCS.rglob("*.md")), *BENCHMARKS]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 RECORDS = [
     kind

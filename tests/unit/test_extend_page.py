@@ -14,9 +14,6 @@ import torch
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import Level
 
-# Until the tables of adapters and aligners are here.
-pytest.importorskip("kivfm_core.adapters.table")
-
 PAGE = Path(__file__).parents[2] / "docs/how-to/extend-kivfm.md"
 BLOCKS = dict(
     re.findall(r'^```python title="([^"]+)"\n(.*?)^```', PAGE.read_text("utf-8"), re.M | re.S)

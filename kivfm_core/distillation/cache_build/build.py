@@ -10,9 +10,10 @@ from lightning_fabric import Fabric
 
 from kivfm_core.cache.key import hash_weights
 from kivfm_core.cache.meta import free_space
-from kivfm_core.composition.compose import assign_weights, compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
 from kivfm_core.distillation.cache_build.estimate import Estimate, describe, estimate, missing
@@ -65,7 +66,7 @@ def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> li
         return Stream(config, composition, frozen, images, fabric, lambda _: None)
 
     # None is the trunk: its name could also be a teacher's.
-    teachers = (None, *composition.asked)
+    teachers = (None, *composition.teachers_to_run)
     estimates = [estimate(teacher, stream(teacher)) for teacher in teachers]
     _report(estimates, progress)
     _check_space(path, sum(each.bytes for each in estimates), config.cache.limit)

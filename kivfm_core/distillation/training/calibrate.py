@@ -48,14 +48,14 @@ def calibrate(
         with torch.no_grad():
             count = int(reduce(torch.tensor(s.count)))
             aligner.fit(count, reduce(s.total), reduce(s.outer))
-        round_trips[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+        round_trips[f"{plan.teacher}:{plan.level.name}"] = aligner.round_trip_share
     fit_units(student, last, reduce)
     return round_trips
 
 
 def _level(plan: AlignerPlan, targets: Targets) -> Tensor:
     """The level that an aligner predicts; the base's own levels come with the trunk's output."""
-    if plan.kind == "identity":
+    if plan.native:
         assert targets.trunk is not None
         return targets.trunk.level(plan.level.kind)
     return targets.teachers[plan.teacher][plan.level.name]

@@ -48,7 +48,7 @@ def fit_units(
         reduce: Sums a tensor over all processes.
     """
     for i, spec in enumerate(student.composition.teachers):
-        if spec.name in student.composition.kept:
+        if spec.name in student.composition.frozen_teachers:
             continue
         wrong = torch.zeros(2)
         for targets in batches:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.decoder_loss import decoders_distance
 from kivfm_core.layers.trunk_output import TrunkOutput
-from kivfm_core.objectives.balancing import dropping
+from kivfm_core.objectives.balancing import BALANCES
 from kivfm_core.objectives.losses import DISTANCES
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
 
@@ -100,7 +100,7 @@ class Distillation(nn.Module):
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
         """Each teacher's share of the loss of each image, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
-        return dropping(losses, weights, draws) if self.recipe.balance == "dropping" else weights
+        return BALANCES[self.recipe.balance](losses, weights, draws)
 
     def _distances(
         self,
@@ -119,7 +119,7 @@ class Distillation(nn.Module):
         levels: dict[str, Tensor] = {}
         for plan in self.student.composition.of(spec.name):
             aligner = self.student.aligner(spec.name, plan.level.name)
-            if plan.kind == "identity":
+            if plan.native:
                 target = trunk.level(plan.level.kind)
             else:
                 target = targets[plan.level.name]

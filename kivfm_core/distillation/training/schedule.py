@@ -8,7 +8,7 @@ import torch
 from lightning_fabric.wrappers import _FabricOptimizer  # pyright: ignore
 from torch import nn
 
-from kivfm_core.aligners.latent import LatentAligner
+from kivfm_core.aligners.aligner import Aligner
 from kivfm_core.config import OptimConfig, RunConfig
 from kivfm_core.distillation.training.muon import Muon
 
@@ -28,7 +28,7 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
     pooled = {
         parameter
         for module in student.modules()
-        if isinstance(module, LatentAligner) and module.is_global
+        if isinstance(module, Aligner) and module.pools
         for parameter in module.parameters()
     }
     scales = {

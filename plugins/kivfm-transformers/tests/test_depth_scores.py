@@ -208,8 +208,10 @@ def test_turbo_goes_from_blue_over_green_to_red():
 def test_rows_are_the_least_the_middle_and_the_largest(true):
     rows = summary(metric(true))
     assert [row["label"] for row in rows] == ["minimum", "median", "maximum"]
-    assert [row["value"] for row in rows] == [1, pytest.approx(5, abs=0.1), 9]
-    assert rows[0]["unit"] == "m"
+    assert [row["meters"] for row in rows] == [1, pytest.approx(5, abs=0.1), 9]
+    assert [row["inverse_depth"] for row in summary(relative(true))] == [
+        row["meters"] for row in rows
+    ]
 
 
 def test_the_kit_names_what_is_wrong_with_a_form(true):

@@ -109,7 +109,7 @@ def test_an_image_is_predicted_and_drawn(kivfm, run, place):
     image = "rooms/images/0.jpg"
     found = json.loads(kivfm("predict", run, image, "--task", "depth", "-o", "depth.png", "--json"))
     assert (found["teacher"], found["width"], found["height"]) == (DEPTH, 120, 90)
-    low, middle, high = (row["value"] for row in found["depths"])
+    low, middle, high = (row["inverse_depth"] for row in found["depths"])
     assert low <= middle <= high and low < high
     with Image.open(place / "depth.png") as drawn:
         colors = np.asarray(drawn)

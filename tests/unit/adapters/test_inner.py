@@ -9,8 +9,9 @@ import torch
 from timm.models.beit import Beit
 from timm.models.eva import Eva
 
-from kivfm_core.adapters import SidePlan, build_adapter
-from kivfm_core.adapters.inner_plan import plan_inner
+from kivfm_core.adapters.inner_plan import BottleneckPlan, LoraPlan
+from kivfm_core.adapters.side_plan import SidePlan
+from kivfm_core.adapters.table import build_adapter
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.distillation.engine import distill
@@ -82,9 +83,9 @@ def test_a_base_that_lora_cannot_reach_is_refused(kind, why: str):
     trunk = kind(patch_size=16, embed_dim=32, depth=1, num_heads=2, num_classes=0).eval()
     place = Attachment(module="blocks.0", channels=32, layout="NLC", stride=16, prefix_tokens=1)
     x = torch.rand(1, 3, 32, 32)
-    with build_adapter(plan_inner("bottleneck", [place], None)).attached(trunk):
+    with build_adapter(BottleneckPlan(places=(place,), rank=8)).attached(trunk):
         trunk(x)
-    lora = build_adapter(plan_inner("lora", [place], None))
+    lora = build_adapter(LoraPlan(places=(place,), rank=16))
     with pytest.raises(UsageError, match=why) as caught, lora.attached(trunk):
         trunk(x)
     assert "student.adapter=bottleneck" in caught.value.hint

@@ -6,19 +6,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kivfm_core.adapters import MapPlan, build_adapter, plan_adapter, plan_side
-from kivfm_core.adapters.inner_plan import plan_inner
+from kivfm_core.adapters.inner_plan import BottleneckPlan
+from kivfm_core.adapters.plan import AdapterRequest, MapPlan
+from kivfm_core.adapters.side_plan import SidePlan
+from kivfm_core.adapters.table import build_adapter, plan_adapter
 from kivfm_core.errors import UsageError
 from kivfm_core.layers.resize import resize
 from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.spec import Attachment
 
 
-def taps(count: int, channels: int, stride: int) -> list[Attachment]:
+def blocks(count: int, channels: int, stride: int) -> list[Attachment]:
     return [
         Attachment(module=f"blocks.{i}", channels=channels, layout="NLC", stride=stride)
         for i in range(count)
     ]
+
+
+def request(attachments, x_channels: int, v: MapPlan, finest: int, width=None, weights=0):
+    return AdapterRequest(
+        attachments=tuple(attachments), x_channels=x_channels, v=v, finest=finest, width=width,
+        base_parameters=weights,
+    )  # fmt: skip
+
+
+def plan_side(*args, **more) -> SidePlan:
+    return SidePlan.plan(request(*args, **more))
 
 
 @settings(max_examples=15, deadline=None)
@@ -33,7 +46,8 @@ def test_counted_parameters_are_the_modules(stride: int, finest: int, width, cou
     trunk = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5))
     weights = sum(p.numel() for p in trunk.parameters())
     for kind in ("side", "bottleneck", "lora", "full", "none"):
-        plan = plan_adapter(kind, taps(count, 48, stride), 40, v, finest, width, weights)
+        wanted = request(blocks(count, 48, stride), 40, v, finest, width, weights)
+        plan = plan_adapter(kind, wanted)
         adapter = build_adapter(plan, trunk)
         assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
         assert bool(plan.maps) == (kind == "side")
@@ -42,9 +56,9 @@ def test_counted_parameters_are_the_modules(stride: int, finest: int, width, cou
 @pytest.mark.parametrize("side", [64, 97])
 def test_shapes_and_identity_at_the_start(side: int):
     v = MapPlan(name="V", channels=48, stride=16)
-    plan = plan_side(taps(6, 20, 16), 40, v, finest=4)
+    plan = plan_side(blocks(6, 20, 16), 40, v, finest=4)
     base = {"x": torch.rand(2, 40), "V": torch.rand(2, 48, side // 16, side // 16)}
-    maps = tuple(torch.rand(2, 20, 4, 4) for _ in plan.taps)
+    maps = tuple(torch.rand(2, 20, 4, 4) for _ in plan.attachments)
     trunk = TrunkOutput(base["x"], base["V"], maps)
     out = build_adapter(plan)(torch.rand(2, 3, side, side), trunk)
     assert torch.equal(out["x"], base["x"]) and torch.equal(out["V"], base["V"])
@@ -54,25 +68,26 @@ def test_shapes_and_identity_at_the_start(side: int):
         assert out[offered.name].shape == (2, offered.channels, grid, grid)
 
 
-def test_four_taps_are_spread_to_the_last():
-    plan = plan_side(taps(12, 20, 16), 20, MapPlan(name="V", channels=20, stride=16), 8)
-    assert [tap.module for tap in plan.taps] == ["blocks.2", "blocks.5", "blocks.8", "blocks.11"]
+def test_four_attachments_are_spread_to_the_last():
+    plan = plan_side(blocks(12, 20, 16), 20, MapPlan(name="V", channels=20, stride=16), 8)
+    modules = [attachment.module for attachment in plan.attachments]
+    assert modules == ["blocks.2", "blocks.5", "blocks.8", "blocks.11"]
 
 
 def test_what_does_not_suit_a_base_is_refused():
     v = MapPlan(name="V", channels=48, stride=16)
-    maps = [t.model_copy(update={"layout": "NCHW"}) for t in taps(3, 48, 16)]
+    maps = [t.model_copy(update={"layout": "NCHW"}) for t in blocks(3, 48, 16)]
     with pytest.raises(UsageError, match="LoRA") as caught:
-        plan_adapter("lora", maps, 48, v, 8)
+        plan_adapter("lora", request(maps, 48, v, 8))
     assert caught.value.hint == "--set student.adapter=bottleneck"
     with pytest.raises(UsageError, match="narrow"):
-        plan_adapter("side", maps, 48, v, 8, 8)
+        plan_adapter("side", request(maps, 48, v, 8, 8))
 
 
 @pytest.mark.parametrize("layout", ["NLC", "NHWC", "NCHW"])
 def test_bottlenecks_know_every_layout(layout):
-    places = [t.model_copy(update={"layout": layout}) for t in taps(1, 48, 16)]
-    adapter = build_adapter(plan_inner("bottleneck", places, 4))
+    read = [t.model_copy(update={"layout": layout}) for t in blocks(1, 48, 16)]
+    adapter = build_adapter(BottleneckPlan(places=tuple(read), rank=4))
     trunk = nn.ModuleDict({"blocks": nn.ModuleList([nn.Identity()])})
     x = torch.rand({"NLC": (2, 5, 48), "NHWC": (2, 3, 4, 48), "NCHW": (2, 48, 3, 4)}[layout])
     for parameter in adapter.parameters():
@@ -85,14 +100,14 @@ def test_bottlenecks_know_every_layout(layout):
 
 def inputs(plan, grid: int = 4, batch: int = 2):
     side = 16 * grid
-    maps = tuple(torch.rand(batch, tap.channels, grid, grid) for tap in plan.taps)
+    maps = tuple(torch.rand(batch, read.channels, grid, grid) for read in plan.attachments)
     trunk = TrunkOutput(torch.rand(batch, 40), torch.rand(batch, 48, grid, grid), maps)
     return torch.rand(batch, 3, side, side), trunk
 
 
 @pytest.fixture
 def plan():
-    return plan_side(taps(2, 20, 16), 40, MapPlan(name="V", channels=48, stride=16), 4, 32)
+    return plan_side(blocks(2, 20, 16), 40, MapPlan(name="V", channels=48, stride=16), 4, 32)
 
 
 def test_it_compiles_to_one_graph(plan):
@@ -117,7 +132,8 @@ def test_it_computes_in_the_precision_that_it_is_given(plan, dtype):
 def test_it_exports_with_a_free_batch(plan):
     adapter = build_adapter(plan).eval()
     many = torch.export.Dim("many", min=1, max=64)
-    shapes = ({0: many}, TrunkOutput({0: many}, {0: many}, ({0: many},) * len(plan.taps)))
+    maps = ({0: many},) * len(plan.attachments)
+    shapes = ({0: many}, TrunkOutput({0: many}, {0: many}, maps))
     exported = torch.export.export(adapter, inputs(plan), dynamic_shapes=shapes).module()
     given = inputs(plan, batch=3)
     for name, made in adapter(*given).items():
@@ -125,7 +141,7 @@ def test_it_exports_with_a_free_batch(plan):
 
 
 def learn(adapter, given) -> tuple[dict[str, torch.Tensor], int]:
-    """The gradients of some loss, and the bytes that were kept for them."""
+    """The gradients of some loss, and the bytes that were stored for them."""
     kept: dict[int, int] = {}
 
     def keep(x: torch.Tensor) -> torch.Tensor:

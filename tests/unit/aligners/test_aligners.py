@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kivfm_core.aligners import AlignerPlan, build_aligner
+from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.sums import Sums
+from kivfm_core.aligners.table import ALIGNERS, build_aligner
 from kivfm_core.aligners.targets import TARGETS
 from kivfm_core.spec import Level
 
@@ -20,8 +21,8 @@ def plan(
         channels=channels,
         stride=8 if dense else None,
     )
-    return AlignerPlan(
-        kind=kind, teacher="t/x", level=level, maps={"V": 10, "P4": 8}, x_channels=10, hidden=6,
+    return ALIGNERS[kind](
+        teacher="t/x", level=level, maps={"V": 10, "P4": 8}, x_channels=10, hidden=6,
         latent=latent, **more,
     )  # fmt: skip
 
@@ -81,8 +82,8 @@ def test_narrow_latent_says_what_it_keeps():
     error = (aligner.to_level(aligner.to_latent(level)) - level) / level.std(
         (0, 2, 3), keepdim=True
     )
-    assert abs((1 - error.square().mean()) - aligner.kept) < 1e-2
-    assert 0 < aligner.kept < 1
+    assert abs((1 - error.square().mean()) - aligner.round_trip_share) < 1e-2
+    assert 0 < aligner.round_trip_share < 1
 
 
 def test_narrow_latent_has_unit_variance_too():
@@ -122,7 +123,7 @@ def test_identity_aligner_returns_the_students_own_features():
     assert torch.allclose(predicted, v, atol=1e-3)
 
 
-def test_a_global_level_is_predicted_from_the_whole_picture():
+def test_a_global_level_is_predicted_from_the_whole_image():
     torch.manual_seed(0)
     aligner = build_aligner(plan(12, 12, dense=False))
     torch.nn.init.normal_(aligner.head.weight)
@@ -148,7 +149,7 @@ def test_every_target_leads_back(target: str, channels: int, scale: float):
     aligner = fitted(build_aligner(plan(channels, channels, target=target)), level)
     back = aligner.to_level(aligner.to_latent(level))
     assert torch.allclose(back, level, rtol=1e-2, atol=1e-2 * scale)
-    assert aligner.kept == pytest.approx(1, abs=1e-4)
+    assert aligner.round_trip_share == pytest.approx(1, abs=1e-4)
 
 
 @settings(max_examples=20, deadline=None)

@@ -17,7 +17,7 @@ from benchmarks.method.jobs import Job, Place, commands
 from benchmarks.method.teacher_counts import teacher_counts
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 
 FLAGS = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)

@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.engine import bare_levels
 from kivfm_core.objectives.losses import DISTANCES
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 
 
 def test_the_bare_loop_has_our_loss():

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import toy
 
-from kivfm_core.composition.compose import assign_weights, compose
+from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.summary import summarize
 from kivfm_core.config import RunConfig, build_config, dump_config
+from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import UsageError
 
 
@@ -71,7 +72,7 @@ def test_the_outline_adds_up(composition: Composition):
     assert plan["parameters"]["total"] == parts + toy.BASE.parameters
     assert plan["license"]["commercial_use"] == "no"
     assert any("forbids commercial use" in warning for warning in plan["warnings"])
-    # The base is asked as the trunk, and lies in memory once.
+    # The base runs as the trunk, and lies in memory once.
     held = plan["parameters"]["total"] + toy.PURPOSE.parameters
     assert plan["cost"]["weights_bytes"] == 4 * held
 
@@ -90,11 +91,11 @@ def test_canvases_follow_the_image_size(config: RunConfig):
     assert compose(config).image_size == (64, 96)
 
 
-def test_teachers_may_be_asked_at_larger_canvases_than_the_student_sees(config: RunConfig):
+def test_teachers_may_have_larger_canvases_than_the_student(config: RunConfig):
     made = compose(with_(config, **{"data.image_size": 48, "data.teacher_size": 96}))
     assert made.scales == {"toypurpose/small": 0.5}  # the base is the student itself
-    assert made.shown("toypurpose/small", (96, 64)) == (48, 32)
-    assert made.shown("toybase/small", (96, 64)) == (96, 64)
+    assert made.student_size("toypurpose/small", (96, 64)) == (48, 32)
+    assert made.student_size("toybase/small", (96, 64)) == (96, 64)
     assert not compose(config).scales
 
 

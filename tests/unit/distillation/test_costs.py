@@ -1,4 +1,4 @@
-"""A run does what was planned, whoever is kept; and later runs are predicted from it."""
+"""A run does what was planned, whatever is cached; and later runs are predicted from it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_cached_and_online_mix_and_change_nothing(
     assert [words[0] for words in ends] == ["not", "predicted", "predicted"]
     anew = next(line for line in said.lines if line.startswith("run anew"))
     assert anew.endswith(": canvas@64, toypurpose/small")
-    # All answers are rounded alike where views are stored, and batches are the same.
+    # All outputs are rounded alike where views are stored, and batches are the same.
     assert losses(runs["cached"]) == losses(runs["mixed"]) == losses(runs["online"])
     one, two, three = (load_student(run).state_dict() for run in runs.values())
     assert all(torch.equal(one[k], two[k]) and torch.equal(one[k], three[k]) for k in one)

@@ -20,7 +20,7 @@ from kivfm_core.errors import DataError, KivfmError, UsageError, WeightsError
 from kivfm_core.files import write_text
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.runs.run import open_run
 from kivfm_core.student.bundle import load_student
 from kivfm_core.student.student import Student
@@ -59,7 +59,7 @@ class Heard(Silent):
 
 
 class StopAt(Silent):
-    """Asks the process to stop once a step is reported."""
+    """Signals the process to stop once a step is reported."""
 
     def step(self, info):
         os.kill(os.getpid(), signal.SIGTERM)
@@ -336,6 +336,6 @@ def test_how_the_teachers_pull_is_written_down(config: RunConfig, tmp_path: Path
     assert not any("pulls" in line for line in earlier)
     one, two = (spec.name for spec in open_run(path).teachers)
     assert {*last["pulls"]} == {one, two, f"{one}, {two}"}
-    # By now the adapter moved x and V, so the base pulls back.
+    # By now the adapter moved x and V, so the base has a gradient, too.
     assert last["pulls"][one] > 0 and last["pulls"][two] > 0
     assert -1 <= last["pulls"][f"{one}, {two}"] <= 1

@@ -80,7 +80,7 @@ def test_the_new_teacher_is_learned(earlier: Path, third: str, tmp_path: Path):
 def test_only_what_is_new_is_trained_and_all_is_counted(earlier: Path, third: str):
     composition = compose(further(earlier, third))
     before = open_run(earlier).composition
-    assert composition.kept == ("toybase/small", OLD)
+    assert composition.frozen_teachers == ("toybase/small", OLD)
     own = [p.name for p in composition.extensions[0].maps]
     assert len(set(own) | {p.name for p in before.maps}) == len(composition.maps)
     assert composition.trainable > before.trainable

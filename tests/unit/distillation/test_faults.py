@@ -51,7 +51,7 @@ def with_optim(config: RunConfig, **values) -> RunConfig:
 
 @pytest.fixture
 def sick(monkeypatch: pytest.MonkeyPatch, pictures: Path) -> str:
-    """A picture that makes a teacher answer with NaN: a black one."""
+    """An image for which a teacher gives NaN: a black one."""
     from PIL import Image
 
     Image.new("RGB", (64, 64)).save(pictures / "05.png")

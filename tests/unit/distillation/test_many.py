@@ -28,7 +28,7 @@ def twelve(config: RunConfig, register: Callable[..., None], tmp_path: Path) -> 
     register(toy.BASE, *OTHERS)
     values = config.model_dump(by_alias=True, exclude_none=True)
     values["teachers"] = ["toybase", *(spec.name for spec in OTHERS)]
-    # Every step has the same view of all pictures: losses change by learning alone.
+    # Every step has the same view of all images: losses change by learning alone.
     values["optim"] |= {"steps": 10, "batch_size": 12}
     values["data"] |= {"image_size": (48,), "views": 1}
     values["checkpoint"]["every"] = 5

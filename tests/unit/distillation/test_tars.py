@@ -1,4 +1,4 @@
-"""Training on tars: the batches of the files in them, whoever loads them, and kept the same."""
+"""Training on tars: the same batches as from the files in them, with any workers, cached too."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ def test_a_student_that_knows_only_the_mean_is_at_one_and_a_half():
 @given(kind=st.sampled_from(KINDS), seed=st.integers(0, 99), classes=st.integers(2, 9))
 def test_readouts_differ_by_nothing_or_more(kind, seed: int, classes: int):
     torch.manual_seed(seed)
-    said, meant = (Readout(5 * torch.randn(2, 7, classes), kind) for _ in range(2))
-    assert float(readout_distance([meant], [meant]).mean()) == pytest.approx(0, abs=1e-5)
-    assert float(readout_distance([said], [meant]).min()) > 0
+    student, teacher = (Readout(5 * torch.randn(2, 7, classes), kind) for _ in range(2))
+    assert float(readout_distance([teacher], [teacher]).mean()) == pytest.approx(0, abs=1e-5)
+    assert float(readout_distance([student], [teacher]).min()) > 0
 
 
 def test_distances_by_hand():
@@ -46,23 +46,23 @@ def test_distances_by_hand():
     assert float(number) == pytest.approx(0.95 + 0.05**2 / 0.2, abs=1e-6)
 
 
-def distance(said: torch.Tensor, meant: torch.Tensor, kind) -> torch.Tensor:
-    return readout_distance([Readout(said, kind)], [Readout(meant, kind)])
+def distance(student: torch.Tensor, teacher: torch.Tensor, kind) -> torch.Tensor:
+    return readout_distance([Readout(student, kind)], [Readout(teacher, kind)])
 
 
 def test_places_count_by_the_teachers_weights():
-    said, meant = torch.tensor([[[1.0]], [[3.0]]]), torch.zeros(2, 1, 1)
+    student, teacher = torch.tensor([[[1.0]], [[3.0]]]), torch.zeros(2, 1, 1)
     weight = torch.tensor([[0.0], [0.5]])
-    weighted = readout_distance([Readout(said, "number")], [Readout(meant, "number", weight)])
+    weighted = readout_distance([Readout(student, "number")], [Readout(teacher, "number", weight)])
     assert weighted.tolist() == pytest.approx([0.0, 0.5 * 2.95])
 
 
 def test_unlikely_logits_stay_finite():
     for kind in KINDS:
-        said = torch.full((1, 3), -80.0, requires_grad=True)
-        gap = distance(said, torch.tensor([[90.0, -90.0, 0.0]]), kind)
+        student = torch.full((1, 3), -80.0, requires_grad=True)
+        gap = distance(student, torch.tensor([[90.0, -90.0, 0.0]]), kind)
         gap.backward()
-        assert gap.isfinite() and said.grad is not None and said.grad.isfinite().all()
+        assert gap.isfinite() and student.grad is not None and student.grad.isfinite().all()
 
 
 def test_a_readout_that_makes_no_sense_is_refused_at_once():
@@ -75,7 +75,7 @@ def test_a_readout_that_makes_no_sense_is_refused_at_once():
 
 @pytest.mark.parametrize("name", sorted(DISTANCES))
 @pytest.mark.parametrize("shape", [(3, 5), (3, 5, 2, 4)])
-def test_distances_are_one_a_picture_and_nothing_where_student_and_teacher_agree(name, shape):
+def test_distances_are_one_an_image_and_nothing_where_student_and_teacher_agree(name, shape):
     torch.manual_seed(0)
     student, teacher = torch.randn(shape).requires_grad_(), torch.randn(shape)
     apart = DISTANCES[name](student, teacher)
@@ -112,13 +112,13 @@ def test_a_cosine_knows_no_length():
 
 
 def test_a_flat_cosine_is_one_over_the_whole_map():
-    # Two places, parallel each, of very different length.
+    # Two cells, parallel each, of very different length.
     student = torch.tensor([[[[1.0, 0.0]], [[0.0, 9.0]]]])
     teacher = torch.tensor([[[[9.0, 0.0]], [[0.0, 1.0]]]])
-    place, flat, ours = (
+    cell, flat, ours = (
         DISTANCES[n](student, teacher) for n in ("cosine-smooth", "flat-smooth", "mse-cosine")
     )
-    assert float(flat - place) == pytest.approx(0.9 * (1 - 18 / 82), abs=1e-6)
+    assert float(flat - cell) == pytest.approx(0.9 * (1 - 18 / 82), abs=1e-6)
     assert float(ours) == pytest.approx(0.5 * 32 + 1 - 18 / 82, abs=1e-6)
 
 
@@ -134,17 +134,17 @@ def test_no_distance_is_steep_at_zero(name: str, length: float):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    counting=st.integers(1, 5), idle=st.integers(0, 2), pictures=st.integers(1, 5),
+    counting=st.integers(1, 5), idle=st.integers(0, 2), images=st.integers(1, 5),
     seed=st.integers(0, 999),
 )  # fmt: skip
-def test_dropping_is_as_defined(counting: int, idle: int, pictures: int, seed: int):
+def test_dropping_is_as_defined(counting: int, idle: int, images: int, seed: int):
     torch.manual_seed(seed)
     teachers = idle + counting
-    losses, draws = torch.rand(teachers, pictures), torch.rand(teachers, pictures)
-    weights = torch.rand(teachers, 1).repeat(1, pictures) + 0.1
+    losses, draws = torch.rand(teachers, images), torch.rand(teachers, images)
+    weights = torch.rand(teachers, 1).repeat(1, images) + 0.1
     weights[:idle] = 0
     shares = dropping(losses, weights, draws)
-    for b in range(pictures):
+    for b in range(images):
         largest = idle + int(losses[idle:, b].argmax())  # of those whose weight is not 0
         stays = [t == largest or float(draws[t, b]) < 0.5 for t in range(teachers)]
         total = sum(float(weights[t, b]) for t in range(teachers) if stays[t])

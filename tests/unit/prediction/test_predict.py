@@ -11,9 +11,8 @@ from oracle import Oracle, oracle_spec
 from PIL import Image
 
 from kivfm_core.errors import UsageError
-from kivfm_core.prediction.draw import palette
+from kivfm_core.prediction.draw import Drawing, palette
 from kivfm_core.prediction.predict import predict
-from kivfm_core.prediction.result import Prediction
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
 from kivfm_core.spec import InputContract
 
@@ -176,6 +175,10 @@ def test_colors_of_many_classes_differ() -> None:
     assert len({palette(i) for i in range(256)}) == 256
 
 
-def test_rows_with_a_value_are_printed_with_its_unit():
-    rows = [{"label": "median", "value": 2.5, "unit": "m"}, {"label": "count", "value": 3}]
-    assert Prediction("depth", "a/b", 8, 6, "depths", rows).lines() == ["median  2.5 m", "count  3"]
+def test_a_map_in_colors_covers_the_image() -> None:
+    image, red = torch.zeros(3, 32, 64, dtype=torch.uint8), torch.zeros(3, 32, 64)
+    red[0] = 255
+    drawing = Drawing(image)
+    drawing.cover(red.to(torch.uint8))
+    drawn = drawing.to_pil()
+    assert drawn.size == (640, 320) and drawn.getcolors() == [(640 * 320, (255, 0, 0))]

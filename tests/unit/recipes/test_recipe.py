@@ -1,10 +1,17 @@
-"""The rivals' recipes ask for what their papers say, wherever the code's own choices go."""
+"""The rivals' recipes do what their papers say, however the project's own recipes change."""
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.aligners.table import ALIGNERS
+from kivfm_core.aligners.targets import TARGETS
+from kivfm_core.objectives.balancing import BALANCES
+from kivfm_core.objectives.losses import DISTANCES
+from kivfm_core.recipes.recipe import Balance, Distance, Target
+from kivfm_core.recipes.table import RECIPES
 
 OURS = {"kpu", "levels"}
 RAW, PHI_S = "none", "phi-s"
@@ -29,3 +36,10 @@ def test_a_rival_is_what_its_paper_says(name: str):
     whole, dense = ((match.target, match.distance) for match in matches)
     assert PAPERS[name] == (recipe.balance, whole, dense, recipe.projector, recipe.adapters)
     assert recipe.readout == 0  # no rival asks the teachers' decoders
+
+
+def test_every_name_that_a_recipe_may_give_is_in_a_table():
+    assert get_args(Target) == tuple(TARGETS)
+    assert get_args(Distance) == tuple(DISTANCES)
+    assert get_args(Balance) == tuple(BALANCES)
+    assert {recipe.aligner for recipe in RECIPES.values()} <= {*ALIGNERS}

@@ -78,7 +78,7 @@ def test_stand_in_gives_the_teachers_grids(composition: Composition, canvas: tup
 def test_trained_part_is_all_but_the_base(composition: Composition):
     student = student_of(composition)
     trained = sum(t.numel() for t in student.trained().values())
-    scale = sum(1 + p.level.channels for p in composition.aligners if p.kind == "identity")
+    scale = sum(1 + p.level.channels for p in composition.aligners if p.native)
     units = len(composition.teachers)
     assert trained - scale - units == composition.trainable
 

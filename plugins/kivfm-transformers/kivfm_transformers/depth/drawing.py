@@ -17,7 +17,8 @@ TURBO = (
     (0.09140261, 2.19418839, 4.84296658, -14.18503333, 4.27729857, 2.82956604),
     (0.10667330, 12.64194608, -60.58204836, 110.36276771, -89.90310912, 27.34824973),
 )
-UNITS = {"relative": "relative inverse depth", "metric": "m"}
+# What the values of each kind are called in results.
+NAMES = {"relative": "inverse_depth", "metric": "meters"}
 
 
 def turbo(values: Tensor) -> Tensor:
@@ -60,8 +61,8 @@ def summary(found: DepthMap) -> list[dict[str, Any]]:
         return []
     values = {"minimum": known.min(), "median": known.median(), "maximum": known.max()}
     return [
-        {"label": name, "value": round(float(value), 4), "unit": UNITS[found.kind]}
-        for name, value in values.items()
+        {"label": label, NAMES[found.kind]: round(float(value), 4)}
+        for label, value in values.items()
     ]
 
 
@@ -78,6 +79,7 @@ def draw_depth(drawing: Any, found: DepthMap, names: Any, points: Any) -> list[d
         A row each for the least, the middle and the largest value.
     """
     rows = summary(found)
-    drawing.replace(colored(found))
-    drawing.lines([f"{row['label']} {row['value']:g} {row['unit']}" for row in rows])
+    drawing.cover(colored(found))
+    name = NAMES[found.kind]
+    drawing.lines([f"{row['label']} {row[name]:g} {name.replace('_', ' ')}" for row in rows])
     return rows

@@ -112,7 +112,7 @@ def test_a_gpu_is_asked_in_larger_batches_than_in_training(
 def test_the_views_that_an_encoding_is_fitted_on_take_their_time(
     config: RunConfig, tmp_path: Path, asked: Asked, monkeypatch
 ):
-    # A clock that runs by what the teacher is asked.
+    # A clock that counts the views that the teacher runs on.
     monkeypatch.setattr(estimated.time, "perf_counter", lambda: float(asked.counts["teacher"]))
     student = config.student.model_copy(update={"latent": 8})
     narrow = config.model_copy(update={"student": student})

@@ -1,4 +1,4 @@
-"""Devices that are asked for, and are not there."""
+"""Devices that a configuration names, and that are not there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going on with a run: only as it began, unless one is told that all may change."""
+"""Resuming a run: only as it began, unless changes are allowed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes.interrupt import SIGNALS, Interrupt, Interrupted
 from kivfm_core.distillation.state.resume import plan_resume
 from kivfm_core.errors import UsageError
-from kivfm_core.recipes.recipe import RECIPES
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.registry import Registry
 from kivfm_core.runs.run import open_run

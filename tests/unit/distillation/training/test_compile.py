@@ -88,4 +88,4 @@ def test_activations_that_are_not_kept_change_nothing(
     a, b = student(plain), student(less)
     assert all(torch.equal(a[k], b[k]) for k in a)
     aligners = 3
-    assert len(calls) >= 2 * 3 * aligners  # each of three steps asks every aligner twice
+    assert len(calls) >= 2 * 3 * aligners  # each of three steps runs every aligner twice

@@ -1,4 +1,4 @@
-"""Which precision a run has when none is asked for."""
+"""Which precision a run has when none is configured."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_run_keeps_the_precision_that_it_began_with(
     first, last = (line["losses"]["toypurpose/small"] for line in (lines[0], lines[-1]))
     assert last < first
 
-    # Elsewhere `auto` means something else; the run goes on as it began unless that is asked for.
+    # Elsewhere `auto` means something else; the run goes on as it began unless that is configured.
     on("32-true")
     assert distill(resume=run, steps=7) == run
     with pytest.raises(UsageError, match=r"engine\.precision: bf16-mixed, now 32-true"):

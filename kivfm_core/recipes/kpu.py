@@ -1,0 +1,23 @@
+"""kivfm's own recipes."""
+
+from __future__ import annotations
+
+from kivfm_core.recipes.recipe import Match, Recipe
+
+LEVELS = Recipe(
+    source="kpu without decoders",
+    global_match=Match(target="direction", distance="angle"),
+    dense_match=Match(target="principal", distance="mse-cosine"),
+    projector="convolution",
+)
+
+KPU = LEVELS.model_copy(
+    update={
+        "source": "KPU (arXiv 2508.14707): student and teachers meet in a shared latent. The "
+        "paper's loss is not public; ours is squared error and cosine of standardized coordinates, "
+        "angles of global levels (C-RADIOv4), and differences between decoders' outputs",
+        "readout": 1.5,
+        # Levels first give decoders something to judge; what counts at the end is their judgment.
+        "readout_start": 1 / 3,
+    }
+)
