@@ -59,6 +59,11 @@ class CocoData(LabeledImages):
         """The categories' names by id."""
         return {category["id"]: category["name"] for category in self.categories}
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The categories' names."""
+        return tuple(self.names.values())
+
     def pick(self, indices: Sequence[int]) -> Self:
         """The images of these indices, with their instances."""
         return replace(
