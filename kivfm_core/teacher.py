@@ -57,7 +57,7 @@ class Teacher(Protocol):
         """Prepares a prompt.
 
         `zero-shot` takes `labels`, the class names, once an evaluation; `promptable-segmentation`
-        takes `points`, a batch's clicks: a picture each, `[P, 2]` (x, y) in canvas pixels, one
+        takes `points`, a batch's clicks: an image each, `[P, 2]` (x, y) in canvas pixels, one
         mask a click. Other tasks take none.
         """
         ...

@@ -16,7 +16,7 @@ if [ -e "$RUN" ]; then
 fi
 started=$SECONDS
 
-say "The demo data: $TRAIN pictures, and $VAL held out, with labels"
+say "The demo data: $TRAIN images, and $VAL held out, with labels"
 kivfm scenes "$DATA" --train "$TRAIN" --val "$VAL" --seed 0
 
 say "The plan"
@@ -26,21 +26,21 @@ say "Distilling, $STEPS steps"
 kivfm distill --teachers "$TEACHERS" --data "$DATA/train/images" --steps "$STEPS" --out "$RUN" \
   --batch-size 8 --image-size 96 --set data.views=1 --set student.width=192
 
-say "The student beside its teachers, on held-out pictures"
+say "The student beside its teachers, on held-out images"
 kivfm evaluate "$RUN" --data "$DATA/val"
 
-say "Pictures"
+say "Images"
 mkdir -p "$RUN/pictures"
-picture="$DATA/val/images/000003.jpg"
+image="$DATA/val/images/000003.jpg"
 for task in detection instance-segmentation semantic-segmentation; do
-  kivfm predict "$RUN" "$picture" --task "$task" -o "$RUN/pictures/$task.png" >/dev/null
+  kivfm predict "$RUN" "$image" --task "$task" -o "$RUN/pictures/$task.png" >/dev/null
 done
-kivfm predict "$RUN" "$picture" --task promptable-segmentation --points 64,64 \
+kivfm predict "$RUN" "$image" --task promptable-segmentation --points 64,64 \
   -o "$RUN/pictures/promptable-segmentation.png" >/dev/null
 
 say "Done in $((SECONDS - started)) s"
 echo "run:        $RUN"
 echo "table:      $RUN/evaluation.json"
-echo "pictures:   $RUN/pictures/"
-echo "the same with your own pictures:"
+echo "images:     $RUN/pictures/"
+echo "the same with your own images:"
 echo "  .venv/bin/kivfm distill --teachers $TEACHERS --data FOLDER"

@@ -16,7 +16,7 @@ from kivfm_core.spec import InputContract, Triple
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """A picture as RGB uint8 `[3, H, W]`."""
+    """An image as RGB uint8 `[3, H, W]`."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
@@ -53,21 +53,21 @@ def render(image: Tensor, frame: Frame, contract: InputContract) -> Tensor:
 
 
 def render_views(
-    pictures: Sequence[tuple[Tensor, View]], contract: InputContract, side: int
+    images: Sequence[tuple[Tensor, View]], contract: InputContract, side: int
 ) -> tuple[Tensor, Frame]:
     """Makes the square canvas of one view, or of four, a quarter each (mosaic, YOLOv4).
 
     Args:
-        pictures: RGB uint8 `[3, H, W]`, and what is shown of it.
+        images: RGB uint8 `[3, H, W]`, and what is shown of it.
         contract: Interpolation, antialias and pad value.
         side: Of the canvas, in pixels.
 
     Returns:
-        As `render`, `[3, side, side]`; and the frame, that of a mosaic as if it were a picture.
+        As `render`, `[3, side, side]`; and the frame, that of a mosaic as if it were an image.
     """
-    half = side if len(pictures) == 1 else side - side // 2
-    frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in pictures]
-    tiles = [render(x, f, contract) for (x, _), f in zip(pictures, frames, strict=True)]
+    half = side if len(images) == 1 else side - side // 2
+    frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in images]
+    tiles = [render(x, f, contract) for (x, _), f in zip(images, frames, strict=True)]
     if len(tiles) == 1:
         return tiles[0], frames[0]
     rest, square = side - half, (side, side)
@@ -80,7 +80,7 @@ def render_views(
 
 
 def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Tensor, list[Frame]]:
-    """Makes the canvases of whole pictures, for evaluation and prediction.
+    """Makes the canvases of whole images, for evaluation and prediction.
 
     Args:
         images: RGB uint8 `[3, H, W]` each; under `short-side` they must share a canvas size.

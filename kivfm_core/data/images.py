@@ -1,4 +1,4 @@
-"""Picture files: which they are, decoding, and their names in messages. Torch-free."""
+"""Image files: which they are, decoding, and their names in messages. Torch-free."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from kivfm_core.errors import DataError
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's name ends as a picture's."""
+def is_image_file(name: str) -> bool:
+    """Whether a file's name ends as an image's."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Image:
-    """Decodes a picture as RGB.
+    """Decodes an image as RGB.
 
     Args:
         path: A file.
-        start: Where in it the picture begins, if `size` is given.
-        size: Bytes of the picture; all of the file by default.
+        start: Where in it the image begins, if `size` is given.
+        size: Bytes of the image; all of the file by default.
 
     Raises:
         DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,

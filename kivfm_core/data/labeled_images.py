@@ -1,4 +1,4 @@
-"""Labeled pictures: listing, thinning, and decoding with a limit on the broken ones."""
+"""Labeled images: listing, thinning, and decoding with a limit on the broken ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kivfm_core.errors import DataError
 _T = TypeVar("_T")
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The picture files that lie directly in a folder, by name."""
+def list_images(folder: Path) -> list[Path]:
+    """The image files that lie directly in a folder, by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
@@ -36,8 +36,8 @@ def pick(items: Sequence[_T], indices: Sequence[int]) -> tuple[_T, ...]:
     return tuple(items[i] for i in indices)
 
 
-class PictureReader:
-    """Decodes pictures; skips and counts those that it cannot.
+class ImageReader:
+    """Decodes images; skips and counts those that it cannot.
 
     Args:
         total: How many will be asked for; more than ten and more than a tenth of them broken
@@ -50,25 +50,25 @@ class PictureReader:
         self.broken: list[str] = []
 
     def open(self, path: Path) -> Image.Image | None:
-        """The picture as RGB, or None if it cannot be decoded.
+        """The image as RGB, or None if it cannot be decoded.
 
         Raises:
             DataError: If too many could not.
         """
         try:
-            picture = open_image(path)
+            image = open_image(path)
         except DataError as error:
             self.broken.append(error.message)
             if len(self.broken) > self.limit:
                 self.refuse()
             return None
         self.read += 1
-        return picture
+        return image
 
     def refuse(self) -> None:
-        """Raises the error that says how many pictures are broken."""
+        """Raises the error that says how many images are broken."""
         raise DataError(
-            f"{len(self.broken)} of the first {len(self.broken) + self.read} pictures are broken:"
+            f"{len(self.broken)} of the first {len(self.broken) + self.read} images are broken:"
             f" {self.broken[0]}",
             "remove or replace these files",
         )

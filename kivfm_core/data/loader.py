@@ -1,6 +1,6 @@
-"""Training batches: one decode a picture, one view of it, a canvas for every encoder.
+"""Training batches: one decode an image, one view of it, a canvas for every encoder.
 
-A mosaic is a canvas of four pictures' views.
+A mosaic is a canvas of four images' views.
 
 What a step sees is a function of (seed, step) alone, never of workers, ranks or order.
 """
@@ -38,7 +38,7 @@ class Batch:
         teachers: Each teacher's canvases `[B, 3, H, W]`, the very same where contracts make them
             so; none if all is stored.
         frames: Their frames.
-        bad: Pictures that could not be decoded.
+        bad: Images that could not be decoded.
     """
 
     student: Tensor
@@ -62,16 +62,16 @@ class Batch:
 
 
 class ViewDataset(Dataset[Sample]):
-    """Views of pictures.
+    """Views of images.
 
     Args:
-        images: The pictures.
+        images: The images.
         seed: Of the run.
         student: The student's contract and its canvas sizes.
         teachers: Each teacher's contract and canvas size.
-        bad_limit: Pictures that may be undecodable where one canvas is made.
-        smallest: Smallest side of a view, in short sides of its picture.
-        whole: Share of the views that hold the whole picture.
+        bad_limit: Images that may be undecodable where one canvas is made.
+        smallest: Smallest side of a view, in short sides of its image.
+        whole: Share of the views that hold the whole image.
         mosaic: Share of the canvases that show four views.
     """
 
@@ -98,25 +98,25 @@ class ViewDataset(Dataset[Sample]):
         bad: list[str] = []
         if item.known:
             return item.key, [torch.empty(0)], [], bad
-        pictures = [self._view(image, item.view, bad) for image in self.shown(item)]
+        images = [self._view(image, item.view, bad) for image in self.shown(item)]
         contract, sizes = self.student
         made: dict[tuple[Look, int], tuple[Tensor, Frame]] = {}
         requests = [(contract, sizes[item.size]), *self.teachers]
         wanted = [(look(contract), side) for contract, side in requests]
         for key, request in zip(wanted, requests, strict=True):
             if key not in made:
-                made[key] = render_views(pictures, *request)
+                made[key] = render_views(images, *request)
         canvases, frames = zip(*(made[key] for key in wanted), strict=True)
         return item.key, list(canvases), list(frames), bad
 
     def shown(self, item: Item) -> list[int]:
-        """The pictures that an item shows, the view's own first."""
+        """The images that an item shows, the view's own first."""
         name = self.images[item.image]
         others = sample_others(len(self.images), self.seed, name, item.view, self.mosaic)
         return [item.image, *others]
 
     def _view(self, image: int, index: int, bad: list[str]) -> tuple[Tensor, View]:
-        """A picture and what is shown of it; the next one takes the place of a bad one.
+        """An image and what is shown of it; the next one takes the place of a bad one.
 
         So a step never depends on the workers.
         """
@@ -134,20 +134,20 @@ class ViewDataset(Dataset[Sample]):
             how = self.smallest, self.whole
             return pixels, sample_view(original, self.seed, image_id, index, *how)
         raise DataError(
-            f"none of the {len(self.images)} pictures in {self.images.path} can be decoded",
-            "--data FOLDER, a folder of pictures",
+            f"none of the {len(self.images)} images in {self.images.path} can be decoded",
+            "--data FOLDER, a folder of images",
         )
 
 
 def check_bad(names: Collection[str], limit: int) -> None:
-    """Stops once too many pictures cannot be decoded.
+    """Stops once too many images cannot be decoded.
 
     Raises:
         DataError: If there are more than `limit`.
     """
     if len(names) > limit:
         raise DataError(
-            f"{len(names)} pictures cannot be decoded, more than the limit of {limit}",
+            f"{len(names)} images cannot be decoded, more than the limit of {limit}",
             f"remove them ({listed(names)}), or --set data.bad_limit={2 * len(names)}",
         )
 

@@ -1,4 +1,4 @@
-"""Which view of which picture every step sees. Torch-free.
+"""Which view of which image every step sees. Torch-free.
 
 It is a function of (seed, step) alone, never of workers, ranks or order.
 """
@@ -16,10 +16,10 @@ Key = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Item:
-    """One view of one picture, asked for.
+    """One view of one image, asked for.
 
     Attributes:
-        image: Index of the picture.
+        image: Index of the image.
         view: Index of the view of it.
         size: Index of the student's canvas size.
         known: Whether the whole batch is stored already, canvases and all.
@@ -40,13 +40,13 @@ class StepSampler:
     """The items of every step from `start` to `stop`, this process's share of them.
 
     Args:
-        images: Number of pictures.
+        images: Number of images.
         sizes: Number of student canvas sizes; one is drawn a step, or a stored view.
         batch_size: Views a step, over all processes.
         start: First step.
         stop: One after the last step.
         seed: Of the run.
-        views: Stored views of a picture; 0: a fresh one in every epoch.
+        views: Stored views of an image; 0: a fresh one in every epoch.
         known: Whether a view's answers are stored.
         rank: This process.
         world: Number of processes.

@@ -1,4 +1,4 @@
-"""The pictures in a tar, read where they lie: nothing is ever unpacked. Torch-free."""
+"""The images in a tar, read where they lie: nothing is ever unpacked. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kivfm_core.data.tar_index import load_index
 
 
 class Tar:
-    """The pictures in a tar; the id of each is `shard.tar/member.jpg`.
+    """The images in a tar; the id of each is `shard.tar/member.jpg`.
 
     A member's name is part of an id and nothing else: one that is absolute, or climbs with `..`,
-    leads nowhere. The tar is opened for every picture, as a file would be, so that nothing is
+    leads nowhere. The tar is opened for every image, as a file would be, so that nothing is
     shared among processes.
 
     Args:
@@ -35,18 +35,18 @@ class Tar:
         """What is wrong with it; empty if nothing is."""
         if not self.index.damage:
             return ""
-        before = f"the {len(self)} pictures before that are used"
+        before = f"the {len(self)} images before that are used"
         return f"{printable(self.path)} is damaged, {before}: {self.index.damage}"
 
     def __len__(self) -> int:
         return len(self.index.names)
 
     def id(self, index: int) -> str:
-        """A picture's id."""
+        """An image's id."""
         return f"{self.name}/{self.index.names[index]}"
 
     def open(self, index: int) -> Image.Image:
-        """Decodes a picture.
+        """Decodes an image.
 
         Raises:
             DataError: If it cannot be decoded.

@@ -1,4 +1,4 @@
-"""Where the pictures lie in a tar: made once, and kept in the user's cache. Torch-free."""
+"""Where the images lie in a tar: made once, and kept in the user's cache. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from kivfm_core.data.images import is_picture, printable
+from kivfm_core.data.images import is_image_file, printable
 from kivfm_core.data.names import Names
 from kivfm_core.errors import DataError
 from kivfm_core.files import keep
@@ -28,7 +28,7 @@ State = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class TarIndex:
-    """Where the pictures lie in a tar.
+    """Where the images lie in a tar.
 
     Attributes:
         names: Of the members, sorted.
@@ -64,7 +64,7 @@ def load_index(path: Path) -> TarIndex:
 
 
 def _scan(path: Path, state: State) -> TarIndex:
-    """Reads a tar's headers; links, sparse files and what is no picture are passed over.
+    """Reads a tar's headers; links, sparse files and what is no image are passed over.
 
     Of several members of one name the last one counts, as if the tar were unpacked.
     """
@@ -80,7 +80,7 @@ def _scan(path: Path, state: State) -> TarIndex:
                 tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
                 if not 0 <= member.size <= state[1] - member.offset_data:
                     raise tarfile.ReadError(f"{member.name} goes on behind the end")
-                if member.isreg() and not member.issparse() and is_picture(member.name):
+                if member.isreg() and not member.issparse() and is_image_file(member.name):
                     name = member.name.removeprefix("./")
                     found[name] = (member.offset_data, member.size)
             # It stops without a word at any header that makes no sense.

@@ -1,4 +1,4 @@
-"""Views: what is cut from a picture, pure in (seed, image id, view index). Torch-free."""
+"""Views: what is cut from an image, pure in (seed, image id, view index). Torch-free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kivfm_core.geometry import Size, View
 
 SMALLEST = 0.5
 VERSION = 1
-"""Of how pictures become canvases: raised with every change, so that stored answers are stale."""
+"""Of how images become canvases: raised with every change, so that stored answers are stale."""
 
 
 def sample_view(
@@ -22,18 +22,18 @@ def sample_view(
     smallest: float = SMALLEST,
     whole: float = 0.0,
 ) -> View:
-    """A square box somewhere on a picture, and a flip.
+    """A square box somewhere on an image, and a flip.
 
     Sides are uniform from a share of the short side to the whole long side. A box longer than a
     side holds all of it, somewhere, and padding beside it: as letterboxed and cropped canvases do.
 
     Args:
-        original: `(height, width)` of the picture.
+        original: `(height, width)` of the image.
         seed: Of the run.
-        image_id: Stable name of the picture.
-        index: Which view of the picture.
+        image_id: Stable name of the image.
+        index: Which view of the image.
         smallest: That share.
-        whole: Share of the views that hold the whole picture, as detectors and segmenters see it.
+        whole: Share of the views that hold the whole image, as detectors and segmenters see it.
     """
     rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index])
     h, w = original
@@ -43,21 +43,21 @@ def sample_view(
     return View((x, y, x + side, y + side), flip=bool(rng.random() < 0.5))
 
 
-def sample_others(pictures: int, seed: int, image_id: str, index: int, mosaic: float) -> list[int]:
-    """The pictures that a canvas shows beside a view's own: three for a mosaic, else none.
+def sample_others(images: int, seed: int, image_id: str, index: int, mosaic: float) -> list[int]:
+    """The images that a canvas shows beside a view's own: three for a mosaic, else none.
 
     They are drawn freely: a small pool may show the same cut twice.
 
     Args:
-        pictures: How many there are.
+        images: How many there are.
         seed: Of the run.
-        image_id: Stable name of the picture.
-        index: Which view of the picture.
+        image_id: Stable name of the image.
+        index: Which view of the image.
         mosaic: Share of the canvases that are mosaics.
 
     Returns:
-        Indices of pictures.
+        Indices of images.
     """
     # A stream of its own: views stay what they are without mosaics.
     rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index, 1])
-    return rng.integers(pictures, size=3).tolist() if rng.random() < mosaic else []
+    return rng.integers(images, size=3).tolist() if rng.random() < mosaic else []

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from kivfm_core.data.canvas import make_canvases, to_tensor
-from kivfm_core.data.labeled_images import PictureReader
+from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.spec import InputContract
 
@@ -43,7 +43,7 @@ def batches(
     Raises:
         DataError: If too many pictures are broken.
     """
-    reader = PictureReader(len(paths))
+    reader = ImageReader(len(paths))
     waiting: dict[tuple[int, int], list[tuple[int, Tensor]]] = {}
 
     def batch(size: tuple[int, int]) -> Batch:

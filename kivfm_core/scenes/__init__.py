@@ -1,4 +1,4 @@
-"""Procedural pictures of several objects in several domains, with all labels; torch-free.
+"""Procedural images of several objects in several domains, with all labels; torch-free.
 
 `render.render` gives one `Scene` from (seed, index, domain); `write.write_scenes` fills a folder
 with an unlabeled pool and a held-out set in ordinary formats. This
@@ -15,9 +15,9 @@ from kivfm_core.scenes.vocabulary import (
 )
 
 TRAIN, VAL = 3000, 300
-"""Pictures of the demo data: unlabeled, and held out with labels."""
+"""Images of the demo data: unlabeled, and held out with labels."""
 PER_CLASS = 16
-"""Held-out pictures of a single object, for each of the named classes."""
+"""Held-out images of a single object, for each of the named classes."""
 
 __all__ = [
     "CATEGORIES",

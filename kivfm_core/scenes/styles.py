@@ -1,4 +1,4 @@
-"""The domains: how each draws its objects and finishes its pictures."""
+"""The domains: how each draws its objects and finishes its images."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class Style:
         glow: Strength of the light that an object sheds around itself.
         wobble: How far contours waver, in pixels.
         grain: Strength of blotches on objects.
-        noise: Strength of sensor noise over the picture.
+        noise: Strength of sensor noise over the image.
         tint: Largest cast of the light's color.
         vignette: Darkening of the corners.
     """

@@ -1,4 +1,4 @@
-"""The words of the scenes: what can be in a picture, and how a caption names it."""
+"""The words of the scenes: what can be in an image, and how a caption names it."""
 
 CATEGORIES = (
     "disc", "square", "triangle", "star", "cross", "ring",
@@ -48,7 +48,7 @@ def describe(category: str, color: str, texture: str) -> str:
 
 
 def caption(domain: str, names: list[str]) -> str:
-    """Write the caption of a picture from the names of its objects, nearest first.
+    """Write the caption of an image from the names of its objects, nearest first.
 
     Example:
         >>> caption("night", ["red star", "orange dotted ring"])

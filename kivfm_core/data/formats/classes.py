@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
-from kivfm_core.data.labeled_images import list_pictures, pick, spread
+from kivfm_core.data.labeled_images import list_images, pick, spread
 from kivfm_core.errors import DataError
 
 
@@ -37,7 +37,7 @@ def read_folder(path: Path) -> ClassData | None:
     root = path / "classes" if (path / "classes").is_dir() else path
     if not root.is_dir():
         return None
-    pictures = {folder.name: list_pictures(folder) for folder in sorted(_folders(root))}
+    pictures = {folder.name: list_images(folder) for folder in sorted(_folders(root))}
     classes = tuple(name for name, files in pictures.items() if files)
     if len(classes) < 2:
         return None

@@ -13,7 +13,7 @@ from PIL import Image
 
 from kivfm_core.data.formats.coco import VOID
 from kivfm_core.data.label_spaces import match
-from kivfm_core.data.labeled_images import list_pictures, pick, spread
+from kivfm_core.data.labeled_images import list_images, pick, spread
 from kivfm_core.errors import DataError
 
 
@@ -69,7 +69,7 @@ def read_masks(path: Path) -> MaskData | None:
             f"{masks} does not name its classes",
             f'write {names[0]}: ["background", "first class", ...]',
         )
-    pairs = [(x, masks / f"{x.stem}.png") for x in list_pictures(images)]
+    pairs = [(x, masks / f"{x.stem}.png") for x in list_images(images)]
     pairs = [(x, mask) for x, mask in pairs if mask.is_file()]
     if not pairs:
         raise DataError(f"no picture of {images} has a mask of its name in {masks}")

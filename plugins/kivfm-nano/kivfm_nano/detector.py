@@ -107,7 +107,7 @@ class Decoder(nn.Module):
 
         Args:
             fine: Level `p8`.
-            boxes: For each picture [N, 4], in canvas pixels; or all, [N, 5], the picture's
+            boxes: For each image [N, 4], in canvas pixels; or all, [N, 5], the image's
                 number first.
 
         Returns:
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
         return self.masks(inside)[:, 0]
 
     def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> Instances:
-        """Find objects: at most 30 a picture, scores above 0.05."""
+        """Find objects: at most 30 an image, scores above 0.05."""
         classes, boxes, center, _ = self.dense(levels)
         height, width = (STRIDES["p8"] * side for side in levels["p8"].shape[-2:])
         scores = (classes.sigmoid() * center.sigmoid()[..., None]).sqrt()

@@ -99,7 +99,7 @@ def _clip() -> TeacherSpec:
 def _sam() -> TeacherSpec:
     return _spec(
         "sam",
-        "segments what is clicked on; trained mostly on night pictures",
+        "segments what is clicked on; trained mostly on night images",
         levels=(Level(name="dense", kind="dense", channels=64, stride=4),),
         input=InputContract(policy="letterbox", size=96, multiple=16, scale=255.0, **_SAM),
         tasks=(

@@ -1,4 +1,4 @@
-"""The recipes that made the weights still run: a few steps on a few pictures."""
+"""The recipes that made the weights still run: a few steps on a few images."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ ROIS = 40
 
 
 def truth(owners: Tensor, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
-    """Give one picture's boxes [N, 4], labels [N], masks [N, S, S]."""
+    """Give one image's boxes [N, 4], labels [N], masks [N, S, S]."""
     numbers, counts = owners[owners > 0].unique(return_counts=True)
     numbers = numbers[counts > 40]
     masks = owners == numbers[:, None, None]

@@ -159,7 +159,7 @@ def test_bad_pictures_among_those_that_maps_are_fitted_on_count(config: RunConfi
     data = config.data.model_copy(update={"bad_limit": 1})
     strict = stream(config.model_copy(update={"data": data}))
     assert bad.isdisjoint(strict.pictures(0))
-    with pytest.raises(DataError, match="2 pictures cannot be decoded"):
+    with pytest.raises(DataError, match="2 images cannot be decoded"):
         next(strict.steps(0, 1))
     patient = stream(config)
     next(patient.steps(0, 1))

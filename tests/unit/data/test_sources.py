@@ -12,7 +12,7 @@ from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.coco import VOID, CocoData
 from kivfm_core.data.formats.masks import MaskData
 from kivfm_core.data.label_spaces import label_names, match, normalized
-from kivfm_core.data.labeled_images import PictureReader
+from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.sources import find_data, load_data, parse_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.scenes.coco import encode_mask
@@ -202,9 +202,9 @@ def test_known_label_spaces() -> None:
 
 def test_broken_pictures_are_skipped_up_to_a_limit(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    reader = PictureReader(20)
+    reader = ImageReader(20)
     assert reader.open(picture(tmp_path / "fine.png")) is not None
     for _ in range(10):
         assert reader.open(tmp_path / "broken.jpg") is None
-    with pytest.raises(DataError, match="11 of the first 12 pictures are broken"):
+    with pytest.raises(DataError, match="11 of the first 12 images are broken"):
         reader.open(tmp_path / "broken.jpg")

@@ -233,7 +233,7 @@ def test_broken_pictures_are_left_out(colors: Path) -> None:
     assert (score.values, score.pictures, score.bad) == ([1.0], 14, 1)
     for path in data.paths:
         path.write_bytes(b"broken")
-    with pytest.raises(DataError, match="pictures are broken"):
+    with pytest.raises(DataError, match="images are broken"):
         measure([Oracle(PAINTER, sees())], {"classification": data})
 
 

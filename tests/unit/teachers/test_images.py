@@ -23,7 +23,7 @@ LEVELS = 2.5
 @pytest.fixture(scope="module", params=[(411, 301), (259, 500)], ids=str)
 def picture(request: pytest.FixtureRequest) -> Image.Image:
     """A scene, of odd sides."""
-    scene = Image.fromarray(render(0, 3, "paper").picture)
+    scene = Image.fromarray(render(0, 3, "paper").image)
     return scene.resize(request.param, Image.Resampling.BICUBIC)
 
 
