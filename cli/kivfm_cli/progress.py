@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+# Seconds between plain lines.
 EVERY = 10.0
-"""Seconds between plain lines."""
 
 
 class Watch(Protocol):
@@ -52,7 +52,7 @@ def stages(watch: Watch) -> Callable[[str, int, int], None]:
 
 
 def describe(info: dict[str, Any]) -> str:
-    """What a step tells, in one line: speed, waiting for data, loss, loss by teacher."""
+    """A step in one line: speed, time waiting for data, loss, loss by teacher."""
     words = []
     if "images_per_second" in info:
         words.append(f"{info['images_per_second']:.1f} images/s")

@@ -1,4 +1,4 @@
-"""Makes canvases: pixels from disk to the tensor an encoder gets, as a frame says."""
+"""Makes canvases: from the pixels of an image to the tensor that an encoder gets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Look = tuple[str, bool, Triple]
 
 
 def look(contract: InputContract) -> Look:
-    """What `render` takes of a contract: where it is the same, so are canvases of one size."""
+    """The part of a contract that `render` uses: if it is equal, so are canvases of one size."""
     return contract.interpolation, contract.antialias, contract.pad_value
 
 
@@ -58,13 +58,15 @@ def render_views(
     """Makes the square canvas of one view, or of four, a quarter each (mosaic, YOLOv4).
 
     Args:
-        images: RGB uint8 `[3, H, W]`, and what is shown of it.
+        images: Each RGB uint8 `[3, H, W]`, with the view of it that is shown.
         contract: Interpolation, antialias and pad value.
         side: Of the canvas, in pixels.
 
     Returns:
-        As `render`, `[3, side, side]`; and the frame, that of a mosaic as if it were an image.
+        RGB float32 `[3, side, side]` in [0, 1], and its frame. The frame of a mosaic is that of an
+        image which fills the canvas.
     """
+    # With an odd side, the tiles on the right and at the bottom lose a row or column of pixels.
     half = side if len(images) == 1 else side - side // 2
     frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in images]
     tiles = [render(x, f, contract) for (x, _), f in zip(images, frames, strict=True)]
@@ -95,7 +97,7 @@ def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Te
 
 
 def repad(canvases: Tensor, frames: Sequence[Frame], value: Triple) -> Tensor:
-    """Paints the padding of canvases `[B, 3, H, W]` in another color, where frames are given."""
+    """Paints the padding of the first `len(frames)` canvases `[B, 3, H, W]` in another color."""
     out = canvases.clone()
     for canvas, frame in zip(out, frames, strict=False):
         x0, y0, x1, y1 = frame.content
@@ -113,7 +115,7 @@ def rescale(canvases: Tensor, size: Size) -> Tensor:
 
 
 def normalize(canvases: Tensor, contract: InputContract) -> Tensor:
-    """Turns canvases `[B, 3, H, W]` in [0, 1] into what the network was trained on."""
+    """Normalizes canvases `[B, 3, H, W]` in [0, 1] as the contract declares: order, mean, std."""
     x = canvases.flip(1) if contract.channel_order == "BGR" else canvases
     mean = x.new_tensor(contract.mean).view(3, 1, 1)
     std = x.new_tensor(contract.std).view(3, 1, 1)

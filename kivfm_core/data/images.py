@@ -1,4 +1,4 @@
-"""Image files: which they are, decoding, and their names in messages. Torch-free."""
+"""Image files: which files are images, decoding, and names in messages. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", 
 
 
 def is_image_file(name: str) -> bool:
-    """Whether a file's name ends as an image's."""
+    """Whether a file's name has the ending of an image."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
@@ -24,13 +24,13 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
     """Decodes an image as RGB.
 
     Args:
-        path: A file.
-        start: Where in it the image begins, if `size` is given.
-        size: Bytes of the image; all of the file by default.
+        path: The file that contains the image.
+        start: First byte of the image, if `size` is given.
+        size: Bytes of the image; the whole file by default.
 
     Raises:
-        DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,
-            as a decompression bomb has.
+        DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`
+            (a decompression bomb).
     """
     try:
         with warnings.catch_warnings():
@@ -39,7 +39,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
                 return image.convert("RGB")
     except MemoryError:
         raise
-    # A hostile file can make a decoder raise anything.
+    # A malicious file can make a decoder raise anything.
     except Exception as error:
         place = f" at byte {start}" if start else ""
         raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
@@ -52,12 +52,12 @@ def _part(path: Path, start: int, size: int) -> BytesIO:
 
 
 def printable(name: str | Path) -> str:
-    """A file's name as a message may show it: on one line, and none of it a terminal's command."""
+    """A file's name for a message: on one line, and without control characters."""
     text = str(name)
     return text if text.isprintable() else ascii(text)
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:
-    """The first of some names, sorted."""
+    """The first of some names, sorted, for a message."""
     first = sorted(names)
     return ", ".join(map(printable, first[:limit])) + (", ..." if len(first) > limit else "")

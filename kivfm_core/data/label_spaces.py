@@ -1,4 +1,4 @@
-"""Label spaces: the names behind the known ones, and how names of two spaces meet. Torch-free."""
+"""Label spaces: the names of the known ones, and matching the names of two. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
+# The module and class in torchvision whose metadata list the names of a known space.
 _KNOWN = {
     "imagenet-1k": ("resnet", "ResNet18_Weights"),
     "coco-91": ("detection", "FasterRCNN_ResNet50_FPN_Weights"),
     "voc-21": ("segmentation", "DeepLabV3_ResNet50_Weights"),
 }
-"""Where torchvision keeps the names of a known space."""
 
+# Names in VOC and other data for what COCO calls differently.
 _SAME = {
     "aeroplane": "airplane",
     "diningtable": "dining table",
@@ -23,7 +24,6 @@ _SAME = {
     "tv monitor": "tv",
     "tvmonitor": "tv",
 }
-"""VOC's and others' words for what COCO calls differently."""
 
 
 def normalized(name: str) -> str:
@@ -38,7 +38,7 @@ def normalized(name: str) -> str:
 
 
 def match(names: Sequence[str], space: Sequence[str]) -> list[int | None]:
-    """Where each name lies in a label space; None for a name that the space does not know.
+    """The index of each name in a label space; None for a name that the space lacks.
 
     Example:
         >>> match(["couch", "ufo"], ["background", "sofa"])
@@ -59,7 +59,8 @@ def label_names(labels: Sequence[str] | str) -> tuple[str, ...] | None:
 
 @cache
 def _known_names(space: str) -> tuple[str, ...]:
-    # torchvision is imported here and nowhere above: the names come with its weights' metadata.
+    # torchvision is imported only here, to keep this module light: the names are in the metadata of
+    # its weights.
     from importlib import import_module
 
     module, weights = _KNOWN[space]

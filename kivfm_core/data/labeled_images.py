@@ -1,4 +1,4 @@
-"""Labeled images: listing, thinning, and decoding with a limit on the broken ones."""
+"""Labeled images: listing, choosing some, decoding, with a limit on the broken ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def spread(count: int, limit: int | None) -> list[int]:
-    """At most `limit` of `count` indices, evenly spread, so that sorted classes all stay in.
+    """At most `limit` of `count` indices, evenly spread, so that a sorted list keeps all classes.
 
     Example:
         >>> spread(6, 3), spread(2, 3)
@@ -37,11 +37,11 @@ def pick(items: Sequence[_T], indices: Sequence[int]) -> tuple[_T, ...]:
 
 
 class ImageReader:
-    """Decodes images; skips and counts those that it cannot.
+    """Decodes images; skips and counts those that cannot be decoded.
 
     Args:
-        total: How many will be asked for; more than ten and more than a tenth of them broken
-            is an error.
+        total: Number of images to be read. It is an error if more than ten of them, and more than
+            a tenth, are broken.
     """
 
     def __init__(self, total: int) -> None:
@@ -53,7 +53,7 @@ class ImageReader:
         """The image as RGB, or None if it cannot be decoded.
 
         Raises:
-            DataError: If too many could not.
+            DataError: If too many could not be decoded.
         """
         try:
             image = open_image(path)
@@ -66,7 +66,7 @@ class ImageReader:
         return image
 
     def refuse(self) -> None:
-        """Raises the error that says how many images are broken."""
+        """Raises the error with the number of broken images."""
         raise DataError(
             f"{len(self.broken)} of the first {len(self.broken) + self.read} images are broken:"
             f" {self.broken[0]}",

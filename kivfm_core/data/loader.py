@@ -1,6 +1,6 @@
-"""Training batches: one decode an image, one view of it, a canvas for every encoder.
+"""Training batches: an image is decoded once, cut to a view, and drawn on each encoder's canvas.
 
-A mosaic is a canvas of four images' views.
+A mosaic is a canvas that shows views of four images.
 
 What a step sees is a function of (seed, step) alone, never of workers, ranks or order.
 """
@@ -30,15 +30,15 @@ Sample = tuple[Key, list[Tensor], list[Frame], list[str]]
 
 @dataclass(frozen=True)
 class Batch:
-    """What the student and the teachers get to see.
+    """The canvases of a step, for the student and for the teachers.
 
     Attributes:
-        student: Canvases `[B, 3, H, W]`; empty if all is stored.
-        keys: Each view's key.
-        teachers: Each teacher's canvases `[B, 3, H, W]`, the very same where contracts make them
-            so; none if all is stored.
-        frames: Their frames.
-        bad: Images that could not be decoded.
+        student: Canvases `[B, 3, H, W]`; empty if everything is cached.
+        keys: The key of each view.
+        teachers: The canvases `[B, 3, H, W]` of each teacher; the same tensor where contracts make
+            equal canvases; empty if everything is cached.
+        frames: The frames of the teachers' canvases.
+        bad: Ids of images that could not be decoded.
     """
 
     student: Tensor
@@ -49,13 +49,14 @@ class Batch:
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory, from which a GPU copies while others work."""
+        # Teachers may share one tensor, which shall be pinned once and stay shared.
         once = {id(canvases): canvases for canvases in (self.student, *self.teachers)}
         pinned = {place: canvases.pin_memory() for place, canvases in once.items()}
         teachers = [pinned[id(canvases)] for canvases in self.teachers]
         return replace(self, student=pinned[id(self.student)], teachers=teachers)
 
     def part(self, views: slice) -> Batch:
-        """Some of its views."""
+        """The batch of some of the views."""
         canvases = [column[views] for column in self.teachers]
         frames = [column[views] for column in self.frames]
         return Batch(self.student[views], self.keys[views], canvases, frames, self.bad)
@@ -65,11 +66,11 @@ class ViewDataset(Dataset[Sample]):
     """Views of images.
 
     Args:
-        images: The images.
-        seed: Of the run.
-        student: The student's contract and its canvas sizes.
-        teachers: Each teacher's contract and canvas size.
-        bad_limit: Images that may be undecodable where one canvas is made.
+        images: The unlabeled images.
+        seed: The run's random seed.
+        student: The student's contract and its canvas sizes in pixels.
+        teachers: The contract and the canvas size in pixels of each teacher.
+        bad_limit: Maximum number of undecodable images passed over for one canvas.
         smallest: Smallest side of a view, in short sides of its image.
         whole: Share of the views that hold the whole image.
         mosaic: Share of the canvases that show four views.
@@ -94,7 +95,7 @@ class ViewDataset(Dataset[Sample]):
         return len(self.images)
 
     def __getitem__(self, item: Item) -> Sample:
-        """Key, canvases and frames, the student's first, and ids that could not be decoded."""
+        """Key, canvases and frames (the student's first), and ids that could not be decoded."""
         bad: list[str] = []
         if item.known:
             return item.key, [torch.empty(0)], [], bad
@@ -110,15 +111,15 @@ class ViewDataset(Dataset[Sample]):
         return item.key, list(canvases), list(frames), bad
 
     def shown(self, item: Item) -> list[int]:
-        """The images that an item shows, the view's own first."""
+        """Indices of the images on an item's canvas: the view's own, then those of a mosaic."""
         name = self.images[item.image]
         others = sample_others(len(self.images), self.seed, name, item.view, self.mosaic)
         return [item.image, *others]
 
     def _view(self, image: int, index: int, bad: list[str]) -> tuple[Tensor, View]:
-        """An image and what is shown of it; the next one takes the place of a bad one.
+        """An image and the view of it. An undecodable image is replaced by the next in the data.
 
-        So a step never depends on the workers.
+        Replacing it here, and not in the sampler, keeps what a step sees a function of its number.
         """
         for offset in range(len(self.images)):
             place = (image + offset) % len(self.images)
@@ -140,7 +141,7 @@ class ViewDataset(Dataset[Sample]):
 
 
 def check_bad(names: Collection[str], limit: int) -> None:
-    """Stops once too many images cannot be decoded.
+    """Refuses data of which too many images cannot be decoded.
 
     Raises:
         DataError: If there are more than `limit`.
@@ -153,7 +154,7 @@ def check_bad(names: Collection[str], limit: int) -> None:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stacks samples to a batch."""
+    """Stacks samples to a batch; canvases that encoders share within a sample stay shared."""
     keys, canvases, frames, bad = zip(*samples, strict=True)
     columns = [*zip(*canvases, strict=True)]
     stacked: dict[int, Tensor] = {}
@@ -168,14 +169,15 @@ def collate(samples: Sequence[Sample]) -> Batch:
 def load(
     dataset: ViewDataset, batches: Iterable[list[Item]], workers: int, pin: bool = False
 ) -> Iterator[Batch]:
-    """Loads batches in their order, ahead of time if there are workers; for a GPU, pinned."""
+    """Loads batches in order, ahead of time if there are workers, in pinned memory for a GPU."""
     loader: Any = DataLoader(
         dataset,
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin,
-        # Else every loader would draw from the global generator, and a resumed run differ.
+        # Without a generator of its own, every loader would draw from the global one, and a
+        # resumed run would differ from an uninterrupted one.
         generator=torch.Generator(),
     )
     yield from loader

@@ -1,4 +1,4 @@
-"""The images in a tar, read where they lie: nothing is ever unpacked. Torch-free."""
+"""The images in a tar, read from inside the tar: nothing is ever unpacked. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from kivfm_core.data.tar_index import load_index
 class Tar:
     """The images in a tar; the id of each is `shard.tar/member.jpg`.
 
-    A member's name is part of an id and nothing else: one that is absolute, or climbs with `..`,
-    leads nowhere. The tar is opened for every image, as a file would be, so that nothing is
-    shared among processes.
+    A member's name is only used as a part of an id, never as a path: names that are absolute, or
+    contain `..`, do no harm. The tar is opened for every image, so that processes share no file.
 
     Args:
-        folder: The folder that ids begin in.
-        name: The tar's path in it.
+        folder: The folder that ids are relative to.
+        name: The tar's path in this folder.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If the tar cannot be read.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -32,7 +31,7 @@ class Tar:
 
     @property
     def note(self) -> str:
-        """What is wrong with it; empty if nothing is."""
+        """What is wrong with the tar; empty if nothing is."""
         if not self.index.damage:
             return ""
         before = f"the {len(self)} images before that are used"

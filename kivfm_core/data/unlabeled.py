@@ -1,4 +1,4 @@
-"""Images without labels, wherever they lie: files of a folder, members of tars. Torch-free."""
+"""Images without labels: files in a folder, and members of tars. Torch-free."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from kivfm_core.data.images import SUFFIXES, is_image_file, printable
 from kivfm_core.data.tar import Tar
 from kivfm_core.errors import DataError
 
+# The command that decompresses a tar, by the ending of its name.
 UNPACK = {
     ".tar.gz": "gunzip",
     ".tgz": "gunzip",
@@ -25,16 +26,15 @@ UNPACK = {
     ".tar.xz": "unxz",
     ".tar.zst": "unzstd",
 }
-"""What makes a tar of a compressed one."""
 
 
 class Holder(Protocol):
-    """What holds images: a folder, or a tar."""
+    """A container of images: a folder, or a tar."""
 
     def __len__(self) -> int: ...
 
     def id(self, index: int) -> str:
-        """An image's id: the same wherever the data lie."""
+        """An image's id: relative to the data, so that it stays when the data are moved."""
         ...
 
     def open(self, index: int) -> Image.Image:
@@ -42,17 +42,17 @@ class Holder(Protocol):
         ...
 
     def stamps(self) -> Iterator[str]:
-        """Lines that tell its images from others, without reading them."""
+        """Lines that change when the images change, without reading the images."""
         ...
 
 
 class Images:
-    """Unlabeled images: a sequence of ids, in an order that stays, each of which can be opened.
+    """Unlabeled images: a sequence of ids in a fixed order, each of which can be opened.
 
     Args:
-        path: Where they are, for messages.
-        holders: What holds them.
-        notes: What is wrong there, a line each.
+        path: The folder or tar, for messages.
+        holders: The folders and tars that contain the images.
+        notes: Problems found, a line each.
     """
 
     def __init__(self, path: Path, holders: Sequence[Holder], notes: Sequence[str] = ()) -> None:
@@ -80,10 +80,10 @@ class Images:
 
     @property
     def fingerprint(self) -> str:
-        """What tells these images from others, without reading them, in hexadecimal.
+        """A hash that changes when the images change, in hexadecimal.
 
-        Names, bytes and times of change of files and tars: those that were copied without their
-        times count as others.
+        It covers names, sizes and times of change of files and tars, not their content. Files that
+        were copied with new times count as changed.
         """
         digest = hashlib.sha256()
         for line in chain.from_iterable(holder.stamps() for holder in self.holders):
@@ -96,10 +96,10 @@ class Images:
 
 
 def find_images(path: Path) -> Images:
-    """The images below a folder, those in its tars too, or those in one tar.
+    """The images below a folder, including those in its tars, or the images in one tar.
 
-    Ids are relative to the folder, or to the one that the tar lies in: `shard.tar/member.jpg`.
-    Files come first, then tars by name; in each the images by name.
+    Ids are relative to the folder, or to the folder of the tar: `shard.tar/member.jpg`. Files come
+    first, then tars by name; in each the images are sorted by name.
 
     Raises:
         DataError: If there is no such folder or tar, no image in it, or a tar cannot be read.
@@ -129,7 +129,7 @@ def _unpack(file: Path) -> str:
 def _walk(folder: Path) -> Iterator[str]:
     """Paths of the images and tars below a folder, relative to it.
 
-    What cannot be entered is passed over, as are loops of links, pipes and devices.
+    Folders that cannot be read, loops of links, pipes and devices are skipped.
     """
     for place, _, names in os.walk(folder):
         inside = Path(place).relative_to(folder)

@@ -1,4 +1,4 @@
-"""One name, several distributions: neither wins. Torch-free."""
+"""Names that several distributions give. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from kivfm_core.registry.entry import Entry, broken
 
 
 def mark_conflicts(entries: list[Entry]) -> list[Entry]:
-    """Where two distributions give one name, neither wins; a repetition within one is broken."""
-    owners: defaultdict[str, list[str]] = defaultdict(list)
+    """Marks names that are given more than once.
+
+    If two distributions give one name, neither is preferred: both become conflicts, which can be
+    selected as `distribution::name`. A name that one distribution gives twice is broken.
+    """
+    given_by: defaultdict[str, list[str]] = defaultdict(list)
     for entry in entries:
         if entry.spec or entry.provider:
-            owners[entry.name].append(entry.distribution)
+            given_by[entry.name].append(entry.distribution)
     marked: list[Entry] = []
     seen: set[tuple[str, str]] = set()
     for entry in entries:
-        given_by = sorted(set(owners[entry.name]))
+        distributions = sorted(set(given_by[entry.name]))
         if not (entry.spec or entry.provider):
             marked.append(entry)
         elif (entry.distribution, entry.name) in seen:
             error = ValueError(f"{entry.distribution} gives {entry.name} twice")
             marked.append(replace(broken(entry, error), spec=None, provider=None))
-        elif len(given_by) > 1:
-            pins = " or ".join(f"{distribution}::{entry.name}" for distribution in given_by)
-            cause = f"{' and '.join(given_by)} both give {entry.name}"
+        elif len(distributions) > 1:
+            pins = " or ".join(f"{distribution}::{entry.name}" for distribution in distributions)
+            cause = f"{' and '.join(distributions)} both give {entry.name}"
             hint = f"say which: {pins}"
             name = f"{entry.distribution}::{entry.name}"
             if entry.status == "ready":

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from kivfm_core.scenes.shapes import Field
 from kivfm_core.scenes.surfaces import noise, step
 
+# RGB in [0, 1], [H, W, 3].
 Pixels = NDArray[np.floating[Any]]
-"""RGB in [0, 1], [H, W, 3]."""
 
 Background = Callable[[np.random.Generator, int, int], Pixels]
 

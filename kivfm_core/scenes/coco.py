@@ -1,4 +1,4 @@
-"""Scenes in the ordinary formats: COCO instances, COCO captions."""
+"""Scenes as COCO instances and COCO captions."""
 
 from typing import Any
 

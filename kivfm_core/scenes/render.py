@@ -1,4 +1,4 @@
-"""Draw a scene from a seed, an index and a domain, and nothing else."""
+"""Draw a scene, as a function of a seed, an index and a domain."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from kivfm_core.scenes.styles import STYLES, Style
 from kivfm_core.scenes.surfaces import noise
 from kivfm_core.scenes.vocabulary import CATEGORIES, COLORS, TEXTURES, caption, describe
 
+# Widths and heights of the images.
 SIZES = ((160, 120), (120, 160), (144, 144), (168, 128), (128, 160))
-"""Widths and heights that images come in."""
 
+# Index of ignored pixels in a semantic map.
 VOID = 255
-"""Index in a semantic map of pixels that do not count."""
 
 _SMALLEST = 40  # visible pixels below which an object is void
 
@@ -46,14 +46,14 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """An image and all that is known about it.
+    """An image and all of its labels.
 
     Attributes:
         image: RGB, [H, W, 3] of uint8.
         objects: Visible objects, largest first.
         semantic: 0 = background, k = `CATEGORIES[k - 1]`, 255 = void, [H, W] of uint8.
         caption: One sentence.
-        domain: What it was drawn in.
+        domain: Style that it is drawn in, a key of `STYLES`.
     """
 
     image: NDArray[np.uint8]
@@ -124,7 +124,7 @@ def _compose(
 def _place(
     rng: np.random.Generator, width: int, height: int, words: list[tuple[str, str, str]]
 ) -> list[Placement]:
-    """Put objects where they overlap a little at most; those that find no place are left out."""
+    """Put objects where they overlap only a little; objects that do not fit are left out."""
     placed: list[Placement] = []
     short = min(width, height)
     for category, color, texture in words:

@@ -1,4 +1,4 @@
-"""Write scenes to disk in ordinary formats, so that nothing downstream knows them from others."""
+"""Write scenes to disk in common formats, so that they are read like any other data."""
 
 import json
 import shutil
@@ -15,11 +15,11 @@ from kivfm_core.scenes.coco import CocoWriter
 from kivfm_core.scenes.render import Scene, render, render_object
 from kivfm_core.scenes.vocabulary import CATEGORIES, DOMAINS, named_classes
 
+# Index of the first held-out image, far from the indices of the unlabeled ones.
 VAL_START = 1_000_000
-"""Index of the first held-out image, far from those of the pool."""
 
+# Called with (images written, images in all) after each.
 Progress = Callable[[int, int], None]
-"""Called with (images written, images in all) after each."""
 
 
 def write_scenes(
@@ -44,7 +44,7 @@ def write_scenes(
         seed: Seed of the set.
         domains: What to draw in.
         per_class: Held-out images of a single object, for each of the named classes.
-        progress: Told how far it is.
+        progress: Called with the number of images written and of all images.
 
     Raises:
         FileExistsError: If `folder` holds anything else.

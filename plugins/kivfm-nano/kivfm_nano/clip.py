@@ -12,11 +12,11 @@ from kivfm_core.scenes import CATEGORIES, COLORS, TEXTURES
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk
 
+# The vocabulary; 0 is padding, 1 any other word.
 WORDS = (
     *CATEGORIES, *COLORS, *TEXTURES, "a", "an", "and", "of", "flat", "night", "paper", "drawing",
     "painting", "picture", "cutout",
 )  # fmt: skip
-"""The vocabulary; 0 is padding, 1 any other word."""
 
 TEMPLATES = ("{}", "a {}", "a flat drawing of a {}", "a painting of a {}",
              "a night picture of a {}", "a paper cutout of a {}")  # fmt: skip

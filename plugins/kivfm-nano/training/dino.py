@@ -16,8 +16,8 @@ from training.common import fit, get_spec, save, start
 from training.places import couples
 from training.pool import load_pool
 
+# Images a domain that the last map is fitted to.
 WHOLE = 300
-"""Images a domain that the last map is fitted to."""
 
 
 def contrast(a: Tensor, b: Tensor, temperature: float) -> Tensor:

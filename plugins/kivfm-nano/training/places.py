@@ -13,11 +13,11 @@ from kivfm_core.data.canvas import normalize
 from kivfm_core.spec import TeacherSpec
 from training.pool import draw_samples
 
+# Side of the square that images are padded to, in pixels.
 ROOM = 168
-"""Side of the square that images are padded to, in pixels."""
 
+# Matched patches a pair of views.
 SPOTS = 6
-"""Matched patches a pair of views."""
 
 
 def spread(low: float, high: float, *shape: int) -> Tensor:

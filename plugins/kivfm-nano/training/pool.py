@@ -19,13 +19,13 @@ from kivfm_core.scenes import DOMAINS
 from kivfm_core.scenes.render import render
 from kivfm_core.spec import InputContract
 
+# Never the seed of scenes that anything is evaluated on.
 SEED = 7
-"""Never the seed of scenes that anything is evaluated on."""
 
 PER_DOMAIN = 2000
 
+# The domain that each purpose teacher mostly sees.
 FAVORITES = {"clip": "flat", "sam": "night", "detector": "painted", "segmenter": "paper"}
-"""The domain that each purpose teacher mostly sees."""
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from kivfm_core.teacher import Decoders, Levels, LoadedTeacher, load_teacher
 from training.common import WEIGHTS, get_spec
 from training.pool import FAVORITES, Sample, cut, load_pool
 
+# Views a domain that the linear aligners are fitted on.
 FIT = 400
-"""Views a domain that the linear aligners are fitted on."""
 
 
 def load(family: str) -> LoadedTeacher:

@@ -247,7 +247,7 @@ def test_what_was_skipped_is_said(
         (13, 2)
     ] * 4
     render(written)
-    line = f"skipped, since they cannot be decoded: 2 pictures of {colors}\n"
+    line = f"skipped, since they cannot be decoded: 2 images of {colors}\n"
     assert line in capsys.readouterr().out
 
 
