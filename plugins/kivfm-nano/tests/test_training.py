@@ -20,7 +20,7 @@ PACKAGED = Path(kivfm_nano.__file__).parent / "weights"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the recipes keep the scenes that they share."""
+    """The folder for the scenes that the recipes share."""
     return tmp_path_factory.mktemp("pool")
 
 

@@ -31,7 +31,7 @@ def start(family: str, steps: int) -> argparse.Namespace:
 
     Args:
         family: Of the teacher.
-        steps: How many, if `--steps` does not say.
+        steps: Number of steps, unless `--steps` gives it.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=steps)

@@ -1,4 +1,4 @@
-"""The scenes that the teachers learn from, drawn once and kept in memory."""
+"""The scenes that the teachers learn from, drawn once and held in memory."""
 
 import os
 import pickle

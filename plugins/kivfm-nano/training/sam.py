@@ -43,7 +43,7 @@ def main() -> None:
     def loss(step: int) -> Tensor:
         x, owners, _ = next(batches)
         owner, points, masks = clicks(owners, each=2)
-        logits = net["decoder"].answer(net["encoder"](x)["dense"], owner, points)
+        logits = net["decoder"].click_logits(net["encoder"](x)["dense"], owner, points)
         target = F.avg_pool2d(masks[:, None], 4)[:, 0]
         inside = logits.sigmoid()
         overlap = (inside * target).sum((1, 2))

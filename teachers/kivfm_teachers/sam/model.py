@@ -89,7 +89,7 @@ def _installed() -> bool:
 
 
 def decoder(spec: TeacherSpec) -> nn.Module:
-    """SAM's mask decoder, or what says how to install it."""
+    """SAM's mask decoder; without its package, a module that raises how to install it."""
     return MaskDecoder(spec) if _installed() else MissingDecoder()
 
 
