@@ -1,5 +1,6 @@
 # make demo   the main job, end to end, offline          make test      all tests but the slow ones
 # make check  style, types, import rules, light start    make test-all  the slow ones too
+# make docs   write the generated pages and figures again
 # make nano   retrain the tiny teachers (about an hour)
 # make proof  the method beside its rivals (hours; continues where it stopped)
 
@@ -9,7 +10,7 @@ BIN := .venv/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := .venv/.ready
 
-.PHONY: setup demo test test-all check nano proof
+.PHONY: setup demo test test-all check docs nano proof
 
 setup: $(READY)
 
@@ -40,6 +41,11 @@ check: $(READY)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/cli/test_startup.py
+
+docs: $(READY)
+	$(BIN)/python scripts/architecture.py
+	$(BIN)/python scripts/api.py
+	$(BIN)/python scripts/catalog.py
 
 nano: $(READY)
 	cd plugins/kivfm-nano && ../../$(BIN)/python -m training

@@ -21,7 +21,7 @@ from kivfm_core.runs.run import open_run
 
 ROOT = Path(__file__).parents[1]
 NANO = "dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano"
-# glibc keeps what is freed, as every step asks for it again.
+# glibc keeps what is freed, as every step needs it again.
 KEEP_FREED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(8 * 10**9)}
 
 
@@ -35,7 +35,7 @@ def kivfm(
 
     Args:
         words: The command and its arguments.
-        log: What it says goes to the end of this file.
+        log: Its output goes to the end of this file.
         threads: At most so many.
         env: Its environment.
     """

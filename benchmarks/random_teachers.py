@@ -33,7 +33,7 @@ def write_teachers(root: Path, models: Mapping[str, str], side: int) -> dict[str
     Args:
         root: A new folder.
         models: timm's models by the teachers' names.
-        side: Of the canvases at which they are asked, or the next multiple that they take.
+        side: Of their canvases, or the next multiple that they take.
 
     Returns:
         The weights files by name.

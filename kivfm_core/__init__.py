@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kivfm_core.planner.preview import compose
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
-    from kivfm_core.student.student import load_student
+    from kivfm_core.student.bundle import load_student
     from kivfm_core.teacher import load_teacher
 
 __version__ = "0.1.0"
@@ -32,7 +32,7 @@ _HOME = {
     "distill": "kivfm_core.distillation.engine",
     "evaluate": "kivfm_core.evaluation.evaluate",
     "list_teachers": "kivfm_core.registry.registry",
-    "load_student": "kivfm_core.student.student",
+    "load_student": "kivfm_core.student.bundle",
     "load_teacher": "kivfm_core.teacher",
     "predict": "kivfm_core.prediction.predict",
 }

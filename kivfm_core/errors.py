@@ -4,6 +4,8 @@ Every error that a user can cause has a hint, if possible a command that can be 
 code that the command line returns for it.
 """
 
+from pathlib import Path
+
 from pydantic import ValidationError
 
 
@@ -64,3 +66,9 @@ def one_line(error: BaseException) -> str:
     if len(text) > 300:
         text = text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def printable(name: str | Path) -> str:
+    """A file's name as a message may show it: on one line, and none of it a terminal's command."""
+    text = str(name)
+    return text if text.isprintable() else ascii(text)

@@ -1,4 +1,8 @@
-"""Files and folders that appear whole or not at all. Torch-free."""
+"""Files and folders that appear whole or not at all. Torch-free.
+
+What is written goes to a fresh name beside its place first. The name is new and nobody's link, so
+nothing planted in a folder is followed or overwritten; the user's umask decides who may read it.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +10,47 @@ import os
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
+
+from filelock import FileLock, Timeout
+
+from kivfm_core.errors import UsageError, printable
+
+# The end of the names of what is being written.
+PARTIAL = ".partial"
+# A folder whose one writer is at work has a file of this name, held by it.
+LOCK = ".lock"
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file aside and renames it into place."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(text, encoding="utf-8")
-    _sync(aside)
-    os.replace(aside, path)
+    """Writes a file aside and renames it into place, safe from a loss of power."""
+    aside = _fresh(path)
+    try:
+        _write_new(aside, text.encode("utf-8"))
+        _sync(aside)
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def keep(path: Path, content: bytes) -> None:
     """Writes a file of the user's cache, whole or not at all.
 
-    A home that cannot be written to costs time at the next look, nothing else.
+    If that fails, nothing is raised: the file is only made again when it is needed next.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    aside = _fresh(path)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(content)
+        _write_new(aside, content)
         aside.replace(path)
 
 
 @contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
-    """A folder to be filled, which appears whole, in place of an old one, or not at all."""
+    """A folder to be filled. It appears whole and replaces an old one, or not at all."""
     aside = make_aside(folder)
     try:
         yield aside
@@ -40,30 +59,82 @@ def new_folder(folder: Path) -> Generator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
-    """Waits until a file or folder would outlive a loss of power."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def make_aside(folder: Path) -> Path:
-    """An empty folder beside `folder`, to be filled and then given to `put_in_place`."""
-    aside = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    """An empty folder beside `folder`, to be filled and then given to `put_in_place`.
+
+    What an earlier try that was killed has left there is removed.
+    """
+    for left in folder.parent.glob(f".{escape(folder.name)}.*{PARTIAL}"):
+        shutil.rmtree(left, ignore_errors=True)
+    aside = _fresh(folder)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    aside.mkdir()
     return aside
 
 
 def put_in_place(aside: Path, folder: Path) -> None:
     """Renames a filled folder into place; an old one goes only when the new one is there."""
-    old = folder.with_name(f".{folder.name}.old")
+    old = _fresh(folder)
     for path in aside.rglob("*"):
         _sync(path)
-    shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     aside.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def only_writer(folder: Path, work: str) -> Generator[None]:
+    """Lets one process at a time write to a folder.
+
+    The lock dies with its process. On network disks it holds as far as their `flock` does.
+
+    Args:
+        folder: Exists, or is made.
+        work: What to do when the other process is done; a command.
+
+    Raises:
+        UsageError: At once, if another process is writing, or nobody can.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0, is_singleton=False)
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"another process is writing to {printable(folder)}", f"wait for it, then: {work}"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"{printable(folder)} cannot be written to: {error.strerror or error}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_partial(name: str) -> bool:
+    """Whether a name is of something that was being written."""
+    return name.startswith(".") and name.endswith(PARTIAL)
+
+
+def _fresh(path: Path) -> Path:
+    """A name beside a path that nobody can have guessed."""
+    return path.with_name(f".{path.name[:200]}.{token_hex(6)}{PARTIAL}")
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Writes a file that must not exist; a link in its place is not followed."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file or folder would survive a loss of power."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

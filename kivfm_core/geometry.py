@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class View:
-    """A square box and a flip in original pixels; the box may reach beyond the picture.
+    """A square box and a flip in original pixels; the box may reach beyond the image.
 
     Attributes:
         box: `(x0, y0, x1, y1)`.
@@ -33,7 +33,7 @@ class Frame:
     """How a canvas was made. Sizes are `(height, width)`, boxes `(x0, y0, x1, y1)`, pixels.
 
     Attributes:
-        original: Size of the picture on disk; of a mosaic, of its canvas.
+        original: Size of the image on disk; of a mosaic, of its canvas.
         source: The part of the original that was taken.
         resized: The size it was resized to.
         origin: `(x, y)` of the resized content on the canvas.
@@ -64,7 +64,7 @@ class Frame:
 
     @property
     def content(self) -> Box:
-        """The box of the canvas that shows the picture; the rest is padding."""
+        """The box of the canvas that shows the image; the rest is padding."""
         (x, y), (h, w), (ch, cw) = self.origin, self.resized, self.canvas
         x0, x1 = max(x, 0), min(x + w, cw)
         return (
@@ -90,10 +90,10 @@ def _up(side: int, multiple: int) -> int:
 
 
 def plan_frame(original: Size, contract: InputContract) -> Frame:
-    """The frame of a whole picture under a contract, for evaluation and prediction.
+    """The frame of a whole image under a contract, for evaluation and prediction.
 
     Args:
-        original: `(height, width)` of the picture.
+        original: `(height, width)` of the image.
         contract: The encoder's input contract.
     """
     h, w = original
@@ -129,15 +129,15 @@ def plan_view(original: Size, view: View, side: int) -> Frame:
     """The frame of a view on a square canvas, for distillation.
 
     Args:
-        original: `(height, width)` of the picture.
-        view: The square box and flip; it must overlap the picture.
+        original: `(height, width)` of the image.
+        view: The square box and flip; it must overlap the image.
         side: Canvas side in pixels.
     """
     h, w = original
     x0, y0, x1, y1 = view.box
     source = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
     if source[0] >= source[2] or source[1] >= source[3]:
-        raise ValueError(f"view {view.box} does not overlap a picture of {w} x {h}")
+        raise ValueError(f"view {view.box} does not overlap an image of {w} x {h}")
     scale = side / (x1 - x0)
     left, top = round((source[0] - x0) * scale), round((source[1] - y0) * scale)
     right, bottom = round((source[2] - x0) * scale), round((source[3] - y0) * scale)

@@ -1,13 +1,10 @@
-"""What decoders return: typed predictions in canvas pixels, and the way back to the original.
-
-One prediction holds one batch. `to_original(frames)` gives a list, one item a picture.
-"""
+"""What decoders return: typed predictions in canvas pixels, and the way back to the original."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +13,23 @@ from torch import Tensor
 from kivfm_core.geometry import Frame
 
 
+class Predictions(Protocol):
+    """What a decoder returns for one batch; a dataclass of tensors, and of lists of tensors."""
+
+    def to_original(self, frames: Sequence[Frame]) -> list[Any]:
+        """An item an image, in the original's pixels, as meters and drawings take it."""
+        ...
+
+    def numbers(self) -> list[Tensor]:
+        """A tensor an image: what the prediction is made of, such as logits.
+
+        The conformance kit compares these, of an image alone and in a batch.
+        """
+        ...
+
+
 def boxes_to_original(boxes: Tensor, frame: Frame) -> Tensor:
-    """Maps boxes `[N, 4]` (xyxy) from canvas to original pixels, not clipped to the picture."""
+    """Maps boxes `[N, 4]` (xyxy) from canvas to original pixels, not clipped to the image."""
     (sx, sy), (tx, ty) = frame.scale, frame.offset
     if frame.flip:  # the canvas's right is the original's left
         boxes = boxes[:, [2, 1, 0, 3]]
@@ -26,7 +38,7 @@ def boxes_to_original(boxes: Tensor, frame: Frame) -> Tensor:
 
 
 def clip_boxes(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Clips boxes `[N, 4]` to a picture of `(height, width)`."""
+    """Clips boxes `[N, 4]` to an image of `(height, width)`."""
     h, w = size
     return boxes.clamp(min=0).minimum(boxes.new_tensor([w, h, w, h]))
 
@@ -59,20 +71,24 @@ class ClassLogits:
     logits: Tensor
 
     def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
-        """One `[K]` a picture."""
+        """One `[K]` an image."""
+        return list(self.logits)
+
+    def numbers(self) -> list[Tensor]:
+        """The logits, an image each."""
         return list(self.logits)
 
 
 @dataclass(frozen=True)
 class Detections:
-    """Boxes: a picture each, `boxes [N, 4]` (xyxy), `scores [N]` in [0, 1], `labels [N]`."""
+    """Boxes: an image each, `boxes [N, 4]` (xyxy), `scores [N]` in [0, 1], `labels [N]`."""
 
     boxes: list[Tensor]
     scores: list[Tensor]
     labels: list[Tensor]
 
     def to_original(self, frames: Sequence[Frame]) -> list[dict[str, Tensor]]:
-        """One `{boxes, scores, labels}` a picture, boxes in original pixels."""
+        """One `{boxes, scores, labels}` an image, boxes in original pixels."""
         return [
             {
                 "boxes": clip_boxes(boxes_to_original(boxes, frame), frame.original),
@@ -84,10 +100,14 @@ class Detections:
             )
         ]
 
+    def numbers(self) -> list[Tensor]:
+        """The scores, an image each, highest first: boxes of equal score may swap places."""
+        return [scores.sort(descending=True).values for scores in self.scores]
+
 
 @dataclass(frozen=True)
 class Instances(Detections):
-    """Boxes with masks, as probabilities, a picture each.
+    """Boxes with masks, as probabilities, an image each.
 
     Attributes:
         masks: `[N, m, m]` inside each box (`region="box"`) or `[N, h, w]` over the whole canvas.
@@ -105,7 +125,7 @@ class Instances(Detections):
         for item, boxes, masks, frame in zip(found, self.boxes, self.masks, frames, strict=True):
             if self.region == "box":
                 masks = masks.flip(-1) if frame.flip else masks
-                # A mask fills its whole box, whatever part of that the picture shows.
+                # A mask fills its whole box, whatever part of that the image shows.
                 whole = paste_masks(masks, boxes_to_original(boxes, frame), frame.original)
             else:
                 whole = maps_to_original(masks, frame)
@@ -114,14 +134,14 @@ class Instances(Detections):
 
 
 def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pastes box masks `[N, m, m]` at `boxes [N, 4]` into pictures: `[N, H, W]`.
+    """Pastes box masks `[N, m, m]` at `boxes [N, 4]` into images: `[N, H, W]`.
 
     torchvision's own pasting, so that Mask R-CNN's masks equal the original model's.
     """
     from torchvision.models.detection.roi_heads import paste_masks_in_image
 
     pasted = masks.new_zeros((len(masks), *size))
-    # torchvision fails on a box that lies beside the picture, as in a letterbox's padding.
+    # torchvision fails on a box that lies beside the image, as in a letterbox's padding.
     h, w = size
     inside = (boxes[:, :2] < boxes.new_tensor([w, h])).all(1) & (boxes[:, 2:] >= 0).all(1)
     if inside.any():
@@ -136,22 +156,27 @@ class SemanticLogits:
     logits: Tensor
 
     def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
-        """One `[K, H, W]` a picture, in original pixels."""
+        """One `[K, H, W]` an image, in original pixels."""
         return [maps_to_original(x, f) for x, f in zip(self.logits, frames, strict=True)]
+
+    def numbers(self) -> list[Tensor]:
+        """The logits, an image each."""
+        return list(self.logits)
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Answers to prompts: a picture each, `logits [P, h, w]` over the canvas, above 0 inside."""
+    """Masks that prompts ask for: an image each, `logits [P, h, w]` (canvas), above 0 inside."""
 
     logits: list[Tensor]
 
     def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
-        """One bool `[P, H, W]` a picture, in original pixels."""
+        """One bool `[P, H, W]` an image, in original pixels."""
         return [
             maps_to_original(x, f, outside=-1.0) > 0
             for x, f in zip(self.logits, frames, strict=True)
         ]
 
-
-Predictions = ClassLogits | Detections | Instances | SemanticLogits | Masks
+    def numbers(self) -> list[Tensor]:
+        """The logits, an image each."""
+        return list(self.logits)

@@ -1,4 +1,4 @@
-"""What a decoder says before it chooses: the differentiable half of a decoder, for distillation.
+"""What a decoder computes before it chooses: its differentiable half, for distillation.
 
 A decoder may offer `readout(levels) -> list[Readout]`. The student's levels go through the frozen
 teacher's own head, and what comes out is compared with what the teacher's levels give there, so

@@ -6,28 +6,35 @@ teacher is used, so that listing a hundred teachers imports none of their librar
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 API_VERSION = 2
+# The api versions of records that this kivfm reads: its own, and the one before.
 READS = (1, 2)
-"""The api versions of records that this kivfm reads: its own, and the one before."""
 
-Task = Literal[
-    "classification",
-    "zero-shot",
-    "detection",
-    "instance-segmentation",
-    "semantic-segmentation",
-    "promptable-segmentation",
-]
 Triple = tuple[float, float, float]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 # A package within a package is not taken: to find it, the outer one would be imported.
 SOURCE = r"^(package:\w+/.+|hf:[^/]+/[^/]+/.+|torch:.+|run:.+)$"
+TASK = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 TOKENIZER = r"^(package:\w+/.+|hf:[^/]+/[^/]+|run:.+)$"
+
+# The name of a task. Which tasks there are, built-in and plugins', discovery knows.
+Task = Annotated[str, Field(pattern=TASK)]
+
+
+def _stays_inside(source: str | None) -> str | None:
+    """Refuses a source whose path is absolute or goes up; `run:FOLDER`, which kivfm makes, may."""
+    kind, _, rest = (source or "").partition(":")
+    # What comes before the path: a package's name, or the hub's ORG/NAME.
+    before = {"package": 1, "hf": 2}.get(kind, 0)
+    parts = rest.split("/")[before:]
+    if kind != "run" and (".." in parts or (parts and not parts[0] and rest)):
+        raise ValueError(f"the path of {source!r} leads out of its place")
+    return source
 
 
 class Record(BaseModel):
@@ -68,7 +75,7 @@ class Level(Record):
 
 
 class InputContract(Record):
-    """How a picture becomes the canvas that an encoder gets.
+    """How an image becomes the canvas that an encoder gets.
 
     Attributes:
         policy: `stretch` to a square; `letterbox` into a square, content top left;
@@ -81,7 +88,7 @@ class InputContract(Record):
         pad_value: RGB in [0, 1].
         interpolation: Resampling filter.
         antialias: Whether the filter widens when shrinking.
-        rounding: Of the resized picture's sides to whole pixels.
+        rounding: Of the resized image's sides to whole pixels.
         crop_rounding: Of the crop's corner to whole pixels (`short-side-crop`); `nearest` takes
             halves to the even pixel, as torchvision does.
         channel_order: Order of the channels that the network takes.
@@ -134,7 +141,7 @@ class TaskSpec(Record):
     """A task that the teacher solves out of the box.
 
     Attributes:
-        task: What is solved.
+        task: What is solved: a built-in task, or one that a plugin registers.
         levels: Names of the levels that the decoder reads.
         decoder: Reference to `(spec) -> nn.Module`; its `forward(levels, prompt)` returns
             predictions in canvas pixels, its optional `prompt(**raw)` prepares a prompt.
@@ -150,7 +157,9 @@ class TaskSpec(Record):
     decoder: str = Field(pattern=REFERENCE)
     part: str = "decoder"
     labels: tuple[str, ...] | Literal["imagenet-1k", "coco-91", "voc-21", "open", "none"] = "none"
-    tokenizer: str | None = Field(default=None, pattern=TOKENIZER)
+    tokenizer: Annotated[str | None, AfterValidator(_stays_inside)] = Field(
+        default=None, pattern=TOKENIZER
+    )
 
 
 class Attachment(Record):
@@ -189,10 +198,10 @@ class Weights(Record):
         license: SPDX identifier where there is one, else a name; `unknown` if unknown.
         commercial_use: What the license allows.
         golden: By level, mean and standard deviation of its channels' means on the conformance
-            kit's pictures; `kivfm teachers check` prints them.
+            kit's images; `kivfm teachers check` prints them.
     """
 
-    source: str = Field(pattern=SOURCE)
+    source: Annotated[str, AfterValidator(_stays_inside)] = Field(pattern=SOURCE)
     split: str = Field(pattern=REFERENCE)
     fetch: str | None = Field(default=None, pattern=REFERENCE)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -216,7 +225,7 @@ class TeacherSpec(Record):
             the normalized canvas `[B, 3, H, W]` and returns `{level name: tensor}`.
         config: What the encoder's and decoders' builders need to know.
         levels: Everything the encoder returns.
-        input: How a picture becomes its canvas.
+        input: How an image becomes its canvas.
         tasks: What it solves out of the box; empty for a teacher that only gives levels.
         attachments: Where adapters can hook in, shallow to deep; empty if it cannot be a base.
         weights: Where they come from and what they allow.
@@ -281,6 +290,27 @@ class TeacherSpec(Record):
         return self
 
 
+class References(Record):
+    """The code that the specs of a provider may name, by role.
+
+    A run stores its teachers' specs, and may come from a stranger: what its specs name is compared
+    with this before any of it is imported.
+
+    Attributes:
+        encoder: References that `TeacherSpec.encoder` may be.
+        decoder: That `TaskSpec.decoder` may be.
+        split: That `Weights.split` may be.
+        fetch: That `Weights.fetch` may be.
+        original: That `TeacherSpec.original` may be.
+    """
+
+    encoder: tuple[str, ...] = ()
+    decoder: tuple[str, ...] = ()
+    split: tuple[str, ...] = ()
+    fetch: tuple[str, ...] = ()
+    original: tuple[str, ...] = ()
+
+
 class TeacherProvider(Record):
     """A prefix under which a whole library's models are teachers.
 
@@ -292,6 +322,8 @@ class TeacherProvider(Record):
         cached: Whether a spec follows from its name and that version, and so is kept; false where
             it comes from a hub or a folder, which may say another thing tomorrow.
         summary: One line for the list.
+        references: The code that its specs may name. Without it a stored spec is compared with what
+            the resolver says of its name today.
     """
 
     api_version: Literal[1, 2] = API_VERSION
@@ -300,3 +332,4 @@ class TeacherProvider(Record):
     distribution: str
     cached: bool = True
     summary: str = ""
+    references: References | None = None

@@ -43,19 +43,22 @@ class Levels(Mapping[str, Tensor]):
         return self.frames[0].canvas
 
 
-@runtime_checkable
-class Teacher(Protocol):
-    """The interface that evaluation, prediction and export use.
-
-    A loaded teacher and a student's stand-in both implement it, so that code for one works for the
-    other.
-    """
+class Encoder(Protocol):
+    """What computes levels of canvases: a teacher, a stand-in, or the student itself."""
 
     spec: TeacherSpec
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """Levels of canvases `[B, 3, H, W]`, RGB in [0, 1], not normalized."""
         ...
+
+
+@runtime_checkable
+class Teacher(Encoder, Protocol):
+    """An encoder with decoders: what evaluation, prediction and export work with.
+
+    They treat teachers and stand-ins alike.
+    """
 
     def prompt(self, task: str, **raw: Any) -> Any:
         """Prepares a prompt.

@@ -29,18 +29,18 @@ kivfm distill --teachers "$TEACHERS" --data "$DATA/train/images" --steps "$STEPS
 say "The student beside its teachers, on held-out images"
 kivfm evaluate "$RUN" --data "$DATA/val"
 
-say "Images"
-mkdir -p "$RUN/pictures"
+say "Predictions, drawn on an image"
+mkdir -p "$RUN/predictions"
 image="$DATA/val/images/000003.jpg"
 for task in detection instance-segmentation semantic-segmentation; do
-  kivfm predict "$RUN" "$image" --task "$task" -o "$RUN/pictures/$task.png" >/dev/null
+  kivfm predict "$RUN" "$image" --task "$task" -o "$RUN/predictions/$task.png" >/dev/null
 done
 kivfm predict "$RUN" "$image" --task promptable-segmentation --points 64,64 \
-  -o "$RUN/pictures/promptable-segmentation.png" >/dev/null
+  -o "$RUN/predictions/promptable-segmentation.png" >/dev/null
 
 say "Done in $((SECONDS - started)) s"
 echo "run:        $RUN"
 echo "table:      $RUN/evaluation.json"
-echo "images:     $RUN/pictures/"
+echo "predictions: $RUN/predictions/"
 echo "the same with your own images:"
 echo "  .venv/bin/kivfm distill --teachers $TEACHERS --data FOLDER"

@@ -1,11 +1,11 @@
-"""The cache of teachers' answers: speed beside a raw memory map, bytes, and what encodings lose.
+"""The cache of teacher outputs: speed beside a raw memory map, bytes, and what encodings lose.
 
-    python -m benchmarks.cache [--records 1000] [--rounds 7] [--pictures 60] [--folder /tmp]
+    python -m benchmarks.cache [--records 1000] [--rounds 7] [--images 60] [--folder /tmp]
 
 Nothing is trained: what is lost is measured by the teachers' own decoders, which get levels that
 were encoded and decoded. Exit code 1 if a speed is below its bar. What a student keeps with an
 encoding takes a run of `benchmarks.nano` each, with `--set cache.encoding=int8`, say; those that
-were made are in docs/how-to/keep-the-teachers-answers.md.
+were made are in docs/how-to/cache-teacher-outputs.md.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cache", description=__doc__)
     parser.add_argument("--records", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--pictures", type=int, default=60, help="scenes that decoders see")
+    parser.add_argument("--images", type=int, default=60, help="scenes to measure decoders on")
     parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="on the disk to measure")
     args = parser.parse_args()
     if not KEEP_FREED.items() <= os.environ.items():
@@ -42,7 +42,7 @@ def main() -> int:
     record: dict[str, Any] = {
         "records": args.records,
         **measure_speeds(args.folder, args.records, args.rounds),
-        "losses": measure_losses(args.folder, args.pictures),
+        "losses": measure_losses(args.folder, args.images),
         "machine": machine(),
     }
     print(write_results("cache", record, page))

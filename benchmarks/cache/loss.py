@@ -15,7 +15,7 @@ from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.encoding import FITTED_ON, Encoding
 from kivfm_core.evaluation.batches import batches
 from kivfm_core.evaluation.measure import measure
-from kivfm_core.evaluation.worklist import Planner
+from kivfm_core.evaluation.worklist import list_work
 from kivfm_core.geometry import Frame
 from kivfm_core.scenes.write import write_scenes
 from kivfm_core.spec import TeacherSpec
@@ -48,22 +48,22 @@ class Kept:
         return self.teacher.decode(task, levels, prompt)
 
 
-def measure_losses(folder: Path, pictures: int) -> list[dict[str, Any]]:
+def measure_losses(folder: Path, images: int) -> list[dict[str, Any]]:
     """Scores of the nano teachers on demo scenes, on their own levels and on decoded ones."""
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory(dir=folder) as name:
         scenes = Path(name) / "scenes"
-        write_scenes(scenes, train=FITTED_ON, val=pictures, per_class=4)
+        write_scenes(scenes, train=FITTED_ON, val=images, per_class=4)
         pool = sorted((scenes / "train/images").iterdir())
         teachers = [load_teacher(name) for name in NANO.split(",")]
         teachers = [teacher for teacher in teachers if teacher.spec.tasks]
-        plan = Planner([str(scenes / "val")], None, None).plan([t.spec for t in teachers])
+        work = list_work([t.spec for t in teachers], [str(scenes / "val")])
         for teacher in teachers:
             kept = [Kept(teacher, *pair) for pair in _encodings(teacher.spec).items()]
             seen = [teacher.encode(b.images, b.frames) for b in batches(pool, teacher.spec.input)]
             for model in kept:
                 model.codec.maps = model.codec.fit(seen)
-            for item in plan.teachers[teacher.spec.name]:
+            for item in work.teachers[teacher.spec.name]:
                 own, *scores = measure([teacher, *kept], {item.task: item.data})[item.task].values
                 rows += [
                     {"teacher": teacher.spec.name, "task": item.task, "encoding": model.name,

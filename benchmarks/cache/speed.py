@@ -16,12 +16,12 @@ from torch import Tensor
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.encoding import Encoding
-from kivfm_core.cache.key import Owner
+from kivfm_core.cache.key import StoreKey
 
 SHAPE = (196, 768)
 """A ViT-B's tokens at 224, beside the global one."""
 BATCH = 32
-OWNER = "teacher"
+SOURCE = "teacher"
 LAYOUT = {"global": (SHAPE[1],), "dense": (SHAPE[1], 14, 14)}
 BYTES = 2 * (SHAPE[0] + 1) * SHAPE[1]
 Times = dict[str, dict[str, list[float]]]
@@ -72,7 +72,7 @@ def _round(root: Path, count: int, order: NDArray[np.int64]):
     mapped.clear()  # what is mapped stays in the page cache
     _drop(file)
     yield "cold", "raw", lambda: _open_and_read_raw(file, count, order)
-    cache.stores[OWNER].maps.clear()
+    cache.stores[SOURCE].maps.clear()
     _drop(root / "cache")
     yield "cold", "ours", lambda: _read(cache, codec, order)
 
@@ -113,7 +113,7 @@ def _read_raw(mapped: NDArray[np.uint8], order: NDArray[np.int64]) -> None:
 
 def _open(folder: Path, count: int, encoding: Encoding) -> DiskCache:
     return DiskCache(
-        folder, {OWNER: Owner(OWNER, encoding.facts | {"pictures": {"number": count}})}
+        folder, {SOURCE: StoreKey(SOURCE, encoding.facts | {"pictures": {"number": count}})}
     )
 
 
@@ -121,12 +121,12 @@ def _write(folder: Path, said: dict[str, Tensor], count: int, encoding: Encoding
     cache, codec = _open(folder, count, encoding), Codec(encoding, torch.device("cpu"))
     for rows in _batches(np.arange(count)):
         records = codec.encode({name: level[: len(rows)] for name, level in said.items()})
-        cache.put(OWNER, [(int(row), 0) for row in rows], records, LAYOUT)
+        cache.put(SOURCE, [(int(row), 0) for row in rows], records, LAYOUT)
 
 
 def _read(cache: DiskCache, codec: Codec, order: NDArray[np.int64]) -> None:
     for rows in _batches(order):
-        records = cache.get(OWNER, [(int(row), 0) for row in rows])
+        records = cache.get(SOURCE, [(int(row), 0) for row in rows])
         assert records is not None
         codec.decode(records, LAYOUT)
 
@@ -155,8 +155,8 @@ def _sizes(folder: Path) -> dict[str, float]:
     }  # fmt: skip
     for name, encoding in encodings.items():
         cache, codec = _open(folder / name, BATCH, encoding), Codec(encoding, torch.device("cpu"))
-        codec.maps = cache.maps(OWNER, lambda codec=codec: codec.fit([_levels()]))
-        cache.put(OWNER, [(row, 0) for row in range(BATCH)], codec.encode(_levels()), LAYOUT)
+        codec.maps = cache.maps(SOURCE, lambda codec=codec: codec.fit([_levels()]))
+        cache.put(SOURCE, [(row, 0) for row in range(BATCH)], codec.encode(_levels()), LAYOUT)
         files = list((folder / name).rglob("*.bin"))
         sizes[name] = sum(file.stat().st_size for file in files) / BATCH
     return sizes

@@ -10,7 +10,7 @@ from benchmarks.engine import work
 
 
 def main() -> None:
-    """Makes the steps that are asked for."""
+    """Makes the next steps."""
     teacher, student = work.frozen(work.TEACHER), work.network(work.STUDENT).train()
     head = nn.Linear(student.num_features, teacher.num_features)
     parameters = [*student.parameters(), *head.parameters()]

@@ -15,7 +15,7 @@ from kivfm_core.composition.compose import compose
 
 
 def main() -> None:
-    """Makes the steps that are asked for."""
+    """Makes the next steps."""
     teacher, student = work.frozen(work.TEACHER), work.network(work.STUDENT).train()
     heads = nn.ModuleDict(
         {plan.level.name: build_aligner(plan) for plan in compose(configuration()).aligners}

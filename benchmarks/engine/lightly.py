@@ -1,8 +1,8 @@
 """lightly-train, by its own command in an environment of its own: none of its code comes here.
 
 Its teachers are DINOv2 and DINOv3 alone, so it gets DINOv3's ViT-S/16, of the same width and depth,
-with four more tokens; its loss compares similarities with a queue. Pictures are files, and what it
-says a batch took is counted, which leaves reading them out.
+with four more tokens; its loss compares similarities with a queue. Images are files; its own time
+for a batch is counted, which leaves reading them out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WARM = 3
 QUIET = {"NO_ALBUMENTATIONS_UPDATE": "1", "LIGHTLY_DID_VERSION_CHECK": "True"}
 
 
-def write_pictures(folder: Path, steps: int) -> None:
+def write_images(folder: Path, steps: int) -> None:
     """Writes as many as a block of steps takes."""
     folder.mkdir()
     random = np.random.default_rng(0)

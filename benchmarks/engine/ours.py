@@ -1,4 +1,4 @@
-"""Ours: the loop of `kivfm distill`, metrics, guard and all; its pictures are in memory."""
+"""Ours: the loop of `kivfm distill`, metrics, guard and all; its images are in memory."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from torch import Tensor
 from benchmarks.engine import work
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
-from kivfm_core.data.loader import Batch
+from kivfm_core.data.loader import ViewBatch
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import assemble
+from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.inputs.targets import Targets
+from kivfm_core.distillation.prepare import Prepared
 from kivfm_core.distillation.processes.interrupt import Interrupt
 from kivfm_core.distillation.processes.launch import launched
 from kivfm_core.distillation.training.loop import train
-from kivfm_core.distillation.training.module import Targets
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.geometry import plan_frame
 from kivfm_core.progress import Silent
@@ -46,6 +48,7 @@ def configuration(weights: Path | None = None) -> RunConfig:
         "optim": {
             "optimizer": "adamw", "lr": work.LR, "weight_decay": work.WEIGHT_DECAY,
             "clip": work.CLIP, "batch_size": work.BATCH, "steps": 10**6,
+            "bad_limit": 0,
         },
         "engine.precision": "32-true",
         "checkpoint.every": 10**6,
@@ -54,18 +57,18 @@ def configuration(weights: Path | None = None) -> RunConfig:
 
 
 class Fed(Stream):
-    """A stream of canvases that are in memory already; the teacher is asked about each."""
+    """A stream of canvases that are in memory already; the teacher runs on each."""
 
     def steps(self, start: int, stop: int) -> Iterator[tuple[Tensor, Targets, float]]:
         """Each step's canvases and targets, and no wait."""
         frames = [plan_frame((work.SIDE, work.SIDE), self.frozen.contract)] * work.BATCH
         for step, canvas in enumerate(work.steps()):
             keys = [(place, step, 0) for place in range(work.BATCH)]
-            yield *self.frozen(Batch(canvas, keys, [canvas], [frames], [])), 0.0
+            yield *self.frozen(ViewBatch(canvas, keys, [canvas], [frames], [])), 0.0
 
 
 def main() -> None:
-    """Makes the steps that are asked for."""
+    """Makes the next steps."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         save_file(timm.create_model(work.TEACHER).state_dict(), folder / "teacher.safetensors")
@@ -74,17 +77,15 @@ def main() -> None:
         config = configuration(folder / "teacher.safetensors")
         composition = compose(config)
         with launched(config) as fabric:
-            parts = assemble(config, composition, torch.device("cpu"), _say)
-            images = find_images(folder / "data")
-            stream = Fed(config, composition, parts.asked, images, fabric, _say)
             run = Run(folder / "run")
             run.path.mkdir()
-            guard = Guard(run.path, 0, stream, 0, _say)
-            optimizer = make_optimizer(parts.student, config)
-            interrupt = Interrupt(run.path)
-            train(
-                run, config, parts.student, optimizer, stream, fabric, Silent(), interrupt, guard, 0
-            )
+            context = RunContext(fabric, run, config, composition, Silent())
+            models = assemble(config, composition, torch.device("cpu"), _say)
+            images = find_images(folder / "data")
+            stream = Fed(config, composition, models.frozen, images, fabric, _say)
+            optimizer = make_optimizer(models.student, config)
+            prepared = Prepared(models, stream, optimizer, SkippedSteps(context, stream))
+            train(context, prepared, Interrupt(run.path), 0)
 
 
 def _say(line: str) -> None:

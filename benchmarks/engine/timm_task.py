@@ -18,7 +18,7 @@ class Nothing(nn.Module):
 
 
 def main() -> None:
-    """Makes the steps that are asked for."""
+    """Makes the next steps."""
     task = FeatureDistillationTask(
         work.network(work.STUDENT), work.frozen(work.TEACHER), Nothing(),
         distill_loss_weight=1.0, task_loss_weight=0.0,

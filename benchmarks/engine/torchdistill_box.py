@@ -38,7 +38,7 @@ CONFIG = {
 
 
 def main() -> None:
-    """Makes the steps that are asked for."""
+    """Makes the next steps."""
     teacher, student = work.frozen(work.TEACHER), work.network(work.STUDENT)
     student = nn.Sequential(student, nn.Linear(student.num_features, teacher.num_features))
     cpu = torch.device("cpu")

@@ -57,7 +57,7 @@ def optimizer(parameters: Iterable[nn.Parameter]) -> torch.optim.AdamW:
 
 
 def steps() -> Iterator[Tensor]:
-    """A batch a step, while blocks of steps are asked for.
+    """A batch a step, while blocks of steps are requested.
 
     Each line of the standard input is the number of steps of a block; when the last of them is done
     the milliseconds of a step, on average, go to the standard output.

@@ -1,1 +1,1 @@
-"""Pictures a second on a GPU, and what share of its peak that is."""
+"""Images a second on a GPU, and what share of its peak that is."""

@@ -1,11 +1,11 @@
-"""Pictures a second on a GPU: ours beside a bare loop, eager and compiled, online and cached.
+"""Images a second on a GPU: ours beside a bare loop, eager and compiled, online and cached.
 
     python -m benchmarks.gpu [--device cuda] [--sides 224,448] [--modes eager,compiled]
                              [--batch 64] [--steps 60] [--peak 989] [--profile PATH] [--tiny]
 
 A ViT-B student that is trained in full, teachers of the architectures of DINOv2-B, CLIP-B/16 and
 SAM-B with random weights, bfloat16. The bare loop has its one batch on the device; ours decodes
-pictures, and counts all that a step has. `--device cpu --tiny` runs through it all, for a test; its
+images, and counts all that a step has. `--device cpu --tiny` runs through it all, for a test; its
 figures mean nothing.
 """
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _prepare(root: Path, side: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Writes teachers and pictures; the settings of a run with them."""
+    """Writes teachers and images; the settings of a run with them."""
     weights = write_teachers(root, TINY if args.tiny else MODELS, side)
     write_scenes(root / "scenes", train=4 * args.batch, val=0, per_class=0)
     return {

@@ -1,4 +1,4 @@
-"""Plain loops on one batch that is on the device: pictures a second, and operations a picture."""
+"""Plain loops on one batch that is on the device: images a second, and operations an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kivfm_core.config import RunConfig
 
 
 class Bare:
-    """Two loops over the same networks: teachers asked online, and only once.
+    """Two loops over the same networks: teachers run in every step, and only once.
 
     Args:
         config: A run's.
@@ -36,7 +36,7 @@ class Bare:
         self.gflops = {answers: self._count(answers) for answers in self.loops}
 
     def online(self) -> None:
-        """A step that asks the teachers."""
+        """A step that runs the teachers."""
         with self.low:
             self.loop.learn(self.batch.student, self.loop.ask(self.batch))
 
@@ -52,7 +52,7 @@ class Bare:
             module.compile()
 
     def measure(self, steps: int) -> Iterator[dict[str, Any]]:
-        """Pictures a second of both, after three steps each.
+        """Images a second of both, after three steps each.
 
         Args:
             steps: That are timed.

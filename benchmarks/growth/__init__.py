@@ -1,1 +1,1 @@
-"""How time and memory grow with teachers and pictures, and how well a run is predicted."""
+"""How time and memory grow with teachers and images, and how well a run is predicted."""

@@ -1,12 +1,12 @@
-"""Growth: steps with more teachers, starts with more pictures, and predictions of runs.
+"""Growth: steps with more teachers, starts with more images, and predictions of runs.
 
     python -m benchmarks.growth [--teachers 1,2,4,8] [--images 1000,10000,100000,1000000]
                                 [--steps 40] [--runs 4]
 
-Teachers are alike, of ViT-Ti's architecture with random weights, and asked anew in every step; the
-student is the same. Starts are measured on tars of empty pictures: at first sight, when the tar is
-read through, and again, when its index is kept. Everything is a process of its own. Predictions are
-those of the second run of a kind and later ones, from what the runs before took.
+Teachers are alike, of ViT-Ti's architecture with random weights, and run in every step; the
+student is the same. Starts are measured on tars of empty images: at first sight, when the tar is
+read through, and again, when its index is cached. Everything is a process of its own. Predictions
+are those of the second run of a kind and later ones, from what the runs before took.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _teachers(root: Path, weights: Mapping[str, str], number: int, steps: int) -
 
 
 def _start(root: Path, number: int) -> dict[str, Any]:
-    """A start on so many pictures, at first sight and again."""
+    """A start on so many images, at first sight and again."""
     tar = root / f"{number}.tar"
     write_tar(tar, number)
     words = [sys.executable, "-m", "benchmarks.growth.start", str(tar)]
@@ -162,10 +162,10 @@ def page(record: Mapping[str, Any]) -> list[str]:
         "",
         *table("teachers | ms a step | of the first | memory at most, MiB", steps),
         "",
-        "A run's start on a tar of pictures, until the first batch is drawn; memory is what that "
+        "A run's start on a tar of images, until the first batch is drawn; memory is what that "
         "adds to the process:",
         "",
-        *table("pictures | seconds at first sight | again | MiB at first sight | again", starts),
+        *table("images | seconds at first sight | again | MiB at first sight | again", starts),
         "",
         f"Runs of one kind (`{KIND}`, two stored views, {SIDE} pixels):",
         "",

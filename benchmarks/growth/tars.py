@@ -1,4 +1,4 @@
-"""Tars of empty pictures: all that a list of pictures needs."""
+"""Tars of empty images: all that a list of images needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 FOLDER = 1000
-"""Pictures in each folder of a tar."""
+"""Images in each folder of a tar."""
 
 
 def write_tar(path: Path, images: int) -> None:

@@ -8,13 +8,13 @@
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
 steps; then, since few steps like large learning rates, every learning rate at full length, with the
 weight decay that was its best, and with every bound of global levels' rate. Each recipe's best is
-chosen by its mean retention on validation pictures. `confirm`: these, with several seeds, on test
-pictures and on a domain that nobody saw.
+chosen by its mean retention on validation images. `confirm`: these, with several seeds, on test
+images and on a domain that no network was trained on.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
-(`ablation.py`), `teachers` how many there are (`company.py`), at the first learning rate and weight
-decay of the grid.
+(`ablation.py`), `teachers` how many there are (`teacher_counts.py`), at the first learning rate and
+weight decay of the grid.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from typing import Any, Literal
 
 from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
-from benchmarks.method.budget import WIDTHS, Size, equal_size, trainable
-from benchmarks.method.company import companies
-from benchmarks.method.data import BLOCKS, write_pictures
+from benchmarks.method.data import BLOCKS, write_images
+from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainable
+from benchmarks.method.extra_teachers import provide_extra_teachers
+from benchmarks.method.job_rows import make_row
 from benchmarks.method.jobs import Job, Place, is_finished, run_job
 from benchmarks.method.labels import SHARES, TEACHERS, labeled
 from benchmarks.method.labels_page import labels_markdown, labels_plot
-from benchmarks.method.owners import write_owners
 from benchmarks.method.page import OURS, Row, markdown, ranked
 from benchmarks.method.plot import plot
-from benchmarks.method.rows import make_row
-from benchmarks.method.siblings import provide_siblings
+from benchmarks.method.pool_labels import write_labels
+from benchmarks.method.teacher_counts import teacher_counts
 from benchmarks.method.workers import LABELS, call, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes.recipe import RECIPES
@@ -58,21 +58,21 @@ def main() -> None:
     os.chdir(ROOT)
     where = machine()  # before we make it busy
     root = Path("runs/method")
-    pictures = write_pictures(root / "data")
-    pictures = replace(pictures, test=pictures.test[: args.blocks])
-    place = Place(pictures, root, tuple(args.sets))
+    images = write_images(root / "data")
+    images = replace(images, test=images.test[: args.blocks])
+    place = Place(images, root, tuple(args.sets))
     if args.suite == "labels":
-        write_owners(pictures.pool, place.labels)
+        write_labels(images.pool, place.labels)
     if args.suite == "teachers":
-        provide_siblings(root / "siblings")
+        provide_extra_teachers(root / "extra-teachers")
     threads = max(1, where["cores"] // args.jobs)
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:
         for tier in _tiers(args, place, rows):
-            # Labels need no teachers' answers.
+            # Labels need no teacher outputs.
             if any(job.recipe != LABELS and not is_finished(job, place) for job in tier):
                 _cache(pool, place, tier)
-            rows += [make_row(r, pictures) for r in pool.map(partial(run_job, place=place), tier)]
+            rows += [make_row(r, images) for r in pool.map(partial(run_job, place=place), tier)]
             if tier[0].tier == "screen":
                 continue
             _write(
@@ -88,19 +88,19 @@ def main() -> None:
 
 
 def _cache(pool: Executor, place: Place, tier: Sequence[Job]) -> None:
-    """Asks the teachers of a tier about all pictures, for all of its jobs; they have one seed."""
+    """Caches the outputs of a tier's teachers for all images and jobs; they have one seed."""
     names = dict.fromkeys(name for job in tier for name in job.teachers.split(","))
     words = ["cache", "build", *place.distilling(tier[0].seed, ",".join(names))]
     pool.submit(call, words, place.root / "cache.log").result()
 
 
 def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
-    """Jobs that can run at a time; `rows` has those of earlier tiers when the next is asked for."""
+    """Jobs that can run at a time; `rows` has those of earlier tiers when the next begins."""
     if args.suite in ("ablation", "teachers"):
         for seed in range(args.seeds):
             plain = _job(args, "confirm", OURS, seed)
-            parts = ablations(plain, place.pictures.pool, place.root)
-            yield list(companies(plain) if args.suite == "teachers" else parts)
+            parts = ablations(plain, place.images.pool, place.root)
+            yield list(teacher_counts(plain) if args.suite == "teachers" else parts)
         return
     labels = args.suite == "labels"
     recipes = [OURS] if labels else args.recipes
@@ -147,7 +147,7 @@ def _students(plain: Job, labels: bool, place: Place, shares: Sequence[int]) -> 
     """The distilled one, and those with labels beside it if that is what is compared."""
     yield plain
     for teacher in TEACHERS if labels else ():
-        yield from labeled(plain, teacher, place.pictures.pool, place.root, shares)
+        yield from labeled(plain, teacher, place.images.pool, place.root, shares)
 
 
 def _job(
@@ -200,8 +200,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--weight-decay", type=_numbers, default=[0.02], metavar="X,Y")
     parser.add_argument("--global-level-lr", type=_numbers, default=[], metavar="X,Y",
                         help="at full length, beside the default")  # fmt: skip
-    parser.add_argument("--limit", type=int, default=60, help="validation pictures a task")
-    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test pictures, at most")
+    parser.add_argument("--limit", type=int, default=60, help="validation images a task")
+    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test images, at most")
     parser.add_argument("--jobs", type=int, default=1, help="at a time, sharing the cores")
     parser.add_argument("--set", action="append", dest="sets", default=[], metavar="KEY=VALUE",
                         help="for every distillation, such as engine.accelerator=cuda")  # fmt: skip

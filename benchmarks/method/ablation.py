@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.method.changed_recipes import CHANGED_RECIPES, CHANGES
 from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
-from benchmarks.method.parts import CHANGES, PARTS
 
 SHARES = (8, 4, 2)
 
 FLAGS = {
-    **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, PARTS, strict=True)},
+    **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, CHANGED_RECIPES, strict=True)},
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),
@@ -41,7 +41,7 @@ FLAGS = {
 
 Bottlenecks and lora are as wide as it takes to have as many parameters as ours. `plain squared
 error` is the rival `mse`: no shared latent, no decoders, no convolution. What teachers say of
-further views is not asked beforehand, so those runs have caches of their own.
+further views is not part of that, so those runs have caches of their own.
 """
 
 
@@ -50,7 +50,7 @@ def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:
 
     Args:
         plain: Ours.
-        pool: Its pictures.
+        pool: Its images.
         root: Where smaller pools go.
     """
     yield replace(plain, variant="kpu")

@@ -1,7 +1,7 @@
-"""Two recipes on the same seeds and pictures: a paired bootstrap over both.
+"""Two recipes on the same seeds and images: a paired bootstrap over both.
 
-Pictures are drawn in the blocks in which they were scored, not one by one: average precision is no
-mean over pictures, so a picture has no score of its own.
+Images are drawn in the blocks in which they were scored, not one by one: average precision is no
+mean over images, so an image has no score of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Key = tuple[str, str, str]
 
 
 def key(task: dict[str, Any]) -> Key:
-    """What tells a row's tasks apart: whose, which, and on what, if that differs."""
+    """What identifies a task in a row: its teacher, its name, and its data if that differs."""
     return task["teacher"], task["task"], task.get("data", "")
 
 
@@ -44,14 +44,14 @@ def compare(
         return {}
     tasks = [key(task) for task in ours[0]["per_task"]]
     sides = [_scores(rows, seeds, tasks) for rows in (ours, rival)]
-    owners = [teacher for teacher, _, _ in tasks]
+    teachers = [teacher for teacher, _, _ in tasks]
     random = np.random.default_rng(0)
     count, blocks = sides[0][0].shape[:2]
 
     def difference(rows: Scores | slice, columns: Scores | slice) -> dict[str, float]:
         first, second = (
             over_teachers(
-                student[rows][:, columns].mean(1) / teacher[rows][:, columns].mean(1), owners
+                student[rows][:, columns].mean(1) / teacher[rows][:, columns].mean(1), teachers
             )
             for student, teacher in sides
         )

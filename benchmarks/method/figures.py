@@ -20,6 +20,6 @@ def over_teachers(scores: Scores, teachers: Sequence[str]) -> dict[str, Scores]:
     Returns:
         `mean`, `min` and `std` (of the population), each `[...]`.
     """
-    owners = np.array(teachers)
-    each = np.stack([scores[..., owners == name].mean(-1) for name in dict.fromkeys(teachers)], -1)
+    names = np.array(teachers)
+    each = np.stack([scores[..., names == name].mean(-1) for name in dict.fromkeys(teachers)], -1)
     return {"mean": each.mean(-1), "min": each.min(-1), "std": each.std(-1)}

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from benchmarks.common import NANO
 from benchmarks.jobs import finished, run_once
-from benchmarks.method.budget import IMAGE_SIZE, Size
-from benchmarks.method.data import Pictures
+from benchmarks.method.data import SuiteImages
+from benchmarks.method.equal_parameters import IMAGE_SIZE, Size
 from benchmarks.method.workers import LABELS, call
 
 TASKS = {
@@ -28,19 +28,19 @@ class Job:
     """What is run.
 
     Attributes:
-        tier: `screen` is measured on validation pictures, `confirm` on test pictures.
+        tier: `screen` is measured on validation images, `confirm` on test images.
         recipe: Its name, or `labels`: no teacher, but labels.
         seed: Of the run.
         lr: Peak learning rate.
         weight_decay: Of the optimizer.
         steps: Optimizer steps.
         size: Of the student.
-        limit: Pictures that a task is measured on, at most.
+        limit: Images that a task is measured on, at most.
         variant: Of an ablation: its name, in place of the recipe's.
         flags: Further ones, which beat those above.
         teachers: Names, separated by commas; the base comes first.
-        pool: Pictures to distil on, if not the suite's.
-        share: One of so many of the suite's pictures are in the pool.
+        pool: Images to distil on, if not the suite's.
+        share: One of so many of the suite's images are in the pool.
         base_weight: The base's weight in the loss; the others' is one.
         global_level_lr: Peak learning rate of global levels' aligners, if not the default.
     """
@@ -76,25 +76,25 @@ class Place:
     """Where jobs run, and on what.
 
     Attributes:
-        pictures: What to distil and to evaluate on.
+        images: What to distil and to evaluate on.
         root: Where runs, logs and records are.
         sets: `KEY=VALUE` for every distillation.
     """
 
-    pictures: Pictures
+    images: SuiteImages
     root: Path
     sets: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Path:
-        """The labels of the pool's pictures."""
-        return self.root / "data" / "owners.npz"
+        """The labels of the pool's images."""
+        return self.root / "data" / "labels.npz"
 
     def distilling(
         self, seed: int, teachers: str = NANO, pool: str | None = None, base_weight: float = 1.0
     ) -> list[str]:
         """The flags that are the same for all recipes, and for filling the cache."""
-        words = [*_teachers(teachers, base_weight), "--data", pool or str(self.pictures.pool),
+        words = [*_teachers(teachers, base_weight), "--data", pool or str(self.images.pool),
                  "--seed", str(seed), "--batch-size", str(BATCH),
                  "--image-size", str(IMAGE_SIZE)]  # fmt: skip
         for line in ("data.views=1", f"cache.path={self.root / 'cache'}", *self.sets):
@@ -123,7 +123,7 @@ def run_job(job: Job, place: Place) -> dict[str, Any]:
         place: Where; a run of that name whose training is unfinished is begun anew.
 
     Returns:
-        What `run_once` says, and the `job`.
+        What `run_once` returns, and the `job`.
     """
     return run_once(place.root / job.name, commands(job, place), call) | {"job": asdict(job)}
 
@@ -131,7 +131,7 @@ def run_job(job: Job, place: Place) -> dict[str, Any]:
 def commands(job: Job, place: Place) -> list[list[str]]:
     """What trains a job's student, and what evaluates it."""
     run = place.root / job.name
-    return [_train(job, place, run), _evaluate(job, place.pictures, run)]
+    return [_train(job, place, run), _evaluate(job, place.images, run)]
 
 
 def _train(job: Job, place: Place, run: Path) -> list[str]:
@@ -158,15 +158,15 @@ def _train(job: Job, place: Place, run: Path) -> list[str]:
     return [*words, *job.flags, "--out", str(run)]
 
 
-def _evaluate(job: Job, pictures: Pictures, run: Path) -> list[str]:
+def _evaluate(job: Job, images: SuiteImages, run: Path) -> list[str]:
     families = dict.fromkeys(name.partition("/")[0] for name in job.teachers.split(","))
     tasks = [task for family in families for task in TASKS.get(family, ())]
-    sources = [str(pictures.validation)]
+    sources = [str(images.validation)]
     if job.tier == "confirm":
-        sources = [*map(str, pictures.test), str(pictures.unseen)]
+        sources = [*map(str, images.test), str(images.unseen)]
     if job.tier == "confirm" and job.recipe != LABELS:
         tasks.append("knn")
-        sources += [f"knn={folder}" for folder in (pictures.classes, pictures.unseen)]
+        sources += [f"knn={folder}" for folder in (images.classes, images.unseen)]
     words = ["evaluate", str(run), "--tasks", ",".join(tasks)]
     for source in sources:
         words += ["--data", source]

@@ -24,11 +24,11 @@ def labeled(
     """A student for a teacher's tasks at each fraction of the labels.
 
     Args:
-        plain: Ours: the same student, pictures and steps.
+        plain: Ours: the same student, images and steps.
         teacher: Whose tasks.
-        pool: All pictures.
+        pool: All images.
         root: Where smaller pools go.
-        shares: One of so many pictures has labels.
+        shares: One of so many images has labels.
     """
     for share in shares:
         yield replace(

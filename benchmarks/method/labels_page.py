@@ -1,4 +1,4 @@
-"""The comparison with labels as a page and a picture."""
+"""The comparison with labels as a page and a figure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from benchmarks.method.workers import LABELS
 
 Row = dict[str, Any]
 NOTES = (
-    "The same student (base, adapter, aligners), the same pictures, views, batches, steps and "
+    "The same student (base, adapter, aligners), the same images, views, batches, steps and "
     "optimizer. With labels there is no teacher: a decoder of the teacher's form is trained too, "
     "from random weights, with the loss that the teacher was trained with, one student for each "
-    "teacher; the learning rate is chosen on validation pictures, with all labels, as the "
-    "distilled student's is. The distilled student learns from all of the pool's pictures and "
-    "none of their labels; its teachers had 8000 pictures of their own, with labels. "
-    "Classification is left out: the pool's pictures hold several objects each, so they have no "
+    "teacher; the learning rate is chosen on validation images, with all labels, as the "
+    "distilled student's is. The distilled student learns from all of the pool's images and "
+    "none of their labels; its teachers had 8000 images of their own, with labels. "
+    "Classification is left out: the pool's images hold several objects each, so they have no "
     "class."
 )
 
@@ -37,7 +37,7 @@ def labels_markdown(record: dict[str, Any]) -> str:
         [
             f"# {record['suite']}",
             "",
-            f"Scores on test pictures, mean ± spread over {seeds} seeds, by the fraction of the "
+            f"Scores on test images, mean ± spread over {seeds} seeds, by the fraction of the "
             f"pool's labels; {steps} steps each.",
             "",
             *table(
@@ -95,7 +95,7 @@ def _sentence(task: tuple[str, str], scores: dict[int, list[float]], rows: list[
 
 
 def _sizes(rows: list[Row]) -> list[str]:
-    """How many pictures and parameters."""
+    """How many images and parameters."""
     made = {
         (row["variant"] or row["recipe"], f"{row['trainable']:,}", f"{row['lr']:g}")
         for row in rows

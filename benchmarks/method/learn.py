@@ -1,4 +1,4 @@
-"""Trains the proof's student with labels: the same student, the same pictures, no teacher.
+"""Trains the proof's student with labels: the same student, the same images, no teacher.
 
     python -m benchmarks.method.learn --teacher detector/nano --labels FILE [as `kivfm distill`]
 
@@ -21,7 +21,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from benchmarks.method.owners import read_samples
+from benchmarks.method.pool_labels import read_samples
 from kivfm_core.aligners.latent import LatentAligner
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
@@ -31,7 +31,7 @@ from kivfm_core.data.sampler import StepSampler
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.data.views import sample_view
 from kivfm_core.distillation.assemble import assemble
-from kivfm_core.distillation.processes.launch import launched, settle
+from kivfm_core.distillation.processes.launch import launched, resolve_precision
 from kivfm_core.distillation.state.checkpoint import save_checkpoint
 from kivfm_core.distillation.training.schedule import (
     learning_rate,
@@ -77,7 +77,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "optim.batch_size": args.batch_size, "optim.steps": args.steps,
         "data.image_size": args.image_size,
     }  # fmt: skip
-    config = settle(build_config(None, flags, args.sets).anchored())
+    config = resolve_precision(build_config(None, flags, args.sets).anchored())
     learn(config, args.teacher, args.labels, Run(args.out))
 
 
@@ -124,7 +124,7 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
     Args:
         config: As for a distillation.
         teacher: Whose tasks it learns.
-        labels: As `write_owners` writes them.
+        labels: As `write_labels` writes them.
         run: What is made.
     """
     plan, optim = part_of(compose(config), teacher), config.optim
@@ -132,18 +132,18 @@ def learn(config: RunConfig, teacher: str, labels: Path, run: Run) -> None:
     with launched(config) as fabric:
         run.write_plan(config, plan)
         torch.manual_seed(config.seed)
-        parts = assemble(config, plan, fabric.device, print)
-        student = parts.student
+        models = assemble(config, plan, fabric.device, print)
+        student = models.student
         learner = make_learner(student, teacher).to(fabric.device).train()
         optimizer = make_optimizer(learner, config)
-        run.write_environment(config.seed, parts.provenance)
+        run.write_environment(config.seed, models.provenance)
         save_checkpoint(run.checkpoints, 0, student, optimizer, fabric.strategy.precision, 1)
         module, wrapped = fabric.setup(learner, optimizer)
         show = _views(config, plan, images, labels)
         steps = StepSampler(
             len(images), 1, optim.batch_size, 0, optim.steps, config.seed, config.data.views
         )
-        print(f"on {fabric.device}: {len(images)} pictures with labels")
+        print(f"on {fabric.device}: {len(images)} images with labels")
         begun = time.perf_counter()
         for step, items in enumerate(steps):
             set_learning_rate(wrapped, learning_rate(step, optim))
@@ -177,7 +177,7 @@ def _log(run: Path, step: int, loss: float, rate: float) -> None:
 
 
 def _views(config: RunConfig, plan: Composition, images: Images, labels: Path) -> Any:
-    """From a picture and a view to canvas and owners in 8 bits, and the labels' words."""
+    """From an image and a view to canvas and object numbers in 8 bits, and the labels' words."""
     samples, names, data = read_samples(images, labels), list(images), config.data
 
     @cache

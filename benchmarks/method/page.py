@@ -45,7 +45,7 @@ def markdown(record: dict[str, Any]) -> str:
         [
             f"# {record['suite']}",
             "",
-            f"Mean ± spread over {max(map(len, groups.values()))} seeds, on test pictures; over "
+            f"Mean ± spread over {max(map(len, groups.values()))} seeds, on test images; over "
             "the purpose teachers, each the mean of its tasks. Imbalance: the standard deviation "
             "over them. Unseen: a domain that neither a teacher nor the student saw.",
             "",
@@ -126,9 +126,9 @@ def compared(groups: dict[str, list[Row]]) -> list[str]:
     return [
         f"## {OURS} less each rival",
         "",
-        f"With the 95 % interval of a paired bootstrap over seeds and blocks of test pictures, "
-        f"{DRAWS} draws; bold where it leaves out 0. Blocks are drawn anew, not single pictures: "
-        "average precision is no mean over pictures.",
+        f"With the 95 % interval of a paired bootstrap over seeds and blocks of test images, "
+        f"{DRAWS} draws; bold where it leaves out 0. Blocks are drawn anew, not single images: "
+        "average precision is no mean over images.",
         "",
         *table(f"rival | {' | '.join(FIGURES.values())}", cells),
         "",
@@ -197,4 +197,4 @@ def tried(rows: list[Row]) -> list[str]:
         for row in rows if row["tier"] == "screen"
     ]  # fmt: skip
     columns = f"recipe | lr | weight decay | bound | steps | {' | '.join(FIGURES.values())}"
-    return ["## What was tried, on validation pictures, one seed", "", *table(columns, cells), ""]
+    return ["## What was tried, on validation images, one seed", "", *table(columns, cells), ""]

@@ -1,4 +1,4 @@
-"""The suite as a picture: mean and minimum retention of every recipe, seed by seed."""
+"""The suite as a figure: mean and minimum retention of every recipe, seed by seed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def drawn(file: Path, size: tuple[float, float], columns: int = 1) -> Generator[
 
 
 def plot(groups: dict[str, list[dict[str, Any]]], file: Path) -> None:
-    """Draws an SVG; says what to install where matplotlib is missing.
+    """Draws an SVG; names what to install if matplotlib is missing.
 
     Args:
         groups: The rows of each recipe, the best first.
@@ -45,6 +45,6 @@ def plot(groups: dict[str, list[dict[str, Any]]], file: Path) -> None:
                     axes.scatter([fmean(values)], [at], s=60, color=f"C{number}", marker=marker,
                                  label=label if not at else None)  # fmt: skip
             axes.set_yticks(range(len(names)), names)
-            axes.set_xlabel("retention on test pictures, %; small dots are seeds")
+            axes.set_xlabel("retention on test images, %; small dots are seeds")
             axes.grid(axis="x", alpha=0.3)
             axes.legend(loc="best")

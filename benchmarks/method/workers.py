@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 
 from benchmarks.common import KEEP_FREED
-from benchmarks.method.parts import PARTS
+from benchmarks.method.changed_recipes import CHANGED_RECIPES
 from kivfm_core.recipes.recipe import RECIPES
 
 LABELS = "labels"
@@ -31,7 +31,7 @@ def make_workers(count: int, threads: int) -> ProcessPoolExecutor:
 
 def _begin() -> None:
     """Knows the ablation's recipes, and ends with the suite: a next try would run beside it."""
-    RECIPES.update(PARTS)
+    RECIPES.update(CHANGED_RECIPES)
     parent = parent_process()
     assert parent is not None
 
@@ -47,7 +47,7 @@ def call(words: Sequence[str], log: Path) -> float:
 
     Args:
         words: One of kivfm's commands and its arguments, or `labels` and those of `learn`.
-        log: What it says goes to the end of this file.
+        log: Its output goes to the end of this file.
 
     Raises:
         RuntimeError: If it failed.

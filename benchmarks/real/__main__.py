@@ -1,4 +1,4 @@
-"""Three real teachers into one student, on real photographs, through the command line.
+"""Three real teachers into one student, on real photos, through the command line.
 
     python -m benchmarks.real [--name NAME] [--run RUN] [--then FLAGS] [-- FLAGS OF kivfm distill]
 

@@ -23,7 +23,7 @@ MEASURED = (
     ("detection", "coco_val_boxes"),
     ("semantic-segmentation", "coco_val"),
 )
-"""Tasks, and the kind of pictures that each is measured on."""
+"""Tasks, and the kind of images that each is measured on."""
 
 
 def parser(module: str, about: str | None) -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def parser(module: str, about: str | None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("--assets", type=_folder, default="../shared/assets", help="where they are")
-    made.add_argument("--limit", type=int, help="at most so many pictures a task")
+    made.add_argument("--limit", type=int, help="at most so many images a task")
     return made
 
 
@@ -59,7 +59,7 @@ def distilling(
     Args:
         teachers: Their files in `weights`.
         weights: A folder.
-        pool: Pictures.
+        pool: Images.
         run: Where to.
         flags: Further ones.
     """
@@ -71,17 +71,17 @@ def distilling(
 
 
 def evaluating(
-    pictures: Mapping[str, Sequence[Path]], data: Path, run: Path, limit: int | None
+    images: Mapping[str, Sequence[Path]], data: Path, run: Path, limit: int | None
 ) -> list[str]:
     """The words of `kivfm evaluate`.
 
     Args:
-        pictures: The folders of each kind of `MEASURED`.
+        images: The folders of each kind of `MEASURED`.
         data: The assets' `data/`.
         run: What is measured.
-        limit: Pictures a task, at most.
+        limit: Images a task, at most.
     """
-    sources = [f"{task}={folder}" for task, kind in MEASURED for folder in pictures[kind]]
+    sources = [f"{task}={folder}" for task, kind in MEASURED for folder in images[kind]]
     sources.append(f"knn={data / 'cifar10' / 'test'}")
     words = ["evaluate", str(run), *(w for source in sources for w in ("--data", source))]
     return words + (["--limit", str(limit)] if limit else [])

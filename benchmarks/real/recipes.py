@@ -4,7 +4,7 @@
                                       [--jobs N] [--set KEY=VALUE ...] [--assets DIR]
 
 A ViT-Tiny (the base), a YOLOX-nano, a DeepLab on MobileNetV2 and a SqueezeNet; every view is fresh
-unless `--set data.views=N` says otherwise. What was finished before is not run again; the results
+unless `--set data.views=N` changes that. What was finished before is not run again; the results
 are written after every job.
 """
 
@@ -21,10 +21,10 @@ from typing import Any
 
 from benchmarks.common import ROOT, commit, kivfm, machine
 from benchmarks.jobs import run_once
-from benchmarks.method.budget import Size, equal_size, trainable
+from benchmarks.method.equal_parameters import Size, equal_size, trainable
 from benchmarks.method.page import OURS
-from benchmarks.real.beside import make_row, markdown
 from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
+from benchmarks.real.recipe_table import make_row, markdown
 from benchmarks.real.split import blocks, split
 from kivfm_core.files import write_text
 from kivfm_core.recipes.recipe import RECIPES
@@ -40,7 +40,7 @@ SETS = (
     "student.trunk_size=513",
     "checkpoint.keep=1",
 )
-"""Canvases and views of the single run `vit-tiny-muon`."""
+"""Canvases and views, as in the run `vit-tiny-muon` of the history."""
 SIZE = Size(144, 192)
 """Of ours: the default width on a ViT-Tiny."""
 
@@ -80,7 +80,7 @@ def plan_jobs(args: argparse.Namespace) -> dict[Path, list[list[str]]]:
     """
     data = args.assets / "data"
     pool, held_out = split(data, Path("runs/real-data"))
-    pictures = blocks(data, held_out, Path("runs/real-data/blocks"))
+    images = blocks(data, held_out, Path("runs/real-data/blocks"))
     sets = (*SETS, *args.set)
     budget = trainable(OURS, SIZE, NAMES, sets)
     sizes = {
@@ -95,7 +95,7 @@ def plan_jobs(args: argparse.Namespace) -> dict[Path, list[list[str]]]:
             flags += [word for line in own for word in ("--set", line)]
             jobs[run] = [
                 distilling(ALL, args.assets / "weights", pool, run, flags),
-                evaluating(pictures, data, run, args.limit),
+                evaluating(images, data, run, args.limit),
             ]
     return jobs
 

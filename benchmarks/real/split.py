@@ -1,4 +1,4 @@
-"""Splits the real photographs into a pool to distil on and pictures held out, by links alone."""
+"""Splits the real photos into a pool to distil on and images held out, by links alone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 CROWDED = ("coco_photos/images", "camvid/train")
-"""Of many things each; most of the other photographs show a single one."""
+"""Of many things each; most of the other photos show a single one."""
 COPIES = 4
 """Links to each of these, so that as many more of the views show many things."""
 LABELED = ("coco_val", "coco_val_boxes")
-"""Pictures with boxes and outlines, that no one is trained on."""
+"""Images with boxes and outlines, that no network is trained on."""
 BLOCKS = 4
 
 
@@ -26,7 +26,7 @@ def split(data: Path, root: Path) -> tuple[Path, Path]:
         root: Where `pool/` and `held-out/` go.
 
     Returns:
-        The pool, and the held-out pictures with their `labels.json`.
+        The pool, and the held-out images with their `labels.json`.
     """
     pool, held_out = root / "pool", root / "held-out"
     labels = json.loads((data / "imagenet_photos" / "labels.json").read_text())
@@ -56,7 +56,7 @@ def measured(data: Path, held_out: Path) -> dict[str, list[Path]]:
 
 
 def blocks(data: Path, held_out: Path, root: Path) -> dict[str, list[Path]]:
-    """The same in blocks of every fourth picture, by name: what a bootstrap draws.
+    """The same in blocks of every fourth image, by name: what a bootstrap draws.
 
     Args:
         data: The assets' `data/`.

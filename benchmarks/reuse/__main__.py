@@ -1,9 +1,9 @@
-"""Ten epochs with three teachers: ours beside a loop that asks anew, and one with tars.
+"""Ten epochs with three teachers: ours, a loop that runs them in every step, and one with tars.
 
     python -m benchmarks.reuse [--rounds 2] [--images 24] [--side 96] [--epochs 10] [--batch 8]
 
 Teachers have the architectures of DINOv2-B, CLIP-B/16 and SAM-B and random weights, the student is
-a ViT-S that is trained in full; each picture has two stored views, and what is asked to fill the
+a ViT-S that is trained in full; each image has two stored views, and what runs to fill the
 cache counts. Everyone runs in turn in a process of its own, round after round; medians count, from
 the first question to the last step. The ideal is the teachers' time once a view, and the student's
 for all epochs, and nothing else. Exit code 1 if ours takes more than 1.1 times the ideal.
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def _prepare(root: Path, args: argparse.Namespace) -> None:
-    """Writes pictures, teachers, and the configuration of all."""
+    """Writes images, teachers, and the configuration of all."""
     weights = write_teachers(root, MODELS, args.side)
     write_scenes(root / "scenes", train=args.images, val=0, per_class=0)
     flags = {
@@ -120,7 +120,7 @@ def _median(record: Mapping[str, Any], name: str, part: str) -> float:
 
 
 def page(record: Mapping[str, Any]) -> list[str]:
-    """Totals, how they stand to the ideal, and when each overtakes the loop that asks anew."""
+    """Totals, their ratio to the ideal, and when each overtakes the online loop."""
     settings = record["settings"]
     total = {name: _median(record, name, "total") for name in WORDS}
     rows = [
@@ -137,9 +137,9 @@ def page(record: Mapping[str, Any]) -> list[str]:
     ]
     ideal = {part: _median(record, "ideal", part) for part in ("teachers", "student")}
     return [
-        "# Teachers asked once",
+        "# Teachers run once",
         "",
-        f"{settings['images']} pictures, {VIEWS} stored views, {settings['epochs']} epochs, "
+        f"{settings['images']} images, {VIEWS} stored views, {settings['epochs']} epochs, "
         f"{settings['side']} pixels, {settings['batch']} views a step, {len(MODELS)} teachers "
         f"({', '.join(f'`{model}`' for model in MODELS.values())}, random weights), a ViT-S/16 "
         f"that is trained in full; {record['machine']['threads']} threads. Medians of "
@@ -176,13 +176,13 @@ def _large(record: Mapping[str, Any], seconds: Mapping[str, float]) -> list[str]
         "student's step; two cores, these small canvases), by the formula of "
         "[What a distillation costs](../../docs/explanation/what-it-costs.md), without decoding:",
         "",
-        *table(f"pictures | epochs | days with {VIEWS} stored views | days with fresh views", rows),
+        *table(f"images | epochs | days with {VIEWS} stored views | days with fresh views", rows),
         "",
     ]
 
 
 def _break_even(record: Mapping[str, Any], name: str) -> str:
-    """The first epoch at whose end it has taken less time than the loop that asks anew."""
+    """The first epoch at whose end it has taken less time than the online loop."""
     if name in ("ideal", "online"):
         return ""
     epochs = record["settings"]["epochs"]

@@ -1,11 +1,11 @@
-"""Plain loops over the same teachers, student, losses and pictures as a run's, in one process.
+"""Plain loops over the same teachers, student, losses and images as a run's, in one process.
 
     python -m benchmarks.reuse.loops ideal|online|tar RUN.TOML
 
-`online` asks all teachers about fresh views in every step, as UNIC does; `tar` asks them once about
-every stored view and then reads safetensors from a tar in its order, as Theia does; `ideal` asks
-once and then trains on what is in memory, with only the networks' own seconds counted. The last
-line says in JSON what each part took, in seconds.
+`online` runs all teachers on fresh views in every step, as UNIC does; `tar` runs them once on
+every stored view and then reads safetensors from a tar in its order, as Theia does; `ideal` runs
+them once and then trains on what is in memory, with only the networks' own seconds counted. The
+last line has in JSON the seconds that each part took.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch, ViewDataset, collate
-from kivfm_core.data.sampler import Item
+from kivfm_core.data.loader import ViewBatch, ViewDataset, collate
+from kivfm_core.data.sampler import ViewItem
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import assemble
 from kivfm_core.distillation.training.module import Distillation
@@ -37,7 +37,7 @@ Levels = dict[str, dict[str, Tensor]]
 
 
 class Loop:
-    """The networks of a run, and its pictures."""
+    """The networks of a run, and its images."""
 
     def __init__(self, config: RunConfig, device: str = "cpu") -> None:
         self.config, composition = config, compose(config)
@@ -55,17 +55,17 @@ class Loop:
             find_images(Path(str(config.data.path))), config.seed,
             (self.contract, composition.image_size), requests, 0,
         )  # fmt: skip
-        pictures = len(self.dataset)
-        self.epochs = config.optim.steps * config.optim.batch_size // pictures
+        images = len(self.dataset)
+        self.epochs = config.optim.steps * config.optim.batch_size // images
 
-    def batches(self, view: int) -> Iterator[Batch]:
-        """One view of all pictures."""
+    def batches(self, view: int) -> Iterator[ViewBatch]:
+        """One view of all images."""
         size = self.config.optim.batch_size
         for start in range(0, len(self.dataset), size):
-            yield collate([self.dataset[Item(i, view, 0)] for i in range(start, start + size)])
+            yield collate([self.dataset[ViewItem(i, view, 0)] for i in range(start, start + size)])
 
-    def ask(self, batch: Batch) -> Levels:
-        """What the teachers say."""
+    def outputs(self, batch: ViewBatch) -> Levels:
+        """The teachers' outputs."""
         return {
             name: dict(teacher.encode(batch.teachers[place].to(self.device), batch.frames[place]))
             for place, (name, teacher) in enumerate(self.parts.teachers.items())
@@ -82,36 +82,36 @@ class Loop:
 
 
 def online(loop: Loop) -> dict[str, float]:
-    """Asks in every step."""
+    """Runs the teachers in every step."""
     began = time.perf_counter()
     for epoch in range(loop.epochs):
         for batch in loop.batches(epoch):
-            loop.learn(batch.student, loop.ask(batch))
+            loop.learn(batch.student, loop.outputs(batch))
     return {"total": time.perf_counter() - began}
 
 
 def ideal(loop: Loop) -> dict[str, float]:
-    """Asks once a view, and learns from memory."""
+    """Runs them once a view, and learns from memory."""
     batches = [batch for view in range(loop.config.data.views) for batch in loop.batches(view)]
-    loop.learn(batches[0].student, loop.ask(batches[0]))  # warms up
+    loop.learn(batches[0].student, loop.outputs(batches[0]))  # warms up
     began = time.perf_counter()
-    said = [loop.ask(batch) for batch in batches]
-    asked = time.perf_counter()
+    computed_outputs = [loop.outputs(batch) for batch in batches]
+    computed = time.perf_counter()
     for step in range(loop.config.optim.steps):
         at = step % len(batches)
-        loop.learn(batches[at].student, said[at])
+        loop.learn(batches[at].student, computed_outputs[at])
     done = time.perf_counter()
-    return {"teachers": asked - began, "student": done - asked, "total": done - began}
+    return {"teachers": computed - began, "student": done - computed, "total": done - began}
 
 
 def tar(loop: Loop) -> dict[str, float]:
-    """Asks once a view, and reads a tar a view in its order."""
+    """Runs them once a view, and reads a tar a view in its order."""
     with TemporaryDirectory() as folder:
         began = time.perf_counter()
         for view in range(loop.config.data.views):
             with tarfile.open(f"{folder}/{view}.tar", "w") as file:
                 for batch in loop.batches(view):
-                    _write(file, batch, loop.ask(batch))
+                    _write(file, batch, loop.outputs(batch))
         built = time.perf_counter()
         for epoch in range(loop.epochs):
             with tarfile.open(f"{folder}/{epoch % loop.config.data.views}.tar", "r:") as file:
@@ -121,7 +121,7 @@ def tar(loop: Loop) -> dict[str, float]:
     return {"build": built - began, "learning": done - built, "total": done - began}
 
 
-def _write(file: tarfile.TarFile, batch: Batch, levels: Levels) -> None:
+def _write(file: tarfile.TarFile, batch: ViewBatch, levels: Levels) -> None:
     """A member a view: its canvas, and every level, in bfloat16."""
     flat = {f"{teacher}|{name}": x for teacher, by in levels.items() for name, x in by.items()}
     flat["|"] = batch.student

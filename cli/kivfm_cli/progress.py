@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
+
+from kivfm_core.progress import Progress
 
 # Seconds between plain lines.
 EVERY = 10.0
 
 
-class Watch(Protocol):
-    """What long work reports to."""
-
-    def start(self, total: int, done: int = 0) -> None:
-        """The work begins: `total` steps in all, `done` of them before."""
-        ...
-
-    def step(self, info: dict[str, Any]) -> None:
-        """Steps were made."""
-        ...
-
-    def message(self, text: str) -> None:
-        """Something worth a line."""
-        ...
-
-    def close(self) -> None:
-        """The work ended; more than one call does no harm."""
-        ...
-
-
-def make_progress() -> Watch:
-    """The live one if someone is watching. All of it goes to stderr: stdout is for results."""
+def make_progress() -> Progress:
+    """A live bar on a terminal, lines elsewhere; all on stderr, since stdout is for results."""
     return Live() if sys.stderr.isatty() else Lines()
-
-
-def stages(watch: Watch) -> Callable[[str, int, int], None]:
-    """Reports to a watch what work in stages says: which stage, how much is done, of how much."""
-    current, before = "", 0
-
-    def tell(what: str, done: int, total: int) -> None:
-        nonlocal current, before
-        # A stage may come twice running: two sources of one task.
-        if what != current or done < before:
-            watch.start(total)
-        current, before = what, done
-        watch.step({"step": done, "what": what})
-
-    return tell
 
 
 def describe(info: dict[str, Any]) -> str:
@@ -106,10 +72,11 @@ class Live:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as Bar
         from rich.progress import TimeRemainingColumn as Remaining
 
-        self.bar = Progress(
+        self.bar = Bar(
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("ETA"),

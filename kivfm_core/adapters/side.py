@@ -21,6 +21,7 @@ from kivfm_core.adapters.side_plan import EXPANSION, KERNEL, SidePlan
 from kivfm_core.layers.checkpointing import recomputed
 from kivfm_core.layers.depthwise import Depthwise
 from kivfm_core.layers.resize import resize
+from kivfm_core.layers.trunk_output import TrunkOutput
 
 
 class Block(nn.Module):
@@ -84,15 +85,12 @@ class SideAdapter(nn.Module):
         """Computes what the blocks keep for the gradient again; so named in timm, too."""
         self.recompute = enable
 
-    def forward(
-        self, canvas: Tensor, taps: Sequence[Tensor], base: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def forward(self, canvas: Tensor, trunk: TrunkOutput) -> dict[str, Tensor]:
         """The student's features.
 
         Args:
             canvas: Normalized canvases `[B, 3, H, W]`.
-            taps: The attachments' maps `[B, C, h, w]`, in the plan's order.
-            base: The base's `x [B, D]` and `V [B, D, h, w]`.
+            trunk: The base's x and V, and its maps at the plan's attachment points.
 
         Returns:
             `x`, `V` of the same shapes, if the adapter adds to them, and the plan's maps.
@@ -105,7 +103,7 @@ class SideAdapter(nn.Module):
             if i:
                 x = self.downs[i - 1](x)
             if i == self.plan.entry:
-                for tap, read in zip(taps, self.taps, strict=True):
+                for tap, read in zip(trunk.attachments, self.taps, strict=True):
                     x = x + resize(read(tap), x.shape[-2:])
             x = self._run(blocks, x)
             pyramid.append(x)
@@ -113,8 +111,8 @@ class SideAdapter(nn.Module):
         out: dict[str, Tensor] = {}
         if self.plan.native:
             added = self.to_v(maps[self.plan.entry - self.plan.finest])
-            out["x"] = base["x"] + self.to_x(maps[-1].mean((2, 3)))
-            out["V"] = base["V"] + resize(added, base["V"].shape[-2:])
+            out["x"] = trunk.x + self.to_x(maps[-1].mean((2, 3)))
+            out["V"] = trunk.v + resize(added, trunk.v.shape[-2:])
         for (name, stride), offered in zip(self.offers, maps, strict=True):
             grid = [-(-side // stride) for side in canvas.shape[-2:]]
             out[name] = resize(offered, grid)

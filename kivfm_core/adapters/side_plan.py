@@ -41,6 +41,17 @@ class SidePlan(AdapterPlan):
     native: bool = True
 
     @property
+    def number(self) -> int:
+        """Which extension of a student this is, from 1; 0 for its first adapter."""
+        # Stored compositions hold the suffix alone: no text, or a plus sign and the number.
+        return int(self.suffix or 0)
+
+    def numbered(self, number: int) -> SidePlan:
+        """The same as one of several adapters of a student: it leaves x and V as they are."""
+        suffix = f"+{number}" if number else ""
+        return self.model_copy(update={"suffix": suffix, "native": False})
+
+    @property
     def maps(self) -> tuple[MapPlan, ...]:
         """The maps that it offers beside V, fine to coarse."""
         pairs = list(zip(self.strides, self.widths, strict=True))[self.finest :]

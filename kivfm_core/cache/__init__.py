@@ -1,1 +1,1 @@
-"""What frozen networks said about views, kept so that they are asked once."""
+"""Caches of frozen networks' outputs for stored views, so that each is computed once."""

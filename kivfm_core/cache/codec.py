@@ -1,4 +1,4 @@
-"""Between an owner's answers and their records' bytes."""
+"""Converts the outputs of a source to records of bytes, and back."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kivfm_core.aligners.sums import Sums, moments
 from kivfm_core.aligners.targets import Fit, from_latent, into_latent, principal
 from kivfm_core.cache.encoding import Encoding, Layout
 
+# Mean `[C]`, standard deviation `[C]` and axes `[C, K]` of levels, by name.
 Maps = Mapping[str, Fit]
-"""Mean `[C]`, standard deviation `[C]` and axes `[C, K]` of levels, by name."""
 
 
 class Codec:
     """Writes batches as records, and reads them back.
 
     Args:
-        encoding: How.
-        device: Where batches are wanted.
+        encoding: The encoding.
+        device: Device of decoded batches.
 
     Attributes:
-        maps: Of the levels that are kept in fewer coordinates, on the device; to be set before
+        maps: Of the levels that are stored in fewer coordinates, on the device; to be set before
             the first use.
     """
 
@@ -38,7 +38,7 @@ class Codec:
         return self.maps.keys() == self.encoding.latent.keys()
 
     def fit(self, batches: Iterable[Mapping[str, Tensor]]) -> Maps:
-        """Maps for answers such as these, float32 on the CPU: principal axes, as aligners have."""
+        """Maps for outputs such as these, float32 on the CPU: principal axes, as aligners have."""
         sums: dict[str, Sums] = {}
         for batch in batches:
             for name in self.encoding.latent:
@@ -51,15 +51,16 @@ class Codec:
             maps[name] = mean.float(), std.float(), axes.float()
         return maps
 
-    def encode(self, said: Mapping[str, Tensor]) -> Tensor:
-        """A batch `{name: [B, ...]}` as records `[B, bytes]`, uint8; what is not finite stays so.
+    def encode(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        """Encodes a batch `{name: [B, ...]}` as records `[B, bytes]`, uint8.
 
-        Integers cannot say that a number is not finite: their scale does.
+        Values that are not finite decode to values that are not finite. An integer cannot express
+        this, but its channel's scale does.
         """
-        sizes = [self.encoding.bytes(name, tuple(t.shape[1:])) for name, t in said.items()]
-        first = next(iter(said.values()))
+        sizes = [self.encoding.bytes(name, tuple(t.shape[1:])) for name, t in outputs.items()]
+        first = next(iter(outputs.values()))
         records = torch.empty(len(first), sum(sizes), dtype=torch.uint8, device=first.device)
-        for (name, level), part in zip(said.items(), records.split(sizes, 1), strict=True):
+        for (name, level), part in zip(outputs.items(), records.split(sizes, 1), strict=True):
             if name in self.maps:
                 level = into_latent(level.float(), *self.maps[name])
             self._encode(level, part)
@@ -79,13 +80,13 @@ class Codec:
             dtype = torch.bfloat16
         stop = start + flat.shape[1] * dtype.itemsize
         part[:, start:stop].view(dtype).copy_(flat)
-        part[:, stop:] = 0  # what only aligns
+        part[:, stop:] = 0  # padding
 
     def decode(self, records: Sequence[Tensor] | Tensor, layout: Layout) -> dict[str, Tensor]:
-        """Records, `[bytes]` each, as a batch `{name: [B, ...]}`, float32."""
+        """Decodes records, `[bytes]` each, to a batch `{name: [B, ...]}`, float32."""
         if self.device.type != "cpu":
             records = self._send(records)
-        said: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         start = 0
         for name, shape in layout.items():
             stop = start + self.encoding.bytes(name, shape)
@@ -93,38 +94,38 @@ class Codec:
                 part = records[:, start:stop]
             else:
                 part = [record[start:stop] for record in records]
-            level = self._decode(part, self.encoding.kept(name, shape))
+            level = self._decode(part, self.encoding.stored_shape(name, shape))
             if name in self.maps:
                 level = from_latent(level, *self.maps[name])
-            said[name] = level.contiguous()
+            outputs[name] = level.contiguous()
             start = stop
-        return said
+        return outputs
 
     def _send(self, records: Sequence[Tensor] | Tensor) -> Tensor:
-        """Records as one batch on the device; a GPU copies while others work."""
+        """Records as one batch on the device; a GPU copies it while the CPU goes on."""
         if isinstance(records, Tensor):
             return records.to(self.device)
         size, pinned = (len(records), len(records[0])), self.device.type == "cuda"
         batch = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
         return torch.stack(list(records), out=batch).to(self.device, non_blocking=True)
 
-    def _decode(self, part: Sequence[Tensor] | Tensor, kept: tuple[int, ...]) -> Tensor:
-        dtype, channels = getattr(torch, self.encoding.dtype), kept[0]
-        if dtype == torch.int8 and len(kept) > 1:
+    def _decode(self, part: Sequence[Tensor] | Tensor, shape: tuple[int, ...]) -> Tensor:
+        dtype, channels = getattr(torch, self.encoding.dtype), shape[0]
+        if dtype == torch.int8 and len(shape) > 1:
             scales = _numbers(part, 0, torch.bfloat16, (channels,))
-            level = _numbers(part, 2 * channels, dtype, kept)
-            return level.mul_(scales.view(-1, channels, *(1 for _ in kept[1:])))
-        return _numbers(part, 0, torch.bfloat16 if dtype == torch.int8 else dtype, kept)
+            level = _numbers(part, 2 * channels, dtype, shape)
+            return level.mul_(scales.view(-1, channels, *(1 for _ in shape[1:])))
+        return _numbers(part, 0, torch.bfloat16 if dtype == torch.int8 else dtype, shape)
 
 
 def _numbers(
     part: Sequence[Tensor] | Tensor, start: int, dtype: torch.dtype, shape: tuple[int, ...]
 ) -> Tensor:
-    """A batch of numbers `[B, *shape]`, float32, from byte `start` of each record on."""
+    """A batch of numbers `[B, *shape]`, float32, read from byte `start` of each record."""
     stop = start + prod(shape) * dtype.itemsize
     if isinstance(part, Tensor):
         return part[:, start:stop].view(dtype).float().view(len(part), *shape)
-    # Converted while they are copied: half the memory to go through.
+    # Converts while it copies: half the memory traffic of two steps.
     batch = torch.empty(len(part), prod(shape))
     for to, record in zip(batch, part, strict=True):
         to.copy_(record[start:stop].view(dtype))

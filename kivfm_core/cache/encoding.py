@@ -1,4 +1,4 @@
-"""How the numbers of a view's answers are kept, and what that takes. Torch-free."""
+"""How the outputs for a view are encoded, and how many bytes that takes. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
 
+# Shapes of the tensors of an output for one view by name, in order: `(C,)` or `(C, h, w)`.
 Layout = Mapping[str, tuple[int, ...]]
-"""Shapes of an answer's tensors by name, in order: `(C,)` or `(C, h, w)`."""
 
+# Images on which maps into fewer coordinates are fitted, if there are that many.
 FITTED_ON = 256
-"""Pictures on which maps into fewer coordinates are fitted; fewer, where there are not so many."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How an owner's answers are kept.
+    """How the outputs of a source are encoded.
 
     Attributes:
         dtype: `bfloat16`; `int8`, where each channel of a dense level has a scale of its own in
             every record, and global levels stay bfloat16; `uint8` for whole numbers up to 255.
-        latent: Coordinates of the levels that are kept in fewer than they have channels.
+        latent: Number of coordinates by level, for levels stored in fewer than their channels.
     """
 
     dtype: Literal["bfloat16", "int8", "uint8"] = "bfloat16"
@@ -29,26 +29,26 @@ class Encoding:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Encoding:
-        """The encoding that a store's facts name."""
+        """The encoding in a store's facts."""
         return cls(facts.get("dtype", "bfloat16"), facts.get("latent", {}))
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that records depend on of it; JSON."""
+        """What records depend on, as JSON."""
         more = {"latent": dict(self.latent), "fitted_on": FITTED_ON} if self.latent else {}
         return {"dtype": self.dtype, **more}
 
-    def kept(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape in which a tensor is kept."""
+    def stored_shape(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape in which a tensor is stored."""
         return self.latent.get(name, shape[0]), *shape[1:]
 
     def bytes(self, name: str, shape: tuple[int, ...]) -> int:
-        """What a tensor takes in a record; even, so that all parts of a record are aligned."""
-        kept = self.kept(name, shape)
+        """Bytes of a tensor in a record; an even number, so that all parts are aligned."""
+        stored = self.stored_shape(name, shape)
         if self.dtype == "uint8":
-            size = prod(kept)
-        elif self.dtype == "int8" and len(kept) > 1:
-            size = 2 * kept[0] + prod(kept)
+            size = prod(stored)
+        elif self.dtype == "int8" and len(stored) > 1:
+            size = 2 * stored[0] + prod(stored)  # a bfloat16 scale for each channel
         else:
-            size = 2 * prod(kept)
+            size = 2 * prod(stored)
         return size + size % 2

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+# `crc` is the record's checksum, `check` the entry's own.
 ENTRY = np.dtype([(name, "<u4") for name in ("image", "view", "row", "crc", "check")])
-"""`check` is the entry's own; `crc` is the record's."""
 
+# State of a record: not read yet, its checksum matches, or it does not.
 UNKNOWN, SOUND, BAD = range(3)
 
 
 def make_entries(
     images: Sequence[int], views: Sequence[int], rows: Sequence[int], crcs: Sequence[int]
 ) -> NDArray[np.void]:
-    """Entries with their checks, one for each place of the lists."""
+    """Entries with their checks, one for each element of the lists."""
     entries = np.empty(len(images), ENTRY)
     for name, values in zip(ENTRY.names or (), (images, views, rows, crcs), strict=False):
         entries[name] = values
@@ -26,7 +27,8 @@ def make_entries(
 
 
 def _check(entries: NDArray[np.void]) -> NDArray[np.uint32]:
-    # Bijective in each field, so that no single one can change unnoticed; zeros do not pass.
+    # Bijective in each field, so that a change of a single field is always noticed. An entry of
+    # zeros, as a torn write leaves it, does not pass.
     mixed = np.full(len(entries), 0x9E3779B9, np.uint32)
     for name in ("image", "view", "row", "crc"):
         mixed = (mixed ^ entries[name]) * np.uint32(0x85EBCA6B)
@@ -38,8 +40,8 @@ class Index:
     """Row, checksum and state of every view, in tables `[views, images]`.
 
     Args:
-        file: Where the entries are, or will be.
-        images: Number of pictures; an entry of another picture is not ours.
+        file: The index file; it need not exist yet.
+        images: Number of images; entries with a larger image index are ignored.
     """
 
     def __init__(self, file: Path, images: int) -> None:
@@ -55,7 +57,7 @@ class Index:
         return int(self.rows[view, image]) if view < len(self.rows) else -1
 
     def refresh(self) -> None:
-        """Reads what was appended since, by this process or another; torn entries are passed by."""
+        """Reads entries that any process has appended since; skips torn ones."""
         whole = self.file.stat().st_size // ENTRY.itemsize if self.file.exists() else 0
         if whole > self.read:
             start = self.read * ENTRY.itemsize
@@ -63,9 +65,10 @@ class Index:
             self.read = whole
 
     def append(self, entries: NDArray[np.void]) -> None:
-        """Writes entries behind the last whole one.
+        """Writes entries after the last complete one.
 
-        The disk has them within seconds, by itself: what a loss of power takes is made again.
+        The operating system flushes them within seconds. Records whose entries are lost in a
+        power failure are computed again.
         """
         with self.file.open("r+b" if self.file.exists() else "w+b") as file:
             file.seek(self.read * ENTRY.itemsize)

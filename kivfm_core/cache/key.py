@@ -1,4 +1,4 @@
-"""What stored answers depend on: a digest for each network that was asked. Torch-free."""
+"""What stored outputs depend on: a digest for each source of outputs. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.cache.encoding import Encoding
+from kivfm_core.cache.output_source import OutputSource
 from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
@@ -21,99 +22,98 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import Record, TeacherSpec
 from kivfm_core.weights.fetch import file_sha256, obtain
 
+# Of the format of stores, of what is read from a trunk, and of the defaults of specs' fields, which
+# digests leave out: raised with every change of these. A new field whose default means what was
+# done before is no change.
 VERSION = 1
-"""Of the store, of what is asked of a trunk, and of the defaults that specs' fields have: raised
-with every change of these. A new field, whose default is what was done before, is none."""
 
+# Libraries that decode images and run networks. Their versions can change outputs slightly, so they
+# are part of the key.
 LIBRARIES = ("pillow", "torch", "torchvision", "timm", "open_clip_torch")
-"""What decodes pictures and computes answers: another release says something else, a little."""
 
-TRUNK = "trunk"
-CANVAS = "canvas"
+# The precision that digests leave out.
 EXACT = "32-true"
-"""The precision that goes without saying in a digest."""
-
-
-def at(owner: str, side: int) -> str:
-    """The name of what belongs to one size of the student's canvas: `trunk@224`."""
-    return f"{owner}@{side}"
 
 
 @dataclass(frozen=True)
-class Owner:
-    """Whose records: a teacher, the frozen trunk, or the student's canvas.
+class StoreKey:
+    """Whose records a store holds, and what these depend on.
 
     Attributes:
-        name: A teacher's name, `trunk@224` or `canvas@224`.
+        source: Key of the source of outputs: a teacher's name, `trunk@224` or `canvas@224`.
         facts: All that its records depend on; JSON.
     """
 
-    name: str
+    source: str
     facts: Mapping[str, Any]
 
     @property
     def digest(self) -> str:
-        """Of the facts, in hexadecimal."""
-        text = json.dumps([self.name, self.facts], sort_keys=True)
+        """Of source and facts, in hexadecimal."""
+        text = json.dumps([self.source, self.facts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def encoding(self) -> Encoding:
-        """How its records are kept."""
+        """How its records are encoded."""
         return Encoding.of(self.facts)
 
     @property
     def folder(self) -> str:
         """Name of the folder of its records."""
-        return f"{re.sub('[^A-Za-z0-9@._-]+', '--', self.name)}-{self.digest[:16]}"
+        return f"{re.sub('[^A-Za-z0-9@._-]+', '--', self.source)}-{self.digest[:16]}"
 
 
 def hash_weights(config: RunConfig, composition: Composition) -> dict[str, str]:
-    """SHA-256 of the weights of all who are asked, by name; fetches those that are not here.
+    """SHA-256 of the weights of all networks that a run needs, by teacher; fetches missing ones.
 
     Raises:
-        WeightsError: If they cannot be had.
+        WeightsError: If weights cannot be obtained.
     """
     files = assign_weights(config.weights, composition.teachers)
     given = {name: Path(file) for name, file in files.items()}
-    asked = [s for s in composition.teachers if s.name in (composition.base, *composition.asked)]
+    names = (composition.base, *composition.asked)
+    needed = [spec for spec in composition.teachers if spec.name in names]
     variant = get_registry().offline_variant
-    files_of = {spec.name: obtain(spec, given.get(spec.name), variant(spec)) for spec in asked}
+    files_of = {spec.name: obtain(spec, given.get(spec.name), variant(spec)) for spec in needed}
     return {name: file_sha256(file) for name, file in files_of.items()}
 
 
 def list_encodings(config: RunConfig, composition: Composition) -> dict[str, Encoding]:
-    """How everyone's answers are kept, by name.
+    """How the outputs of each source are encoded, by its key.
 
-    What the base says enters the student, as at inference: it is kept as it is.
+    The trunk's outputs are inputs of the student, as at inference. So `cache.encoding` does not
+    apply to them: they are always bfloat16.
     """
-    sides, wanted = composition.image_size, config.cache.encoding
-    found = {at(CANVAS, side): Encoding("uint8") for side in sides}
-    found |= {at(TRUNK, side): Encoding() for side in sides}
+    encodings: dict[str, Encoding] = {}
+    for side in composition.image_size:
+        encodings[OutputSource.canvas(side).key] = Encoding("uint8")
+        encodings[OutputSource.trunk(composition, side).key] = Encoding()
+    wanted = config.cache.encoding
     for name in composition.asked:
         plans = [p for p in composition.of(name) if p.kind == "latent"]
         narrowed = {p.level.name: p.latent for p in plans if p.latent < p.level.channels}
         dtype = "int8" if wanted.endswith("int8") else "bfloat16"
-        found[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
-    return found
+        encodings[name] = Encoding(dtype, narrowed if wanted.startswith("latent") else {})
+    return encodings
 
 
-def list_owners(
+def list_store_keys(
     config: RunConfig,
     composition: Composition,
     hashes: Mapping[str, str],
     images: Images,
-) -> dict[str, Owner]:
-    """Everyone whose answers a run stores, by name.
+) -> dict[str, StoreKey]:
+    """The keys of all stores that a run uses, by the key of their source.
 
-    A digest holds what its own records depend on and nothing else, so that another teacher, or
-    another size of the student's canvas, leaves the rest as it is.
+    A digest covers what its own records depend on and nothing else, so that another teacher, or
+    another size of the student's canvas, leaves the other stores valid.
 
     Args:
-        config: The run's, its precision settled.
+        config: The run's, its precision resolved.
         composition: The student's plan.
-        hashes: SHA-256 of the weights of all who are asked, by name.
-        images: The pictures.
+        hashes: SHA-256 of the weights of all networks that the run needs, by teacher.
+        images: The training images.
     """
     shared = {
         "version": VERSION,
@@ -127,38 +127,39 @@ def list_owners(
         },
         "pictures": {"number": len(images), "fingerprint": images.fingerprint},
     }
-    how = list_encodings(config, composition)
+    encodings = list_encodings(config, composition)
     precision = {} if config.engine.precision == EXACT else {"precision": config.engine.precision}
-    owners: list[Owner] = []
+    keys: dict[str, StoreKey] = {}
+
+    def add(source: OutputSource, facts: Mapping[str, Any]) -> None:
+        everything = {**facts, **encodings[source.key].facts, "canvas": source.side, **shared}
+        keys[source.key] = StoreKey(source.key, everything)
+
     for side in composition.image_size:
-        mine = {"canvas": side, **shared}
-        contract = _said(composition.trunk.input)
-        owners.append(
-            Owner(at(CANVAS, side), {"input": contract, **how[at(CANVAS, side)].facts, **mine})
-        )
+        add(OutputSource.canvas(side), {"input": _fields(composition.trunk.input)})
         if composition.adapter is not None and composition.base is not None:
-            facts = _encoder(composition.trunk, hashes[composition.base]) | _taken(composition)
-            facts |= how[at(TRUNK, side)].facts | precision
-            owners.append(Owner(at(TRUNK, side), facts | mine))
+            encoder = _encoder(composition.trunk, hashes[composition.base])
+            trunk = {**encoder, **_read_from_trunk(composition), **precision}
+            add(OutputSource.trunk(composition, side), trunk)
     for spec in composition.teachers:
         if spec.name in composition.asked:
-            facts = _encoder(spec, hashes[spec.name]) | how[spec.name].facts | precision
-            owners.append(Owner(spec.name, {**facts, "canvas": composition.side(spec), **shared}))
-    return {owner.name: owner for owner in owners}
+            facts = {**_encoder(spec, hashes[spec.name]), **precision}
+            add(OutputSource.teacher(composition, spec), facts)
+    return keys
 
 
 def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
     entry = get_registry().origin(spec)
     code = f"{entry.distribution} {entry.version}" if entry is not None else None
-    said = _said(spec, "encoder", "config", "levels", "input")
-    return {**said, "weights": sha256, "code": code}
+    fields = _fields(spec, "encoder", "config", "levels", "input")
+    return {**fields, "weights": sha256, "code": code}
 
 
-def _taken(composition: Composition) -> dict[str, Any]:
-    plan = _said(composition, "trunk_size", "x_level", "v_level")
-    return {**plan, "taps": [_said(tap) for tap in composition.taps]}
+def _read_from_trunk(composition: Composition) -> dict[str, Any]:
+    fields = _fields(composition, "trunk_size", "x_level", "v_level")
+    return {**fields, "taps": [_fields(attachment) for attachment in composition.taps]}
 
 
-def _said(record: Record, *fields: str) -> dict[str, Any]:
-    """What a record says in some of its fields, or in all; without what holds its default."""
-    return record.model_dump(mode="json", include=set(fields) or None, exclude_defaults=True)
+def _fields(record: Record, *names: str) -> dict[str, Any]:
+    """Some fields of a record, or all; without those that hold their default."""
+    return record.model_dump(mode="json", include=set(names) or None, exclude_defaults=True)

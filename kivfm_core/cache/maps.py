@@ -1,4 +1,4 @@
-"""The file of a store's maps, named by what is in it. Torch-free until it is read."""
+"""The file of a store's maps, named by its hash. Torch-free until it is read."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PARTS = ("mean", "std", "axes")
 
 
 def find_maps(folder: Path) -> Path | None:
-    """The maps of a store; None if there are none, or they are not what their name says."""
+    """The maps file of a store; None if there is none whose hash matches its name."""
     files = sorted(folder.glob("maps-*.safetensors"))
     return next((file for file in files if file.name == _name(file_sha256(file))), None)
 
 
 def load_maps(folder: Path) -> Maps | None:
-    """Reads the maps of a store, if it has any that are sound."""
+    """Reads the maps of a store; None if there are no sound ones."""
     from safetensors.torch import load
 
     if (file := find_maps(folder)) is None:
@@ -33,7 +33,7 @@ def load_maps(folder: Path) -> Maps | None:
 
 
 def write_maps(folder: Path, maps: Maps) -> None:
-    """Writes the maps of a store, in place of what was there.
+    """Writes the maps of a store; replaces earlier ones.
 
     Raises:
         OSError: If the disk is full.

@@ -1,4 +1,4 @@
-"""A cache in memory: records by owner and view, up to a number of bytes."""
+"""A cache in memory: records by source of outputs and view, up to a number of bytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kivfm_core.cache.store import Place
 
 
 class MemoryCache:
-    """Keeps what every owner said of a view; once full it takes no more, and forgets nothing.
+    """Holds the outputs of every source for views. Once full it takes no more and drops nothing.
 
     Args:
         limit: Bytes that it may hold.
 
     Attributes:
-        layouts: What a record holds, by owner.
+        layouts: What a record holds, by the key of its source.
     """
 
     def __init__(self, limit: int) -> None:
@@ -26,25 +26,25 @@ class MemoryCache:
         self.layouts: dict[str, Layout] = {}
         self.records: dict[tuple[str, Place], Tensor] = {}
 
-    def has(self, owner: str, place: Place) -> bool:
-        """Whether an owner's record of a view is kept."""
-        return (owner, place) in self.records
+    def has(self, source: str, place: Place) -> bool:
+        """Whether the cache has a source's record of a view."""
+        return (source, place) in self.records
 
-    def maps(self, owner: str, fit: Callable[[], Maps]) -> Maps:
-        """The maps of an owner's levels: nobody has made them before."""
+    def maps(self, source: str, fit: Callable[[], Maps]) -> Maps:
+        """The maps of a source's levels: always new ones, as no earlier run shares this cache."""
         return fit()
 
-    def put(self, owner: str, places: Sequence[Place], records: Tensor, layout: Layout) -> None:
-        """Takes an owner's records `[B, bytes]`, one view a row."""
-        self.layouts[owner] = layout
+    def put(self, source: str, places: Sequence[Place], records: Tensor, layout: Layout) -> None:
+        """Takes a source's records `[B, bytes]`, one view a row."""
+        self.layouts[source] = layout
         for place, record in zip(places, records.cpu(), strict=True):
-            if not self.has(owner, place) and self.bytes + len(record) <= self.limit:
+            if not self.has(source, place) and self.bytes + len(record) <= self.limit:
                 # A view of a row would keep the whole batch alive.
-                self.records[owner, place] = record.clone()
+                self.records[source, place] = record.clone()
                 self.bytes += len(record)
 
-    def get(self, owner: str, places: Sequence[Place]) -> list[Tensor] | None:
-        """An owner's records, `[bytes]` each; None if one is missing."""
-        found = [self.records.get((owner, place)) for place in places]
+    def get(self, source: str, places: Sequence[Place]) -> list[Tensor] | None:
+        """A source's records, `[bytes]` each; None if one is missing."""
+        found = [self.records.get((source, place)) for place in places]
         rows = [record for record in found if record is not None]
         return rows if len(rows) == len(found) else None

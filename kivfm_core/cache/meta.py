@@ -1,4 +1,4 @@
-"""What a store says of itself, in JSON. Torch-free."""
+"""The file that describes a store, in JSON. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kivfm_core.cache.key import Owner
+from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.store import Store
 from kivfm_core.errors import DataError, KivfmError
 from kivfm_core.files import write_text
@@ -16,13 +16,13 @@ META = "meta.json"
 
 
 def write_meta(store: Store) -> None:
-    """Writes what a store is, into its folder."""
+    """Describes a store in its folder."""
     meta = {
         "schema": 1,
-        "owner": store.owner.name,
-        "digest": store.owner.digest,
+        "owner": store.key.source,
+        "digest": store.key.digest,
         "record": {"bytes": store.bytes, "tensors": store.layout},
-        "depends_on": store.owner.facts,
+        "depends_on": store.key.facts,
     }
     store.folder.mkdir(parents=True, exist_ok=True)
     with store.lock:
@@ -33,32 +33,32 @@ def open_store(folder: Path) -> Store:
     """Opens a store.
 
     Raises:
-        DataError: If the folder is none, or not what its name says.
+        DataError: If the folder is no store, or is not what its name says.
     """
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        owner = Owner(meta["owner"], meta["depends_on"])
-        if owner.folder != folder.name:
-            raise ValueError("it is another's than its name says")
+        key = StoreKey(meta["owner"], meta["depends_on"])
+        if key.folder != folder.name:
+            raise ValueError("it holds another's records than its name says")
         tensors = meta["record"]["tensors"]
-        return Store(folder, owner, {name: tuple(shape) for name, shape in tensors.items()})
+        return Store(folder, key, {name: tuple(shape) for name, shape in tensors.items()})
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise DataError(
             f"{folder} cannot be read as a store: {error}",
-            "a run that needs it makes it anew; else remove the folder",
+            "a run that needs it creates it again; otherwise remove the folder",
         ) from error
 
 
 def used_bytes(folder: Path) -> int:
-    """What the records of a cache take on the disk."""
+    """Bytes that the records of a cache take on the disk."""
     return sum(file.stat().st_size for file in folder.glob("*/records-*.bin"))
 
 
-def room(folder: Path, limit: float | None) -> tuple[int, str]:
-    """The bytes that a cache may take yet, and where they are left.
+def free_space(folder: Path, limit: float | None) -> tuple[int, str]:
+    """The bytes that a cache may still take, and what limits them, in words.
 
     Args:
-        folder: Of the cache, which need not be there.
+        folder: Of the cache, which need not exist.
         limit: GiB that it may take; None: all that the disk has.
     """
     folder = folder.absolute()
@@ -70,14 +70,14 @@ def room(folder: Path, limit: float | None) -> tuple[int, str]:
 
 
 def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:
-    """Every store of a cache, by name, or what is wrong with it.
+    """Every store of a cache with its folder, or the error where it cannot be opened.
 
     Raises:
         DataError: If there is no such folder.
     """
     if not folder.is_dir():
         raise DataError(f"no cache {folder}", "kivfm cache build makes one")
-    # By their names: nothing else that lies there is ours to judge, or to remove.
+    # Only folders that are named as stores: a user may keep other things beside them.
     for path in sorted(folder.glob("*-" + 16 * "[0-9a-f]")):
         try:
             yield path, open_store(path)

@@ -1,4 +1,4 @@
-"""One owner's records on disk: rows of equal length in shards, and their index. Torch-free."""
+"""Records of one source on disk: rows of equal length in shards, and an index. Torch-free."""
 
 from __future__ import annotations
 
@@ -16,38 +16,40 @@ from numpy.typing import NDArray
 
 from kivfm_core.cache.encoding import Layout
 from kivfm_core.cache.index import BAD, SOUND, UNKNOWN, Index, make_entries
-from kivfm_core.cache.key import Owner
+from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.maps import find_maps
 
+# Index of an image, and of the view of it.
 Place = tuple[int, int]
-"""Index of a picture, and of the view of it."""
 
+# Bytes that a file of records takes at most. It is part of the format: `key.VERSION` has to be
+# raised if it changes.
 SHARD = 16 * 2**30
-"""Bytes that a file of records takes at most; part of the format, as `key.VERSION` counts it."""
 
 
 class Store:
-    """Random access to one owner's records. Several processes may read and write at once.
+    """Random access to the records of one source. Several processes may read and write at once.
 
-    A record is written before its entry in the index, and both bear checksums: what was cut off,
-    changed, or belongs elsewhere counts as not there, and is made again in the same place. A
-    checksum is compared when a process first reads a record.
+    A record is written before its entry in the index, and both have checksums. A record that was
+    cut off, changed, or belongs elsewhere counts as missing, and is written again in the same row.
+    A checksum is compared when a process first reads a record.
 
     Args:
-        folder: Its own.
-        owner: Whose records.
+        folder: The store's own folder.
+        key: What the records depend on.
         layout: What a record holds.
     """
 
-    def __init__(self, folder: Path, owner: Owner, layout: Layout) -> None:
-        self.folder, self.owner, self.layout = folder, owner, dict(layout)
-        self.bytes = sum(owner.encoding.bytes(*part) for part in layout.items())
+    def __init__(self, folder: Path, key: StoreKey, layout: Layout) -> None:
+        self.folder, self.key, self.layout = folder, key, dict(layout)
+        self.bytes = sum(key.encoding.bytes(*part) for part in layout.items())
         self.per_shard = max(1, SHARD // self.bytes)
-        self.index = Index(folder / "index.bin", owner.facts["pictures"]["number"])
+        self.index = Index(folder / "index.bin", key.facts["pictures"]["number"])
         self.lock = FileLock(folder / "lock")
         maps = find_maps(folder)
-        # A record of another store, of another shape or other maps does not fit its checksum.
-        facts = [owner.digest, self.layout, *([maps.name] if maps is not None else [])]
+        # A record of another store, with another shape, or encoded with other maps does not match
+        # its checksum.
+        facts = [key.digest, self.layout, *([maps.name] if maps is not None else [])]
         self.seed = zlib.crc32(json.dumps(facts).encode())
         self.maps: dict[int, NDArray[np.uint8]] = {}
 
@@ -65,20 +67,20 @@ class Store:
         return int((self.index.rows >= 0).sum())
 
     def read(self, places: Sequence[Place]) -> list[NDArray[np.uint8]] | None:
-        """Records `[bytes]`, as they lie on the disk; None if one is not there, or not sound."""
+        """Records `[bytes]` as stored; None if one is missing or not sound."""
         if not all(place in self for place in places):
             return None
         rows = [divmod(self.index.row(*place), self.per_shard) for place in places]
         for shard in {shard for shard, _ in rows}:
             self._map(shard)
-        # All are looked at, so that all that are bad are known.
+        # Reads all, even after a bad one, so that every bad record is marked.
         found = [self._read(place, *row) for place, row in zip(places, rows, strict=True)]
         sound = [record for record in found if record is not None]
         return sound if len(sound) == len(found) else None
 
     def _map(self, shard: int) -> None:
         path = self._shard(shard)
-        # As long as it is now: behind its file's end a memory map is deadly.
+        # Mapped at its present length: access past the end of the file would kill the process.
         shape = path.stat().st_size // self.bytes if path.exists() else 0, self.bytes
         if shard not in self.maps or shape != self.maps[shard].shape:
             mapped = np.memmap(path, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape)
@@ -97,10 +99,10 @@ class Store:
         return record if state == SOUND else None
 
     def put(self, places: Sequence[Place], records: NDArray[np.uint8]) -> int:
-        """Keeps records `[B, bytes]` of places that have none; returns how many there were.
+        """Stores records `[B, bytes]` of places that have none; returns how many it stored.
 
         Raises:
-            OSError: If the disk is full; what was kept before is whole.
+            OSError: If the disk is full; what was stored before stays intact.
         """
         rows: dict[Place, tuple[int, int]] = {}
         with self.lock, ExitStack() as stack:

@@ -169,9 +169,9 @@ def _extend(
     # Beside other kinds of adapters a width is the rank of branches, and none are added.
     width = config.student.width if config.student.adapter == "side" else None
     taps = earlier.trunk.attachments
-    plan = plan_side(taps, earlier.x_channels, v, finest(added, v), width)
-    number = 1 + max((int(adapter.suffix) for adapter in earlier.extensions), default=0)
-    plan = plan.model_copy(update={"suffix": f"+{number}", "native": False})
+    # Not their count: a teacher that was removed may have taken its extension with it.
+    number = 1 + max((adapter.number for adapter in earlier.extensions), default=0)
+    plan = plan_side(taps, earlier.x_channels, v, finest(added, v), width).numbered(number)
     reads = {spec.name: (*earlier.maps, *plan.maps) for spec in added}
     made = earlier.model_copy(
         update={

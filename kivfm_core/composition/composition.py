@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from math import lcm, sqrt
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pydantic import Field
 
 from kivfm_core.adapters import AdapterPlan, AnyPlan, MapPlan, SidePlan
 from kivfm_core.aligners.plan import AlignerPlan
-from kivfm_core.errors import UsageError
+from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
 
@@ -127,12 +126,9 @@ def read_composition(run: Path) -> Composition:
     Raises:
         UsageError: If it is none.
     """
-    file = run / "composition.json"
-    if not (file.is_file() and (run / "config.toml").is_file()):
-        runs = sorted(str(p.parent) for p in run.parent.glob("*/composition.json"))
-        hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes one"
-        raise UsageError(f"{run} is no run folder", hint)
-    return Composition.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    files = RunFiles(run)
+    files.check_is_run()
+    return Composition.model_validate(files.read_composition())
 
 
 def v_plan(level: Level) -> MapPlan:

@@ -48,9 +48,7 @@ def plan_adapters(
         )
     width = max(32, round(shared.widths[shared.entry] / sqrt(len(teachers))) // 8 * 8)
     return tuple(
-        plan_side(attachments, x_channels, v, finest([spec], v), width).model_copy(
-            update={"suffix": f"+{i}" if i else "", "native": False}
-        )
+        plan_side(attachments, x_channels, v, finest([spec], v), width).numbered(i)
         for i, spec in enumerate(teachers)
     )
 

@@ -67,6 +67,7 @@ def render_views(
         image which fills the canvas.
     """
     # With an odd side, the tiles on the right and at the bottom lose a row or column of pixels.
+    # With an odd side, the tiles on the right and at the bottom lose a row or column of pixels.
     half = side if len(images) == 1 else side - side // 2
     frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in images]
     tiles = [render(x, f, contract) for (x, _), f in zip(images, frames, strict=True)]

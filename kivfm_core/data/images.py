@@ -10,9 +10,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from kivfm_core.errors import DataError
+from kivfm_core.data.modes import to_upright_rgb
+from kivfm_core.errors import DataError, printable
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
+# EXIF's tag of how the camera was held.
+ORIENTATION = 0x0112
+SUFFIXES = frozenset(
+    f".{end}" for end in "jpg jpeg jfif png webp bmp ppm tif tiff gif avif mpo jp2".split()
+)
 
 
 def is_image_file(name: str) -> bool:
@@ -21,7 +26,7 @@ def is_image_file(name: str) -> bool:
 
 
 def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Image:
-    """Decodes an image as RGB.
+    """Decodes an image as upright 8-bit RGB, as `modes.to_upright_rgb` does.
 
     Args:
         path: The file that contains the image.
@@ -36,7 +41,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path if size is None else _part(path, start, size)) as image:
-                return image.convert("RGB")
+                return to_upright_rgb(image)
     except MemoryError:
         raise
     # A malicious file can make a decoder raise anything.
@@ -45,16 +50,25 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
 
 
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image as viewers show it, in pixels, without decoding it.
+
+    Raises:
+        DataError: If it cannot be opened.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+            width, height = image.size
+            return (height, width) if turned else (width, height)
+    except Exception as error:  # A malicious file can make a decoder raise anything.
+        raise DataError(f"cannot open {printable(path)}: {error}") from error
+
+
 def _part(path: Path, start: int, size: int) -> BytesIO:
     with path.open("rb") as file:
         file.seek(start)
         return BytesIO(file.read(size))
-
-
-def printable(name: str | Path) -> str:
-    """A file's name for a message: on one line, and without control characters."""
-    text = str(name)
-    return text if text.isprintable() else ascii(text)
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:

@@ -1,4 +1,4 @@
-"""Labeled images: listing, choosing some, decoding, with a limit on the broken ones."""
+"""Labeled images: listing, picking, and decoding with a limit on the broken ones."""
 
 from __future__ import annotations
 
@@ -19,29 +19,17 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def spread(count: int, limit: int | None) -> list[int]:
-    """At most `limit` of `count` indices, evenly spread, so that a sorted list keeps all classes.
-
-    Example:
-        >>> spread(6, 3), spread(2, 3)
-        ([0, 2, 4], [0, 1])
-    """
-    if limit is None or limit >= count:
-        return list(range(count))
-    return [i * count // limit for i in range(limit)]
-
-
 def pick(items: Sequence[_T], indices: Sequence[int]) -> tuple[_T, ...]:
     """The items at the given indices."""
     return tuple(items[i] for i in indices)
 
 
 class ImageReader:
-    """Decodes images; skips and counts those that cannot be decoded.
+    """Decodes images; skips and counts those that it cannot.
 
     Args:
-        total: Number of images to be read. It is an error if more than ten of them, and more than
-            a tenth, are broken.
+        total: How many will be opened; more than ten and more than a tenth of them broken is an
+            error.
     """
 
     def __init__(self, total: int) -> None:

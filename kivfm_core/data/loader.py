@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from kivfm_core.data.canvas import Look, look, render_views, to_tensor
 from kivfm_core.data.images import listed
-from kivfm_core.data.sampler import Item, Key
+from kivfm_core.data.sampler import Key, ViewItem
+from kivfm_core.data.shared_tensors import SharedTensors
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.data.views import SMALLEST, sample_others, sample_view
 from kivfm_core.errors import DataError
@@ -29,7 +31,7 @@ Sample = tuple[Key, list[Tensor], list[Frame], list[str]]
 
 
 @dataclass(frozen=True)
-class Batch:
+class ViewBatch:
     """The canvases of a step, for the student and for the teachers.
 
     Attributes:
@@ -47,19 +49,23 @@ class Batch:
     frames: list[list[Frame]]
     bad: list[str]
 
-    def pin_memory(self) -> Batch:
+    def pin_memory(self) -> ViewBatch:
         """The same in page-locked memory, from which a GPU copies while others work."""
-        # Teachers may share one tensor, which shall be pinned once and stay shared.
-        once = {id(canvases): canvases for canvases in (self.student, *self.teachers)}
-        pinned = {place: canvases.pin_memory() for place, canvases in once.items()}
-        teachers = [pinned[id(canvases)] for canvases in self.teachers]
-        return replace(self, student=pinned[id(self.student)], teachers=teachers)
+        shared = self.shared()
+        student, *teachers = (
+            shared.convert(canvases, canvases.pin_memory) for canvases in shared.tensors
+        )
+        return replace(self, student=student, teachers=teachers)
 
-    def part(self, views: slice) -> Batch:
+    def shared(self) -> SharedTensors:
+        """Converts its canvases; those that several networks see, once for all of them."""
+        return SharedTensors((self.student, *self.teachers))
+
+    def part(self, views: slice) -> ViewBatch:
         """The batch of some of the views."""
         canvases = [column[views] for column in self.teachers]
         frames = [column[views] for column in self.frames]
-        return Batch(self.student[views], self.keys[views], canvases, frames, self.bad)
+        return ViewBatch(self.student[views], self.keys[views], canvases, frames, self.bad)
 
 
 class ViewDataset(Dataset[Sample]):
@@ -94,7 +100,7 @@ class ViewDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, item: Item) -> Sample:
+    def __getitem__(self, item: ViewItem) -> Sample:
         """Key, canvases and frames (the student's first), and ids that could not be decoded."""
         bad: list[str] = []
         if item.known:
@@ -110,7 +116,7 @@ class ViewDataset(Dataset[Sample]):
         canvases, frames = zip(*(made[key] for key in wanted), strict=True)
         return item.key, list(canvases), list(frames), bad
 
-    def shown(self, item: Item) -> list[int]:
+    def shown(self, item: ViewItem) -> list[int]:
         """Indices of the images on an item's canvas: the view's own, then those of a mosaic."""
         name = self.images[item.image]
         others = sample_others(len(self.images), self.seed, name, item.view, self.mosaic)
@@ -153,22 +159,23 @@ def check_bad(names: Collection[str], limit: int) -> None:
         )
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
+def collate(samples: Sequence[Sample]) -> ViewBatch:
     """Stacks samples to a batch; canvases that encoders share within a sample stay shared."""
     keys, canvases, frames, bad = zip(*samples, strict=True)
     columns = [*zip(*canvases, strict=True)]
-    stacked: dict[int, Tensor] = {}
-    for column in columns:
-        if id(column[0]) not in stacked:
-            stacked[id(column[0])] = torch.stack(column)
-    student, *teachers = (stacked[id(column[0])] for column in columns)
+    shared = SharedTensors(column[0] for column in columns)
+    student, *teachers = (
+        shared.convert(column[0], partial(torch.stack, column)) for column in columns
+    )
     theirs = [list(column) for column in zip(*frames, strict=True)][1:]
-    return Batch(student, list(keys), teachers, theirs, [name for names in bad for name in names])
+    return ViewBatch(
+        student, list(keys), teachers, theirs, [name for names in bad for name in names]
+    )
 
 
 def load(
-    dataset: ViewDataset, batches: Iterable[list[Item]], workers: int, pin: bool = False
-) -> Iterator[Batch]:
+    dataset: ViewDataset, batches: Iterable[list[ViewItem]], workers: int, pin: bool = False
+) -> Iterator[ViewBatch]:
     """Loads batches in order, ahead of time if there are workers, in pinned memory for a GPU."""
     loader: Any = DataLoader(
         dataset,

@@ -15,7 +15,7 @@ Key = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Item:
+class ViewItem:
     """One view of one image, to be loaded.
 
     Attributes:
@@ -63,7 +63,7 @@ class StepSampler:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def __iter__(self) -> Iterator[list[Item]]:
+    def __iter__(self) -> Iterator[list[ViewItem]]:
         order = lru_cache(maxsize=2)(self._order)
         for step in range(self.start, self.stop):
             places = range(step * self.batch_size, (step + 1) * self.batch_size)
@@ -79,7 +79,7 @@ class StepSampler:
             # A batch is cached as a whole or computed as a whole: the outputs of an encoder differ
             # in their last bits with the batch size.
             known = all(key in self.known for key in keys)
-            yield [Item(*key, known=known) for key in keys]
+            yield [ViewItem(*key, known=known) for key in keys]
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, 2, epoch]).permutation(self.images)

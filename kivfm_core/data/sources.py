@@ -1,58 +1,24 @@
-"""Sources of labeled pictures: `[TASK=][FORMAT:]PATH`, and what each task finds in them."""
+"""Sources of labeled images: `[TASK=][FORMAT:]PATH`, and what a task finds in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
-from kivfm_core.data.formats.classes import ClassData, read_folder, read_labels
-from kivfm_core.data.formats.coco import CocoData, read_coco
-from kivfm_core.data.formats.masks import MaskData, read_masks
-from kivfm_core.errors import DataError, UsageError
-from kivfm_core.spec import Task
-
-KNN = "knn"
-"""k-NN on a global feature: measured like a task, though no teacher declares it."""
-
-Data = ClassData | CocoData | MaskData
-Reader = Callable[[Path], Data | None]
-
-READERS: dict[str, Reader] = {
-    "labels": read_labels,
-    "folder": read_folder,
-    "masks": read_masks,
-    "coco": read_coco,
-}
-"""The formats; a reader returns None for a path that is not in its format."""
-
-FORMATS: dict[str, tuple[str, ...]] = {
-    "classification": ("labels", "folder"),
-    "zero-shot": ("labels", "folder"),
-    KNN: ("labels", "folder"),
-    "detection": ("coco",),
-    "instance-segmentation": ("coco",),
-    "promptable-segmentation": ("coco",),
-    "semantic-segmentation": ("masks", "coco"),
-}
-"""The formats that each task can be measured on, the best first."""
-
-NEEDS = {
-    "labels": "labels.json ({file name: class}) beside the pictures",
-    "folder": "a folder of pictures for each class, or classes/ with these",
-    "masks": "semantic/*.png and semantic/classes.json beside images/",
-    "coco": "instances.json (COCO) beside images/",
-}
+from kivfm_core.data.formats.table import FORMATS
+from kivfm_core.errors import DataError, PluginError, UsageError
+from kivfm_core.reference import resolve_reference
+from kivfm_core.task import LabeledImages, LabelFormat, Measured
 
 
 @dataclass(frozen=True)
 class Source:
-    """A place of labeled pictures.
+    """A place of labeled images.
 
     Attributes:
         path: A folder or file.
-        format: One of `FORMATS`; None to recognize it.
+        format: The name of its format; None to recognize it.
     """
 
     path: Path
@@ -62,21 +28,44 @@ class Source:
         return f"{self.format}:{self.path}" if self.format else str(self.path)
 
 
-def parse_source(text: str) -> Source:
+def formats_of(task: Measured) -> tuple[LabelFormat, ...]:
+    """The formats that a task can be measured on, the best first.
+
+    Raises:
+        PluginError: If the task's record names a format that kivfm does not have.
+    """
+    unknown = [name for name in task.formats if isinstance(name, str) and name not in FORMATS]
+    if unknown:
+        raise PluginError(
+            f"the task {task.name} names the label format {unknown[0]!r}, which is none of kivfm's",
+            f"name one of {', '.join(FORMATS)}, or put a LabelFormat in its place",
+        )
+    return tuple(FORMATS[kind] if isinstance(kind, str) else kind for kind in task.formats)
+
+
+def parse_source(text: str, formats: Collection[str] = FORMATS.keys()) -> Source:
     """Reads `[FORMAT:]PATH`.
+
+    Args:
+        text: As a user gives it.
+        formats: The names of the formats that there are; a path may hold a colon of its own.
 
     Raises:
         DataError: If there is no such path.
     """
     head, colon, rest = text.partition(":")
-    source = Source(Path(rest), head) if colon and head in READERS else Source(Path(text))
+    source = Source(Path(rest), head) if colon and head in formats else Source(Path(text))
     if not source.path.exists():
         raise DataError(f"no such data: {source.path}", "give a folder that exists")
     return source
 
 
-def parse_data(data: Sequence[str]) -> dict[str, list[Source]]:
+def parse_data(data: Sequence[str], tasks: Mapping[str, Measured]) -> dict[str, list[Source]]:
     """Reads `--data SOURCE` and `--data TASK=SOURCE`.
+
+    Args:
+        data: As a user gives them.
+        tasks: All that can be measured, by name.
 
     Returns:
         The sources of each task that got its own, and under `""` those for all others.
@@ -85,7 +74,7 @@ def parse_data(data: Sequence[str]) -> dict[str, list[Source]]:
         UsageError: If a task is unknown.
         DataError: If there is no such path.
     """
-    tasks = (*get_args(Task), KNN)
+    formats = {kind.name for task in tasks.values() for kind in formats_of(task)}
     sources: dict[str, list[Source]] = {}
     for text in data:
         task, equals, rest = text.partition("=")
@@ -93,42 +82,37 @@ def parse_data(data: Sequence[str]) -> dict[str, list[Source]]:
             task, rest = "", text
         elif task not in tasks:
             raise UsageError(f"unknown task {task!r} in {text!r}", f"tasks: {', '.join(tasks)}")
-        sources.setdefault(task, []).append(parse_source(rest))
+        sources.setdefault(task, []).append(parse_source(rest, formats))
     return sources
 
 
-def find_data(source: Source, task: str) -> Data | None:
+def find_data(source: Source, task: Measured) -> LabeledImages | None:
     """What a source holds for a task, or None if there is nothing."""
-    formats = [source.format] if source.format else FORMATS[task]
-    for name in formats:
-        found = READERS[name](source.path) if name in FORMATS[task] else None
-        boxes_only = isinstance(found, CocoData) and not found.has_masks
-        if found is not None and not (boxes_only and task != "detection"):
-            return found
+    for kind in formats_of(task):
+        if source.format in (None, kind.name):
+            found: LabeledImages | None = resolve_reference(kind.read)(source.path)
+            if found is not None and (found.has_masks or not task.masks):
+                return found
     return None
 
 
-def load_data(source: Source, task: str, limit: int | None = None) -> Data:
+def load_data(source: Source, task: Measured, limit: int | None = None) -> LabeledImages:
     """What a source holds for a task.
 
     Args:
         source: Where to look.
         task: What will be measured.
-        limit: Take at most so many pictures, evenly spread.
+        limit: Take at most so many images, evenly spread.
 
     Raises:
         DataError: If there is nothing; says what was looked for.
     """
     found = find_data(source, task)
     if found is None or not found.paths:
-        wanted = "; or ".join(NEEDS[name] for name in FORMATS[task])
-        masks = (
-            ""
-            if task not in ("instance-segmentation", "promptable-segmentation")
-            else (", with masks")
-        )
+        wanted = "; or ".join(kind.needs for kind in formats_of(task))
+        masks = ", with masks" if task.masks else ""
         raise DataError(
-            f"{source} has nothing for {task}: looked for {wanted}{masks}",
-            f"give another source: --data {task}=PATH",
+            f"{source} has nothing for {task.name}: looked for {wanted}{masks}",
+            f"give another source: --data {task.name}=PATH",
         )
     return found.take(limit)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from kivfm_core.data.images import open_image, printable
+from kivfm_core.data.images import open_image
 from kivfm_core.data.tar_index import load_index
+from kivfm_core.errors import printable
 
 
 class Tar:

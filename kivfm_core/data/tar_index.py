@@ -14,9 +14,9 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from kivfm_core.data.images import is_image_file, printable
+from kivfm_core.data.images import is_image_file
 from kivfm_core.data.names import Names
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 from kivfm_core.files import keep
 
 # Version of the rules for what is listed, and of the cache file: raised with every change.

@@ -14,9 +14,9 @@ from typing import Protocol
 from PIL import Image
 
 from kivfm_core.data.folder import Folder
-from kivfm_core.data.images import SUFFIXES, is_image_file, printable
+from kivfm_core.data.images import SUFFIXES, is_image_file
 from kivfm_core.data.tar import Tar
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 
 # The command that decompresses a tar, by the ending of its name.
 UNPACK = {

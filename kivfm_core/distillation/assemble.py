@@ -1,4 +1,4 @@
-"""Builds what a run works with: the teachers with their weights, and the untrained student."""
+"""Loads the teachers with their weights, and builds the untrained student."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from kivfm_core.composition.compose import assign_weights
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
-from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.errors import WeightsError
-from kivfm_core.planner.placement import Placement
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.runs.run import open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
@@ -23,46 +23,47 @@ from kivfm_core.weights.tokenizer import obtain_tokenizer
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a run works with.
+class LoadedModels:
+    """The student, and the frozen networks that run beside it.
 
     Attributes:
         student: Untrained, with the decoders of every teacher.
         teachers: Those whose levels the student's own pass does not give.
-        provenance: Of every teacher's weights.
-        placements: How what is frozen is asked.
-        round_trip: What the shared latent keeps of the levels of teachers that are kept, as fitted.
+        provenance: Where every teacher's weights are from.
+        placements: Where frozen networks lie, and how many views at once they run on.
+        round_trip: For teachers of an earlier run, as measured there: the share of each level's
+            variance that a round trip through the shared latent keeps.
     """
 
     student: Student
     teachers: dict[str, LoadedTeacher]
     provenance: dict[str, Provenance | None]
-    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
+    placements: Mapping[str, NetworkPlacement] = field(default_factory=dict[str, NetworkPlacement])
     round_trip: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
-    def asked(self) -> Asked:
-        """What of them is frozen, and answers for the run's views."""
-        trunk = self.student.ask_trunk if self.student.adapter is not None else None
+    def frozen(self) -> LoadedNetworks:
+        """The networks that give outputs for the run's views, and do not change."""
+        trunk = self.student.run_trunk if self.student.adapter is not None else None
         hashes = {name: made.sha256 for name, made in self.provenance.items() if made is not None}
-        return Asked(self.teachers, trunk, hashes, self.placements)
+        return LoadedNetworks(self.teachers, trunk, hashes, self.placements)
 
 
 def assemble(
     config: RunConfig,
     composition: Composition,
     device: torch.device,
-    say: Callable[[str], None],
-    placements: Mapping[str, Placement] | None = None,
-) -> Parts:
-    """Loads every teacher, says what was loaded, and builds the student on its base.
+    log: Callable[[str], None],
+    placements: Mapping[str, NetworkPlacement] | None = None,
+) -> LoadedModels:
+    """Loads every teacher, reports what was loaded, and builds the student on its base.
 
     Args:
-        config: The run's.
+        config: The run's configuration.
         composition: The student's plan.
-        device: Of the student.
-        say: Told what was loaded.
-        placements: Where the teachers lie; those that are not named, where the student does.
+        device: Where the student lies.
+        log: Reports each teacher's weights.
+        placements: Where the teachers lie; those that are not named lie beside the student.
 
     Raises:
         UsageError: If a file is given for a teacher that is not selected.
@@ -75,36 +76,40 @@ def assemble(
     for spec in composition.learned:
         home = torch.device("cpu") if spec.name in away else device
         teacher = load(spec, files.get(spec.name), home)
-        say(f"{spec.name}: {teacher.provenance}")
+        log(f"{spec.name}: {teacher.provenance}")
         teachers[spec.name] = teacher
-        _bring_tokenizers(spec, say)
+        _fetch_tokenizers(spec, log)
     provenance = {name: teacher.provenance for name, teacher in teachers.items()}
     student = make_student(composition, teachers.get(composition.base or ""))
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
     trips: dict[str, float] = {}
+    # A student that goes on from an earlier run brings that run's teachers with it: as stand-ins,
+    # with their decoders, so their encoders are not loaded.
     if config.student.start is not None:
         earlier = open_run(config.student.start)
         student.take_over(earlier.load_student())
         provenance |= earlier.provenance
         trips = earlier.environment.get("round_trip", {})
-        say(f"{', '.join(composition.kept)}: kept as {earlier.path} left them")
+        log(f"{', '.join(composition.kept)}: as in {earlier.path}")
+    # Only now: the student's trunk is a copy of the base's own encoder, not of a wrapped one.
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
-    asked = {name: teachers[name] for name in composition.asked}
-    return Parts(student.to(device), asked, provenance, placements, trips)
+    # The base's own encoder is left out where the student's trunk gives its levels.
+    running = {name: teachers[name] for name in composition.asked}
+    return LoadedModels(student.to(device), running, provenance, placements, trips)
 
 
-def _bring_tokenizers(spec: TeacherSpec, say: Callable[[str], None]) -> None:
-    """Fetches what the bundle is to carry; distillation itself does without."""
+def _fetch_tokenizers(spec: TeacherSpec, log: Callable[[str], None]) -> None:
+    """Fetches the tokenizers that the student will need; distillation itself needs none."""
     for task in spec.tasks:
         try:
             obtain_tokenizer(spec, task.task)
         except WeightsError as error:
-            say(f"{error.message}; the student's {task.task} will need it")
+            log(f"{error.message}; the student's {task.task} will need it")
 
 
 def load(spec: TeacherSpec, file: str | None, device: torch.device) -> LoadedTeacher:
-    """Loads a teacher, laid out for speed."""
+    """Loads a teacher in the memory layout that computes fastest."""
     teacher = load_teacher(spec, file)
     # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
     teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -112,7 +117,7 @@ def load(spec: TeacherSpec, file: str | None, device: torch.device) -> LoadedTea
 
 
 def make_student(composition: Composition, base: LoadedTeacher | None) -> Student:
-    """An untrained student, its trunk as the base's encoder is."""
+    """An untrained student; its trunk has the weights of the base's encoder, if there is a base."""
     student = Student(composition)
     if base is not None:
         student.trunk.load_state_dict(base.encoder.state_dict(), strict=True)

@@ -7,83 +7,69 @@ import platform
 from collections.abc import Callable
 
 import torch
-from lightning_fabric import Fabric
 
-from kivfm_core.cache.disk import DiskCache
-from kivfm_core.composition.composition import Composition
-from kivfm_core.config import RunConfig
+from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import auto_precision, find_machine
 from kivfm_core.files import write_text
-from kivfm_core.planner.plan import Plan, compared, make_plan
-from kivfm_core.planner.rates import Rates, keep_rates, read_rates
-from kivfm_core.runs.run import Run
+from kivfm_core.planner.plan import RunPlan, compared, make_plan
+from kivfm_core.planner.rates import Rates, read_rates, save_rates
 
 
 def device_name(device: torch.device) -> str:
-    """What rates are measured on: a GPU's name, or the processor and its number of threads."""
+    """The device that rates belong to: a GPU's name, or the processor and its number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
 
 
-def follow(
-    config: RunConfig,
-    composition: Composition,
-    stream: Stream,
-    fabric: Fabric,
-    say: Callable[[str], None],
-    first: int | None = None,
-) -> Plan:
-    """Plans a run, and has its stream keep what the plan keeps.
+def plan_costs(context: RunContext, stream: Stream, first: int | None = None) -> RunPlan:
+    """Plans a run, and makes its stream cache what the plan caches.
 
     Args:
-        config: The run's.
-        composition: The student's plan.
-        stream: Of its batches.
-        fabric: Devices and processes.
-        say: Told who is asked anew, offloaded or asked in portions, for want of room.
+        context: The run; it reports what runs anew, offloaded or in portions for want of room.
+        stream: Its batches.
         first: The step that a resumed run goes on from.
     """
-    stored = stream.cache.count(config.data.views) if isinstance(stream.cache, DiskCache) else {}
+    config, fabric = context.config, context.fabric
+    # Rates were measured by single processes, so they predict nothing for several.
     rates = read_rates(device_name(fabric.device)) if fabric.world_size == 1 else Rates()
-    placements = stream.frozen.asked.placements
-    plan = make_plan(config, composition, len(stream.dataset), rates, stored, first, placements)
+    placements, images = stream.placements, len(stream.dataset)
+    stored = stream.count_cached()
+    plan = make_plan(config, context.composition, images, rates, stored, first, placements)
     if plan.space is not None and plan.online:
-        say(f"asked anew for every view, for want of room to keep it: {', '.join(plan.online)}")
+        context.log(f"run anew for every view, for want of cache space: {', '.join(plan.online)}")
     if away := [name for name, placement in placements.items() if placement.offloaded]:
-        say(f"weights on the CPU but for their turns, for want of memory: {', '.join(away)}")
+        context.log(f"weights on the CPU between uses, for want of memory: {', '.join(away)}")
     share = config.optim.batch_size // fabric.world_size
     small = [f"{name} {p.batch}" for name, p in placements.items() if p.batch < share]
     if small:
-        say(f"views at once, for want of memory: {', '.join(small)}")
-    if stream.frozen.keeper is not None:
-        stream.frozen.keeper.online = plan.online
+        context.log(f"views at once, for want of memory: {', '.join(small)}")
+    stream.run_online(plan.online)
     return plan
 
 
-def account(run: Run, plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
-    """Writes what a run took beside what was predicted, and keeps its rates for later plans."""
+def write_costs(context: RunContext, plan: RunPlan, stream: Stream) -> None:
+    """Writes what a run took beside what was predicted, and saves its rates for later plans."""
     watch, record = stream.stopwatch, plan.as_dict()
     took = watch.total
     for cost in record["costs"]:
         cost["took_views"] = watch.views.get(cost["name"], 0)
         cost["took_seconds"] = watch.seconds.get(cost["name"], 0.0)
-        portions = stream.frozen.portions.get(cost["name"])
-        cost["took_batch"] = portions.size if portions else None
+        cost["took_batch"] = stream.portion_size(cost["name"])
     facts = {"schema": 1, "took_seconds": took, **record}
-    write_text(run.path / "costs.json", json.dumps(facts, indent=1))
-    say(compared(plan.seconds, took))
-    remember(plan, stream, say)
+    write_text(context.run.costs_file, json.dumps(facts, indent=1))
+    context.log(compared(plan.seconds, took))
+    save_measured_rates(plan, stream, context.log)
 
 
-def remember(plan: Plan, stream: Stream, say: Callable[[str], None]) -> None:
-    """Keeps the rates that a run measured, as far as it came."""
+def save_measured_rates(plan: RunPlan, stream: Stream, log: Callable[[str], None]) -> None:
+    """Saves the seconds a view that a run measured, as far as it came."""
     watch, auto = stream.stopwatch, auto_precision(stream.config.engine.accelerator)
     if plan.device is not None:
         done = [cost for cost in plan.costs if watch.views.get(cost.name)]
         measured = {c.rate: watch.seconds[c.name] / watch.views[c.name] for c in done}
         try:
-            keep_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
+            save_rates(Rates(plan.device, measured, auto, find_machine(stream.fabric.device)))
         except OSError as error:
-            say(f"what was measured cannot be kept for later plans: {error}")
+            log(f"what was measured cannot be saved for later plans: {error}")

@@ -9,33 +9,29 @@ import platformdirs
 
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import DataError
-from kivfm_core.progress import Progress
+from kivfm_core.progress import Progress, stage
 from kivfm_core.scenes import PER_CLASS, TRAIN, VAL
 
 
-def data_path(config: RunConfig, watch: Progress) -> Path:
-    """Where a run's pictures are; draws the demo scenes into the user's cache if it has none.
+def data_path(config: RunConfig, progress: Progress) -> Path:
+    """Where a run's images are; without any, the demo scenes are drawn into the user's cache.
 
     Raises:
-        DataError: If other scenes are there.
+        DataError: If other data are in their place.
     """
     if config.data.path:
         return Path(config.data.path)
     from kivfm_core.scenes.write import write_scenes
 
     folder = platformdirs.user_cache_path("kivfm") / "scenes"
-    watch.message(f"no --data: distilling on the demo scenes in {folder}")
+    progress.message(f"no --data: distilling on the demo scenes in {folder}")
 
-    def tell(done: int, total: int) -> None:
-        if done == 1:
-            watch.start(total)
-        watch.step({"step": done, "what": "drawing"})
-
+    count = stage(progress, "drawing")
     try:
-        write_scenes(folder, train=TRAIN, val=VAL, per_class=PER_CLASS, progress=tell)
+        write_scenes(folder, train=TRAIN, val=VAL, per_class=PER_CLASS, progress=count)
     except FileExistsError as error:
         raise DataError(
             f"{folder} holds something else than the demo scenes, of another version maybe",
-            f"remove it: rm -r {quote(str(folder))}; or give pictures: --data FOLDER",
+            f"remove it: rm -r {quote(str(folder))}; or give images: --data FOLDER",
         ) from error
     return folder / "train" / "images"

@@ -1,39 +1,37 @@
-"""The engine: plan, load, fit the aligners, train, and write the run folder."""
+"""A run from its configuration to its student: prepare, begin or resume, train, finish."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
-from lightning_fabric import Fabric
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.summary import round_trips
 from kivfm_core.config import RunConfig
-from kivfm_core.data.unlabeled import find_images
-from kivfm_core.distillation.assemble import assemble
-from kivfm_core.distillation.costs import account, follow, remember
-from kivfm_core.distillation.demo_data import data_path
-from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.context import RunContext
+from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
+from kivfm_core.distillation.prepare import Prepared, prepare
 from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
-from kivfm_core.distillation.processes.launch import aloud, find_machine, launched, settle, summed
+from kivfm_core.distillation.processes.launch import all_reduce, launched, resolve_precision
 from kivfm_core.distillation.state.checkpoint import (
     has_checkpoint,
     load_checkpoint,
     save_checkpoint,
 )
-from kivfm_core.distillation.state.disk_full import room
-from kivfm_core.distillation.state.resume import Going, as_begun, check, go_on
+from kivfm_core.distillation.state.disk_full import report_full_disk
+from kivfm_core.distillation.state.resume import (
+    ResumePlan,
+    check_changes,
+    config_at_start,
+    plan_resume,
+)
 from kivfm_core.distillation.training.calibrate import calibrate
-from kivfm_core.distillation.training.compile import compile_all
 from kivfm_core.distillation.training.loop import train
-from kivfm_core.distillation.training.nonfinite import Guard
-from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.errors import UsageError
-from kivfm_core.planner.placement import place, planned_machine
-from kivfm_core.planner.plan import FITTING, LEARNING
+from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import write_bundle
@@ -51,13 +49,13 @@ def distill(
     """Distills the teachers of a configuration into one student.
 
     Args:
-        config: What to do; with `resume`, the run's own configuration by default.
+        config: The configuration; with `resume`, the run's own by default.
         out: The run folder; `runs/` and the time of day by default.
         resume: A run folder to go on with.
         steps: With `resume`, another length for the run; the learning rate follows it.
-        allow_changes: With `resume`, go on although teachers, weights, pictures or settings are
+        allow_changes: With `resume`, go on although teachers, weights, images or settings are
             not those that the run began with.
-        progress: Watches.
+        progress: Where to report; nowhere by default.
 
     Returns:
         The run folder.
@@ -66,25 +64,34 @@ def distill(
         UsageError: If the configuration is wrong, or not the resumed run's, or the folder is not
             empty.
         WeightsError: If a teacher's weights cannot be had, or are not the resumed run's.
-        DataError: If there are no pictures, or too many bad ones.
+        DataError: If there are no images, or too many bad ones.
         Interrupted: If a signal asked to stop.
     """
-    watch = progress or Silent()
     if resume is not None:
         run = open_run(resume)
-        wanted = settle(config.anchored() if config is not None else run.config)
-        if steps is not None:
-            optim = wanted.optim.model_copy(update={"steps": steps})
-            wanted = wanted.model_copy(update={"optim": optim})
-        plan = go_on(run, wanted, allow_changes)
+        plan = plan_resume(run, _resumed_config(run, config, steps), allow_changes)
     elif config is not None:
-        config = settle(config.anchored())
-        plan = Going(config, compose(config))
+        config = resolve_precision(config.anchored())
+        plan = ResumePlan(config, compose(config))
         run = _new_run(out)
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
-    _work(run, plan, watch, allow_changes)
+    with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
+        # Each process may have read another time of day: the first one's folder counts.
+        run = Run(Path(fabric.broadcast(str(run.path))))
+        report = progress if progress is not None and fabric.is_global_zero else Silent()
+        context = RunContext(fabric, run, plan.config, plan.composition, report)
+        with report_full_disk(f"kivfm distill --resume {run.path}"):
+            _run_stages(context, plan.changes, allow_changes, interrupt)
     return run.path
+
+
+def _resumed_config(run: Run, config: RunConfig | None, steps: int | None) -> RunConfig:
+    wanted = resolve_precision(config.anchored() if config is not None else run.config)
+    if steps is None:
+        return wanted
+    optim = wanted.optim.model_copy(update={"steps": steps})
+    return wanted.model_copy(update={"optim": optim})
 
 
 def _new_run(out: str | Path | None) -> Run:
@@ -99,85 +106,123 @@ def _new_run(out: str | Path | None) -> Run:
     return run
 
 
-def _work(run: Run, plan: Going, watch: Progress, allow_changes: bool) -> None:
-    """All stages, in order, in as many processes as are asked for."""
-    with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
-        # Where the run is made after the time of day, processes may disagree.
-        run = Run(Path(fabric.broadcast(str(run.path))))
-        watch = watch if fabric.is_global_zero else Silent()
-        with room(f"kivfm distill --resume {run.path}"):
-            _stages(fabric, run, plan, watch, interrupt, allow_changes)
+@dataclass(frozen=True)
+class Start:
+    """Where training starts.
+
+    Attributes:
+        step: Steps made before.
+        costs: What the rest of the run is planned to cost.
+    """
+
+    step: int
+    costs: RunPlan
 
 
-def _stages(
-    fabric: Fabric, run: Run, plan: Going, watch: Progress, interrupt: Interrupt,
-    allow_changes: bool,
-) -> None:  # fmt: skip
-    config, composition, say = plan.config, plan.composition, watch.message
-    resumed = has_checkpoint(run.checkpoints)
-    if fabric.is_global_zero and not resumed:
-        run.write_plan(config, composition)
-    say(f"on {fabric.device}, precision {config.engine.precision}")
-    torch.manual_seed(config.seed)
-    # First what can fail for want of a file; the demo scenes take a minute to draw.
-    machine = planned_machine(config, find_machine(fabric.device))
-    placements = place(config, composition, machine)
-    parts = assemble(config, composition, fabric.device, say, placements)
-    student = parts.student
-    if config.engine.compile == "all":
-        here = [t.encoder for name, t in parts.teachers.items() if not placements[name].offloaded]
-        compile_all(here, fabric.device)
-    with fabric.rank_zero_first(local=True):
-        path = data_path(config, watch)
-    images = find_images(path)
-    stream = Stream(config, composition, parts.asked, images, fabric, say)
-    here = aloud(fabric, say)
-    guard = Guard(run.path, config.optim.bad_limit, stream, fabric.global_rank, here)
-    optimizer, precision = make_optimizer(student, config), fabric.strategy.precision
-    facts: dict[str, Any] = {"pictures": stream.digest, "configuration": as_begun(config)}
-    first, batch = 0, config.optim.batch_size
+def _run_stages(
+    context: RunContext, changes: Sequence[str], allow_changes: bool, interrupt: Interrupt
+) -> None:
+    """All stages in order, in each of the run's processes."""
+    # A run that was stopped before its first checkpoint has nothing to resume: it begins again.
+    resumed = has_checkpoint(context.run.checkpoints)
+    if not resumed:
+        # Before anything is loaded, so that a run stopped while loading is a run, too.
+        context.write_plan()
+    prepared = prepare(context)
     if resumed:
-        changes = [*plan.changes, *run.changes(parts.provenance, stream.digest)]
-        check(run, changes, allow_changes)
-        anew = any(change.startswith("optim.optimizer:") for change in changes)
-        first = load_checkpoint(run.checkpoints, student, optimizer, precision, anew=anew)
-        if anew:
-            say("another optimizer than before: it remembers nothing of the steps made")
-        costs = follow(config, composition, stream, fabric, say, first)
-        say(f"resuming at step {first}")
-        if fabric.is_global_zero:
-            run.write_plan(config, composition)
-            if changes:
-                facts["round_trip"] = run.environment["round_trip"]
-                facts["changes"] = run.environment.get("changes", []) + changes
-                facts["earlier"] = [
-                    *run.environment.get("earlier", []),
-                    run.environment["argv"],
-                ]
-                run.write_environment(config.seed, parts.provenance, **facts)
+        start = resume_training(context, prepared, changes, allow_changes)
     else:
-        costs = follow(config, composition, stream, fabric, say)
-        steps = -(-config.optim.calibration // batch)
-        say(f"fitting aligners on {steps * batch} views")
-        stream.stopwatch.add(FITTING, steps * batch, 0.0)
-        with stream.stopwatch.rest(FITTING):
-            fitted = calibrate(student, guard.finite(student, steps), summed(fabric))
-        kept = {**parts.round_trip, **fitted}
-        say(f"the shared latent keeps {round_trips(kept)}")
-        if fabric.is_global_zero:
-            run.write_environment(config.seed, parts.provenance, round_trip=kept, **facts)
-            save_checkpoint(
-                run.checkpoints, 0, student, optimizer, precision, config.checkpoint.keep
-            )
+        start = begin(context, prepared)
     try:
-        with stream.stopwatch.rest(LEARNING):
-            train(run, config, student, optimizer, stream, fabric, watch, interrupt, guard, first)
+        with prepared.stream.stopwatch.rest(LEARNING):
+            train(context, prepared, interrupt, start.step)
     except Interrupted:
-        if fabric.is_global_zero:
-            remember(costs, stream, say)
+        if context.is_first:
+            save_measured_rates(start.costs, prepared.stream, context.log)
         raise
-    if bad := stream.count_bad():
-        say(f"{bad} pictures were skipped, since they cannot be decoded")
-    if fabric.is_global_zero:
-        write_bundle(student, run.bundle)
-        account(run, costs, stream, say)
+    finish(context, prepared, start.costs)
+
+
+def begin(context: RunContext, prepared: Prepared) -> Start:
+    """Fits the aligners of a new run, and saves the untrained student as its first checkpoint."""
+    config, run, fabric = context.config, context.run, context.fabric
+    student, stream = prepared.student, prepared.stream
+    costs = plan_costs(context, stream)
+    batch = config.optim.batch_size
+    steps = -(-config.optim.calibration // batch)
+    context.log(f"fitting aligners on {steps * batch} views")
+    stream.stopwatch.add(FITTING, steps * batch, 0.0)
+    with stream.stopwatch.rest(FITTING):
+        targets = prepared.skipped.finite_targets(student, steps)
+        fitted = calibrate(student, targets, all_reduce(fabric))
+    # The aligners of an earlier run's teachers stay, with the round trips measured there.
+    trips = {**prepared.models.round_trip, **fitted}
+    context.log(f"the shared latent keeps {round_trips(trips)}")
+    if context.is_first:
+        # The environment before the checkpoint, since resuming from a checkpoint needs both.
+        facts = _facts(context, prepared)
+        run.write_environment(config.seed, prepared.models.provenance, round_trip=trips, **facts)
+        save_checkpoint(
+            run.checkpoints, 0, student, prepared.optimizer,
+            fabric.strategy.precision, config.checkpoint.keep,
+        )  # fmt: skip
+    return Start(0, costs)
+
+
+def resume_training(
+    context: RunContext, prepared: Prepared, changes: Sequence[str], allow_changes: bool
+) -> Start:
+    """Restores the latest checkpoint of a run.
+
+    Args:
+        context: The run.
+        prepared: What is restored.
+        changes: Which settings are not as the run began, a line each.
+        allow_changes: Whether these, and other weights or images, are allowed.
+
+    Raises:
+        UsageError: If something is not as the run began, and that is not allowed.
+    """
+    run, stream = context.run, prepared.stream
+    # Settings were compared before loading; hashes of weights and images are known only now.
+    changes = [*changes, *run.changes(prepared.models.provenance, stream.digest)]
+    check_changes(run, changes, allow_changes)
+    new_optimizer = any(change.startswith("optim.optimizer:") for change in changes)
+    step = load_checkpoint(
+        run.checkpoints, prepared.student, prepared.optimizer,
+        context.fabric.strategy.precision, anew=new_optimizer,
+    )  # fmt: skip
+    if new_optimizer:
+        context.log("another optimizer than before: its state starts empty")
+    costs = plan_costs(context, stream, step)
+    context.log(f"resuming at step {step}")
+    context.write_plan()
+    if context.is_first and changes:
+        _record_changes(context, prepared, changes)
+    return Start(step, costs)
+
+
+def finish(context: RunContext, prepared: Prepared, costs: RunPlan) -> None:
+    """Writes the student and what the run cost."""
+    # All processes count together, since each of them saw other images.
+    if bad := prepared.stream.count_bad():
+        context.log(f"{bad} images were skipped, since they cannot be decoded")
+    if context.is_first:
+        write_bundle(prepared.student, context.run.bundle)
+        write_costs(context, costs, prepared.stream)
+
+
+def _facts(context: RunContext, prepared: Prepared) -> dict[str, Any]:
+    """What later resumes are compared with."""
+    digest = prepared.stream.digest
+    return {"pictures": digest, "configuration": config_at_start(context.config)}
+
+
+def _record_changes(context: RunContext, prepared: Prepared, changes: Sequence[str]) -> None:
+    """Once allowed, changes are how the run is from now on; what it was before is listed."""
+    known = context.run.environment
+    facts = _facts(context, prepared)
+    facts["round_trip"] = known["round_trip"]
+    facts["changes"] = [*known.get("changes", []), *changes]
+    facts["earlier"] = [*known.get("earlier", []), known["argv"]]
+    context.run.write_environment(context.config.seed, prepared.models.provenance, **facts)

@@ -1,4 +1,4 @@
-"""Batches of canvases: pictures decoded once, those of equal canvas together."""
+"""Batches of canvases: each image is decoded once, images of equal canvas size together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.spec import InputContract
 
+# Canvas pixels in a batch, at most: larger batches are no faster on two cores, and take memory.
 PIXELS = 2**21
-"""Canvas pixels in a batch, at most: what two cores and their memory like."""
-
+# Called with (images done, images in all).
 Tick = Callable[[int, int], None]
-"""Told (pictures done, pictures in all)."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,30 @@ class Batch:
 def batches(
     paths: Sequence[Path], contract: InputContract, tick: Tick | None = None
 ) -> Iterator[Batch]:
-    """Decodes pictures and makes their canvases; broken ones are skipped.
+    """Decodes images and makes their canvases; broken ones are skipped.
+
+    Args:
+        paths: The images' files.
+        contract: How canvases are made.
+        tick: Called after each image.
 
     Raises:
-        DataError: If too many pictures are broken.
+        DataError: If too many images are broken.
     """
     reader = ImageReader(len(paths))
+    # Images whose batch is not full yet, with their indices, by the size of their canvas.
     waiting: dict[tuple[int, int], list[tuple[int, Tensor]]] = {}
 
     def batch(size: tuple[int, int]) -> Batch:
-        indices, pictures = zip(*waiting.pop(size), strict=True)
-        return Batch(list(indices), *make_canvases(pictures, contract))
+        indices, images = zip(*waiting.pop(size), strict=True)
+        return Batch(list(indices), *make_canvases(images, contract))
 
     for index, path in enumerate(paths):
-        picture = reader.open(path)
-        if picture is not None:
-            size = plan_frame((picture.height, picture.width), contract).canvas
+        image = reader.open(path)
+        if image is not None:
+            size = plan_frame((image.height, image.width), contract).canvas
             group = waiting.setdefault(size, [])
-            group.append((index, to_tensor(picture)))
+            group.append((index, to_tensor(image)))
             if len(group) >= max(1, min(32, PIXELS // (size[0] * size[1]))):
                 yield batch(size)
         if tick:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.data.sources import KNN, load_data, parse_source
+from kivfm_core.data.sources import Source, formats_of, load_data, parse_source
 from kivfm_core.errors import DataError
-from kivfm_core.evaluation.features.base_features import measure_kept
+from kivfm_core.evaluation.batches import Tick
+from kivfm_core.evaluation.features.base_features import measure_features
 from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.evaluation.fidelity import measure_fidelity
 from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, gain, retention, summarize
 from kivfm_core.evaluation.round_trip import RoundTrip
-from kivfm_core.evaluation.worklist import Item, Plan, Planner
+from kivfm_core.evaluation.worklist import Item, Worklist, list_work
+from kivfm_core.progress import Progress, Silent, stage
+from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.on_device import find_device, on_device
-from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, MEASURES
-from kivfm_core.teacher import Teacher
+from kivfm_core.student.student import Student
+from kivfm_core.task import LabeledImages
+from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC, KNN
+from kivfm_core.teacher import Encoder, Teacher
 
-Progress = Callable[[str, int, int], None]
-"""Told what is measured, and (pictures done, pictures in all) of it."""
+# Puts a model where it computes.
+Move = Callable[[Teacher], Teacher]
 
 
 def evaluate(
@@ -46,125 +51,142 @@ def evaluate(
         data: `SOURCE`, in which every task finds what it can, or `TASK=SOURCE`; a source is
             `[FORMAT:]PATH`.
         tasks: Only these.
-        limit: At most so many pictures of each source.
+        limit: At most so many images of each source.
         accelerator: Where encoders compute, as in `engine.accelerator`; a GPU if CUDA has one.
-        progress: Told how far it is.
+        progress: Where to report; nowhere by default.
 
     Raises:
         UsageError: If a task is unknown, or there is no such accelerator.
         DataError: If the data cannot be used.
     """
-    began = time.monotonic()
-    there = partial(on_device, device=find_device(accelerator))
+    began, report = time.monotonic(), progress or Silent()
+    device = find_device(accelerator)
+
+    def there(model: Teacher) -> Teacher:
+        return on_device(model, device)
+
     run = open_run(run) if isinstance(run, str | Path) else run
-    plan = Planner(data, tasks, limit).plan(run.teachers)
-    student, untrained = run.load_student(), run.load_student(untrained=True)
-    rows: list[Row] = []
-    for spec in run.teachers:
-        items, no_task = plan.teachers[spec.name], not spec.tasks and tasks is None
-        if items or no_task:
-            stand_ins = (s.stand_in(spec.name) for s in (untrained, student))
-            models = [there(model) for model in (run.load_teacher(spec.name), *stand_ins)]
-            if any(plan.narrows for plan in run.composition.of(spec.name)):
-                models.append(RoundTrip(models[0], student))
-            rows += _rows(models, items, spec.name == run.base, progress)
-            if no_task:
-                rows.append(_fidelity(models[:3], plan, spec.name == run.base, progress))
+    work = list_work(run.teachers, data, tasks, limit)
+    student = run.load_student()
+    rows = _teacher_rows(run, work, student, there, tasks is None, report)
     result = Evaluation(
         data=tuple(data),
         rows=tuple(rows),
-        base=tuple(_base_rows(run, there(student), plan, there, progress)),
+        base=tuple(_base_rows(run, work, on_device(student, device), there, report)),
         summary=summarize(rows),
-        skipped=tuple(plan.skipped),
+        skipped=tuple(work.skipped),
         seconds=round(time.monotonic() - began, 1),
     )
     result.save(run.path)
     return result
 
 
-def _rows(
-    models: list[Teacher], items: list[Item], base: bool, progress: Progress | None
-) -> list[Row]:
-    """The rows of one teacher; tasks on the same pictures share a pass.
-
-    The models: the teacher, its untrained and its trained stand-in, perhaps its round trip.
-    """
-    groups: dict[tuple[Path, ...], list[Item]] = {}
-    for item in items:
-        groups.setdefault(item.data.paths, []).append(item)
+def _teacher_rows(
+    run: Run, work: Worklist, student: Student, there: Move, all_tasks: bool,
+    progress: Progress,
+) -> list[Row]:  # fmt: skip
+    """Every teacher's rows; one that solves no task is measured by fidelity, if all tasks are."""
+    untrained = run.load_student(untrained=True)
     rows: list[Row] = []
-    for group in groups.values():
-        name = f"{models[0].spec.name}: {', '.join(item.task for item in group)}"
-        tick = partial(progress, name) if progress else None
-        scores = measure(models, {item.task: item.data for item in group}, tick)
-        rows += [
-            _row(
-                models,
-                item.task,
-                MEASURES[item.task].metric,
-                str(item.source),
-                scores[item.task],
-                base,
-            )
-            for item in group
-        ]
+    for spec in run.teachers:
+        items = work.teachers[spec.name]
+        by_fidelity = not spec.tasks and all_tasks
+        if not items and not by_fidelity:
+            continue
+        stand_ins = (s.stand_in(spec.name) for s in (untrained, student))
+        models = [there(model) for model in (run.load_teacher(spec.name), *stand_ins)]
+        narrows = any(plan.narrows for plan in run.composition.of(spec.name))
+        round_trip = RoundTrip(models[0], student) if narrows else None
+        comparison = _Comparison(models, round_trip, spec.name == run.base, progress)
+        rows += comparison.measure_tasks(items)
+        if by_fidelity:
+            assert work.images is not None  # a worklist without images is refused
+            rows.append(comparison.measure_fidelity(*work.images))
     return rows
 
 
-def _row(models: list[Teacher], task: str, metric: str, data: str, score: Score, base: bool) -> Row:
-    teacher, before, after, *bound = score.values
-    return Row(
-        teacher=models[0].spec.name,
-        task=task,
-        metric=metric,
-        data=data,
-        pictures=score.pictures,
-        bad=score.bad,
-        teacher_score=teacher,
-        base_score=teacher if base else None,
-        untrained_score=before,
-        student_score=after,
-        bound_score=bound[0] if bound else None,
-        base=base,
-        retention=retention(teacher, after),
-        gain=gain(teacher, before, after),
-    )
+@dataclass(frozen=True)
+class _Comparison:
+    """A teacher and what stands in for it, measured side by side.
 
+    Attributes:
+        models: The teacher, its stand-in before distillation, and its stand-in after it.
+        round_trip: The teacher by way of the shared latent, if that is narrower than its levels.
+        is_base: Whether the teacher is the run's base.
+        progress: Where to report.
+    """
 
-def _fidelity(models: list[Teacher], plan: Plan, base: bool, progress: Progress | None) -> Row:
-    assert plan.pictures is not None  # a plan without pictures is refused
-    tick = partial(progress, f"{models[0].spec.name}: {FIDELITY}") if progress else None
-    source, data = plan.pictures
-    score = measure_fidelity(models, data, tick)
-    return _row(models, FIDELITY, FIDELITY_METRIC, str(source), score, base)
+    models: list[Teacher]
+    round_trip: RoundTrip | None
+    is_base: bool
+    progress: Progress
+
+    def measure_tasks(self, items: list[Item]) -> list[Row]:
+        """A row an item; tasks on the same images share a pass."""
+        groups: dict[tuple[Path, ...], list[Item]] = {}
+        for item in items:
+            groups.setdefault(item.data.paths, []).append(item)
+        models = [*self.models, *([self.round_trip] if self.round_trip else [])]
+        rows: list[Row] = []
+        for group in groups.values():
+            tick = self._tick(", ".join(item.task for item in group))
+            scores = measure(models, {item.task: item.data for item in group}, tick)
+            rows += [
+                self._row(item.task, item.metric, item.source, scores[item.task]) for item in group
+            ]
+        return rows
+
+    def measure_fidelity(self, source: Source, data: LabeledImages) -> Row:
+        """The row of a teacher that solves no task."""
+        score = measure_fidelity(self.models, data, self._tick(FIDELITY))
+        return self._row(FIDELITY, FIDELITY_METRIC, source, score)
+
+    def _tick(self, what: str) -> Tick:
+        return stage(self.progress, f"{self.models[0].spec.name}: {what}")
+
+    def _row(self, task: str, metric: str, source: Source, score: Score) -> Row:
+        teacher, before, after, *round_trip = score.values
+        return Row(
+            teacher=self.models[0].spec.name,
+            task=task,
+            metric=metric,
+            data=str(source),
+            pictures=score.images,
+            bad=score.bad,
+            teacher_score=teacher,
+            base_score=teacher if self.is_base else None,
+            untrained_score=before,
+            student_score=after,
+            bound_score=round_trip[0] if round_trip else None,
+            base=self.is_base,
+            retention=retention(teacher, after),
+            gain=gain(teacher, before, after),
+        )
 
 
 def _base_rows(
-    run: Run, student: Teacher, plan: Plan, there: Callable[[Teacher], Teacher],
-    progress: Progress | None,
-) -> list[BaseRow]:  # fmt: skip
+    run: Run, work: Worklist, student: Encoder, there: Move, progress: Progress
+) -> list[BaseRow]:
     """The base's own features beside the student's."""
-    if run.base is None or not plan.knn:
+    if run.base is None or not work.knn:
         return []
     base, v = there(run.load_teacher(run.base)), run.composition.v_level
     x = run.composition.x_level or v
     rows: list[BaseRow] = []
-    for source, data in plan.knn:
-        ticks = [
-            partial(progress, f"{m}: {KNN}") if progress else None for m in ("base", "student")
-        ]
-        kept, pictures = measure_kept(base, data, (x, v), ticks[0])
-        own, _ = measure_kept(student, data, ("x", "V"), ticks[1])
+    for source, data in work.knn:
+        ticks = [stage(progress, f"{who}: {KNN.name}") for who in ("base", "student")]
+        base_scores, images = measure_features(base, data, (x, v), ticks[0])
+        student_scores, _ = measure_features(student, data, ("x", "V"), ticks[1])
         rows += [
             BaseRow(
                 metric=metric,
                 data=str(source),
-                pictures=pictures,
-                bad=len(data.paths) - pictures,
-                base_score=kept[metric],
-                student_score=own[metric],
+                pictures=images,
+                bad=len(data.paths) - images,
+                base_score=base_scores[metric],
+                student_score=student_scores[metric],
             )
-            for metric in kept
+            for metric in base_scores
         ]
     return rows
 
@@ -173,16 +195,18 @@ def evaluate_teacher(teacher: Teacher, task: str, source: str, limit: int | None
     """The score of one teacher, or of any stand-in, at one task.
 
     Args:
-        teacher: Who is measured, on the CPU unless it is `on_device`.
+        teacher: The model, on the CPU unless it is `on_device`.
         task: One that it solves, or `knn`.
         source: `[FORMAT:]PATH`.
-        limit: At most so many pictures.
+        limit: At most so many images.
 
     Raises:
         DataError: If the source has nothing for the task, or its labels do not meet the teacher's.
     """
-    data = load_data(parse_source(source), task, limit)
-    if task == KNN:
+    measured = KNN if task == KNN.name else find_task(task)
+    formats = [kind.name for kind in formats_of(measured)]
+    data = load_data(parse_source(source, formats), measured, limit)
+    if measured is KNN:
         if not isinstance(data, ClassData):
             raise DataError(f"{source} has no classes")
         return measure_knn(teacher, data)[0]

@@ -1,4 +1,4 @@
-"""Fidelity: how close a stand-in's levels are to a teacher's that solves no task."""
+"""Fidelity: how close a stand-in's levels are to those of a teacher that solves no task."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kivfm_core.data.sources import Data
 from kivfm_core.evaluation.batches import Tick, batches
 from kivfm_core.evaluation.measure import Score
+from kivfm_core.task import LabeledImages
 from kivfm_core.teacher import Teacher
 
-PICTURES = 64
-"""Enough for a mean over thousands of cells."""
+# Enough for a mean over thousands of cells.
+IMAGES = 64
 
 
-def measure_fidelity(models: Sequence[Teacher], data: Data, tick: Tick | None = None) -> Score:
-    """Mean cosine to the first model's levels, each channel standardized over the pictures.
+def measure_fidelity(
+    models: Sequence[Teacher], data: LabeledImages, tick: Tick | None = None
+) -> Score:
+    """Mean cosine to the first model's levels, each channel standardized over the images.
 
     Args:
         models: A teacher, and its stand-ins.
-        data: Any pictures; the first few are taken.
-        tick: Told how far it is.
+        data: Any images; at most `IMAGES` are taken, evenly spread.
+        tick: Called with (images done, images in all).
     """
-    data = data.take(PICTURES)
+    data = data.take(IMAGES)
     names = [level.name for level in models[0].spec.levels]
     vectors: list[dict[str, list[Tensor]]] = [{name: [] for name in names} for _ in models]
-    pictures = 0
+    images = 0
     for batch in batches(data.paths, models[0].spec.input, tick):
-        pictures += len(batch.indices)
+        images += len(batch.indices)
         for model, own in zip(models, vectors, strict=True):
             levels = model.encode(batch.images, batch.frames)
             for name in names:
@@ -38,7 +40,7 @@ def measure_fidelity(models: Sequence[Teacher], data: Data, tick: Tick | None = 
     values = [
         sum(_cosine(vectors[0][name], own[name]) for name in names) / len(names) for own in vectors
     ]
-    return Score(values, pictures, len(data.paths) - pictures)
+    return Score(values, images, len(data.paths) - images)
 
 
 def _rows(level: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What an evaluation says: rows, summary, and their file."""
+"""The result of an evaluation: rows, summary, and their file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from statistics import fmean
 
 from pydantic import Field
 
+from kivfm_core.run_files import EVALUATION
 from kivfm_core.spec import Record
 
 
@@ -20,12 +21,12 @@ class Row(Record):
         data: The source.
         pictures: How many were measured.
         bad: How many were skipped, since they cannot be decoded.
-        teacher_score: The teacher's own.
+        teacher_score: The teacher's.
         base_score: The base's; None unless the teacher is the base, which has no other's decoder.
-        untrained_score: The stand-in's before distillation.
-        student_score: The stand-in's after it.
-        bound_score: The teacher's, by way of the shared latent: what a stand-in could reach that
-            meets it there exactly. None if the latent has room for all of its levels' channels.
+        untrained_score: Its stand-in's before distillation.
+        student_score: Its stand-in's after distillation.
+        bound_score: The teacher's after its levels pass through the shared latent: an upper bound
+            for the student. None if the latent has room for all of the levels' channels.
         base: Whether the teacher is the base.
     """
 
@@ -74,7 +75,7 @@ class Evaluation(Record):
     Attributes:
         data: The sources, as given.
         rows: A row for each teacher, task and source.
-        base: What is kept of the base, on its own feature.
+        base: The base's own features beside the student's.
         summary: Over the rows of tasks.
         skipped: What was not measured, and why.
         seconds: How long it took.
@@ -90,13 +91,13 @@ class Evaluation(Record):
 
     def save(self, folder: Path) -> Path:
         """Writes `evaluation.json` into a run's folder."""
-        file = folder / "evaluation.json"
+        file = folder / EVALUATION
         file.write_text(self.model_dump_json(by_alias=True, indent=2) + "\n")
         return file
 
 
 def retention(teacher: float, student: float) -> float | None:
-    """Student / teacher; None for a teacher that scores nothing."""
+    """Student / teacher; None if the teacher scores zero."""
     return student / teacher if teacher > 0 else None
 
 

@@ -1,4 +1,4 @@
-"""What the shared latent leaves of a teacher: its own levels, there and back, for its decoders."""
+"""A teacher whose levels pass through the shared latent and back, before its decoders read them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from kivfm_core.teacher import Levels, Teacher
 
 
 class RoundTrip:
-    """A `Teacher` that says what a stand-in would that meets it exactly in the shared latent.
+    """A `Teacher` with the levels of a stand-in that matches it exactly in the shared latent.
+
+    Its score is an upper bound for the student: what the latent loses, no student can give back.
 
     Args:
-        teacher: Whose levels go there.
-        student: With fitted aligners.
+        teacher: The teacher.
+        student: A student with fitted aligners.
     """
 
     def __init__(self, teacher: Teacher, student: Student) -> None:
@@ -29,13 +31,14 @@ class RoundTrip:
         }
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
-        """The teacher's levels, from the latent."""
+        """The teacher's levels, through the latent."""
         levels, back = self.teacher.encode(images, frames), dict[str, Tensor]()
         with torch.no_grad():
             for name, aligner in self.aligners.items():
                 level = levels[name]
-                there = level.to(next(aligner.buffers()).device)
-                back[name] = aligner.to_level(aligner.to_latent(there)).to(level.device)
+                # The student may be on another device than the teacher's levels.
+                moved = level.to(next(aligner.buffers()).device)
+                back[name] = aligner.to_level(aligner.to_latent(moved)).to(level.device)
         return Levels(back, frames)
 
     def prompt(self, task: str, **raw: Any) -> Any:

@@ -7,39 +7,110 @@ from dataclasses import dataclass, field
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import label_names
-from kivfm_core.data.sources import KNN, Data, Source, find_data, load_data, parse_data
+from kivfm_core.data.sources import Source, find_data, load_data, parse_data
 from kivfm_core.errors import DataError, UsageError
+from kivfm_core.reference import resolve_reference
+from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.tasks.table import MEASURES, TASKS
+from kivfm_core.task import LabeledImages, Measured
+from kivfm_core.tasks.table import KNN
 
 
 @dataclass(frozen=True)
 class Item:
-    """A task of a teacher on a source."""
+    """A task of a teacher on a source.
+
+    Attributes:
+        task: Its name.
+        metric: What its score is called.
+        source: Where the data comes from.
+        data: What the source holds for the task.
+    """
 
     task: str
+    metric: str
     source: Source
-    data: Data
+    data: LabeledImages
 
 
 @dataclass
-class Plan:
+class Worklist:
     """What will be measured.
 
     Attributes:
         teachers: Each teacher's items.
         knn: k-NN's sources.
-        pictures: Any pictures and where they come from, for teachers that solve no task.
+        images: Any images and where they come from, for teachers that solve no task.
         skipped: What cannot be measured, and why.
     """
 
     teachers: dict[str, list[Item]] = field(default_factory=dict[str, list[Item]])
     knn: list[tuple[Source, ClassData]] = field(default_factory=list[tuple[Source, ClassData]])
-    pictures: tuple[Source, Data] | None = None
+    images: tuple[Source, LabeledImages] | None = None
     skipped: list[str] = field(default_factory=list[str])
 
 
-class Planner:
+def list_work(
+    specs: Sequence[TeacherSpec],
+    data: Sequence[str],
+    tasks: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> Worklist:
+    """Finds what teachers can be measured on.
+
+    Args:
+        specs: The teachers.
+        data: `[TASK=][FORMAT:]PATH`, as a user gives them.
+        tasks: Only these; all that there are by default.
+        limit: At most so many images of each source.
+
+    Raises:
+        UsageError: If a task is unknown, or no data is given.
+        DataError: If a task's own source does not fit it, or nothing can be measured.
+    """
+    finder, work = _Finder(data, tasks, limit), Worklist()
+    for spec in specs:
+        items = work.teachers[spec.name] = list[Item]()
+        for task in spec.tasks:
+            if task.task in finder.tasks:
+                items += _items(spec, task.task, finder, work)
+    if KNN.name in finder.tasks:
+        for source, found in finder.find(KNN):
+            if isinstance(found, ClassData) and len(set(found.targets)) < len(found.targets):
+                work.knn.append((source, found))
+    found = [(item.source, item.data) for items in work.teachers.values() for item in items]
+    found += work.knn
+    if not found:
+        sources = ", ".join(str(s) for group in finder.sources.values() for s in group)
+        reasons = "; ".join(dict.fromkeys(work.skipped))
+        raise DataError(
+            f"nothing in {sources} can be evaluated: {reasons}",
+            "kivfm evaluate --help lists the formats",
+        )
+    work.images = found[0]
+    return work
+
+
+def _items(spec: TeacherSpec, name: str, finder: _Finder, work: Worklist) -> list[Item]:
+    """The items of one task of a teacher; what it cannot be measured on is noted as skipped."""
+    items: list[Item] = []
+    task, classes = find_task(name), label_names(spec.task(name).labels)
+    for source, data in finder.find(task):
+        try:
+            # A meter refuses data whose classes are none of the teacher's.
+            resolve_reference(task.meter)(data, classes)
+        except DataError as error:
+            if name in finder.sources:
+                raise
+            work.skipped.append(f"{spec.name}, {name}, {source}: {error.message}")
+        else:
+            items.append(Item(name, task.metric, source, data))
+    if not items:
+        work.skipped.append(f"{spec.name}, {name}: no data for it")
+    return items
+
+
+class _Finder:
     """Finds every task's data in the sources, each read once.
 
     A task that was given its own source must find its data there; one that was not takes what the
@@ -47,65 +118,25 @@ class Planner:
     """
 
     def __init__(self, data: Sequence[str], tasks: Sequence[str] | None, limit: int | None):
-        unknown = [task for task in tasks or () if task not in TASKS]
+        known: dict[str, Measured] = {**get_tasks(), KNN.name: KNN}
+        unknown = [task for task in tasks or () if task not in known]
         if unknown:
-            raise UsageError(f"unknown task {unknown[0]!r}", f"tasks: {', '.join(TASKS)}")
+            raise UsageError(f"unknown task {unknown[0]!r}", f"tasks: {', '.join(known)}")
         if not data:
             raise UsageError("no data to evaluate on", "--data FOLDER, or --data TASK=FOLDER")
-        self.sources, self.tasks, self.limit = parse_data(data), tasks or TASKS, limit
-        self.known: dict[tuple[Source, str], Data | None] = {}
+        self.sources, self.tasks, self.limit = parse_data(data, known), tasks or known, limit
+        self.read: dict[tuple[Source, str], LabeledImages | None] = {}
 
-    def plan(self, specs: Sequence[TeacherSpec]) -> Plan:
-        """Plans the measurement of teachers.
-
-        Raises:
-            DataError: If a task's own source does not fit it, or nothing can be measured.
-        """
-        plan = Plan()
-        for spec in specs:
-            items = plan.teachers[spec.name] = list[Item]()
-            for task in spec.tasks:
-                if task.task in self.tasks:
-                    items += self._items(spec, task.task, plan)
-        if KNN in self.tasks:
-            for source, data in self._find(KNN):
-                if isinstance(data, ClassData) and len(set(data.targets)) < len(data.targets):
-                    plan.knn.append((source, data))
-        found = [(item.source, item.data) for items in plan.teachers.values() for item in items]
-        found += plan.knn
-        if not found:
-            sources = ", ".join(str(s) for group in self.sources.values() for s in group)
-            reasons = "; ".join(dict.fromkeys(plan.skipped))
-            raise DataError(f"nothing in {sources} can be evaluated: {reasons}",
-                            "kivfm evaluate --help lists the formats")  # fmt: skip
-        plan.pictures = found[0]
-        return plan
-
-    def _items(self, spec: TeacherSpec, task: str, plan: Plan) -> list[Item]:
-        items: list[Item] = []
-        space = label_names(spec.task(task).labels)
-        for source, data in self._find(task):
-            try:
-                MEASURES[task].start(data, space)
-            except DataError as error:
-                if task in self.sources:
-                    raise
-                plan.skipped.append(f"{spec.name}, {task}, {source}: {error.message}")
-            else:
-                items.append(Item(task, source, data))
-        if not items:
-            plan.skipped.append(f"{spec.name}, {task}: no data for it")
-        return items
-
-    def _find(self, task: str) -> list[tuple[Source, Data]]:
+    def find(self, task: Measured) -> list[tuple[Source, LabeledImages]]:
         """Every source that has something for a task, with what it has."""
-        own = task in self.sources
-        found: list[tuple[Source, Data]] = []
-        for source in self.sources.get(task, self.sources.get("", [])):
-            if (source, task) not in self.known:
+        own = task.name in self.sources
+        found: list[tuple[Source, LabeledImages]] = []
+        for source in self.sources.get(task.name, self.sources.get("", [])):
+            key = source, task.name
+            if key not in self.read:
                 data = load_data(source, task) if own else find_data(source, task)
-                self.known[source, task] = data.take(self.limit) if data else None
-            data = self.known[source, task]
+                self.read[key] = data.take(self.limit) if data else None
+            data = self.read[key]
             if data is not None:
                 found.append((source, data))
         return found

@@ -1,1 +1,1 @@
-"""Small pieces of torch that networks here are made of."""
+"""Small pieces of torch that networks are made of, and helpers around running them."""

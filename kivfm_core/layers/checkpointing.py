@@ -1,4 +1,4 @@
-"""Activation checkpointing: what a gradient needs is computed again, not kept."""
+"""Activation checkpointing: activations are computed again for the gradient, not stored."""
 
 from __future__ import annotations
 
@@ -10,5 +10,10 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(work: Callable[..., Tensor], *args: Any) -> Tensor:
-    """What `work` gives; it is done once more for the gradient. It may not draw random numbers."""
+    """Returns `work(*args)`, and computes it again for the gradient.
+
+    Args:
+        work: Must not draw random numbers: their state is not saved, which would take time.
+        args: Its arguments.
+    """
     return checkpoint(work, *args, use_reentrant=False, preserve_rng_state=False)

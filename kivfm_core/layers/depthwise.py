@@ -1,4 +1,4 @@
-"""Depthwise convolutions, which a processor computes in their weights' own precision."""
+"""Depthwise convolutions that CPUs compute in the precision of their weights."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class Depthwise(nn.Conv2d):
-    """A convolution of every channel by itself that keeps a map's size.
+    """A convolution of each channel by itself that preserves a map's size.
 
     Args:
-        width: Channels.
-        kernel: Its odd side.
+        width: Number of channels.
+        kernel: Side of the kernel, an odd number.
     """
 
     def __init__(self, width: int, kernel: int) -> None:
@@ -19,6 +19,6 @@ class Depthwise(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps `[B, C, h, w]` to `[B, C, h, w]`."""
-        # A processor's bfloat16 gradient is slow here.
+        # On CPUs, PyTorch's gradient of this convolution is slow in bfloat16.
         with torch.autocast("cpu", enabled=False):
             return super().forward(input.to(self.weight.dtype) if input.is_cpu else input)

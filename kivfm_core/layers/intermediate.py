@@ -1,4 +1,4 @@
-"""Reading a frozen base at its attachment points, from outside: it is never edited."""
+"""Reads a frozen base at its attachment points through hooks; its code is never changed."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 
-def _keep(
+def _store_output(
     store: dict[str, Tensor], name: str, module: nn.Module, args: Any, output: Tensor
 ) -> None:
     store[name] = output
 
 
 @contextmanager
-def tapped(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tensor]]:
-    """Reads submodules' outputs from outside; the encoder is as before when it is left."""
+def intermediate_outputs(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tensor]]:
+    """Collects the outputs of submodules, by path, of the passes made within this context."""
     store: dict[str, Tensor] = {}
     handles: list[RemovableHandle] = [
-        encoder.get_submodule(path).register_forward_hook(partial(_keep, store, path))
+        encoder.get_submodule(path).register_forward_hook(partial(_store_output, store, path))
         for path in paths
     ]
     try:
@@ -36,11 +36,11 @@ def tapped(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tens
             handle.remove()
 
 
-def as_map(output: Tensor, tap: Attachment, grid: tuple[int, int]) -> Tensor:
+def as_map(output: Tensor, attachment: Attachment, grid: tuple[int, int]) -> Tensor:
     """An attachment's output as a map `[B, C, h, w]`, prefix tokens removed."""
-    if tap.layout == "NCHW":
+    if attachment.layout == "NCHW":
         return output
-    if tap.layout == "NHWC":
+    if attachment.layout == "NHWC":
         return output.permute(0, 3, 1, 2)
-    tokens = output[:, tap.prefix_tokens :]
+    tokens = output[:, attachment.prefix_tokens :]
     return tokens.transpose(1, 2).unflatten(2, grid)

@@ -1,4 +1,4 @@
-"""Batches in portions: as large as memory allows, halved when it runs out."""
+"""Splits batches when memory runs out."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from kivfm_core.errors import KivfmError
 _T = TypeVar("_T")
 
 
-class Portions:
-    """Does work on a batch, in portions that fit into memory.
+class BatchSplitter:
+    """Processes a batch in parts that fit into memory; a part that does not fit is halved.
+
+    The size that did fit is remembered for later batches.
 
     Args:
-        what: What the work is, for the message.
-        smaller: What helps when a single view is too much.
-        say: Told when the portions get smaller.
-        size: Views a portion; the whole batch by default.
-        alone: Whether no other process waits for this one's portions.
+        what: The work, for messages, such as `running clip/nano`.
+        remedy: A hint for the user if a single view does not fit.
+        report: Called with a line when parts get smaller.
+        size: Views in a part; the whole batch by default.
+        alone: Whether no other process waits for this one. Other processes would wait forever for
+            the gradients of a different number of parts.
     """
 
     def __init__(
-        self, what: str, smaller: str, say: Callable[[str], None],
+        self, what: str, remedy: str, report: Callable[[str], None],
         size: int | None = None, alone: bool = True,
     ) -> None:  # fmt: skip
-        self.what, self.smaller, self.say = what, smaller, say
+        self.what, self.remedy, self.report = what, remedy, report
         self.size, self.alone = size, alone
 
     def run(self, count: int, work: Callable[[list[slice]], _T]) -> _T:
-        """What `work` returns for the slices of a batch of `count`, once they are small enough.
+        """Returns `work(slices)`, once the slices of a batch of `count` views are small enough.
 
         Raises:
-            KivfmError: If memory runs out with single views, or while other processes wait.
+            KivfmError: If a single view does not fit, or other processes wait.
         """
         while True:
             size = min(self.size or count, count)
@@ -43,14 +46,15 @@ class Portions:
             except torch.OutOfMemoryError as error:
                 if size == 1 or not self.alone:
                     raise self._error(size) from error
-            # Not before the error is gone: its traceback holds what filled the memory.
+            # Outside of the `except` block: the error's traceback holds the tensors that filled the
+            # memory.
             torch.cuda.empty_cache()
             self.size = -(-size // 2)
-            self.say(f"out of memory: {self.what} in portions of {self.size}, {count} views a step")
+            self.report(f"out of memory: {self.what} in parts of {self.size}, {count} views a step")
 
     def _error(self, size: int) -> KivfmError:
         if size == 1:
-            return KivfmError(f"out of memory: {self.what}, one view at a time", self.smaller)
+            return KivfmError(f"out of memory: {self.what}, one view at a time", self.remedy)
         return KivfmError(
             f"out of memory: {self.what}, {size} views at a time",
             f"--set optim.micro_batch={-(-size // 2)}",

@@ -9,7 +9,11 @@ from torch import Tensor
 
 
 def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Resizes maps `[B, C, h, w]` bilinearly to `size`; averages first when shrinking to half."""
+    """Resizes maps `[B, C, h, w]` bilinearly to `size`, a height and width.
+
+    Maps of at least twice that size are averaged to twice that size first, since bilinear
+    interpolation reads no more than four cells and would skip the others.
+    """
     h, w = maps.shape[-2:]
     if (h, w) == tuple(size):
         return maps

@@ -9,7 +9,7 @@ from kivfm_core.licenses.kinds import Kind, Use, kind_of, strictness
 from kivfm_core.spec import Record, TeacherSpec
 
 
-class Source(Record):
+class LicenseSource(Record):
     """One license that the student inherits.
 
     Attributes:
@@ -39,7 +39,7 @@ class Terms(Record):
     strictest: str
     commercial_use: Use
     conditions: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[LicenseSource, ...]
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -95,19 +95,19 @@ def inherited(specs: Iterable[TeacherSpec]) -> Terms:
     )
 
 
-def _sources(spec: TeacherSpec) -> Sequence[Source]:
+def _sources(spec: TeacherSpec) -> Sequence[LicenseSource]:
     declared = spec.weights.commercial_use
     by_license = kind_of(spec.weights.license).commercial_use
     # "unknown" in a spec only means that the spec is silent; then the license itself decides.
     both: tuple[Use, ...] = (declared, by_license)
     uses: list[Use] = [use for use in both if use != "unknown"] or [declared]
-    weights = Source(
+    weights = LicenseSource(
         teacher=spec.name,
         what="weights",
         license=spec.weights.license,
         commercial_use=_strictest_use(uses),
     )
-    code = Source(
+    code = LicenseSource(
         teacher=spec.name,
         what="code",
         license=spec.code_license,

@@ -1,1 +1,1 @@
-"""What a run keeps, what it asks anew, and what that costs, before it starts. Torch-free."""
+"""Plans a run before it starts: what is cached, where networks lie, what it costs. Torch-free."""

@@ -1,4 +1,4 @@
-"""Whose answers are kept, where there is no room for everyone's. Torch-free."""
+"""Chooses which outputs to cache: most time saved per byte first. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kivfm_core.planner.passes import Passes
 
 @dataclass(frozen=True)
 class Demand:
-    """What a network is asked in a run.
+    """How many outputs of a network a run needs.
 
     Attributes:
-        network: It.
-        online: Views that it is asked about if nothing is kept.
-        cached: Views that it is asked about if its answers are kept.
-        bytes: What they add to the cache then.
-        first: Views that it is asked about before all others, so that its answers can be encoded.
+        network: The network.
+        online: Views that it is run on if its outputs are not cached.
+        cached: Views that it is run on if they are.
+        bytes: Bytes that its outputs then add to the cache.
+        first: Views that it is run on before all others, to fit the encoding of its outputs.
     """
 
     network: Network
@@ -28,35 +28,37 @@ class Demand:
     first: int = 0
 
 
-def demand(network: Network, passes: Passes, pictures: int, stored: int = 0) -> Demand:
-    """What a network is asked.
+def demand(network: Network, passes: Passes, images: int, stored: int = 0) -> Demand:
+    """Counts the views that a network is run on.
 
     Args:
-        network: It.
+        network: The network.
         passes: The views of the run.
-        pictures: How many there are.
-        stored: Views of which the cache has its answers already.
+        images: Number of training images.
+        stored: Views for which the cache has its outputs already.
     """
     shown, new, distinct = (
         sum(views) if network.size is None else views[network.size]
         for views in (passes.shown, passes.new, passes.distinct)
     )
-    asked = max(0, new - stored)
+    computed = max(0, new - stored)
     missing = max(0, distinct - stored)
-    first = 0 if stored else min(network.sample, pictures)
-    return Demand(network, shown, asked, network.bytes * min(missing, asked), first)
+    first = 0 if stored else min(network.sample, images)
+    return Demand(network, shown, computed, network.bytes * min(missing, computed), first)
 
 
 def choose(demands: Collection[Demand], rates: Mapping[str, float], space: int) -> set[str]:
-    """Who is kept: first those who spare most for their bytes.
+    """Chooses which outputs to cache, by the networks' names: most time saved per byte first.
 
-    Each wholly or not at all: of a network that is kept in part, next to no batch would be whole.
-    Canvases are kept beside everyone else only, since a picture is decoded for whoever is asked.
+    The outputs of a network are cached for all views or for none: with a part of them, hardly any
+    batch would be cached as a whole, and only whole batches are read from the cache. Canvases are
+    cached only if all networks' outputs are, since an image has to be decoded anyway as long as
+    any network is run on it.
 
     Args:
-        demands: Of every network.
-        rates: Seconds a view, where they are known; if not all are, estimates take their place.
-        space: Bytes that there are.
+        demands: What the run needs of every network.
+        rates: Measured seconds per view; unless all are known, estimates of the work are compared.
+        space: Bytes that the cache may take.
     """
     measured = all(d.network.rate in rates for d in demands)
 
@@ -64,14 +66,14 @@ def choose(demands: Collection[Demand], rates: Mapping[str, float], space: int) 
         unit = rates[d.network.rate] if measured else d.network.gmacs
         return (d.online - d.cached) * unit / max(d.bytes, 1)
 
-    kept = set[str]()
-    # A canvas is no work to speak of.
+    cached = set[str]()
+    # Making a canvas takes no work worth counting.
     canvases = [d for d in demands if not d.network.gmacs]
     others = [d for d in demands if d.network.gmacs]
     for d in sorted(others, key=worth, reverse=True):
         if d.bytes <= space:
-            kept.add(d.network.name)
+            cached.add(d.network.name)
             space -= d.bytes
-    if len(kept) == len(others) and sum(d.bytes for d in canvases) <= space:
-        kept |= {d.network.name for d in canvases}
-    return kept
+    if len(cached) == len(others) and sum(d.bytes for d in canvases) <= space:
+        cached |= {d.network.name for d in canvases}
+    return cached

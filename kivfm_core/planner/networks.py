@@ -1,4 +1,4 @@
-"""The frozen networks that a run asks, and what a view's answers take. Torch-free."""
+"""The sources of outputs that a run needs, and the size of their outputs. Torch-free."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import prod
 
 from kivfm_core.cache.encoding import FITTED_ON
-from kivfm_core.cache.key import CANVAS, TRUNK, at, list_encodings
+from kivfm_core.cache.key import list_encodings
+from kivfm_core.cache.output_source import CANVAS, OutputSource
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.cost import gmacs
 from kivfm_core.composition.memory import FLOAT, working_bytes
@@ -17,19 +18,19 @@ from kivfm_core.spec import Level
 
 @dataclass(frozen=True)
 class Network:
-    """An owner of answers: a teacher, or at one of its sizes the frozen trunk or the canvas.
+    """A source of outputs with its costs: a teacher, the frozen trunk, or the canvas.
 
     Attributes:
-        name: As caches know it: a teacher's name, `trunk@224`, `canvas@224`.
+        name: The key of its `OutputSource`: a teacher's name, `trunk@224`, `canvas@224`.
         size: Index of the student's canvas size; None for a teacher, which sees all views.
-        bytes: What a view's answers take in a cache.
+        bytes: Bytes of the outputs for a view in a cache.
         gmacs: Lower bound of the work on a view, in billions of multiply-adds.
-        rate: The key of its measured seconds a view.
-        sample: Pictures that the encoding of its answers is fitted on, at most.
+        rate: The key of its measured seconds per view.
+        sample: Images on which the encoding of its outputs is fitted, at most.
         weights: Bytes of its weights in memory.
-        working: Bytes that it takes beside them while it is asked about a view, by estimate; 0 for
-            the canvas, which is no network.
-        answers: Bytes of a view's answers as a step has them, in float32.
+        working: Estimated bytes that it takes beside them while it runs, per view; 0 for the
+            canvas, which is no network.
+        outputs: Bytes of the outputs for a view in a training step, in float32.
     """
 
     name: str
@@ -40,25 +41,26 @@ class Network:
     sample: int = 0
     weights: int = 0
     working: int = 0
-    answers: int = 0
+    outputs: int = 0
 
 
 def list_networks(config: RunConfig, composition: Composition) -> Iterator[Network]:
-    """Everyone that a run asks."""
-    trunk, how = composition.trunk, list_encodings(config, composition)
+    """All sources of outputs that a run needs, in the order of its cost table."""
+    trunk, encodings = composition.trunk, list_encodings(config, composition)
     for size, side in enumerate(composition.image_size):
-        taken = how[at(CANVAS, side)].bytes(CANVAS, (3, side, side))
-        answers = FLOAT * 3 * side**2
-        yield Network(at(CANVAS, side), size, taken, 0.0, at(CANVAS, side), answers=answers)
+        canvas = OutputSource.canvas(side)
+        stored = encodings[canvas.key].bytes(CANVAS, (3, side, side))
+        yield Network(canvas.key, size, stored, 0.0, canvas.sized, outputs=FLOAT * 3 * side**2)
     for spec in composition.teachers:
         if spec.name in composition.asked:
-            side, kept = composition.side(spec), how[spec.name]
+            teacher = OutputSource.teacher(composition, spec)
+            side, encoding = teacher.side, encodings[teacher.key]
             shapes = {level.name: _shape(level, side) for level in spec.levels}
-            taken = sum(kept.bytes(name, shape) for name, shape in shapes.items())
+            stored = sum(encoding.bytes(name, shape) for name, shape in shapes.items())
             numbers = sum(prod(shape) for shape in shapes.values())
-            work, sample = gmacs(spec, side), FITTED_ON if kept.latent else 0
+            work, sample = gmacs(spec, side), FITTED_ON if encoding.latent else 0
             yield Network(
-                spec.name, None, taken, work, at(spec.name, side), sample,
+                teacher.key, None, stored, work, teacher.sized, sample,
                 FLOAT * spec.parameters, working_bytes((side, side)), FLOAT * numbers,
             )  # fmt: skip
     if composition.adapter is not None:
@@ -66,12 +68,14 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
             h, w = composition.trunk_input((side, side))
             numbers = composition.x_channels
             numbers += prod(_shape(trunk.level(composition.v_level), side))
-            for tap in composition.taps:
-                numbers += tap.channels * -(-h // tap.stride) * -(-w // tap.stride)
+            for attachment in composition.taps:
+                stride = attachment.stride
+                numbers += attachment.channels * -(-h // stride) * -(-w // stride)
             work = gmacs(trunk, composition.trunk_size)
-            rate = f"{TRUNK} {at(trunk.name, side)}, {h} x {w}"
+            source = OutputSource.trunk(composition, side)
+            rate = f"{source.kind} {source.sized}, {h} x {w}"
             yield Network(
-                at(TRUNK, side), size, 2 * numbers, work, rate, 0,
+                source.key, size, 2 * numbers, work, rate, 0,
                 FLOAT * trunk.parameters, working_bytes((h, w)), FLOAT * numbers,
             )  # fmt: skip
 

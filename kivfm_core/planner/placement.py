@@ -1,8 +1,8 @@
-"""Where each frozen network lies, and how many views it is asked about at once. Torch-free.
+"""Where each frozen network lies, and how many views it is run on at once. Torch-free.
 
-All of it follows from the configuration and the memory that a machine has, never from what is free
-at the moment: a network's answers differ in the last bits with the views at once, and the same run
-shall come to the same student.
+Both follow from the configuration and the total memory of a machine, never from the memory that is
+free at the moment: the last bits of a network's outputs depend on the batch size, and the same run
+has to lead to the same student.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from kivfm_core.composition.memory import FLOAT, activation_bytes
 from kivfm_core.config import RunConfig
 from kivfm_core.planner.networks import Network, list_networks
 
+# Share of the memory that plans may use. The rest is for the system, and for what estimates miss.
 USABLE = 0.75
-"""Share of the memory that is planned with; the rest is the system's, and what estimates miss."""
 
+# A batch size that keeps a GPU busy: no larger one is chosen where nothing else sets the size.
 ENOUGH = 64
-"""Views at once that keep a GPU busy: more are not asked for, where nothing else sets a number."""
 
+# Device files of NVIDIA's driver, of AMD's, and of the one for Linux within Windows.
 DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
-"""NVIDIA's, AMD's, and the one by which Linux within Windows sees its GPU."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a run's networks are asked on.
+    """What a run's networks run on.
 
     Attributes:
-        kind: Of device, such as `cpu` or `cuda`.
-        memory: Bytes that it has.
+        kind: Kind of device, such as `cpu` or `cuda`.
+        memory: Bytes of memory that it has.
     """
 
     kind: str
@@ -42,15 +42,15 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Placement:
-    """How a network is asked.
+class NetworkPlacement:
+    """How a network is run.
 
     Attributes:
         batch: Views at once, at most.
         device: Kind of device where its weights lie.
-        memory: Bytes that it takes of the machine's memory while it is asked.
-        offloaded: Whether its weights lie in the host's memory, and come to the machine's for as
-            long as it is asked.
+        memory: Bytes of the machine's memory that it takes while it runs.
+        offloaded: Whether its weights lie in the host's memory, and are copied to the machine's
+            each time it runs.
     """
 
     batch: int
@@ -65,11 +65,11 @@ def host_memory() -> int:
 
 
 def planned_machine(config: RunConfig, known: Machine | None) -> Machine | None:
-    """What a run is planned for.
+    """The machine that a run is planned for; None if it is not known.
 
     Args:
-        config: The run's; `engine.memory` takes the place of what the machine has.
-        known: What is here, if that is known.
+        config: The run's; `engine.memory` replaces the memory that the machine has.
+        known: The machine at hand, if it is known.
     """
     engine = config.engine
     if engine.accelerator == "cpu":
@@ -78,7 +78,7 @@ def planned_machine(config: RunConfig, known: Machine | None) -> Machine | None:
         known = None
     elif engine.accelerator == "auto" and known is None and _has_no_gpu():
         known = Machine("cpu", host_memory())
-    if known is not None and known.kind == "cpu":  # which a node's processes share
+    if known is not None and known.kind == "cpu":  # a node's processes share its memory
         known = Machine("cpu", known.memory // _devices(config))
     if engine.memory is None:
         return known
@@ -86,85 +86,86 @@ def planned_machine(config: RunConfig, known: Machine | None) -> Machine | None:
 
 
 def _has_no_gpu() -> bool:
-    """Whether it is certain that there is none; torch alone tells what there is."""
+    """Whether there is certainly no GPU. Only torch could tell which one there is."""
     return sys.platform == "linux" and not any(Path(driver).exists() for driver in DRIVERS)
 
 
 def place(
     config: RunConfig, composition: Composition, machine: Machine | None
-) -> dict[str, Placement]:
-    """Where the networks of a run lie, by name; of none if the machine is not known.
+) -> dict[str, NetworkPlacement]:
+    """Plans where the networks of a run lie, by name; empty if the machine is not known.
 
-    All are where the student is. Only where not even a single view could be asked about, or learned
-    from, beside all of them, the largest are offloaded: smaller portions cost less time.
+    Networks lie on the student's device. The largest are offloaded only if otherwise there were no
+    memory to process a single view: smaller batches cost less time than offloading.
 
     Args:
         config: The run's.
         composition: The student's plan.
-        machine: What it is planned for.
+        machine: The machine that the run is planned for.
     """
     if machine is None:
         return {}
     networks = list(list_networks(config, composition))
-    asked = [network for network in networks if network.working]
+    runs = [network for network in networks if network.working]  # a canvas is no network
     share = _share(config)
     free = int(USABLE * machine.memory) - _static(composition, networks, share)
     least = activation_bytes(composition, 1) or 0
-    away = _offloaded(asked, free, least) if machine.kind != "cpu" else set[str]()
-    free -= sum(n.weights for n in asked if n.size is None and n.name not in away)
-    placed: dict[str, Placement] = {}
-    for n in asked:
-        gone = n.name in away
-        batch = _largest(share, n.working, free - (n.weights if gone else 0))
-        device = "cpu" if gone else machine.kind
-        placed[n.name] = Placement(batch, device, n.weights + batch * n.working, gone)
+    away = _offloaded(runs, free, least) if machine.kind != "cpu" else set[str]()
+    free -= sum(n.weights for n in runs if n.size is None and n.name not in away)
+    placed: dict[str, NetworkPlacement] = {}
+    for n in runs:
+        offloaded = n.name in away
+        batch = _largest(share, n.working, free - (n.weights if offloaded else 0))
+        device = "cpu" if offloaded else machine.kind
+        placed[n.name] = NetworkPlacement(batch, device, n.weights + batch * n.working, offloaded)
     return placed
 
 
 def place_alone(
     config: RunConfig, composition: Composition, machine: Machine | None
-) -> dict[str, Placement]:
-    """How networks are asked that nothing else lies beside, as when a cache is built.
+) -> dict[str, NetworkPlacement]:
+    """Plans how each network is run alone on the machine, as when a cache is built.
 
-    On a CPU as in a run, so that answers are the same bit for bit, and since larger batches are no
-    faster there. Elsewhere in the largest batches that fit, up to those that keep a GPU busy.
+    On a CPU, with the batch size of a run: outputs are then the same bit for bit, and larger
+    batches are no faster. On other devices, with the largest batches that fit, up to `ENOUGH`.
     """
     if machine is None:
         return {}
     networks = {network.name: network for network in list_networks(config, composition)}
-    placed: dict[str, Placement] = {}
+    placed: dict[str, NetworkPlacement] = {}
     for name, placement in place(config, composition, machine).items():
         network, batch = networks[name], placement.batch
         free = USABLE * machine.memory - network.weights
-        each = network.working + network.answers
+        each = network.working + network.outputs
         while machine.kind != "cpu" and 2 * batch <= ENOUGH and 2 * batch * each <= free:
             batch *= 2
         memory = network.weights + batch * network.working
-        placed[name] = Placement(batch, machine.kind, memory)
+        placed[name] = NetworkPlacement(batch, machine.kind, memory)
     return placed
 
 
 def _devices(config: RunConfig) -> int:
-    """Processes of a node, one if it is left open."""
+    """Processes per node; one if that is left open."""
     return 1 if config.engine.devices == "auto" else config.engine.devices
 
 
 def _share(config: RunConfig) -> int:
-    """Views of a step that one process asks about."""
+    """Views of a step that one process handles."""
     return -(-config.optim.batch_size // (_devices(config) * config.engine.nodes))
 
 
 def _static(composition: Composition, networks: Collection[Network], share: int) -> int:
-    """What lies in memory throughout a step, beside the teachers: the student, and all answers."""
+    """Bytes in memory throughout a step, teachers aside: the student and all outputs."""
+    # Of a trained parameter: its gradient, and two moments of the optimizer.
     student = FLOAT * composition.total + 12 * composition.trainable
-    everywhere = sum(n.answers for n in networks if n.size is None)
+    everywhere = sum(n.outputs for n in networks if n.size is None)
     sizes = range(len(composition.image_size))
-    largest = max(sum(n.answers for n in networks if n.size == size) for size in sizes)
+    largest = max(sum(n.outputs for n in networks if n.size == size) for size in sizes)
     return student + share * (everywhere + largest)
 
 
 def _offloaded(networks: Collection[Network], free: int, least: int) -> set[str]:
-    """The largest teachers, as many as it takes for one view to be asked about and learned from."""
+    """The largest teachers, as many as have to be offloaded for a batch of one view to fit."""
     away = set[str]()
     teachers = [n for n in networks if n.size is None]
     for teacher in sorted(teachers, key=lambda n: n.weights, reverse=True):
@@ -177,7 +178,7 @@ def _offloaded(networks: Collection[Network], free: int, least: int) -> set[str]
 
 
 def _largest(share: int, each: int, free: int) -> int:
-    """The largest portion of a share, halved as often as it takes, that fits; at least a view."""
+    """The largest batch that fits: a process's share, halved as often as needed, at least 1."""
     while share > 1 and share * each > free:
         share = -(-share // 2)
     return share

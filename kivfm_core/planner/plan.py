@@ -13,36 +13,36 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kivfm_core.cache.meta import room
+from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.planner.choice import Demand, choose, demand
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.passes import Passes, count_passes
-from kivfm_core.planner.placement import Placement
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.planner.rates import Rates
 from kivfm_core.text import duration
 
-PICTURES, FITTING, LEARNING = "pictures", "fitting", "learning"
-"""The work beside the networks': decoding, fitting the aligners, and the student's steps."""
+# The work beside the networks': decoding images, fitting the aligners, and the student's steps.
+DECODING, FITTING, LEARNING = "pictures", "fitting", "learning"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one part of a run's work costs.
+    """The cost of one part of a run's work. The names of the fields are keys of `costs.json`.
 
     Attributes:
-        name: A network's, as caches know it, or `pictures`, `fitting`, `learning`.
-        rate: The key of its measured seconds a view.
-        views: How many are asked about, decoded, or learned from; None if that is not known.
-        seconds: For all of them; None if that, or those of a view, are not known.
-        answers: `cached` or `online`; empty for what is no network.
-        view_bytes: What a view's answers take in a cache.
-        bytes: What the run adds to its cache; None if the number of pictures is not known.
-        batch: Views that a network is asked about at once, at most; None if the machine is not
-            known, 0 for what is no network.
-        device: Kind of device where its weights lie; None and empty likewise.
-        memory: Bytes that it takes of the machine's memory while it is asked, by estimate.
+        name: Key of a source of outputs, or `pictures`, `fitting`, `learning`.
+        rate: The key of its measured seconds per view.
+        views: Views that are processed; None if their number is not known.
+        seconds: Seconds for all of them; None if the number or the rate is not known.
+        answers: Whether a network's outputs are `cached` or `online`; empty for other work.
+        view_bytes: Bytes of the outputs for a view in a cache.
+        bytes: Bytes that the run adds to its cache; None if the number of images is not known.
+        batch: Views that a network is run on at once, at most; None if the machine is not known,
+            0 for other work.
+        device: Kind of device where its weights lie; None if not known, empty for other work.
+        memory: Estimated bytes of the machine's memory that it takes while it runs.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run will do.
 
     Attributes:
-        costs: The networks', in the order in which they are asked, then the other work's.
-        space: Bytes that its cache may take; None if it has none.
-        device: Where the seconds were measured.
+        costs: The networks' costs, then those of the other work.
+        space: Bytes that its cache may take; None if it has no cache.
+        device: The device on which the seconds were measured.
         why: Why no time is predicted; empty if one is.
     """
 
@@ -75,12 +75,12 @@ class Plan:
 
     @property
     def online(self) -> tuple[str, ...]:
-        """The networks that are asked anew for every view."""
+        """The sources whose outputs are computed anew for every view."""
         return tuple(cost.name for cost in self.costs if cost.answers == "online")
 
     @property
     def seconds(self) -> float | None:
-        """From the first question to the last step; None if not predicted."""
+        """Predicted seconds from the first batch to the last step; None if not predicted."""
         return None if self.why else sum(cost.seconds or 0.0 for cost in self.costs)
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,33 +98,33 @@ class Plan:
 def make_plan(
     config: RunConfig,
     composition: Composition,
-    pictures: int | None,
+    images: int | None,
     rates: Rates,
     stored: Mapping[str, int] | None = None,
     first: int | None = None,
-    placements: Mapping[str, Placement] | None = None,
-) -> Plan:
+    placements: Mapping[str, NetworkPlacement] | None = None,
+) -> RunPlan:
     """Plans a run.
 
     Args:
         config: The run's.
         composition: The student's plan.
-        pictures: How many there are, if that is known.
-        rates: What was measured.
-        stored: Views of which the cache has the answers already, by network.
-        first: The step that a resumed run goes on from.
+        images: Number of training images, if that is known.
+        rates: What was measured on the device.
+        stored: Views for which the cache has outputs already, by source.
+        first: The step from which a resumed run continues.
         placements: Where the networks lie, if the machine is known.
     """
     space, networks, stored = _space(config), list(list_networks(config, composition)), stored or {}
-    passes = count_passes(config, len(composition.image_size), pictures, first)
+    passes = count_passes(config, len(composition.image_size), images, first)
     demands: list[Demand] = []
     if passes:
-        count = pictures or 0
+        count = images or 0
         demands = [demand(n, passes, count, stored.get(n.name, 0)) for n in networks]
-    kept: set[str] = set()
+    chosen: set[str] = set()
     if space is not None:
         known = {network.name for network in networks}
-        kept = choose(demands, rates.seconds, space) if passes else known
+        chosen = choose(demands, rates.seconds, space) if passes else known
 
     def cost(name: str, rate: str, views: int | None, **more: Any) -> Cost:
         unit = rates.seconds.get(rate)
@@ -133,7 +133,7 @@ def make_plan(
 
     costs: list[Cost] = []
     for i, network in enumerate(networks):
-        cached = network.name in kept
+        cached = network.name in chosen
         views = None
         if passes:
             views = demands[i].first + (demands[i].cached if cached else demands[i].online)
@@ -145,48 +145,49 @@ def make_plan(
         costs.append(cost(network.name, network.rate, views, **facts))
     views = (None, None, None)
     if passes:
-        views = _decoded(demands, kept, passes), passes.fitting, passes.learning
+        views = _decoded(demands, chosen, passes), passes.fitting, passes.learning
     keys = _other_rates(config, composition, rates.precision)
     costs += [cost(*pair, count) for pair, count in zip(keys.items(), views, strict=True)]
-    return Plan(tuple(costs), space, rates.device, _why(config, costs))
+    return RunPlan(tuple(costs), space, rates.device, _why(config, costs))
 
 
-def _placed(placement: Placement | None) -> dict[str, Any]:
+def _placed(placement: NetworkPlacement | None) -> dict[str, Any]:
     known = asdict(placement) if placement else {}
     return {key: known.get(key) for key in ("batch", "device", "memory")}
 
 
-def _decoded(demands: Sequence[Demand], kept: Collection[str], passes: Passes) -> int:
-    """Views that are decoded: those about which anyone is asked."""
-    if len(kept) < len(demands):
+def _decoded(demands: Sequence[Demand], cached: Collection[str], passes: Passes) -> int:
+    """Views whose images are decoded: those that any source of outputs needs."""
+    if len(cached) < len(demands):
         return sum(passes.shown)
-    asked: dict[int | None, int] = {}
+    # By canvas size, the source that needs most views; teachers (None) see the views of all sizes.
+    needed: dict[int | None, int] = {}
     for d in demands:
-        asked[d.network.size] = max(asked.get(d.network.size, 0), d.cached)
-    return max(asked.pop(None, 0), sum(asked.values()))
+        needed[d.network.size] = max(needed.get(d.network.size, 0), d.cached)
+    return max(needed.pop(None, 0), sum(needed.values()))
 
 
 def _space(config: RunConfig) -> int | None:
-    """Bytes that a run's cache may take; None if it has none."""
+    """Bytes that a run's cache may take; None if it has no cache."""
     if not config.data.views:
         return None
     if config.cache.path is None:
         return int(config.data.memory * 2**30)
-    return max(0, room(Path(config.cache.path), config.cache.limit)[0])
+    return max(0, free_space(Path(config.cache.path), config.cache.limit)[0])
 
 
 def _other_rates(config: RunConfig, composition: Composition, auto: str | None) -> dict[str, str]:
-    """Keys of the rates of what is no network: of the same pictures, of the same student."""
+    """Keys of the rates of the other work: it takes as long for equal images and students."""
     data, optim = config.anchored().data, config.optim
     precision = auto if config.engine.precision == "auto" else config.engine.precision
     sides = [composition.side(spec) for spec in composition.teachers]
-    pictures = [data.path, data.smallest, data.whole, data.mosaic, data.workers]
-    pictures += [composition.image_size, sides]
+    decoding = [data.path, data.smallest, data.whole, data.mosaic, data.workers]
+    decoding += [composition.image_size, sides]
     engine = config.engine
     student = [composition.model_dump(mode="json"), config.recipe, precision]
     student += [optim.batch_size, optim.micro_batch, optim.optimizer]
     student += [engine.compile, engine.activation_checkpointing]
-    facts: dict[str, Sequence[Any]] = {PICTURES: pictures, FITTING: student, LEARNING: student}
+    facts: dict[str, Sequence[Any]] = {DECODING: decoding, FITTING: student, LEARNING: student}
     return {name: f"{name} {_digest(known)}" for name, known in facts.items()}
 
 
@@ -204,6 +205,6 @@ def _why(config: RunConfig, costs: Sequence[Cost]) -> str:
 
 
 def compared(predicted: float | None, took: float) -> str:
-    """What a run took beside what was predicted, in words."""
+    """The time that a run took and the time that was predicted, in words."""
     words = "not predicted" if predicted is None else f"predicted {duration(predicted)}"
     return f"{words}, took {duration(took)}"

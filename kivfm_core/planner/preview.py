@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from kivfm_core.composition.summary import Summary, summarize
 from kivfm_core.config import RunConfig
 from kivfm_core.errors import KivfmError
 from kivfm_core.planner.placement import place, planned_machine
-from kivfm_core.planner.plan import Plan, make_plan
+from kivfm_core.planner.plan import RunPlan, make_plan
 from kivfm_core.planner.rates import read_rates
+from kivfm_core.run_files import RunFiles
 from kivfm_core.scenes import TRAIN
 
 
@@ -29,7 +29,7 @@ class Preview:
 
     config: RunConfig
     composition: Composition
-    plan: Plan
+    plan: RunPlan
 
     def summary(self) -> Summary:
         """All that `kivfm compose` prints: `print(preview.summary())`, or `.as_dict()`."""
@@ -38,8 +38,8 @@ class Preview:
         views = config.optim.micro_batch or config.optim.batch_size
         data = summarize(composition, files, views) | {"plan": self.plan.as_dict()}
         if config.student.start is not None:
-            facts = (Path(config.student.start) / "environment.json").read_text(encoding="utf-8")
-            data["round_trip"] = json.loads(facts).get("round_trip", {})
+            earlier = RunFiles(Path(config.student.start))
+            data["round_trip"] = earlier.environment.get("round_trip", {})
         note, cache = "", config.cache.path
         if cache is not None and Path(cache).is_dir():
             note = f"what {cache} has already is not counted here; a run counts it"

@@ -1,4 +1,4 @@
-"""Seconds a view, as they were measured on this machine: what plans predict from. Torch-free."""
+"""Seconds per view as measured on this machine, from which plans predict. Torch-free."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Rates:
 
     Attributes:
         device: Its name; None if nothing was measured yet.
-        seconds: What a view took, by what was done with it.
-        precision: What `auto` comes to there.
-        machine: What it is.
+        seconds: Seconds per view, by the key of the work.
+        precision: The precision that `auto` stands for there.
+        machine: Its kind and memory.
     """
 
     device: str | None = None
@@ -33,10 +33,10 @@ class Rates:
 
 
 def read_rates(device: str | None = None) -> Rates:
-    """What earlier runs measured, as far as it can be read.
+    """Reads what earlier runs measured; nothing if the file is missing or damaged.
 
     Args:
-        device: Where; by default the device that was measured last.
+        device: The device's name; the one measured last by default.
     """
     known = _read(_file())
     device = device or known["last"]
@@ -49,8 +49,8 @@ def read_rates(device: str | None = None) -> Rates:
     )
 
 
-def keep_rates(rates: Rates) -> None:
-    """Adds what was measured; it replaces what was measured of the same before.
+def save_rates(rates: Rates) -> None:
+    """Saves measured rates; they replace earlier ones of the same work.
 
     Raises:
         OSError: If it cannot be written.

@@ -1,4 +1,4 @@
-"""Draws predictions on pictures, with torchvision's drawing functions and legible text."""
+"""Draws predictions on images, with torchvision's drawing functions and legible text."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+# Smaller images are enlarged to this many pixels, so that text of this size fits.
 LONG_SIDE, TEXT = 640, 16
-"""Smaller pictures are enlarged to this many pixels, so that text of this size fits."""
 
 Color = tuple[int, int, int]
 
@@ -32,7 +32,7 @@ def palette(index: int) -> Color:
 
 
 class Drawing:
-    """A picture to draw on, enlarged if it is small.
+    """An image to draw on, enlarged if it is small.
 
     Args:
         image: RGB uint8 `[3, H, W]`; all that is drawn is given in its pixels.
@@ -44,6 +44,10 @@ class Drawing:
 
     def _enlarged(self, maps: Tensor) -> Tensor:
         return maps.repeat_interleave(self.zoom, -2).repeat_interleave(self.zoom, -1)
+
+    def replace(self, colors: Tensor) -> None:
+        """Replaces the image by colors of its size, RGB uint8 `[3, H, W]`, as a map of numbers."""
+        self.image = self._enlarged(colors)
 
     def masks(self, masks: Tensor, colors: Sequence[Color]) -> None:
         """Tints masks, bool `[N, H, W]`."""
@@ -63,14 +67,14 @@ class Drawing:
 
     def points(self, points: Tensor, colors: Sequence[Color]) -> None:
         """Marks points `[N, 2]`."""
-        picture = _to_pil(self.image)
-        brush = ImageDraw.Draw(picture)
+        drawn = _to_pil(self.image)
+        brush = ImageDraw.Draw(drawn)
         for (x, y), color in zip((points * self.zoom).tolist(), colors, strict=True):
             brush.ellipse((x - 5, y - 5, x + 5, y + 5), fill=color, outline="white", width=2)
-        self.image = _to_tensor(picture)
+        self.image = _to_tensor(drawn)
 
     def lines(self, lines: Sequence[str], colors: Sequence[Color] | None = None) -> None:
-        """Writes lines of text below the picture, each beside its color."""
+        """Writes lines of text below the image, each beside its color."""
         height = (TEXT + 8) * len(lines) + 8
         self.image = F.pad(self.image, (0, 0, 0, height), value=24)
         top = self.image.shape[1] - height + 4
@@ -83,17 +87,17 @@ class Drawing:
         corners: Sequence[tuple[float, float]],
         colors: Sequence[Color],
     ) -> None:
-        """Writes texts on plates of the given colors, moved into the picture where need be."""
-        picture = _to_pil(self.image)
-        brush, font = ImageDraw.Draw(picture), ImageFont.load_default(TEXT)
+        """Writes texts on plates of the given colors, moved into the image where need be."""
+        drawn = _to_pil(self.image)
+        brush, font = ImageDraw.Draw(drawn), ImageFont.load_default(TEXT)
         for text, (x, y), color in zip(texts, corners, colors, strict=True):
             width = brush.textlength(text, font) + 6
-            x = max(0.0, min(x, picture.width - width))
-            y = max(0.0, min(y, picture.height - TEXT - 4))
+            x = max(0.0, min(x, drawn.width - width))
+            y = max(0.0, min(y, drawn.height - TEXT - 4))
             brush.rectangle((x, y, x + width, y + TEXT + 4), fill=color)
             ink = "black" if sum(color) > 380 else "white"
             brush.text((x + 3, y + 1), text, fill=ink, font=font)
-        self.image = _to_tensor(picture)
+        self.image = _to_tensor(drawn)
 
     def to_pil(self) -> Image.Image:
         """The drawing as it is now."""
@@ -104,7 +108,7 @@ def _to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(image.permute(1, 2, 0).numpy())
 
 
-def _to_tensor(picture: Image.Image) -> Tensor:
+def _to_tensor(drawn: Image.Image) -> Tensor:
     from kivfm_core.data.canvas import to_tensor
 
-    return to_tensor(picture).to(torch.uint8)
+    return to_tensor(drawn).to(torch.uint8)

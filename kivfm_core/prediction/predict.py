@@ -1,31 +1,40 @@
-"""Predicts one picture with a run's student, or with any teacher."""
+"""Predicts one image with a run's student, or with any teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError
-from kivfm_core.geometry import Frame
 from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.result import Prediction
-from kivfm_core.prediction.results import RESULTS
+from kivfm_core.reference import resolve_reference
+from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.on_device import find_device, on_device
+from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
 
 Point = tuple[float, float]
 
+# What a prompt's flag stands for, and an example of it.
+FLAGS = {
+    "labels": ("class names", '--labels "a cat,a dog"'),
+    "points": ("a click", "--points x,y"),
+}
+
 
 def predict(
+    # A parameter for each flag of `kivfm predict`.
     run: str | Path | Run | Teacher,
     image: str | Path | Image.Image,
     task: str,
@@ -36,56 +45,58 @@ def predict(
     out: str | Path | None = None,
     accelerator: str = "auto",
 ) -> Prediction:
-    """Solves a task for a picture, in its original pixels.
+    """Solves a task for an image, in its original pixels.
 
     Args:
         run: A run's folder, a run (its student stands in for the teacher that solves the task), or
             a teacher.
-        image: The picture.
+        image: The image.
         task: What to solve.
         teacher: Which of the run's teachers to stand in for, where several solve the task.
-        labels: Class names, for `zero-shot`.
-        points: Clicks `(x, y)` in the picture's pixels, for `promptable-segmentation`.
-        out: A file for the picture with the result drawn on it.
+        labels: Class names, for a task whose prompt takes them, such as `zero-shot`.
+        points: Clicks `(x, y)` in the image's pixels, for one such as `promptable-segmentation`.
+        out: A file for the image with the result drawn on it.
         accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
             one. A teacher that is given stays where it is.
-
-    Returns:
-        What was found.
 
     Raises:
         UsageError: If no teacher solves the task, several do, labels or points are missing, or
             there is no such accelerator.
-        DataError: If the picture cannot be decoded.
+        DataError: If the image cannot be decoded.
     """
     device = find_device(accelerator)
-    if isinstance(run, str | Path):
-        run = open_run(run)
+    run = open_run(run) if isinstance(run, str | Path) else run
+    specs = [run.spec] if isinstance(run, Teacher) else run.teachers
+    name = choose(specs, task, teacher).name
+    record, given = find_task(task), {"labels": labels, "points": points}
+    _check(record, given)
     if isinstance(run, Teacher):
         model = run
-        choose([model.spec], task, teacher)
-        _check(task, labels, points)
     else:
-        name = choose(run.teachers, task, teacher).name
-        _check(task, labels, points)
         model = on_device(run.load_student().stand_in(name), device)
-    picture = open_image(Path(image)) if isinstance(image, str | Path) else image
-    pixels = to_tensor(ImageOps.exif_transpose(picture))
-    canvases, frames = make_canvases([pixels], model.spec.input)
-    prompt = _prompt(model, task, frames[0], labels, points)
-    levels = model.encode(canvases, frames)
-    found = model.decode(task, levels, prompt).to_original(frames)[0]
-
-    names = labels or label_names(model.spec.task(task).labels)
+    opened = open_image(Path(image)) if isinstance(image, str | Path) else image
+    pixels = to_tensor(ImageOps.exif_transpose(opened))
+    found = _solve(model, record, pixels, given)
     drawing = Drawing(pixels)
+    names = labels or label_names(model.spec.task(task).labels)
     clicks = torch.tensor(points or []).reshape(-1, 2)
-    kind, read = RESULTS[task]
-    rows = read(drawing, found, names, clicks)
+    rows = resolve_reference(record.draw)(drawing, found, names, clicks)
     if out is not None:
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         drawing.to_pil().save(out)
     _, height, width = pixels.shape
-    return Prediction(task, model.spec.name, width, height, kind, rows)
+    return Prediction(task, model.spec.name, width, height, record.kind, rows)
+
+
+def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:
+    """What a model finds in an image `[3, H, W]`, in the image's pixels."""
+    canvases, frames = make_canvases([pixels], model.spec.input)
+    prompt = None
+    if record.prompt is not None:
+        raw = resolve_reference(record.prompt.build)(given, frames)
+        prompt = model.prompt(record.name, **raw)
+    levels = model.encode(canvases, frames)
+    return model.decode(record.name, levels, prompt).to_original(frames)[0]
 
 
 def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:
@@ -114,23 +125,8 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
     return solving[0]
 
 
-def _check(task: str, labels: Sequence[str] | None, points: Sequence[Point] | None) -> None:
-    if task == "zero-shot" and not labels:
-        raise UsageError("zero-shot needs class names", '--labels "a cat,a dog"')
-    if task == "promptable-segmentation" and not points:
-        raise UsageError("promptable-segmentation needs a click", "--points x,y")
-
-
-def _prompt(
-    model: Teacher,
-    task: str,
-    frame: Frame,
-    labels: Sequence[str] | None,
-    points: Sequence[Point] | None,
-) -> Any:
-    if task == "zero-shot":
-        return model.prompt(task, labels=list(labels or ()))
-    if task == "promptable-segmentation":
-        clicks = torch.tensor([frame.to_canvas(x, y) for x, y in points or ()])
-        return model.prompt(task, points=[clicks])
-    return None
+def _check(record: TaskRecord, given: Mapping[str, Any]) -> None:
+    for flag in record.prompt.flags if record.prompt else ():
+        if not given[flag]:
+            what, hint = FLAGS[flag]
+            raise UsageError(f"{record.name} needs {what}", hint)

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# The keys of rows that have a form of their own in a line of text.
+KNOWN = {"probability", "share", "score", "label", "point", "box", "area"}
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found in a picture, in its own pixels.
+    """What was found in an image, in its own pixels.
 
     Attributes:
         task: What was solved.
         teacher: Whose decoder solved it.
-        width: Of the picture.
-        height: Of the picture.
-        kind: What was found: `classes`, `objects` or `masks`.
-        found: Each with some of `label`, `probability` or `score`, `share` of the picture,
-            `box` (xyxy), `area` in pixels, and the `point` that was clicked on.
+        width: Of the image.
+        height: Of the image.
+        kind: What was found, as in `TaskRecord.kind`: such as `objects`.
+        found: Each with some of `label`, `probability` or `score`, `share` of the image,
+            `value` and its `unit`, `box` (xyxy), `area` in pixels, and the `point` that was clicked
+            on.
     """
 
     task: str
@@ -52,10 +56,16 @@ def _line(item: dict[str, Any]) -> str:
         words.append(f"{item['score']:.2f}")
     if "label" in item:
         words.append(item["label"])
+    if "value" in item:
+        words.append(f"{item['value']:g} {item.get('unit', '')}".rstrip())
     if "point" in item:
         words.append("click at {:g}, {:g}".format(*item["point"]))
     if item.get("box") is not None:
         words.append("box {:.0f}, {:.0f}, {:.0f}, {:.0f}".format(*item["box"]))
     if "area" in item:
         words.append(f"area {item['area']}")
+    # What only a plugin's task has, by its name.
+    for key in (key for key in item if key not in KNOWN):
+        value = item[key]
+        words.append(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}")
     return "  ".join(words)

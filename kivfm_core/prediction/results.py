@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,8 +10,8 @@ from torchvision.ops import masks_to_boxes
 
 from kivfm_core.prediction.draw import Drawing, palette
 
+# Objects of lower score are left out; so many classes are listed.
 CONFIDENCE, TOP = 0.3, 5
-"""Objects of lower score are left out; so many classes are listed."""
 
 Names = Sequence[str] | None
 Rows = list[dict[str, Any]]
@@ -21,7 +21,7 @@ def _name(names: Names, index: int) -> str:
     return names[index].strip("_") if names and index < len(names) else f"class {index}"
 
 
-def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
+def draw_classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
     """The most probable classes of `logits [K]`."""
     probability, index = logits.float().softmax(dim=0).topk(min(TOP, len(logits)))
     found = [
@@ -32,7 +32,7 @@ def classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> R
     return found
 
 
-def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Rows:
+def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Rows:
     """The confident objects of `{boxes, scores, labels, masks?}`, best first."""
     order = item["scores"].argsort(descending=True)
     order = order[item["scores"][order] >= CONFIDENCE]
@@ -56,8 +56,8 @@ def objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Ten
     return found
 
 
-def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
-    """The classes of a map `[K, H, W]` by the share of the picture, largest first."""
+def draw_class_map(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
+    """The classes of a map `[K, H, W]` by the share of the image, largest first."""
     label = logits.argmax(dim=0)
     counts = label.flatten().bincount()
     present = [i for i in counts.argsort(descending=True).tolist() if counts[i] > 0]
@@ -71,7 +71,7 @@ def semantic(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> 
     return found
 
 
-def masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Rows:
+def draw_masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Rows:
     """The masks `[P, H, W]` that clicks `[P, 2]` gave."""
     colors = [palette(i + 1) for i in range(len(found))]
     drawing.masks(found, colors)
@@ -85,14 +85,3 @@ def masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Rows
 
 def _rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 2) for value in values]
-
-
-RESULTS: dict[str, tuple[str, Callable[[Drawing, Any, Names, Tensor], Rows]]] = {
-    "classification": ("classes", classes),
-    "zero-shot": ("classes", classes),
-    "detection": ("objects", objects),
-    "instance-segmentation": ("objects", objects),
-    "semantic-segmentation": ("classes", semantic),
-    "promptable-segmentation": ("masks", masks),
-}
-"""What each task finds, and what becomes of its prediction for one picture."""

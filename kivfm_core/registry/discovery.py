@@ -22,8 +22,8 @@ from pydantic import BaseModel
 
 from kivfm_core import hooks
 from kivfm_core.errors import PluginError
-from kivfm_core.registry.conflicts import mark_conflicts
-from kivfm_core.registry.entry import Entry, broken, incompatible, read_entry
+from kivfm_core.registry.conflicts import mark_conflicts, mark_unknown_tasks
+from kivfm_core.registry.entry import Entry, broken, incompatible, read_entry, read_task
 from kivfm_core.registry.requirements import is_met
 
 GROUP = "kivfm"
@@ -32,7 +32,7 @@ HEAVY = ("torch", "timm", "torchvision", "open_clip", "transformers")
 
 
 def discover() -> list[Entry]:
-    """Every teacher and provider of every plugin, and every plugin that failed.
+    """Every teacher, provider and task of every plugin, and every plugin that failed.
 
     `KIVFM_PLUGINS=a,b` (entry points or distributions) and `KIVFM_NO_PLUGINS=1` apply before
     anything is imported; built-ins stay. `KIVFM_STRICT_PLUGINS=1` raises what is wrong.
@@ -50,11 +50,12 @@ def discover() -> list[Entry]:
     for name in sorted((wanted or set()) - {i for point in points for i in _ids(point)}):
         cause = "named in KIVFM_PLUGINS, but nothing of this name is installed"
         entries.append(Entry(name, name, "", "broken", cause=cause, hint=f"pip install {name}"))
+    entries = mark_unknown_tasks(mark_conflicts(entries))
     if os.environ.get("KIVFM_STRICT_PLUGINS") == "1":
         for entry in entries:
             if entry.status in ("broken", "incompatible"):
                 raise PluginError(f"{entry.name} ({entry.distribution}): {entry.cause}", entry.hint)
-    return mark_conflicts(entries)
+    return entries
 
 
 def _distribution(point: EntryPoint) -> str:
@@ -82,19 +83,22 @@ def _wanted() -> set[str] | None:
 
 
 def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
-    """Loads one plugin and calls its hook; an error becomes an entry and is not raised."""
+    """Loads one plugin and calls its hooks; an error becomes an entry and is not raised."""
     start, before = perf_counter(), {name for name in HEAVY if name in sys.modules}
     plugin = Entry(point.name, _distribution(point), _version(point), point=point.name)
     try:
         module = point.load()
         manager.register(module, f"{plugin.distribution}::{point.name}")
-        implementations = manager.hook.kivfm_register_teachers.get_hookimpls()
-        mine = [impl for impl in implementations if impl.plugin is module]
+        hook = manager.hook
         # A hook may be a generator that raises at its third teacher: then no teacher of it counts.
-        items = [item for impl in mine for item in _items(impl.function())]
-        entries = [read_entry(item, plugin) for item in items]
+        teachers = _call(hook.kivfm_register_teachers, module)
+        tasks = _call(hook.kivfm_register_tasks, module)
+        entries = [read_entry(item, plugin) for item in teachers]
+        entries += [read_task(item, plugin) for item in tasks]
         if not manager.get_hookcallers(module):
-            raise TypeError("no hook: decorate kivfm_register_teachers with hookimpl")
+            raise TypeError(
+                "no hook: decorate kivfm_register_teachers or kivfm_register_tasks with hookimpl"
+            )
     except KeyboardInterrupt:
         raise
     except (
@@ -106,10 +110,16 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
     return [replace(entry, milliseconds=spent, heavy=heavy) for entry in entries]
 
 
+def _call(hook: pluggy.HookCaller, module: object) -> list[object]:
+    """All that one module's implementations of a hook give."""
+    mine = [impl for impl in hook.get_hookimpls() if impl.plugin is module]
+    return [item for impl in mine for item in _items(impl.function())]
+
+
 def _items(given: object) -> list[object]:
     # A single spec is iterable too, over its fields, and must not pass for several specs.
     if isinstance(given, str | BaseModel) or not isinstance(given, Iterable):
-        raise TypeError(f"the hook gave a {type(given).__name__}, not several specs")
+        raise TypeError(f"the hook gave a {type(given).__name__}, not several records")
     return list(cast(Iterable[object], given))
 
 

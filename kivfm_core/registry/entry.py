@@ -1,4 +1,4 @@
-"""One teacher or provider in the registry, whether it can be used or not. Torch-free."""
+"""One teacher, provider or task in the registry, whether it can be used or not. Torch-free."""
 
 from __future__ import annotations
 
@@ -9,25 +9,28 @@ from typing import Any, Literal
 from packaging.requirements import InvalidRequirement
 from pydantic import ValidationError
 
-from kivfm_core.errors import one_line
+from kivfm_core.errors import PluginError, one_line
 from kivfm_core.registry.requirements import pip_install, unmet
 from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
+from kivfm_core.task import TaskRecord
+from kivfm_core.tasks.table import FIDELITY, KNN, TASKS
 
 Status = Literal["ready", "needs", "broken", "conflict", "incompatible"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A teacher, a provider, or a plugin that gave neither.
+    """A teacher, a provider, a plugin's task, or a plugin that gave none of them.
 
     Attributes:
-        name: The teacher's name, the provider's prefix, `distribution::name` in a conflict, or
-            the entry point's name if the plugin gave none of these.
+        name: The teacher's or task's name, the provider's prefix, `distribution::name` in a
+            conflict, or the entry point's name if the plugin gave none of these.
         distribution: The installed package that the plugin belongs to.
         version: Version of the distribution.
         status: `ready`, or why it cannot be used.
         spec: The teacher's spec, if it could be read.
         provider: The provider, if the entry is one.
+        task: The task, if the entry is one.
         cause: What is wrong, in one line.
         hint: What repairs it; a command where there is one.
         point: Name of the entry point.
@@ -41,11 +44,17 @@ class Entry:
     status: Status = "ready"
     spec: TeacherSpec | None = None
     provider: TeacherProvider | None = None
+    task: TaskRecord | None = None
     cause: str = ""
     hint: str = ""
     point: str = ""
     milliseconds: float = 0.0
     heavy: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no record: a plugin that failed, or a record that cannot be read."""
+        return self.spec is None and self.provider is None and self.task is None
 
     @property
     def bare(self) -> str:
@@ -75,6 +84,27 @@ def read_entry(item: object, plugin: Entry) -> Entry:
             return _with_requirements(replace(entry, provider=record), (record.distribution,))
         return _with_requirements(replace(entry, spec=record), record.requirements)
     except (ValidationError, InvalidRequirement) as error:
+        return broken(entry, error)
+
+
+def read_task(item: object, plugin: Entry) -> Entry:
+    """As `read_entry`, for what the hook of tasks gave: a task's record, or a dict of one."""
+    entry = replace(plugin, name=str(_get(item, "name") or plugin.name))
+    api = _get(item, "api_version")
+    if isinstance(api, int) and api not in READS:
+        return _of_other_api(entry, api)
+    try:
+        given = dict(item) if isinstance(item, Mapping) else item  # pyright: ignore
+        record = TaskRecord.model_validate(given, from_attributes=not isinstance(given, dict))
+        if record.name in (*TASKS, KNN.name, FIDELITY):
+            raise ValueError(f"{record.name} is one of kivfm's own names")
+        if any(isinstance(kind, str) for kind in record.formats):
+            # Imported here, since it needs numpy and PIL, and few plugins come this way.
+            from kivfm_core.data.sources import formats_of
+
+            formats_of(record)
+        return replace(entry, task=record)
+    except (ValueError, PluginError) as error:  # pydantic's are ValueErrors, too
         return broken(entry, error)
 
 

@@ -10,11 +10,15 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.registry.conflicts import ready_tasks
 from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.provider import resolve_provided
-from kivfm_core.registry.suggestions import explain_absent, explain_unknown
+from kivfm_core.registry.suggestions import explain_absent, explain_unknown, explain_unknown_task
+from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import TeacherProvider, TeacherSpec
+from kivfm_core.task import TaskRecord
+from kivfm_core.tasks.table import TASKS
 from kivfm_core.weights.locate import locate
 
 
@@ -23,7 +27,7 @@ class Registry:
     """Everything that plugins registered.
 
     Attributes:
-        entries: Teachers, providers and failed plugins, by distribution and name.
+        entries: Teachers, providers, plugins' tasks and failed plugins, by distribution and name.
     """
 
     entries: tuple[Entry, ...]
@@ -32,6 +36,11 @@ class Registry:
     def providers(self) -> list[TeacherProvider]:
         """The prefixes under which whole libraries are teachers."""
         return [entry.provider for entry in self.entries if entry.provider]
+
+    @property
+    def tasks(self) -> dict[str, TaskRecord]:
+        """Kivfm's own tasks and those that plugins registered, by name."""
+        return ready_tasks(self.entries)
 
     def resolve(self, name: str, variant: str | None = None) -> TeacherSpec:
         """The spec of a teacher.
@@ -48,8 +57,8 @@ class Registry:
         return self.find(name, variant)[0]
 
     def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
-        """As `resolve`, with the entry that the spec comes from."""
-        if "::" not in name and (Path(name) / "student" / "student.json").is_file():
+        """As `resolve`, with the entry that it comes from."""
+        if "::" not in name and RunFiles(Path(name)).has_student:
             raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
         pin, _, wanted = name.rpartition("::")
         pin = canonicalize_name(pin)
@@ -62,8 +71,19 @@ class Registry:
         for entry in entries:
             if entry.provider and wanted.startswith(entry.provider.prefix):
                 _must_work(entry, pinned=bool(pin))
-                return resolve_provided(entry, entry.provider, wanted), entry
+                spec = resolve_provided(entry, entry.provider, wanted)
+                return self._with_known_tasks(spec), entry
         raise explain_unknown(wanted, entries)
+
+    def _with_known_tasks(self, spec: TeacherSpec) -> TeacherSpec:
+        """A provider's spec, judged as discovery judges one that a plugin gives."""
+        for task in spec.tasks:
+            if task.task not in self.tasks:
+                error = explain_unknown_task(task.task, self.entries)
+                if isinstance(error, PluginError):
+                    raise error
+                raise PluginError(f"{spec.name} solves {task.task!r}, which is no task", error.hint)
+        return spec
 
     def origin(self, spec: TeacherSpec) -> Entry | None:
         """The entry that a spec comes from; None if it is gone.
@@ -109,7 +129,7 @@ def _choose(name: str, entries: list[Entry], *, pinned: bool) -> Entry | None:
                 f"say which: {' or '.join(entry.name for entry in found)}",
             )
     if not found:
-        failed = [e for e in entries if e.bare == name and not e.spec and not e.provider]
+        failed = [e for e in entries if e.bare == name and e.empty]
         found = [entry for entry in failed if entry.status != "ready"]
     if found:
         _must_work(found[0], pinned=pinned)
@@ -128,7 +148,7 @@ def _must_work(entry: Entry, *, pinned: bool) -> None:
 
 def _families(entries: Iterable[Entry]) -> set[str]:
     families = {entry.spec.family for entry in entries if entry.spec}
-    return families | {e.bare for e in entries if not e.spec and not e.provider}
+    return families | {e.bare for e in entries if e.empty}
 
 
 def _of_variant(family: str, variant: str, entries: list[Entry]) -> str:
@@ -150,4 +170,23 @@ def get_registry() -> Registry:
 
 def list_teachers() -> list[Entry]:
     """Every teacher and provider that is registered, with its status, and every failed plugin."""
-    return list(get_registry().entries)
+    return [entry for entry in get_registry().entries if entry.task is None]
+
+
+def get_tasks() -> dict[str, TaskRecord]:
+    """Kivfm's own tasks and those that plugins registered, by name."""
+    return get_registry().tasks
+
+
+def find_task(name: str) -> TaskRecord:
+    """The record of a task.
+
+    Raises:
+        UsageError: If no task has this name.
+        PluginError: If it is the task of a plugin that is missing or broken.
+    """
+    # kivfm's own need no discovery.
+    found = TASKS.get(name) or get_tasks().get(name)
+    if found is None:
+        raise explain_unknown_task(name, get_registry().entries)
+    return found

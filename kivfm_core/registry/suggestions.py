@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from kivfm_core.errors import KivfmError, PluginError, UsageError
 from kivfm_core.registry.entry import Entry
+from kivfm_core.tasks.table import TASKS
 
 # Published packages with teachers, other than kivfm itself: by variant, and by family.
 PUBLISHED_VARIANTS = {"nano": "kivfm-nano"}
@@ -16,6 +17,9 @@ PUBLISHED_FAMILIES = {
     "transformers": "kivfm-transformers",
     "yolox": "kivfm-yolox",
 }
+
+# The tasks that they describe.
+PUBLISHED_TASKS = {"depth": "kivfm-transformers"}
 
 
 def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:
@@ -29,7 +33,7 @@ def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:
     if absent:
         return absent
     family = name.partition("/")[0]
-    failed = [e for e in entries if not e.spec and not e.provider and e.bare == family]
+    failed = [e for e in entries if e.empty and e.bare == family]
     if failed:
         return _failed(name, failed[0])
     variants = sorted(e.name for e in entries if e.spec and e.spec.family == name)
@@ -51,12 +55,46 @@ def explain_absent(name: str, entries: Sequence[Entry]) -> PluginError | None:
         return None
     installed = [entry for entry in entries if entry.distribution == home]
     if not installed:
-        switches = [key for key in ("KIVFM_NO_PLUGINS", "KIVFM_PLUGINS") if key in os.environ]
-        hint = f"unset {' '.join(switches)}" if switches else f"pip install {home}"
-        where = "switched off, or not installed" if switches else "not installed"
-        return PluginError(f"{name} comes with {home}, which is {where}", hint)
-    failed = [entry for entry in installed if not entry.spec and not entry.provider]
+        return _absent(name, home)
+    failed = [entry for entry in installed if entry.empty]
     return _failed(name, failed[0]) if failed else None
+
+
+def _absent(what: str, home: str) -> PluginError:
+    switches = [key for key in ("KIVFM_NO_PLUGINS", "KIVFM_PLUGINS") if key in os.environ]
+    hint = f"unset {' '.join(switches)}" if switches else f"pip install {home}"
+    where = "switched off, or not installed" if switches else "not installed"
+    return PluginError(f"{what} comes with {home}, which is {where}", hint)
+
+
+def explain_unknown_task(name: str, entries: Sequence[Entry]) -> KivfmError:
+    """The error for the name of a task that cannot be used.
+
+    Args:
+        name: As a spec, or a user, gives it.
+        entries: All that plugins gave.
+
+    Returns:
+        A `PluginError` if the task is a plugin's, a `UsageError` if it is nobody's.
+    """
+    given = [entry for entry in entries if entry.task and entry.task.name == name]
+    if given:
+        cause = next((entry.cause for entry in given if entry.cause), "")
+        return PluginError(f"the task {name} cannot be used: {cause}", given[0].hint)
+    home = PUBLISHED_TASKS.get(name)
+    if home is not None:
+        installed = [entry for entry in entries if entry.distribution == home]
+        failed = [entry for entry in installed if entry.empty]
+        if failed:
+            return _failed(f"the task {name}", failed[0])
+        if installed:
+            hint = f"pip install --upgrade {home}"
+            return PluginError(f"the task {name} comes with a newer {home}", hint)
+        return _absent(f"the task {name}", home)
+    known = [*TASKS, *(entry.task.name for entry in entries if entry.task)]
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    hint = f"did you mean {near[0]}?" if near else f"tasks: {', '.join(known)}"
+    return UsageError(f"unknown task {name!r}", hint)
 
 
 def _failed(name: str, entry: Entry) -> PluginError:

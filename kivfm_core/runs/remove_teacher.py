@@ -1,4 +1,4 @@
-"""Takes a teacher out of a finished student; the others' stand-ins stay as they are."""
+"""Removes a teacher from a finished student; the other stand-ins stay as they are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
 from kivfm_core.files import new_folder, write_text
+from kivfm_core.run_files import STUDENT_STATE, UNTRAINED
 from kivfm_core.runs.run import Run, open_run
-from kivfm_core.student.bundle import UNTRAINED, save_tensors, write_bundle
+from kivfm_core.student.bundle import save_tensors, write_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.weights.loading import load_strict
 
@@ -21,9 +22,9 @@ from kivfm_core.weights.loading import load_strict
 def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
     """Writes a run whose student no longer stands in for a teacher.
 
-    What only that teacher needed goes: its aligners and decoders, and adapters that no other
-    teacher's aligner reads. The license terms are those of the teachers that stay. The new run can
-    be evaluated and used, and further teachers be added to it; it has no steps to resume.
+    What only that teacher needed is removed: its aligners and decoders, and adapters whose maps no
+    other teacher's aligner reads. The license terms are those of the remaining teachers. The new
+    run can be evaluated and used, and teachers can be added to it; it has no steps to resume.
 
     Args:
         run: A finished run; it stays as it is.
@@ -49,11 +50,11 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
     with new_folder(path) as aside:
         new = Run(aside)
         new.write_plan(_config(earlier, plan), plan)
-        write_text(aside / "environment.json", json.dumps(facts, indent=1))
+        write_text(new.environment_file, json.dumps(facts, indent=1))
         untrained = new.checkpoints / UNTRAINED
         untrained.mkdir(parents=True)
         before = _reduced(earlier.load_student(untrained=True), plan)
-        save_tensors(before.trained(), untrained / "student.safetensors")
+        save_tensors(before.trained(), untrained / STUDENT_STATE)
         write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path)
     return path
 
@@ -92,7 +93,7 @@ def _config(run: Run, plan: Composition) -> RunConfig:
 
 
 def _reduced(whole: Student, plan: Composition) -> Student:
-    """A student of a smaller composition, with what a larger one's knows."""
+    """A student of a smaller composition, with the weights of a larger one."""
     student = Student(plan)
     load_strict(student, _state(whole, plan), "the student")
     student.decoders = {spec.name: whole.decoders[spec.name] for spec in plan.teachers}
@@ -103,7 +104,7 @@ def _state(whole: Student, plan: Composition) -> Mapping[str, Tensor]:
     state = whole.state_dict()
     stays = [spec in plan.teachers for spec in whole.composition.teachers]
     state["readout_units"] = state["readout_units"][stays]
-    # Extensions are numbered; those that stay move up.
+    # Extensions are numbered, so those that remain get new numbers.
     moved = {f"extensions.{whole.composition.extensions.index(adapter)}.": f"extensions.{i}."
              for i, adapter in enumerate(plan.extensions)}  # fmt: skip
     out: dict[str, Tensor] = {}

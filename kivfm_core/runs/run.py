@@ -1,4 +1,4 @@
-"""The run folder: what a distillation needs and made, and how it is opened again."""
+"""A run folder opened with its models: configuration, plan, teachers and student."""
 
 from __future__ import annotations
 
@@ -17,66 +17,47 @@ from kivfm_core.composition.composition import Composition, read_composition
 from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
 from kivfm_core.errors import WeightsError
 from kivfm_core.files import write_text
+from kivfm_core.run_files import UNTRAINED, RunFiles
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.bundle import UNTRAINED, load_trained, read_bundle
+from kivfm_core.student.bundle import load_trained, read_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights.loading import Provenance
 
+# Their versions are recorded.
 PACKAGES = ("kivfm", "torch", "torchvision", "timm", "open_clip_torch", "lightning-fabric", "numpy")
-PLAN = ("composition.json", ".composition.json.partial", ".config.toml.partial", "config.toml")
-"""What a folder may hold that is no run yet: all that a try leaves which failed, or was killed,
-before the aligners were fitted."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run folder on disk."""
-
-    path: Path
-
-    @property
-    def checkpoints(self) -> Path:
-        """The checkpoints' folder."""
-        return self.path / "checkpoints"
-
-    @property
-    def bundle(self) -> Path:
-        """The student's folder."""
-        return self.path / "student"
+class Run(RunFiles):
+    """A run folder with the models that its files describe."""
 
     @cached_property
     def config(self) -> RunConfig:
         """The resolved configuration."""
-        # Earlier kivfm took Fabric's other strategies, and their runs can still be opened.
-        path = self.path / "config.toml"
-        engine = load_config(path).get("engine", {})
+        # Earlier versions took Fabric's other strategies, and their runs can still be opened.
+        engine = load_config(self.config_file).get("engine", {})
         known = engine.get("strategy") in get_args(Strategy)
-        return build_config(path, {} if known else {"engine.strategy": "auto"})
+        return build_config(self.config_file, {} if known else {"engine.strategy": "auto"})
 
     @cached_property
     def composition(self) -> Composition:
         """The student's plan."""
         return read_composition(self.path)
 
-    @cached_property
-    def environment(self) -> dict[str, Any]:
-        """What the run was made with."""
-        return json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
-
     @property
     def teachers(self) -> list[TeacherSpec]:
-        """The specs of its teachers, in the order given."""
+        """The specs of the run's teachers, in the order given."""
         return list(self.composition.teachers)
 
     @property
     def base(self) -> str | None:
-        """Name of its base."""
+        """Name of the base; None if the student was trained from scratch."""
         return self.composition.base
 
     @property
     def provenance(self) -> dict[str, Provenance]:
-        """Of every teacher's weights, as they were loaded."""
+        """Where every teacher's weights were from, when they were loaded."""
         return {name: Provenance(**made) for name, made in self.environment["weights"].items()}
 
     @property
@@ -85,7 +66,11 @@ class Run:
         return assign_weights(self.config.weights, self.teachers)
 
     def load_teacher(self, name: str) -> LoadedTeacher:
-        """Loads one of the run's teachers, with the weights that the run used."""
+        """Loads one of the run's teachers, with the weights that the run used.
+
+        Raises:
+            WeightsError: If these weights cannot be had any more.
+        """
         spec = next(spec for spec in self.teachers if spec.name == name)
         teacher = load_teacher(spec, self.files.get(name))
         self.check_same(name, teacher.provenance)
@@ -105,7 +90,12 @@ class Run:
             )
 
     def changes(self, weights: Mapping[str, Provenance | None], pictures: str) -> list[str]:
-        """What is not as the run began, a line each: teachers' weights, and pictures."""
+        """What is not as the run began, a line each: teachers' weights, and images.
+
+        Args:
+            weights: The teachers' weights now.
+            pictures: What `Stream.digest` gives for the images now.
+        """
         known = self.environment["weights"]
         lines = [
             f"weights of {name}: sha256 {known[name]['sha256']}, now {now.sha256}"
@@ -116,37 +106,29 @@ class Run:
         return lines + ([f"pictures: {before}, now {pictures}"] if before != pictures else [])
 
     def load_student(self, untrained: bool = False) -> Student:
-        """Loads the student, or what it was before its first step."""
+        """Loads the student, as it is at the end, or as it was before its first step."""
         student = read_bundle(self.bundle)
         if untrained:
             load_trained(student, self.checkpoints / UNTRAINED)
             student.forget(self.composition.kept)
         return student
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing is lost if a run begins here: there is at most a plan."""
-        if not self.path.is_dir():
-            return not self.path.exists()
-        names = {path.name for path in self.path.iterdir()}
-        # A configuration without the composition, which is written first, is somebody's own.
-        return names.issubset(PLAN) and ("config.toml" not in names or "composition.json" in names)
-
     def forget_plan(self) -> None:
-        """Forgets an earlier try's configuration, so that a kill leaves no halves of two plans."""
-        (self.path / "config.toml").unlink(missing_ok=True)
+        """Removes an earlier try's configuration, lest a kill leave it beside another plan."""
+        self.config_file.unlink(missing_ok=True)
 
     def write_plan(self, config: RunConfig, composition: Composition) -> None:
-        """Writes configuration and composition."""
+        """Writes composition and configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
         plan = json.dumps(composition.model_dump(mode="json"), indent=1)
-        write_text(self.path / "composition.json", plan)
-        write_text(self.path / "config.toml", dump_config(config))
+        # The configuration comes last: a folder without it is no run yet.
+        write_text(self.composition_file, plan)
+        write_text(self.config_file, dump_config(config))
 
     def write_environment(
         self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
     ) -> None:
-        """Writes versions, argv, seed, what was really loaded, and further facts."""
+        """Writes versions, argv, seed, the weights that were loaded, and further facts."""
         environment = {
             "schema": 1,
             "argv": sys.argv,
@@ -157,7 +139,7 @@ class Run:
             "weights": {name: vars(p) for name, p in weights.items() if p is not None},
             **facts,
         }
-        write_text(self.path / "environment.json", json.dumps(environment, indent=1))
+        write_text(self.environment_file, json.dumps(environment, indent=1))
 
 
 def _version(package: str) -> str:

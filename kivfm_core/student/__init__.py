@@ -1,1 +1,1 @@
-"""The student, its stand-ins, and the folder that it is kept in."""
+"""The student, its stand-ins, and the folder that it is saved in."""

@@ -1,4 +1,4 @@
-"""The bundle: a student in a folder, with every decoder, as safetensors and JSON; no pickle."""
+"""The bundle: a folder with a student and all decoders, as safetensors and JSON, not pickle."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kivfm_core.files import new_folder
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.requirements import pip_install, unmet
+from kivfm_core.run_files import CONFIG, DECODERS, STUDENT_CARD, STUDENT_STATE
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
 from kivfm_core.weights.loading import load_strict, read_state
 from kivfm_core.weights.tokenizer import keep_tokenizers, with_kept
 
-UNTRAINED = "step-000000"
 CARD = """# A kivfm student
 
 Distilled from {teachers}. Base: {base}.
@@ -39,7 +39,7 @@ detector = student.stand_in("{example}")
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Writes tensors; each on its own, since a view would be written with its whole storage."""
+    """Writes tensors. Each is copied, since safetensors refuses tensors that share memory."""
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path)
 
 
@@ -49,27 +49,27 @@ def slug(teacher: str) -> str:
 
 
 def write_bundle(student: Student, folder: Path, run: Path | None = None) -> None:
-    """Writes a bundle aside and renames it into place.
+    """Writes a bundle to a temporary folder and renames that.
 
     Args:
-        student: With its decoders.
+        student: The student, with its decoders.
         folder: `RUN/student`; replaced if it exists.
-        run: The run that the model card names, if the folder is only later to be there.
+        run: The run folder that the model card names, if `folder` will be moved there later.
     """
     with new_folder(folder) as aside:
-        (aside / "decoders").mkdir()
+        (aside / DECODERS).mkdir()
         plan = student.composition
-        save_tensors(student.state_dict(), aside / "student.safetensors")
+        save_tensors(student.state_dict(), aside / STUDENT_STATE)
         for name, decoders in student.decoders.items():
-            save_tensors(decoders.state_dict(), aside / "decoders" / f"{slug(name)}.safetensors")
-            keep_tokenizers(decoders.spec, aside / "decoders" / slug(name))
+            save_tensors(decoders.state_dict(), aside / DECODERS / f"{slug(name)}.safetensors")
+            keep_tokenizers(decoders.spec, aside / DECODERS / slug(name))
         card = {
             "schema": 1,
             "kivfm": version("kivfm"),
             **_packages(plan),
             "composition": plan.model_dump(mode="json"),
         }
-        (aside / "student.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
+        (aside / STUDENT_CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
         (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
         text = CARD.format(
             teachers=", ".join(spec.name for spec in plan.teachers),
@@ -90,7 +90,7 @@ def read_bundle(folder: Path) -> Student:
         PluginError: If the plugin of a teacher, or what it requires, is missing.
         WeightsError: If a file is damaged or does not fit.
     """
-    file = folder / "student.json"
+    file = folder / STUDENT_CARD
     if not file.is_file():
         raise UsageError(
             f"{folder.parent} holds no student", f"kivfm distill --resume {folder.parent}"
@@ -99,30 +99,44 @@ def read_bundle(folder: Path) -> Student:
     _check_installed(card)
     plan = Composition.model_validate(card["composition"])
     student = Student(plan)
-    load_strict(student, read_state(folder / "student.safetensors"), "the student")
+    load_strict(student, read_state(folder / STUDENT_STATE), "the student")
     for spec in plan.teachers:
-        decoders = Decoders(with_kept(spec, folder / "decoders" / slug(spec.name)))
-        path = folder / "decoders" / f"{slug(spec.name)}.safetensors"
+        decoders = Decoders(with_kept(spec, folder / DECODERS / slug(spec.name)))
+        path = folder / DECODERS / f"{slug(spec.name)}.safetensors"
         load_strict(decoders, read_state(path), f"{spec.name}'s decoders")
         student.decoders[spec.name] = decoders.requires_grad_(False).eval()
     return student.eval()
 
 
+def load_student(run: str | Path) -> Student:
+    """Loads the student of a run folder, with the decoders of all its teachers.
+
+    Raises:
+        UsageError: If the folder holds no student.
+        PluginError: If a teacher's plugin is missing.
+    """
+    return read_bundle(Path(run) / "student")
+
+
 def load_trained(student: Student, checkpoint: Path) -> None:
-    """Loads a checkpoint's trained part into a student."""
-    state = load_file(checkpoint / "student.safetensors")
+    """Loads the trained part of a checkpoint into a student.
+
+    Raises:
+        UsageError: If the checkpoint does not fit the student.
+    """
+    state = load_file(checkpoint / STUDENT_STATE)
     left = student.load_state_dict(state, strict=False)
     missing = set(left.missing_keys) & student.trained().keys()
     if left.unexpected_keys or missing:
         run = checkpoint.parents[1]
         raise UsageError(
             f"{checkpoint} is another student's checkpoint",
-            f"kivfm distill --config {run / 'config.toml'} --out {run}-2",
+            f"kivfm distill --config {run / CONFIG} --out {run}-2",
         )
 
 
 def _packages(plan: Composition) -> dict[str, Any]:
-    """What encoders and decoders come from, with versions, and what these require."""
+    """Distributions of encoders and decoders, with versions, and what these require."""
     specs = (*plan.teachers, plan.trunk)
     entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
     libraries = {entry.provider.distribution for entry in entries if entry.provider}

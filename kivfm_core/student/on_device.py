@@ -1,26 +1,27 @@
-"""Encoders on a device, where the cost is; all that is made of their levels stays on the CPU."""
+"""Runs encoders on a device. Decoders, which cost little, stay on the CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.geometry import Frame
-from kivfm_core.layers.out_of_memory import Portions
+from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.predictions import Predictions
 from kivfm_core.student.stand_in import StandIn
 from kivfm_core.student.student import Student
-from kivfm_core.teacher import Levels, LoadedTeacher, Teacher
+from kivfm_core.teacher import Encoder, Levels, LoadedTeacher, Teacher
 
+# What helps where a device has too little memory.
 CPU = "--accelerator cpu"
 
 
 def find_device(accelerator: str) -> torch.device:
-    """The device of a kind, such as `cpu` or `cuda`; `auto` is a GPU if CUDA has one, or the CPU.
+    """The device of a kind, such as `cpu` or `cuda`; `auto` is a CUDA GPU if there is one.
 
     Raises:
         UsageError: If there is none.
@@ -36,14 +37,18 @@ def find_device(accelerator: str) -> torch.device:
     return device
 
 
-def on_device(model: Teacher, device: torch.device) -> Teacher:
-    """A model whose encoder computes on a device, and all else on the CPU.
+@overload
+def on_device(model: Teacher, device: torch.device) -> Teacher: ...
+@overload
+def on_device(model: Encoder, device: torch.device) -> Encoder: ...
+def on_device(model: Encoder, device: torch.device) -> Encoder:
+    """A model whose encoder runs on a device, and its decoders on the CPU.
 
     The encoder itself is moved, and stays there.
 
     Args:
-        model: A loaded teacher, a student, or its stand-in; any other is left where it is.
-        device: Where to; for the CPU, the model is returned as it is.
+        model: A loaded teacher, a student, or a stand-in; any other model is left where it is.
+        device: The device; for the CPU, the model is returned as it is.
 
     Raises:
         KivfmError: If the encoder does not fit into the device's memory.
@@ -56,47 +61,59 @@ def on_device(model: Teacher, device: torch.device) -> Teacher:
             part.to(device)
     except torch.OutOfMemoryError as error:
         raise KivfmError(f"out of memory: {model.spec.name} on {device}", CPU) from error
-    return OnDevice(model, device)
+    return OnDevice(model, device) if isinstance(model, Teacher) else EncoderOnDevice(model, device)
 
 
-def _encoder(model: Teacher) -> Iterable[nn.Module]:
-    if isinstance(model, StandIn):
-        model = model.student
-    if isinstance(model, Student):
-        return model.children()  # decoders are none of them
+def _encoder(model: Encoder) -> Iterable[nn.Module]:
+    student = model.student if isinstance(model, StandIn) else model
+    if isinstance(student, Student):
+        return student.children()  # its decoders are not registered as children
     return [model.encoder] if isinstance(model, LoadedTeacher) else []
 
 
-class OnDevice:
-    """A `Teacher` that moves canvases to its encoder's device, and levels back.
+class EncoderOnDevice:
+    """An `Encoder` that moves canvases to its model's device, and levels back.
 
     Args:
-        model: Whose encoder is on the device.
-        device: Where it is.
+        model: A model whose encoder is on the device.
+        device: The device.
     """
 
-    def __init__(self, model: Teacher, device: torch.device) -> None:
+    def __init__(self, model: Encoder, device: torch.device) -> None:
         self.spec, self.model, self.device = model.spec, model, device
-        self.portions = Portions(f"{self.spec.name} is asked on {device}", CPU, lambda _: None)
+        self.splitter = BatchSplitter(f"running {self.spec.name} on {device}", CPU, lambda _: None)
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
-        """Levels on the CPU, in float32; a batch that is too much is asked in portions.
+        """Levels on the CPU, in float32; a batch that does not fit into memory is split.
 
         Raises:
-            KivfmError: If a single canvas is too much.
+            KivfmError: If a single canvas does not fit.
         """
 
-        def ask(part: slice) -> dict[str, Tensor]:
+        def run(part: slice) -> dict[str, Tensor]:
             levels = self.model.encode(images[part].to(self.device), frames[part])
             return {name: level.to("cpu", torch.float32) for name, level in levels.items()}
 
-        parts = self.portions.run(len(images), lambda slices: [ask(part) for part in slices])
+        parts = self.splitter.run(len(images), lambda slices: [run(part) for part in slices])
         return Levels({name: torch.cat([p[name] for p in parts]) for name in parts[0]}, frames)
 
+
+class OnDevice(EncoderOnDevice):
+    """A `Teacher` whose encoder runs on a device, and its decoders on the CPU.
+
+    Args:
+        model: A model whose encoder is on the device.
+        device: The device.
+    """
+
+    def __init__(self, model: Teacher, device: torch.device) -> None:
+        super().__init__(model, device)
+        self.teacher = model
+
     def prompt(self, task: str, **raw: Any) -> Any:
-        """The model's, on the CPU."""
-        return self.model.prompt(task, **raw)
+        """Prepares a prompt, on the CPU."""
+        return self.teacher.prompt(task, **raw)
 
     def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
-        """The model's, on the CPU."""
-        return self.model.decode(task, levels, prompt)
+        """Predictions in canvas pixels, on the CPU."""
+        return self.teacher.decode(task, levels, prompt)

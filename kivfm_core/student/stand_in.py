@@ -1,26 +1,45 @@
-"""A stand-in: the student dressed as one of its teachers."""
+"""A stand-in: the student in the role of one of its teachers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from kivfm_core.aligners.base import Aligner
+from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize, repad, rescale
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.teacher import Decoders, Levels
 
-if TYPE_CHECKING:
-    from kivfm_core.student.student import Student
+
+class SharedEncoder(Protocol):
+    """What stand-ins need of a student: its features, its aligners, and the teachers' decoders."""
+
+    composition: Composition
+    decoders: dict[str, Decoders]
+
+    def __call__(self, x: Tensor) -> dict[str, Tensor]:
+        """The student's features of normalized canvases `[B, 3, H, W]`."""
+        ...
+
+    def aligner(self, teacher: str, level: str) -> Aligner:
+        """The aligner of one teacher's level."""
+        ...
 
 
 class StandIn:
-    """A `Teacher` whose encoder is the student's and whose decoders are the teacher's."""
+    """A `Teacher` whose encoder is the student's and whose decoders are the teacher's.
 
-    def __init__(self, student: Student, teacher: str) -> None:
+    Args:
+        student: The student.
+        teacher: Full name of one of its teachers.
+    """
+
+    def __init__(self, student: SharedEncoder, teacher: str) -> None:
         self.student = student
         self.spec = next(s for s in student.composition.teachers if s.name == teacher)
 
@@ -30,16 +49,23 @@ class StandIn:
         return self.student.decoders[self.spec.name]
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
-        """The teacher's levels, as the student gives them, on the grids the teacher would give."""
+        """The student's predictions of the teacher's levels, on the teacher's own grids."""
         with torch.no_grad():
-            contract, canvas = self.student.spec.input, (images.shape[-2], images.shape[-1])
-            shown = self.student.composition.shown(self.spec.name, canvas)
-            pixels = rescale(repad(images, frames, contract.pad_value), shown)
+            plan, canvas = self.student.composition, (images.shape[-2], images.shape[-1])
+            # Canvases arrive as the teacher's contract asks. The student was trained on canvases of
+            # its own: with another padding, and perhaps at another scale.
+            contract, size = plan.trunk.input, plan.shown(self.spec.name, canvas)
+            pixels = rescale(repad(images, frames, contract.pad_value), size)
             features = self.student(normalize(pixels, contract))
             return Levels(self.levels(features, canvas), frames)
 
     def levels(self, features: Mapping[str, Tensor], canvas: tuple[int, int]) -> dict[str, Tensor]:
-        """From the student's features to the teacher's levels on a canvas of `(h, w)` pixels."""
+        """Predicts the teacher's levels from the student's features.
+
+        Args:
+            features: The student's features.
+            canvas: Height and width in pixels of the teacher's canvas, which sets the grids.
+        """
         out: dict[str, Tensor] = {}
         for level in self.spec.levels:
             aligner = self.student.aligner(self.spec.name, level.name)

@@ -1,1 +1,1 @@
-"""Tasks: what each is measured by, one file a task."""
+"""Tasks: one record a file, named in one table; what each is measured by lies in `meters/`."""

@@ -1,57 +1,17 @@
-"""Classification: top-1 accuracy over a teacher's whole label space."""
+"""Classification: a teacher's own classes. Torch-free."""
 
-from __future__ import annotations
+from kivfm_core.task import TaskRecord
 
-from collections.abc import Sequence
-from typing import cast
-
-from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.data.label_spaces import match
-from kivfm_core.errors import DataError
-from kivfm_core.geometry import Frame
-from kivfm_core.predictions import ClassLogits, Predictions
-from kivfm_core.tasks.meter import Promptless
-
-
-class Classification(Promptless):
-    """Top-1 accuracy on the pictures whose class the label space has.
-
-    Args:
-        data: Pictures with classes; classes meet the space by name, plain indices as they are.
-        space: The teacher's labels.
-
-    Raises:
-        DataError: If the space has none of the data's classes.
-    """
-
-    def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
-        self.targets: list[int | None] = list(data.targets)
-        if data.classes is not None:
-            where = match(data.classes, space or ())
-            if not any(index is not None for index in where):
-                raise no_match(data.classes, space or ())
-            self.targets = [where[target] for target in data.targets]
-        self.right = self.seen = 0
-
-    def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
-    ) -> None:
-        """Compares the highest logit of `[B, K]` with the target."""
-        best = cast(ClassLogits, predictions).logits.argmax(dim=1).tolist()
-        for index, label in zip(indices, best, strict=True):
-            target = self.targets[index]
-            self.seen += target is not None
-            self.right += target == label
-
-    def compute(self) -> float:
-        """The share of pictures whose class was right."""
-        return self.right / self.seen
-
-
-def no_match(given: Sequence[str], space: Sequence[str]) -> DataError:
-    """The error of data whose classes a teacher does not know."""
-    return DataError(
-        f"none of the data's {len(given)} classes ({', '.join(given[:3])}, ...) is among"
-        f" the teacher's {len(space)} ({', '.join(space[:3])}, ...)",
-        "give this task other data: --data TASK=SOURCE",
-    )
+CLASSIFICATION = TaskRecord(
+    name="classification",
+    short="class",
+    summary="Which of the teacher's classes an image shows.",
+    prediction="kivfm_core.predictions:ClassLogits",
+    formats=("labels", "folder"),
+    classes="teacher",
+    metric="top-1",
+    meter="kivfm_core.tasks.meters.classification:Classification",
+    kind="classes",
+    draw="kivfm_core.prediction.results:draw_classes",
+    check="kivfm_core.tasks.checks:check_logits",
+)

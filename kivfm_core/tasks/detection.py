@@ -1,31 +1,17 @@
-"""Detection: COCO's box AP."""
+"""Detection: boxes around objects. Torch-free."""
 
-from __future__ import annotations
+from kivfm_core.task import TaskRecord
 
-from collections.abc import Sequence
-from typing import cast
-
-from kivfm_core.data.formats.coco import CocoData
-from kivfm_core.geometry import Frame
-from kivfm_core.predictions import Detections, Predictions
-from kivfm_core.tasks.coco_ap import AveragePrecision
-from kivfm_core.tasks.meter import Promptless
-
-
-class Detection(Promptless):
-    """Box AP."""
-
-    def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
-        self.precision = AveragePrecision(data, space or (), "bbox")
-
-    def update(
-        self, predictions: Predictions, indices: Sequence[int], frames: Sequence[Frame]
-    ) -> None:
-        """Takes boxes; a decoder that also gives masks is not made to paint them."""
-        found = Detections.to_original(cast(Detections, predictions), frames)
-        for index, item in zip(indices, found, strict=True):
-            self.precision.add(index, item)
-
-    def compute(self) -> float:
-        """AP over IoU 0.50..0.95."""
-        return self.precision.compute()
+DETECTION = TaskRecord(
+    name="detection",
+    short="det",
+    summary="Boxes around the objects of an image.",
+    prediction="kivfm_core.predictions:Detections",
+    formats=("coco",),
+    classes="teacher",
+    metric="box AP",
+    meter="kivfm_core.tasks.meters.detection:Detection",
+    kind="objects",
+    draw="kivfm_core.prediction.results:draw_objects",
+    check="kivfm_core.tasks.checks:check_objects",
+)

@@ -1,49 +1,32 @@
-"""The table of tasks: how each is measured, and what its score is called."""
+"""The table of kivfm's own tasks. Torch-free.
+
+Plugins add theirs; `kivfm_core.registry.registry.get_tasks` has them all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from kivfm_core.task import Measured, TaskRecord
+from kivfm_core.tasks.classification import CLASSIFICATION
+from kivfm_core.tasks.detection import DETECTION
+from kivfm_core.tasks.instance_segmentation import INSTANCE_SEGMENTATION
+from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
+from kivfm_core.tasks.semantic_segmentation import SEMANTIC_SEGMENTATION
+from kivfm_core.tasks.zero_shot import ZERO_SHOT
 
-from kivfm_core.data.sources import KNN, Data
-from kivfm_core.tasks.classification import Classification
-from kivfm_core.tasks.detection import Detection
-from kivfm_core.tasks.instances import InstanceSegmentation
-from kivfm_core.tasks.meter import Meter
-from kivfm_core.tasks.promptable import PromptableSegmentation
-from kivfm_core.tasks.semantic import SemanticSegmentation
-from kivfm_core.tasks.zero_shot import ZeroShot
-
-
-@dataclass(frozen=True)
-class Measure:
-    """How a task is measured.
-
-    Attributes:
-        metric: What the score is called.
-        meter: Builds the meter from the data and the names of the teacher's label space.
-    """
-
-    metric: str
-    meter: Callable[[Any, tuple[str, ...] | None], Meter]
-
-    def start(self, data: Data, space: tuple[str, ...] | None) -> Meter:
-        """A fresh meter."""
-        return self.meter(data, space)
-
-
-MEASURES = {
-    "classification": Measure("top-1", Classification),
-    "zero-shot": Measure("top-1", ZeroShot),
-    "detection": Measure("box AP", Detection),
-    "instance-segmentation": Measure("mask AP", InstanceSegmentation),
-    "semantic-segmentation": Measure("mIoU", SemanticSegmentation),
-    "promptable-segmentation": Measure("one-click mIoU", PromptableSegmentation),
+TASKS: dict[str, TaskRecord] = {
+    task.name: task
+    for task in (
+        CLASSIFICATION,
+        ZERO_SHOT,
+        DETECTION,
+        INSTANCE_SEGMENTATION,
+        SEMANTIC_SEGMENTATION,
+        PROMPTABLE_SEGMENTATION,
+    )
 }
-"""Tasks that teachers declare."""
 
-KNN_METRIC, PROBE_METRIC = "k-NN top-1", "linear probe top-1"
+# k-NN on a global feature: measured like a task, though no teacher declares it.
+KNN = Measured(name="knn", metric="k-NN top-1", formats=("labels", "folder"))
+PROBE_METRIC = "linear probe top-1"
+# What is measured of a teacher that solves no task, on any images.
 FIDELITY, FIDELITY_METRIC = "fidelity", "cosine"
-TASKS = (*MEASURES, KNN)
-"""All that `--tasks` can name."""

@@ -1,33 +1,18 @@
-"""Zero-shot classification: top-1 accuracy with the data's class names as the prompt."""
+"""Zero-shot classification: classes that the prompt names. Torch-free."""
 
-from __future__ import annotations
+from kivfm_core.task import Prompt, TaskRecord
 
-from collections.abc import Sequence
-from typing import Any
-
-from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.data.label_spaces import label_names
-from kivfm_core.geometry import Frame
-from kivfm_core.tasks.classification import Classification
-from kivfm_core.teacher import Teacher
-
-
-class ZeroShot(Classification):
-    """Top-1 accuracy among the data's own classes.
-
-    Args:
-        data: Pictures with classes; plain indices are ImageNet's.
-        space: Not looked at: the prompt brings the labels.
-    """
-
-    def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
-        names = data.classes or label_names("imagenet-1k") or ()
-        super().__init__(data, names)
-        self.labels = [name.replace("_", " ") for name in names]
-        self._prompt: Any = None
-
-    def prompt(self, teacher: Teacher, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
-        """The class names through the text tower, once."""
-        if self._prompt is None:
-            self._prompt = teacher.prompt("zero-shot", labels=self.labels)
-        return self._prompt
+ZERO_SHOT = TaskRecord(
+    name="zero-shot",
+    short="zero-shot",
+    summary="Which of the classes that you name an image shows.",
+    prediction="kivfm_core.predictions:ClassLogits",
+    formats=("labels", "folder"),
+    classes="prompt",
+    prompt=Prompt(flags=("labels",), build="kivfm_core.tasks.prompts:class_names"),
+    metric="top-1",
+    meter="kivfm_core.tasks.meters.zero_shot:ZeroShot",
+    kind="classes",
+    draw="kivfm_core.prediction.results:draw_classes",
+    check="kivfm_core.tasks.checks:check_logits",
+)

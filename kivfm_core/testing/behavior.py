@@ -9,31 +9,31 @@ from torch import Tensor
 from kivfm_core.errors import one_line
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.decoders import all_prompted, values
+from kivfm_core.testing.images import canvases
 from kivfm_core.testing.outcome import Finding
-from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject, difference
 
+# Relative difference of levels that batching may make: kernels add in another order.
 SAME = 1e-3
-"""Relative difference that batching may make: kernels add in another order."""
+# The same for predictions: near a threshold, a small difference keeps or drops a whole box.
 SAME_CHOICE = 0.01
-"""The same for predictions: what lies at a threshold is kept or not."""
+# Relative difference that bfloat16 may make.
 CLOSE = 0.1
-"""Relative difference that bfloat16 may make."""
 
 
 def deterministic(subject: Subject) -> None:
-    """The same pictures give the same levels, bit for bit."""
+    """The same images give the same levels, bit for bit."""
     first, second = subject.levels(), subject.levels()
     for name in first:
         if not torch.equal(first[name], second[name]):
             raise Finding(
-                f"level {name!r} is another the second time",
+                f"level {name!r} differs the second time",
                 "leave out dropout and random numbers when self.training is False",
             )
 
 
 def frozen(subject: Subject) -> None:
-    """In use it stays in evaluation mode, without gradients, its state unchanged."""
+    """The teacher stays in evaluation mode, without gradients, and its state does not change."""
     teacher = subject.teacher
     before = {key: value.clone() for key, value in teacher.state_dict().items()}
     values(subject, subject.levels())
@@ -48,12 +48,12 @@ def frozen(subject: Subject) -> None:
             raise Finding(f"parameter {name!r} requires a gradient", "do not turn it on in forward")
     for key, value in teacher.state_dict().items():
         if not torch.equal(value, before[key]):
-            raise Finding(f"{key!r} changes when pictures pass", "update no buffer in forward")
+            raise Finding(f"{key!r} changes in forward", "update no buffer there")
     all_prompted(subject)
 
 
 def batch(subject: Subject) -> None:
-    """A picture has the same levels and predictions alone as in a batch."""
+    """An image has the same levels and predictions alone as in a batch."""
     images, frames = canvases(subject.spec.input, subject.sides[0], 3)
     together = subject.teacher.encode(images, frames)
     predicted = values(subject, together)
@@ -64,22 +64,26 @@ def batch(subject: Subject) -> None:
             apart = difference(alone[name], own[name])
             if not apart <= SAME:
                 raise Finding(
-                    f"level {name!r} of a picture alone is {apart:.0%} off that in a batch",
+                    f"level {name!r} of an image alone is {apart:.0%} off that in a batch",
                     "compute nothing over the batch; check reshapes and batch norm",
                 )
-        # Of the same levels: small differences of an encoder's would be added to the decoder's.
+        # From the same levels: otherwise the encoder's small differences would count against the
+        # decoder.
         for task, (value,) in values(subject, Levels(own, [frame])).items():
             apart = _apart(value, predicted[task][index])
             if not apart <= SAME_CHOICE:
                 raise Finding(
-                    f"{task} of a picture alone is {apart:.0%} off that in a batch",
+                    f"{task} of an image alone is {apart:.0%} off that in a batch",
                     "let the decoder compute nothing over the batch; check reshapes and batch norm",
                 )
     all_prompted(subject)
 
 
 def _apart(alone: Tensor, together: Tensor) -> float:
-    """The relative difference; a list of scores may be longer by what is as low as its last."""
+    """The relative difference.
+
+    One list of scores may be longer than the other, if what it adds is as low as its last score.
+    """
     if alone.ndim == 1 and len(alone) and len(together):
         length = max(len(alone), len(together))
         pads = [F.pad(x, (0, length - len(x)), value=float(x[-1])) for x in (alone, together)]

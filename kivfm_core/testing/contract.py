@@ -10,12 +10,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.spec import InputContract
+from kivfm_core.testing.images import canvases
 from kivfm_core.testing.outcome import Finding
-from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject
 
+# Pixels that padding may add where no level has a stride: fewer are a convolution's own.
 CELL = 32
-"""Pixels that padding may add where no level has a stride: fewer are a convolution's own."""
 ARITHMETIC = {"add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_"}
 RESIZING = ("upsample", "_upsample", "grid_sampler")
 
@@ -39,7 +39,7 @@ def contract(subject: Subject) -> None:
 
 
 class _Watch(TorchDispatchMode):
-    """Sees what is done to three-channel pictures with the contract's own numbers, or again."""
+    """Sees what is done to three-channel images with the contract's own numbers, or again."""
 
     def __init__(self, contract: InputContract) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class _Watch(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.overloadpacket.__name__
-        if self.flipped and args and _is_pictures(args[0]) and _swaps(name, args):
+        if self.flipped and args and _is_images(args[0]) and _swaps(name, args):
             self.seen.add("channel order")
-        if name in ARITHMETIC and any(map(_is_pictures, args)):
+        if name in ARITHMETIC and any(map(_is_images, args)):
             for numbers in filter(_is_few, args):
                 value = torch.as_tensor(numbers, dtype=torch.float32).abs().flatten().expand(3)
                 self.seen |= {
@@ -73,7 +73,7 @@ class _Watch(TorchDispatchMode):
 class _Geometry(TorchDispatchMode):
     """Sees whether whole canvases are resized or padded, and whether they are used as they are.
 
-    Networks with branches look at a picture in several sizes, and convolutions pad it by less than
+    Networks with branches look at an image in several sizes, and convolutions pad it by less than
     a cell: neither takes the core's place.
     """
 
@@ -89,7 +89,7 @@ class _Geometry(TorchDispatchMode):
         found = func(*args, **(kwargs or {}))
         if any(map(self._is_canvas, args)):
             name = func.overloadpacket.__name__
-            if not _is_pictures(found):
+            if not _is_images(found):
                 self.used = True
             elif name.startswith(RESIZING) and not self._is_canvas(found):
                 self.seen.add("resizing")
@@ -99,11 +99,11 @@ class _Geometry(TorchDispatchMode):
         return found
 
     def _is_canvas(self, value: Any) -> bool:
-        return _is_pictures(value) and tuple(value.shape[-2:]) == self.canvas
+        return _is_images(value) and tuple(value.shape[-2:]) == self.canvas
 
 
 def _swaps(name: str, args: tuple[Any, ...]) -> bool:
-    """Whether an operation puts a picture's three channels in another order."""
+    """Whether an operation puts an image's three channels in another order."""
     channels = args[0].ndim - 3
     if name == "flip":
         return any(axis % args[0].ndim == channels for axis in args[1])
@@ -115,7 +115,7 @@ def _swaps(name: str, args: tuple[Any, ...]) -> bool:
     return False
 
 
-def _is_pictures(value: Any) -> TypeGuard[Tensor]:
+def _is_images(value: Any) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.ndim in (3, 4) and value.shape[-3] == 3
 
 

@@ -1,30 +1,32 @@
-"""Checks of what stands in the spec: that it is valid, that code answers, that counts agree."""
+"""Checks of the spec: it is valid, its references lead to code, its numbers are right."""
 
 from __future__ import annotations
 
 from kivfm_core.errors import KivfmError, one_line
 from kivfm_core.reference import resolve_reference
+from kivfm_core.registry.registry import find_task
 from kivfm_core.registry.requirements import pip_install, unmet
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.task import LabelFormat, TaskRecord
 from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.outcome import Finding
 from kivfm_core.testing.subject import Subject
 
 
 def schema(subject: Subject) -> None:
-    """The spec is valid, its requirements are met, and it survives JSON unchanged."""
+    """The spec is valid, its requirements are installed, and JSON keeps it unchanged."""
     spec = subject.spec
     try:
         stored = TeacherSpec.model_validate_json(spec.model_dump_json())
     except Exception as error:
         raise Finding(
             f"the spec is not valid: {one_line(error)}",
-            "mend the field; docs/reference/spec.md has them all",
+            "correct the field; docs/reference/spec.md has them all",
         ) from error
     if stored != spec:
         changed = [name for name, value in spec if getattr(stored, name) != value]
         raise Finding(
-            f"{', '.join(changed)} is another after a way through JSON",
+            f"{', '.join(changed)} changes when it is written as JSON and read again",
             "use lists, dicts, strings, numbers and booleans in config",
         )
     missing = unmet(spec.requirements)
@@ -33,22 +35,33 @@ def schema(subject: Subject) -> None:
 
 
 def references(subject: Subject) -> None:
-    """Every reference leads to something that can be called."""
+    """Every reference names something that can be called, and every task is known."""
     spec = subject.spec
     optional = [spec.original, spec.weights.fetch]
     wanted = [spec.encoder, spec.weights.split, *(task.decoder for task in spec.tasks)]
+    try:
+        wanted += [name for task in spec.tasks for name in _references(find_task(task.task))]
+    except KivfmError as error:
+        raise Finding(error.message, error.hint) from error
     for reference in (*wanted, *filter(None, optional)):
         try:
             found = resolve_reference(reference)
         except KivfmError as error:
-            fix = error.hint or f"mend the module, or the reference {reference!r}"
+            fix = error.hint or f"repair the module, or the reference {reference!r}"
             raise Finding(error.message, fix) from error
         if not callable(found):
             raise Finding(f"{reference} cannot be called", "name a function or a class")
 
 
+def _references(task: TaskRecord) -> list[str]:
+    """The references of a task's record."""
+    formats = [kind.read for kind in task.formats if isinstance(kind, LabelFormat)]
+    optional = [task.check, task.prompt.build if task.prompt else None]
+    return [task.prediction, task.meter, task.draw, *formats, *filter(None, optional)]
+
+
 def builds(subject: Subject) -> None:
-    """Encoder and decoders are built."""
+    """Encoder and decoders can be built."""
     try:
         LoadedTeacher(subject.spec)
     except KivfmError as error:
@@ -61,7 +74,7 @@ def builds(subject: Subject) -> None:
 
 
 def weights_fit(subject: Subject) -> None:
-    """The weights are exactly the encoder's and the decoders'."""
+    """The weights file has every tensor of encoder and decoders, and no other."""
     file = subject.file
     try:
         subject.build()

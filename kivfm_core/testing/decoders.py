@@ -1,48 +1,45 @@
-"""The check of decoders: the form of their answers."""
+"""The check of decoders: the form of their predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import one_line
-from kivfm_core.predictions import (
-    ClassLogits,
-    Detections,
-    Instances,
-    Masks,
-    Predictions,
-    SemanticLogits,
-)
-from kivfm_core.spec import Task, TaskSpec
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import Predictions
+from kivfm_core.reference import resolve_reference
+from kivfm_core.registry.registry import find_task, get_tasks
+from kivfm_core.spec import TaskSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
 from kivfm_core.weights.tokenizer import locate_tokenizer
 
-ANSWERS: Mapping[Task, type[Any]] = {
-    "classification": ClassLogits,
-    "zero-shot": ClassLogits,
-    "detection": Detections,
-    "instance-segmentation": Instances,
-    "semantic-segmentation": SemanticLogits,
-    "promptable-segmentation": Masks,
-}
 NAMES = ("a cat", "a dog", "a house")
 
 
-def raw_prompts(side: int, count: int) -> dict[str, dict[str, Any]]:
-    """What `prompt(task, **raw)` is given: class names, and a click on every picture."""
-    clicks = [torch.tensor([[0.3 * side, 0.6 * side]])] * count
-    return {"zero-shot": {"labels": list(NAMES)}, "promptable-segmentation": {"points": clicks}}
+def raw_prompts(tasks: Sequence[TaskSpec], frames: Sequence[Frame]) -> dict[str, dict[str, Any]]:
+    """What the decoders' `prompt(**raw)` is given, by task: class names, a click on every image."""
+    height, width = frames[0].canvas
+    # All of the kit's images have one frame, so that a click on one is a click on each.
+    given = {"labels": NAMES, "points": [frames[0].to_original(0.3 * width, 0.6 * height)]}
+    prompts = {task.task: find_task(task.task).prompt for task in tasks}
+    return {
+        task: resolve_reference(prompt.build)(given, frames) if prompt else {}
+        for task, prompt in prompts.items()
+    }
 
 
 def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
-    """What the teacher solves, for a check that needs a task."""
+    """The tasks that the teacher solves.
+
+    Raises:
+        NotChecked: If there are none, or one needs a tokenizer that is not here.
+    """
     if not subject.spec.tasks:
         raise NotChecked("it solves no task")
     all_prompted(subject)
@@ -50,11 +47,17 @@ def tasks_of(subject: Subject) -> tuple[TaskSpec, ...]:
 
 
 def all_prompted(subject: Subject) -> None:
-    """Says which decoders cannot be checked, for want of their prompts' tokenizer."""
+    """Raises `NotChecked` if a task is unknown, or its prompts' tokenizer is not here."""
     for task in subject.spec.tasks:
+        if not _is_known(task):
+            raise NotChecked(f"the task {task.task} is unknown")
         if not _has_tokenizer(task):
             fetch = f"kivfm teachers fetch {subject.spec.name}"
             raise NotChecked(f"{task.task} has no tokenizer: {task.tokenizer} is not here", fetch)
+
+
+def _is_known(task: TaskSpec) -> bool:
+    return task.task in get_tasks()
 
 
 def _has_tokenizer(task: TaskSpec) -> bool:
@@ -62,63 +65,53 @@ def _has_tokenizer(task: TaskSpec) -> bool:
 
 
 def decoders(subject: Subject) -> None:
-    """Every task's decoder answers with its kind of prediction, a picture each."""
+    """Every task's decoder returns its kind of prediction, for each image."""
     tasks, levels = tasks_of(subject), subject.levels()
-    prompts = raw_prompts(subject.sides[0], len(levels.frames))
+    prompts = raw_prompts(tasks, levels.frames)
     for task in tasks:
         try:
-            prompt = subject.teacher.prompt(task.task, **prompts.get(task.task, {}))
+            prompt = subject.teacher.prompt(task.task, **prompts[task.task])
             found = subject.teacher.decode(task.task, levels, prompt)
-            answers = found.to_original(levels.frames)
+            items = found.to_original(levels.frames)
         except Exception as error:
             raise Finding(
                 f"the decoder of {task.task} raises {one_line(error)}",
                 "its forward(levels, prompt) gets the levels that the task declares, no others",
             ) from error
-        _has_form(task, found, len(answers), len(levels.frames))
+        _has_form(task, found, len(items), len(levels.frames))
 
 
 def values(subject: Subject, levels: Levels) -> dict[str, list[Tensor]]:
-    """By task, what every picture's prediction is made of: logits, or detections' scores, sorted.
+    """By task, the numbers of every image's prediction, such as logits.
 
-    Without tasks whose decoder raises or answers with something else: `decoders` tells of them. And
-    without those whose tokenizer is not here, and would be fetched: `all_prompted` does.
+    Tasks whose decoder raises or returns something else are left out: the check `decoders` reports
+    them. So are tasks whose tokenizer is not here, since nothing is fetched, and unknown ones:
+    `all_prompted` reports those.
     """
     found: dict[str, list[Tensor]] = {}
-    prompts = raw_prompts(subject.sides[0], len(levels.frames))
-    for task in (task.task for task in filter(_has_tokenizer, subject.spec.tasks)):
+    tasks = [t for t in subject.spec.tasks if _is_known(t) and _has_tokenizer(t)]
+    prompts = raw_prompts(tasks, levels.frames)
+    for task in prompts:
         try:
-            prompt = subject.teacher.prompt(task, **prompts.get(task, {}))
-            said = subject.teacher.decode(task, levels, prompt)
-            if isinstance(said, Detections):
-                found[task] = [scores.sort(descending=True).values for scores in said.scores]
-            else:
-                found[task] = list(said.logits)
+            prompt = subject.teacher.prompt(task, **prompts[task])
+            found[task] = subject.teacher.decode(task, levels, prompt).numbers()
         except Exception:  # whatever a plugin's code raises
             continue
     return found
 
 
-def _has_form(task: TaskSpec, found: Predictions, answers: int, pictures: int) -> None:
-    wanted = ANSWERS[task.task]
-    if not isinstance(found, wanted) or answers != pictures:
+def _has_form(task: TaskSpec, found: Predictions, items: int, images: int) -> None:
+    record = find_task(task.task)
+    wanted: type[Any] = resolve_reference(record.prediction)
+    if not isinstance(found, wanted) or items != images:
         raise Finding(
-            f"{task.task} is answered with {answers} of {type(found).__name__} "
-            f"for {pictures} pictures",
-            f"return kivfm_core.predictions.{wanted.__name__}, a picture each",
+            f"{task.task} gives {items} of {type(found).__name__} for {images} images",
+            f"return {record.prediction.replace(':', '.')}, an item an image",
         )
-    known = NAMES if task.labels == "open" else label_names(task.labels)
-    if known is None:
+    if record.check is None:
         return
-    if isinstance(found, ClassLogits | SemanticLogits):
-        fits = found.logits.shape[1] == len(known)
-    else:
-        fits = not isinstance(found, Detections) or all(
-            int(labels.max()) < len(known) for labels in found.labels if len(labels)
-        )
-    if not fits:
-        raise Finding(
-            f"{task.task} is answered with another number of classes than the {len(known)} "
-            "of its label space",
-            "correct the task's labels, or what the decoder returns",
-        )
+    classes = NAMES if record.classes == "prompt" else label_names(task.labels)
+    wrong = resolve_reference(record.check)(found, None if classes is None else len(classes))
+    if wrong:
+        fix = "correct the task's labels, or what the decoder returns"
+        raise Finding(f"the decoder of {task.task}: {wrong}", fix)

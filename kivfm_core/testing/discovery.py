@@ -1,4 +1,4 @@
-"""The check of discovery, in a process of its own: here, everything is imported already."""
+"""The check of discovery, in a process of its own, since everything is imported already here."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
 
+# Milliseconds that a plugin may take in a process that has imported `kivfm_core.spec`.
 LIMIT = 50.0
-"""Milliseconds that a plugin may take over a process that imported `kivfm_core.spec`."""
+# The fastest try counts, since other work on the machine slows the others.
 TRIES = 5
-"""The quickest counts: a busy machine is no fault of the plugin's."""
 CODE = """
 import json
 from kivfm_core.registry.discovery import discover

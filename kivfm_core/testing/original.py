@@ -1,4 +1,4 @@
-"""The check that encoder and decoder together are the original model."""
+"""The check that encoder and decoders together equal the original model."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import torch
 from torch import Tensor
 
 from kivfm_core.errors import KivfmError, one_line
-from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.decoders import raw_prompts, tasks_of
+from kivfm_core.testing.images import canvases
 from kivfm_core.testing.outcome import Finding, NotChecked
-from kivfm_core.testing.pictures import canvases
 from kivfm_core.testing.subject import Subject, difference, scrambled, seeded
 from kivfm_core.weights.loading import load_strict, read_state
 
+# Relative difference that another order of the same operations may make.
 EQUAL = 1e-3
-"""Relative difference that another order of the same arithmetic may make."""
 
 
 def original(subject: Subject) -> None:
-    """What decoders make of the levels is what the original model gives on the same canvas."""
+    """The decoders' predictions equal the original model's on the same canvas."""
     spec = subject.spec
     if spec.original is None:
         raise NotChecked("the spec names no original", "original='PACKAGE.MODULE:FUNCTION'")
@@ -41,13 +40,13 @@ def original(subject: Subject) -> None:
             "the original's state_dict() is what the weights file holds, and split() takes",
         ) from error
     images, frames = canvases(spec.input, subject.sides[0])
-    prompts = raw_prompts(subject.sides[0], len(frames))
+    prompts = raw_prompts(tasks, frames)
     levels = teacher.encode(images, frames)
     with torch.no_grad():
         theirs = whole(images, prompts)
     silent: list[str] = []
     for task in (task.task for task in tasks):
-        prompt = teacher.prompt(task, **prompts.get(task, {}))
+        prompt = teacher.prompt(task, **prompts[task])
         pairs = _pairs(teacher.decode(task, levels, prompt), theirs[task])
         apart = max(_apart(ours, other) for ours, other in pairs)
         if not apart <= EQUAL:
@@ -60,13 +59,13 @@ def original(subject: Subject) -> None:
             silent.append(task)
     if silent:
         raise NotChecked(
-            f"nothing is found on the kit's pictures, so nothing was compared: {', '.join(silent)}",
+            f"nothing is found on the kit's images, so nothing was compared: {', '.join(silent)}",
             "" if subject.weights else f"kivfm teachers check {spec.name} --weights FILE",
         )
 
 
-def _pairs(ours: Predictions, theirs: Predictions) -> list[tuple[Tensor, Tensor]]:
-    """The tensors of two predictions, one beside the other."""
+def _pairs(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
+    """The tensors of two predictions (dataclasses), in pairs."""
     pairs: list[tuple[Tensor, Tensor]] = []
     for field in fields(ours):
         mine, other = getattr(ours, field.name), getattr(theirs, field.name)

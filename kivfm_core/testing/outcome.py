@@ -8,7 +8,7 @@ class Finding(Exception):
 
     Args:
         message: What is wrong, in one sentence.
-        fix: What mends it.
+        fix: What repairs it.
     """
 
     def __init__(self, message: str, fix: str) -> None:

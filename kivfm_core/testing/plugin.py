@@ -1,4 +1,4 @@
-"""The pytest plugin: says what the conformance kit did not check. Torch-free."""
+"""The pytest plugin: lists what the conformance kit did not check. Torch-free."""
 
 from __future__ import annotations
 

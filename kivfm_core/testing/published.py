@@ -1,4 +1,4 @@
-"""Checks of the weights that are published: their file, and what the levels are with them."""
+"""Checks of published weights: their file, and the statistics of the levels with them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
 from kivfm_core.weights.fetch import file_sha256
 
+# Difference allowed, as a share of the standard deviation: processors round differently.
 CLOSE = 0.02
-"""Of the standard deviation: processors differ, weights and pictures do not."""
 
 
 def checksum(subject: Subject) -> None:
-    """The weights file is the one whose hash and size the spec gives."""
+    """The weights file has the hash and the size that the spec declares."""
     file, declared = subject.file, subject.spec.weights
     found, size = file_sha256(file), file.stat().st_size
     if declared.sha256 is None:
@@ -24,9 +24,9 @@ def checksum(subject: Subject) -> None:
 
 
 def golden(subject: Subject) -> None:
-    """With these weights, levels have the statistics that the spec gives."""
+    """With these weights, the levels have the statistics that the spec declares."""
     _ = subject.file
-    # Of each channel's mean: a level that is normalized has no other statistics of its own.
+    # Statistics of the channels' means: those of a normalized level's values are always 0 and 1.
     means = {name: x.transpose(0, 1).flatten(1).mean(1) for name, x in subject.levels().items()}
     found = {name: (float(x.mean()), float(x.std())) for name, x in means.items()}
     text = ", ".join(f'"{name}": ({m:.4g}, {s:.4g})' for name, (m, s) in found.items())

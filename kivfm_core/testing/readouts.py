@@ -1,4 +1,4 @@
-"""The check of readouts: what decoders say before they choose, for distillation."""
+"""The check of readouts: what decoders compute before they choose, for distillation."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from kivfm_core.testing.subject import Subject
 
 
 def readouts(subject: Subject) -> None:
-    """A decoder's readout is finite, a picture each, and lets gradients through to the levels."""
+    """A decoder's readout is finite, one for each image, and passes gradients to the levels."""
     tasks_of(subject)
     parts = [part for part in subject.teacher.decoders.parts.values() if hasattr(part, "readout")]
     if not parts:
         raise NotChecked("no decoder has a readout", "see docs/reference/hooks.md, Decoders")
-    said = [_agrees(part, subject.levels()) for part in parts]
-    if not all(said):
+    found = [_agrees(part, subject.levels()) for part in parts]
+    if not all(found):
         raise NotChecked("a decoder's readout is an empty list", "leave the method out")
 
 
 def _agrees(part: Any, levels: Levels) -> bool:
-    """Whether there is anything to look at; raises a finding if that is wrong."""
+    """Whether a decoder has a readout; raises a finding if that is wrong."""
     with torch.no_grad():
-        meant: list[Any] = part.readout(levels)
-    if not meant:
+        wanted: list[Any] = part.readout(levels)
+    if not wanted:
         return False
-    for said in meant:
-        if not isinstance(said, Readout) or len(said.values) != len(levels.frames):
+    for readout in wanted:
+        if not isinstance(readout, Readout) or len(readout.values) != len(levels.frames):
             raise Finding(
                 "a readout is not a list of kivfm_core.readout.Readout with values [B, ..., K]",
-                "give what the decoder computes of every place, before it chooses",
+                "return what the decoder computes for every place, before it chooses",
             )
-        if not said.values.isfinite().all():
+        if not readout.values.isfinite().all():
             raise Finding("a readout is not finite", "leave out what the decoder masks")
     own = {name: level.detach().clone().requires_grad_() for name, level in levels.items()}
-    said = part.readout(own)
-    if not readout_distance(said, meant).isfinite().all():
+    found = part.readout(own)
+    if not readout_distance(found, wanted).isfinite().all():
         raise Finding(
             "the distance of a readout from itself is not finite",
             "give finite weights, in the shape of values without its last axis",
         )
-    # Squared: scores may sum to a constant over the classes.
-    values = torch.stack([one.values.square().sum() for one in said]).sum()
+    # Squared, since scores may sum to a constant over the classes, whose gradient is zero.
+    values = torch.stack([one.values.square().sum() for one in found]).sum()
     if values.requires_grad:
         values.backward()
     if not any(level.grad is not None and level.grad.any() for level in own.values()):

@@ -1,4 +1,4 @@
-"""The check that nothing is executed or fetched when a teacher is built and loaded."""
+"""The check that building and loading a teacher executes no pickle and fetches nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kivfm_core.testing.subject import Subject
 
 EVENTS = {
     "pickle.find_class": "a pickle is executed",
-    "socket.connect": "the network is asked",
-    "socket.getaddrinfo": "the network is asked",
+    "socket.connect": "the network is used",
+    "socket.getaddrinfo": "the network is used",
 }
-_ears: list[set[str]] = []
+_listeners: list[set[str]] = []
 
 
 def safe_loading(subject: Subject) -> None:
-    """State is loaded without executing code, and nothing is fetched behind the core's back."""
+    """Building and loading the teacher executes no code from files, and fetches nothing."""
     with _listening() as heard:
         try:
             subject.build()
@@ -37,20 +37,20 @@ def safe_loading(subject: Subject) -> None:
 def _listening() -> Generator[set[str]]:
     _install()
     heard: set[str] = set()
-    _ears.append(heard)
+    _listeners.append(heard)
     try:
         yield heard
     finally:
-        _ears.remove(heard)
+        _listeners.remove(heard)
 
 
 @cache
 def _install() -> None:
-    # An audit hook cannot be taken off again; it hears nothing while nobody listens.
+    # An audit hook cannot be removed: it is installed once, and ignores events between checks.
     sys.addaudithook(_hear)
 
 
 def _hear(event: str, args: object) -> None:
-    if _ears and event in EVENTS:
-        for heard in _ears:
+    if _listeners and event in EVENTS:
+        for heard in _listeners:
             heard.add(EVENTS[event])

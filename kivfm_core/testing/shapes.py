@@ -8,22 +8,22 @@ import torch
 from torch import Tensor
 
 from kivfm_core.errors import one_line
-from kivfm_core.layers.intermediate import tapped
+from kivfm_core.layers.intermediate import intermediate_outputs
 from kivfm_core.spec import Attachment, Level
+from kivfm_core.testing.images import make_image
 from kivfm_core.testing.outcome import Finding, NotChecked
-from kivfm_core.testing.pictures import picture
 from kivfm_core.testing.subject import Subject
 
 BATCH = 2
+# Share of a map's cells a side that convolutions without padding may lose at the border.
 LOST = 0.1
-"""Share of a map's cells a side that convolutions without padding may lose at the border."""
 
 
 def levels(subject: Subject) -> None:
     """Every level has its declared shape on the declared canvases, and on others unless refused."""
     for canvas, declared in _canvases(subject):
         try:
-            found = subject.forward(_pictures(canvas))
+            found = subject.forward(_images(canvas))
         except (Finding, NotChecked):
             raise
         except Exception as error:
@@ -55,8 +55,8 @@ def _canvases(subject: Subject) -> list[tuple[tuple[int, int], bool]]:
     ]
 
 
-def _pictures(canvas: tuple[int, int]) -> Tensor:
-    return torch.stack([picture(*canvas, which) for which in range(BATCH)]).float() / 255
+def _images(canvas: tuple[int, int]) -> Tensor:
+    return torch.stack([make_image(*canvas, which) for which in range(BATCH)]).float() / 255
 
 
 def _agrees(level: Level, found: Tensor, canvas: tuple[int, int]) -> None:
@@ -94,8 +94,8 @@ def attachments(subject: Subject) -> None:
                 "name a path of encoder.named_modules()",
             )
     canvas = (subject.sides[0], subject.sides[0])
-    with tapped(encoder, [point.module for point in points]) as seen:
-        subject.forward(_pictures(canvas))
+    with intermediate_outputs(encoder, [point.module for point in points]) as seen:
+        subject.forward(_images(canvas))
     for point in points:
         attachment_fits(point, tuple(getattr(seen.get(point.module), "shape", ())), canvas)
 

@@ -1,4 +1,4 @@
-"""The teacher that is checked: built once, on random numbers where there are no weights."""
+"""The teacher that is checked: built once, with random weights where its own are not here."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor
 from kivfm_core.data.canvas import normalize
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels, LoadedTeacher
+from kivfm_core.testing.images import canvases
 from kivfm_core.testing.outcome import Finding, NotChecked
-from kivfm_core.testing.pictures import canvases
 from kivfm_core.weights.loading import State, load_parts
 from kivfm_core.weights.locate import locate
 
 
 class Subject:
-    """What every check is given.
+    """The teacher, as every check gets it.
 
     Args:
-        spec: What the teacher declares.
+        spec: The teacher's spec.
         weights: Its file; by default the spec's own source, where that is on this machine.
             Nothing is fetched.
 
     Attributes:
         spec: As given.
-        weights: The file, or None: then the teacher is built on random numbers.
+        weights: The file; None if the teacher is built with random weights.
     """
 
     def __init__(self, spec: TeacherSpec, weights: Path | None = None) -> None:
@@ -39,7 +39,7 @@ class Subject:
         self.weights = here if weights or (here and here.is_file()) else None
 
     def build(self) -> LoadedTeacher:
-        """Builds the teacher anew and loads it; whatever its code raises gets out."""
+        """Builds the teacher anew and loads it; passes on whatever its code raises."""
         parts = load_parts(self.spec, self.weights) if self.weights else None
         with seeded():
             teacher = LoadedTeacher(self.spec)
@@ -58,7 +58,11 @@ class Subject:
 
     @property
     def teacher(self) -> LoadedTeacher:
-        """The one that checks share; `builds` and `weights-fit` say why if there is none."""
+        """The one teacher that all checks share.
+
+        Raises:
+            NotChecked: If it cannot be built; the checks `builds` and `weights-fit` report why.
+        """
         if isinstance(self._built, Exception):
             raise NotChecked("the teacher cannot be built")
         return self._built
@@ -81,11 +85,15 @@ class Subject:
         return sorted({usual, *contract.train_sizes})
 
     def levels(self, count: int = 2) -> Levels:
-        """The levels of some pictures, at the smallest declared size."""
+        """The levels of some images, at the smallest declared size."""
         return self.teacher.encode(*canvases(self.spec.input, self.sides[0], count))
 
     def forward(self, images: Tensor) -> Mapping[str, Any]:
-        """What the encoder itself returns for canvases `[B, 3, H, W]`, to be judged yet."""
+        """What the encoder itself returns for canvases `[B, 3, H, W]`.
+
+        Raises:
+            Finding: If these are no tensors by name.
+        """
         with torch.no_grad():
             found = self.teacher.encoder(normalize(images, self.spec.input))
         if not isinstance(found, Mapping) or not all(isinstance(x, Tensor) for x in found.values()):
@@ -98,14 +106,14 @@ class Subject:
 
 @contextmanager
 def seeded() -> Generator[None, None, None]:
-    """Random numbers are the same every time here, and the caller's are left as they were."""
+    """Fixes the random numbers inside, and leaves the caller's generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
 
 
 def scrambled(state: State) -> dict[str, Tensor]:
-    """A state moved off its initial values: zeros and ones would hide what is not connected."""
+    """A state with noise on it: initial zeros and ones would hide parts that are not connected."""
     made: dict[str, Tensor] = {}
     for key, value in state.items():
         if value.is_floating_point():
@@ -116,6 +124,6 @@ def scrambled(state: State) -> dict[str, Tensor]:
 
 
 def difference(found: Tensor, wanted: Tensor) -> float:
-    """How far two tensors of one shape are apart, relative to the second; nan if any is."""
+    """The distance of two tensors of one shape, relative to the second; nan if a value is nan."""
     found, wanted = found.detach(), wanted.detach()
     return float((found - wanted).norm() / wanted.norm().clamp(min=1e-12))

@@ -45,6 +45,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: If the file is truncated, holds code, or is something else.
     """
+    if not path.is_file():  # a pipe would keep the reader waiting
+        raise WeightsError(f"no weights file {path}", "pass a .safetensors or state_dict file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -73,18 +75,15 @@ def load_strict(module: nn.Module, state: State, what: str) -> int:
     """Loads a state of exactly the module's keys and shapes; returns how many tensors.
 
     Raises:
-        WeightsError: Naming tensors that are missing, left over or of another shape. The module is
-            then unchanged.
+        WeightsError: Naming what is missing, left over, of another shape or kind of number, or not
+            a number; the module is then unchanged.
     """
     own = module.state_dict()
     problems = [f"{len(k)} {word} ({', '.join(sorted(k)[:3])}{', ...' if len(k) > 3 else ''})"
                 for word, k in (("missing", own.keys() - state.keys()),
                                 ("left over", state.keys() - own.keys())) if k]  # fmt: skip
-    problems += [
-        f"{key}: {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own.keys() & state.keys()
-        if state[key].shape != own[key].shape
-    ][:3]
+    pairs = [(key, own[key], state[key]) for key in sorted(own.keys() & state.keys())]
+    problems += [text for pair in pairs if (text := _mismatch(*pair))][:3]
     if problems:
         raise WeightsError(
             f"the weights do not fit {what}: " + "; ".join(problems),
@@ -92,6 +91,17 @@ def load_strict(module: nn.Module, state: State, what: str) -> int:
         )
     module.load_state_dict({k: v.to(own[k].dtype) for k, v in state.items()}, strict=True)
     return len(own)
+
+
+def _mismatch(key: str, own: Tensor, given: Tensor) -> str:
+    """What is wrong with a given tensor in place of a module's own; nothing if it fits."""
+    if given.shape != own.shape:
+        return f"{key}: {tuple(given.shape)} instead of {tuple(own.shape)}"
+    # Weights come in any precision, but never as whole numbers or complex ones.
+    if given.is_floating_point() != own.is_floating_point() or given.is_complex():
+        return f"{key}: {given.dtype} instead of {own.dtype}"
+    # Infinity is allowed: attention masks are stored with it.
+    return f"{key}: not a number in it" if given.isnan().any() else ""
 
 
 Split = Callable[[TeacherSpec, State], Mapping[str, State]]

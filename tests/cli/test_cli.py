@@ -17,7 +17,7 @@ from kivfm_core.config import RunConfig, build_config
 from kivfm_core.errors import DataError
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
-from kivfm_core.planner.rates import Rates, keep_rates
+from kivfm_core.planner.rates import Rates, save_rates
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, 
     out = kivfm(*words, "--set", "engine.accelerator=cpu")[1]
     assert re.search(r"^other/small +cached +16 +cpu +[.\d]+ MiB ", out, re.M)
     seconds = {cost["rate"]: 0.01 for cost in plan["costs"]}
-    keep_rates(Rates("a device", seconds, machine=Machine("cuda", 2**33)))
+    save_rates(Rates("a device", seconds, machine=Machine("cuda", 2**33)))
     views = sum(cost["views"] for cost in plan["costs"])
     plan = json.loads(kivfm(*words, "--json")[1])["plan"]
     assert plan["predicted_seconds"] == pytest.approx(0.01 * views)

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from kivfm_cli import progress
-from kivfm_cli.progress import Lines, Live, describe, eta, make_progress, stages
+from kivfm_cli.progress import Lines, Live, describe, eta, make_progress
+from kivfm_core.progress import stage
 
 INFO = {
     "step": 5,
@@ -67,9 +68,10 @@ def test_which_one(monkeypatch):
 
 
 def test_stages(capsys):
-    tell = stages(Lines())
+    lines = Lines()
     for what, total in (("a", 2), ("b", 2), ("b", 3)):
+        count = stage(lines, what)
         for done in range(1, total + 1):
-            tell(what, done, total)
+            count(done, total)
     ends = ["2/2  ETA 0:00  a", "2/2  ETA 0:00  b", "3/3  ETA 0:00  b"]
     assert capsys.readouterr().err.splitlines() == ends

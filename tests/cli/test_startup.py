@@ -28,6 +28,8 @@ finally:
         ["teachers", "list", "--json"],
         ["teachers", "show", "dino"],
         ["plugins", "list"],
+        ["evaluate", "--help"],
+        ["predict", "--help"],
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
         ["teachers", "fetch", "dino/nano"],
         ["runs", "list"],
@@ -69,7 +71,17 @@ def test_the_core_is_light_to_import():
     code = (
         "import sys, kivfm_core.spec, kivfm_core.hooks, kivfm_core.registry.registry,"
         "kivfm_core.config, kivfm_core.composition.compose, kivfm_core.composition.summary,"
-        "kivfm_core.geometry, kivfm_core.licenses.terms, kivfm_core.scenes\n"
+        "kivfm_core.geometry, kivfm_core.licenses.terms, kivfm_core.scenes, kivfm_core.task,"
+        "kivfm_core.tasks.table, kivfm_core.data.formats.table\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_prediction_and_evaluation_import_no_training():
+    code = (
+        "import sys, kivfm_core.prediction.predict, kivfm_core.evaluation.evaluate\n"
+        "print([name for name in sys.modules"
+        " if name.startswith(('kivfm_core.distillation', 'lightning'))])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -14,7 +14,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.distillation.assemble import assemble
 from kivfm_core.distillation.inputs.stream import Stream
-from kivfm_core.distillation.processes.launch import settle
+from kivfm_core.distillation.processes.launch import resolve_precision
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher
 
@@ -36,7 +36,7 @@ class Asked:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.counts = dict.fromkeys(("decoded", "trunk", "teacher"), 0)
         self._count(patch, Images, "open", "decoded", lambda *_: 1)
-        self._count(patch, Student, "ask_trunk", "trunk", lambda _, x: len(x))
+        self._count(patch, Student, "run_trunk", "trunk", lambda _, x: len(x))
         self._count(patch, LoadedTeacher, "encode", "teacher", lambda _, x, __: len(x))
 
     def _count(self, patch, where, name: str, what: str, size: Callable[..., int]) -> None:
@@ -55,16 +55,16 @@ class Asked:
 
 
 def stream(config: RunConfig, fabric: Fabric = CPU) -> Stream:
-    config = settle(config)
+    config = resolve_precision(config)
     composition = compose(config)
-    parts = assemble(config, composition, CPU.device, lambda _: None)
+    models = assemble(config, composition, CPU.device, lambda _: None)
     images = find_images(Path(str(config.data.path)))
-    return Stream(config, composition, parts.asked, images, fabric, print)
+    return Stream(config, composition, models.frozen, images, fabric, print)
 
 
 def batches(config: RunConfig) -> list[dict[str, torch.Tensor]]:
     return [
-        {"canvas": canvas, **{f"{o}:{k}": t for o, ts in targets.items() for k, t in ts.items()}}
+        {"canvas": canvas, **targets.named()}
         for canvas, targets, _ in stream(config).steps(0, STEPS)
     ]
 

@@ -2,14 +2,17 @@
 
 import torch
 
-from kivfm_core.layers.intermediate import tapped
+from kivfm_core.layers.intermediate import intermediate_outputs
 from kivfm_core.testing.shapes import BATCH, attachment_fits, level_fits
 
 
 def check(spec, encoder, side, device):
     """What the encoder gives on a canvas of `side`; raises unless all is as declared."""
     x = torch.zeros(BATCH, 3, side, side, device=device)
-    with tapped(encoder, [place.module for place in spec.attachments]) as seen, torch.no_grad():
+    with (
+        intermediate_outputs(encoder, [place.module for place in spec.attachments]) as seen,
+        torch.no_grad(),
+    ):
         levels = encoder(x)
     assert levels.keys() == {level.name for level in spec.levels}
     for level in spec.levels:

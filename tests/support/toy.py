@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kivfm_core.predictions import ClassLogits, SemanticLogits
 from kivfm_core.readout import Readout
 from kivfm_core.spec import Attachment, InputContract, Level, TaskSpec, TeacherSpec, Weights
+from kivfm_core.task import LabeledImages, LabelFormat, Meter, TaskRecord
 
 WIDTH = 48
 
@@ -66,8 +71,111 @@ class ToySegmenter(nn.Module):
         return [Readout(self.head(levels["fine"]).movedim(1, -1), "choice")]
 
 
+@dataclass(frozen=True)
+class Brightness:
+    """The prediction type of the toy task: how bright each image is, `values [B]` in [0, 1]."""
+
+    values: Tensor
+
+    def to_original(self, frames):
+        return self.values.tolist()
+
+    def numbers(self):
+        return list(self.values)
+
+
+class ToyLightMeter(nn.Module):
+    """The decoder of the toy task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(40, 1)
+
+    def forward(self, levels, prompt):
+        return Brightness(self.head(levels["global"])[:, 0].sigmoid())
+
+
+class ToyDazzled(ToyLightMeter):
+    """A decoder whose predictions lie outside what the toy task allows."""
+
+    def forward(self, levels, prompt):
+        return Brightness(super().forward(levels, prompt).values + 7)
+
+
+class BrightnessError(Meter):
+    """The meter of the toy task: 1 - the mean distance."""
+
+    def __init__(self, data, classes) -> None:
+        self.data, self.distances = data, []
+
+    def update(self, predictions, indices, frames):
+        for index, value in zip(indices, predictions.to_original(frames), strict=True):
+            self.distances.append(abs(value - self.data.values[index]))
+
+    def compute(self):
+        return 1 - sum(self.distances) / len(self.distances)
+
+
+@dataclass(frozen=True)
+class BrightnessData(LabeledImages):
+    """What the toy label format holds."""
+
+    paths: tuple[Path, ...]
+    values: tuple[float, ...]
+
+    def pick(self, indices):
+        return BrightnessData(
+            tuple(self.paths[i] for i in indices), tuple(self.values[i] for i in indices)
+        )
+
+
+def read_brightness(path):
+    """The toy label format: `brightness.json`, `{file name: brightness}`, beside the images."""
+    file = path / "brightness.json"
+    if not file.is_file():
+        return None
+    values = json.loads(file.read_text())
+    return BrightnessData(tuple(path / name for name in values), tuple(values.values()))
+
+
+def draw_brightness(drawing, found, names, points):
+    drawing.lines([f"brightness {found:.2f}"])
+    return [{"brightness": found}]
+
+
+def check_brightness(predictions, classes):
+    inside = ((predictions.values >= 0) & (predictions.values <= 1)).all()
+    return "" if inside else "a brightness is not in [0, 1]"
+
+
+BRIGHTNESS = TaskRecord(
+    name="brightness",
+    short="bright",
+    summary="How bright an image is.",
+    prediction="toy:Brightness",
+    formats=(
+        LabelFormat(
+            name="light", read="toy:read_brightness", needs="brightness.json beside the images"
+        ),
+    ),
+    metric="closeness",
+    meter="toy:BrightnessError",
+    kind="lights",
+    draw="toy:draw_brightness",
+    check="toy:check_brightness",
+)
+
+
 def base(spec):
     return ToyBase()
+
+
+def light_meter(spec):
+    return ToyLightMeter()
+
+
+def dazzled(spec):
+    return ToyDazzled()
 
 
 def purpose(spec):
@@ -142,6 +250,19 @@ PURPOSE = TeacherSpec(
     ),
     code_license="MIT",
     parameters=sum(p.numel() for p in ToyPurpose().parameters()),
+)
+
+# A teacher of the toy task, which a plugin has to register.
+LAMP = PURPOSE.model_copy(
+    update={
+        "name": "toylamp/small",
+        "aliases": ("toylamp",),
+        "tasks": (
+            TaskSpec(
+                task="brightness", levels=("global",), decoder="toy:light_meter", part="light"
+            ),
+        ),
+    }
 )
 
 

@@ -1,4 +1,4 @@
-"""What `make demo` runs, the very script, shortened: fewer pictures and steps."""
+"""What `make demo` runs, the very script, shortened: fewer images and steps."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ def test_the_student_improves_at_every_task_and_keeps_its_base(tmp_path: Path):
     assert knn["student_score"] > knn["base_score"] - 0.02
     assert "The student beside its teachers" in done.stdout
     tasks = {row["task"] for row in purpose} - {"zero-shot"}
-    assert {file.stem for file in (run / "pictures").iterdir()} == tasks
+    assert {file.stem for file in (run / "predictions").iterdir()} == tasks

@@ -7,7 +7,7 @@ from toy_pictures import write_pictures
 from kivfm_core.config import build_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.geometry import plan_frame
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 
 @pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")

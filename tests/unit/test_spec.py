@@ -74,7 +74,10 @@ WRONG = {
         {"tasks": [{"task": "detection", "levels": ["p3"], "decoder": "m:f"}]},
         "undeclared levels",
     ),
-    "other task": ({"tasks": [{"task": "cooking", "levels": ["dense"], "decoder": "m:f"}]}, "task"),
+    "task that is no name": (
+        {"tasks": [{"task": "Cook it", "levels": ["dense"], "decoder": "m:f"}]},
+        "task",
+    ),
     "one part, two decoders": (
         {
             "tasks": [

@@ -151,19 +151,20 @@ def _stores(path: Path) -> Any:
 def _used(run: Path) -> set[str]:
     """Folders of the stores that a run or a configuration file uses."""
     from kivfm_cli.progress import make_progress
-    from kivfm_core.cache.key import hash_weights, list_owners
+    from kivfm_core.cache.key import hash_weights, list_store_keys
     from kivfm_core.composition.compose import compose
     from kivfm_core.config import build_config
     from kivfm_core.data.unlabeled import find_images
     from kivfm_core.distillation.demo_data import data_path
-    from kivfm_core.distillation.processes.launch import settle
+    from kivfm_core.distillation.processes.launch import resolve_precision
+    from kivfm_core.run_files import RunFiles
 
-    made = settle(build_config(run / "config.toml" if run.is_dir() else run, {}))
+    made = resolve_precision(build_config(RunFiles(run).config_file if run.is_dir() else run, {}))
     composition = compose(made)
     with closing(make_progress()) as progress:
         images = find_images(data_path(made, progress))
-    owners = list_owners(made, composition, hash_weights(made, composition), images)
-    return {owner.folder for owner in owners.values()}
+    keys = list_store_keys(made, composition, hash_weights(made, composition), images)
+    return {key.folder for key in keys.values()}
 
 
 def describe(folder: Path, store: Any) -> dict[str, Any]:
@@ -178,11 +179,11 @@ def describe(folder: Path, store: Any) -> dict[str, Any]:
     if isinstance(store, KivfmError):
         return {**record, "status": "broken", "cause": store.message}
     return record | {
-        "owner": store.owner.name,
+        "owner": store.key.source,
         "records": len(store),
         "record_bytes": store.bytes,
         "tensors": {name: list(shape) for name, shape in store.layout.items()},
-        "depends_on": store.owner.facts,
+        "depends_on": store.key.facts,
     }
 
 

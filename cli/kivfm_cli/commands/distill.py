@@ -25,9 +25,10 @@ def _extend(
             "kivfm distill --from RUN --add-teacher NAME",
         )
     from kivfm_core.composition.composition import read_composition
+    from kivfm_core.run_files import RunFiles
 
     flags["teachers"] = ",".join([*(s.name for s in read_composition(start).teachers), added])
-    return start / "config.toml"
+    return RunFiles(start).config_file
 
 
 @app.command()
@@ -79,7 +80,7 @@ def distill(
             )
         from kivfm_core.runs.run import open_run
 
-        file = config or open_run(resume).path / "config.toml"
+        file = config or open_run(resume).config_file
         made = o.make_config(file, sets, flags, "distill")
     else:
         if start is not None or add_teacher is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json, print_table
@@ -15,7 +16,7 @@ from kivfm_core.text import percent
 app = make_app()
 
 
-@app.command()
+@app.command(cls=help_with(describe_formats))
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     data: Annotated[
@@ -43,7 +44,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Score the student and its teachers on labeled data, and write RUN/evaluation.json."""
-    from kivfm_cli.progress import make_progress, stages
+    from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.evaluate import evaluate as work
 
     progress = make_progress()
@@ -51,7 +52,7 @@ def evaluate(
     try:
         result = work(
             run, data, tasks=chosen, limit=limit, accelerator=accelerator,
-            progress=stages(progress),
+            progress=progress,
         )  # fmt: skip
     finally:
         progress.close()

@@ -45,10 +45,10 @@ def list_command(json: Json = False) -> None:
 
 def describe_plugins() -> list[dict[str, Any]]:
     """Every distribution that has a plugin, as JSON-able data."""
-    from kivfm_core.registry.registry import list_teachers
+    from kivfm_core.registry.registry import get_registry
 
     given: defaultdict[str, list[Entry]] = defaultdict(list)
-    for entry in list_teachers():
+    for entry in get_registry().entries:
         given[entry.distribution].append(entry)
     return [_describe(entries) for entries in given.values()]
 

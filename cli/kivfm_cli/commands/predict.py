@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kivfm_cli.late_help import describe_tasks, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json
@@ -15,7 +16,7 @@ from kivfm_core.errors import UsageError
 app = make_app()
 
 
-@app.command()
+@app.command(cls=help_with(describe_tasks))
 def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     image: Annotated[Path, typer.Argument(help="Image file.")],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as js
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_fields, print_json, print_table
 from kivfm_core.errors import UsageError
+from kivfm_core.run_files import RunFiles, list_runs
 from kivfm_core.text import percent
 
 app = make_app(
@@ -24,7 +24,7 @@ def list_command(
     json: Json = False,
 ) -> None:
     """List the runs in a folder."""
-    runs = [describe(path.parent) for path in sorted(folder.glob("*/composition.json"))]
+    runs = [describe(run) for run in list_runs(folder)]
     if json:
         print_json({"runs": runs})
         return
@@ -49,9 +49,10 @@ def list_command(
 @app.command()
 def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = False) -> None:
     """Show a run: its teachers, progress, weights and scores."""
-    if not (run / "composition.json").is_file():
+    files = RunFiles(run)
+    if not files.composition_file.is_file():
         raise UsageError(f"{run} is no run folder", "kivfm runs list")
-    record = describe(run)
+    record = describe(files)
     if json:
         print_json(record)
         return
@@ -65,16 +66,16 @@ def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = 
             "base": record["base"] or "none",
             "step": f"{record['step']} of {record['steps']}",
             **({"shared latent": f"keeps {round_trips(trips)}"} if trips else {}),
-            "student": str(run / "student") if record["student"] else "not written yet",
+            "student": str(files.bundle) if record["student"] else "not written yet",
             "time": _time(record),
             **{f"weights {name}": text for name, text in record["weights"].items()},
         }
     )
-    if (run / "evaluation.json").is_file():
+    if evaluation := files.evaluation:
         from kivfm_cli.commands.evaluate import render
 
         print()
-        render(js.loads((run / "evaluation.json").read_text(encoding="utf-8")))
+        render(evaluation)
 
 
 @app.command()
@@ -89,28 +90,22 @@ def remove(
     print(f"run: {remove_teacher(run, teacher, out)}")
 
 
-def describe(run: Path) -> dict[str, Any]:
-    """What a run folder records of its run."""
-    import tomllib
-
-    plan = _read(run / "composition.json")
-    config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
-    steps = sorted(int(path.name.partition("-")[2]) for path in run.glob("checkpoints/step-*"))
-    environment = _read(run / "environment.json")
+def describe(run: RunFiles) -> dict[str, Any]:
+    """What a run folder records of its run, as JSON."""
+    plan, environment, costs = run.read_composition(), run.environment, run.costs
     weights = environment.get("weights", {})
-    costs = _read(run / "costs.json")
     return {
-        "run": str(run),
+        "run": str(run.path),
         "teachers": [spec["name"] for spec in plan["teachers"]],
         "base": plan["base"],
-        "step": steps[-1] if steps else 0,
-        "steps": config.get("optim", {}).get("steps"),
-        "student": (run / "student" / "student.json").is_file(),
+        "step": run.steps,
+        "steps": run.read_config().get("optim", {}).get("steps"),
+        "student": run.has_student,
         "weights": {name: f"{w['source']} sha256 {w['sha256']}" for name, w in weights.items()},
         "round_trip": environment.get("round_trip", {}),
         "predicted_seconds": costs.get("predicted_seconds"),
         "took_seconds": costs.get("took_seconds"),
-        "summary": _read(run / "evaluation.json").get("summary"),
+        "summary": run.evaluation.get("summary"),
     }
 
 
@@ -119,7 +114,3 @@ def _time(record: dict[str, Any]) -> str:
 
     took = record["took_seconds"]
     return "" if took is None else compared(record["predicted_seconds"], took)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    return js.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,15 +22,16 @@ def scenes(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
     """Write the demo data: drawn images in several styles, labeled in common formats."""
-    from kivfm_cli.progress import make_progress, stages
+    from kivfm_cli.progress import make_progress
+    from kivfm_core.progress import stage
     from kivfm_core.scenes.write import write_scenes
 
     progress = make_progress()
-    tell = partial(stages(progress), "drawing")
+    count = stage(progress, "drawing")
     try:
         # Fewer held-out scenes mean fewer held-out images of single objects, too.
         single = min(PER_CLASS, val)
-        write_scenes(folder, train=train, val=val, seed=seed, per_class=single, progress=tell)
+        write_scenes(folder, train=train, val=val, seed=seed, per_class=single, progress=count)
     except FileExistsError as error:
         raise UsageError(str(error), f"kivfm scenes {folder}-2") from error
     finally:

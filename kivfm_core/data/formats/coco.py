@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,32 +11,46 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from kivfm_core.data.formats.coco_records import CocoAnnotation, CocoImage, read_coco_records
+from kivfm_core.data.formats.image_files import find_image_files
+from kivfm_core.data.formats.reading import ReadingNotes
+from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import match
-from kivfm_core.data.labeled_images import pick, spread
+from kivfm_core.data.labeled_images import pick
 from kivfm_core.errors import DataError
+from kivfm_core.task import LabeledImages, LabelFormat
 
+COCO = LabelFormat(
+    name="coco",
+    read="kivfm_core.data.formats.coco:read_coco",
+    needs="instances.json (COCO) beside images/",
+    example="images/a.jpg, instances.json",
+)
+
+# Marks pixels that do not count in a map of classes.
 VOID = -1
-"""Marks pixels that do not count in a map of classes."""
 
 
 @dataclass(frozen=True)
-class CocoData:
-    """Pictures with instances.
+class CocoData(LabeledImages):
+    """Images with instances.
 
     Attributes:
-        paths: The pictures.
+        paths: The images.
         images: COCO's record of each.
-        annotations: COCO's records of each picture's instances.
+        annotations: COCO's records of each image's instances.
         categories: COCO's categories.
+        notes: What was repaired or passed over when the file was read, a line each.
     """
 
     paths: tuple[Path, ...]
     images: tuple[dict[str, Any], ...]
     annotations: tuple[list[dict[str, Any]], ...]
     categories: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
 
     @cached_property
-    def has_masks(self) -> bool:
+    def has_masks(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether any instance has a mask."""
         return any(item.get("segmentation") for items in self.annotations for item in items)
 
@@ -45,33 +59,32 @@ class CocoData:
         """The categories' names by id."""
         return {category["id"]: category["name"] for category in self.categories}
 
-    def take(self, limit: int | None) -> Self:
-        """At most `limit` pictures, evenly spread."""
-        keep = spread(len(self.paths), limit)
+    def pick(self, indices: Sequence[int]) -> Self:
+        """The images of these indices, with their instances."""
         return replace(
             self,
-            paths=pick(self.paths, keep),
-            images=pick(self.images, keep),
-            annotations=pick(self.annotations, keep),
+            paths=pick(self.paths, indices),
+            images=pick(self.images, indices),
+            annotations=pick(self.annotations, indices),
         )
 
     def size(self, index: int) -> tuple[int, int]:
-        """Height and width of a picture."""
+        """`(height, width)` of an image."""
         return self.images[index]["height"], self.images[index]["width"]
 
     def instances(self, index: int) -> list[dict[str, Any]]:
-        """A picture's instances that have a mask and are no crowd."""
+        """An image's instances that have a mask and are no crowd."""
         items = self.annotations[index]
         return [item for item in items if item.get("segmentation") and not item.get("iscrowd")]
 
     def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]:
-        """The mask `[H, W]` of one of a picture's instances."""
+        """The mask `[H, W]` of one of an image's instances."""
         from faster_coco_eval.core import mask as codec
 
         return codec.decode(run_lengths(annotation["segmentation"], *self.size(index))) > 0
 
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
-        """Paints a picture's instances into a map `[H, W]` of indices into a label space.
+        """Paints an image's instances into a map `[H, W]` of indices into a label space.
 
         Smaller instances lie on larger ones. Crowds do not count; categories that the space does
         not know are background if it has one, and do not count if not.
@@ -105,30 +118,68 @@ def read_coco(path: Path) -> CocoData | None:
     """COCO's instances: the JSON file, or a folder that holds it; None if this is neither.
 
     Raises:
-        DataError: If the file is broken or its pictures are not beside it.
+        DataError: If a record is wrong, or the images are not beside the file.
     """
     file = _find_file(path)
     if file is None:
         return None
-    try:
-        content: dict[str, Any] = json.loads(file.read_text())
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON: {error}") from error
-    if not {"images", "annotations", "categories"} <= set(content):
+    notes = ReadingNotes()
+    records = read_coco_records(file, notes)
+    if records is None:
         if path != file:
             raise DataError(f"{file} lacks COCO's images, annotations and categories")
         return None
-    images: list[dict[str, Any]] = content["images"]
-    folder = _find_pictures(file, images)
-    by_image: dict[Any, list[dict[str, Any]]] = {image["id"]: [] for image in images}
-    for annotation in content["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
+    paths = find_image_files(file, [image.file_name for image in records.images], notes)
+    pairs = zip(records.images, paths, strict=True)
+    sizes = [_size(image, path, notes) for image, path in pairs]
+    # Ids are keys: from here on images and categories are numbered, whatever the file calls them.
+    numbers = {category.id: number for number, category in enumerate(records.categories, 1)}
+    annotations = [
+        [_as_dict(item, numbers[item.category_id], size, notes) for item in items]
+        for items, size in zip(records.annotations, sizes, strict=True)
+    ]
+    images = [
+        {"id": number, "file_name": image.file_name, "height": size[0], "width": size[1]}
+        for number, (image, size) in enumerate(zip(records.images, sizes, strict=True), 1)
+    ]
+    categories = [{"id": numbers[c.id], "name": c.name} for c in records.categories]
     return CocoData(
-        tuple(folder / image["file_name"] for image in images),
-        tuple(images),
-        tuple(by_image.values()),
-        tuple(content["categories"]),
+        tuple(paths), tuple(images), tuple(annotations), tuple(categories), notes.lines()
     )
+
+
+def _size(image: CocoImage, path: Path, notes: ReadingNotes) -> tuple[int, int]:
+    """Height and width of an image in pixels: as the file says, or else as the image says."""
+    if image.height is not None and image.width is not None:
+        return image.height, image.width
+    notes.add("image sizes taken from the images, since the file does not say", f"image {image.id}")
+    width, height = upright_size(path)
+    return height, width
+
+
+def _as_dict(
+    item: CocoAnnotation, category: int, size: tuple[int, int], notes: ReadingNotes
+) -> dict[str, Any]:
+    """An annotation in COCO's form, with the box of its mask if it has none of its own."""
+    box = item.bbox
+    if box is None:
+        notes.add("boxes taken from the masks", f"annotation {item.id}")
+        box = _box_of(item.segmentation, size)
+    area = {"area": item.area} if item.area is not None else {}
+    return {
+        "category_id": category,
+        "bbox": list(box),
+        "segmentation": item.segmentation,
+        "iscrowd": int(item.iscrowd),
+        **area,
+    }
+
+
+def _box_of(segmentation: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    from faster_coco_eval.core import mask as codec
+
+    x, y, w, h = codec.toBbox(run_lengths(segmentation, *size)).tolist()
+    return x, y, w, h
 
 
 def _find_file(path: Path) -> Path | None:
@@ -136,16 +187,3 @@ def _find_file(path: Path) -> Path | None:
         return path if path.suffix == ".json" else None
     others = sorted(path.glob("annotations/instances_*.json"), reverse=True)  # val before train
     return next((name for name in (path / "instances.json", *others) if name.is_file()), None)
-
-
-def _find_pictures(file: Path, images: list[dict[str, Any]]) -> Path:
-    """The first of the usual folders that holds any of the pictures."""
-    part = file.stem.rpartition("_")[2]
-    usual = [file.parent / "images", file.parent, file.parent.parent / part]
-    for folder in usual:
-        if any((folder / image["file_name"]).is_file() for image in images[:100]):
-            return folder
-    raise DataError(
-        f"{file}: its {len(images)} pictures are not there",
-        f"put them into {usual[0]}",
-    )

@@ -1,4 +1,4 @@
-"""Fills a cache ahead of a run: one network after another, measured before anything is written."""
+"""Fills a cache ahead of a run, one network after another."""
 
 from __future__ import annotations
 
@@ -8,92 +8,104 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from kivfm_core.cache.key import TRUNK, hash_weights
-from kivfm_core.cache.meta import room
+from kivfm_core.cache.key import hash_weights
+from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.compose import assign_weights, compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
-from kivfm_core.distillation.cache_build.estimate import Share, describe, estimate, missing
+from kivfm_core.distillation.cache_build.estimate import Estimate, describe, estimate, missing
 from kivfm_core.distillation.demo_data import data_path
-from kivfm_core.distillation.inputs.frozen_networks import Asked
+from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.stream import Stream
-from kivfm_core.distillation.processes.launch import find_machine, settle
+from kivfm_core.distillation.processes.launch import find_machine, resolve_precision
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.placement import place_alone, planned_machine
 from kivfm_core.progress import Progress
 
 
-def build(config: RunConfig, watch: Progress, *, dry_run: bool = False) -> list[Share]:
-    """Asks everyone about every stored view of a run that is not in its cache yet.
+def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> list[Estimate]:
+    """Runs every network on the stored views of a run whose outputs are not cached yet.
 
-    Each network is loaded, asked and freed before the next is loaded. What was stored stays when
+    Each network is loaded, run and freed before the next is loaded. What was stored stays when
     this is interrupted; the same call goes on.
 
     Args:
-        config: The run's; `cache.path` and `data.views` say where to and how many.
-        watch: Told what it will take, and then how far it is.
-        dry_run: Say what it would take, and write nothing.
+        config: The run's; `cache.path` is the cache, `data.views` the views of an image.
+        progress: Where to report, first what it will take.
+        dry_run: Whether to report only, and write nothing.
 
     Returns:
-        What was missing.
+        What was missing, by network.
 
     Raises:
         UsageError: If no folder is given.
-        KivfmError: If there is no room for all of it.
+        KivfmError: If there is not enough space for all of it.
     """
     if config.cache.path is None:
         raise UsageError("no cache is given", "--set cache.path=cache --set data.views=4")
-    config = settle(config.anchored())
+    config = resolve_precision(config.anchored())
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
     engine = config.engine
     precision: Any = engine.precision
     fabric = Fabric(accelerator=engine.accelerator, devices=1, precision=precision)
-    images = find_images(data_path(config, watch))
+    images = find_images(data_path(config, progress))
     for note in images.notes:
-        watch.message(note)
+        progress.message(note)
 
     machine = planned_machine(config, find_machine(fabric.device))
     placements = place_alone(config, composition, machine)
 
-    def stream(name: str) -> Stream:
-        asked = replace(_load(name, config, composition, hashes, fabric), placements=placements)
-        return Stream(config, composition, asked, images, fabric, lambda _: None)
+    def stream(teacher: str | None) -> Stream:
+        # The stream of another network is not referred to any more, so its memory is free.
+        loaded = _load(teacher, config, composition, hashes, fabric)
+        frozen = replace(loaded, placements=placements)
+        return Stream(config, composition, frozen, images, fabric, lambda _: None)
 
-    names = (TRUNK, *composition.asked)
-    shares = [estimate(name, stream(name)) for name in names]
-    for share in shares:
-        watch.message(f"{share.name}: {describe(share)}")
-    total = sum(share.bytes for share in shares)
-    seconds = sum(share.seconds for share in shares)
-    watch.message(f"in all {total / 2**30:.3g} GiB, about {seconds / 60:.1f} minutes")
-    _check_room(path, total, config.cache.limit)
+    # None is the trunk: its name could also be a teacher's.
+    teachers = (None, *composition.asked)
+    estimates = [estimate(teacher, stream(teacher)) for teacher in teachers]
+    _report(estimates, progress)
+    _check_space(path, sum(each.bytes for each in estimates), config.cache.limit)
     if not dry_run:
-        watch.start(sum(share.views for share in shares))
+        progress.start(sum(each.views for each in estimates))
         done = 0
-        for share in shares:
-            if share.views:
-                done = _fill(stream(share.name), share.name, watch, done)
-    return shares
+        for teacher, each in zip(teachers, estimates, strict=True):
+            if each.views:
+                done = _fill(stream(teacher), teacher, each.name, progress, done)
+    return estimates
 
 
 def _load(
-    name: str, config: RunConfig, composition: Composition, hashes: dict[str, str], fabric: Fabric
-) -> Asked:
+    name: str | None,
+    config: RunConfig,
+    composition: Composition,
+    hashes: dict[str, str],
+    fabric: Fabric,
+) -> LoadedNetworks:
     files = assign_weights(config.weights, composition.teachers)
-    wanted = composition.base if name == TRUNK else name
+    wanted = composition.base if name is None else name
     spec = next((spec for spec in composition.teachers if spec.name == wanted), None)
     teacher = load(spec, files.get(spec.name), fabric.device) if spec is not None else None
-    if name != TRUNK:
-        return Asked({name: teacher} if teacher is not None else {}, None, hashes)
+    if name is not None:
+        return LoadedNetworks({name: teacher} if teacher is not None else {}, None, hashes)
     student = make_student(composition, teacher).to(fabric.device)
-    return Asked({}, student.ask_trunk if student.adapter is not None else None, hashes)
+    return LoadedNetworks({}, student.run_trunk if student.adapter is not None else None, hashes)
 
 
-def _check_room(path: Path, needed: int, limit: float | None) -> None:
-    free, where = room(path, limit)
+def _report(estimates: list[Estimate], progress: Progress) -> None:
+    """Reports what the build will take, before anything is written."""
+    for each in estimates:
+        progress.message(f"{each.name}: {describe(each)}")
+    total = sum(each.bytes for each in estimates) / 2**30
+    minutes = sum(each.seconds for each in estimates) / 60
+    progress.message(f"in all {total:.3g} GiB, about {minutes:.1f} minutes")
+
+
+def _check_space(path: Path, needed: int, limit: float | None) -> None:
+    free, where = free_space(path, limit)
     if needed > free:
         raise KivfmError(
             f"the cache needs {needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are {where}",
@@ -101,9 +113,10 @@ def _check_room(path: Path, needed: int, limit: float | None) -> None:
         )
 
 
-def _fill(stream: Stream, name: str, watch: Progress, done: int) -> int:
-    batches = missing(name, stream)
-    for _, batch in zip(stream.answers(batches), batches, strict=True):
+def _fill(stream: Stream, teacher: str | None, name: str, progress: Progress, done: int) -> int:
+    """Reads each missing batch once, which caches it; returns the views done so far."""
+    batches = missing(teacher, stream)
+    for _, batch in zip(stream.outputs(batches), batches, strict=True):
         done += len(set(batch))
-        watch.step({"step": done, "what": name})
+        progress.step({"step": done, "what": name})
     return done

@@ -1,4 +1,4 @@
-"""Answers as a cache keeps them: encoded when they are new, decoded whenever they are shown."""
+"""Outputs of frozen networks in a cache: encoded when they are new, decoded whenever used."""
 
 from __future__ import annotations
 
@@ -11,66 +11,72 @@ from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.memory import MemoryCache
 from kivfm_core.cache.store import Place
+from kivfm_core.data.sampler import Key
 
 Cache = MemoryCache | DiskCache
-Said = Mapping[str, Tensor]
+Named = Mapping[str, Tensor]
 
 
-class Keeper:
-    """A cache, and how each owner's answers are kept in it.
+class CachedOutputs:
+    """A cache, and how the outputs of each source are encoded in it.
 
-    All answers are encoded and decoded, at first use too and where the cache does not keep them: a
-    view says the same in every epoch, whoever is cached.
-
-    Attributes:
-        online: Owners that the cache does not keep, and that are asked anew for every batch.
+    All outputs are encoded and decoded: at first use too, and where the cache does not store them.
+    So a view has the same outputs in every epoch, whatever is cached.
 
     Args:
-        cache: Where stored views are kept.
-        codecs: How, by owner.
+        cache: Where outputs for stored views are.
+        codecs: How they are encoded, by the key of their source.
+        samples: Views on whose outputs codecs are fitted.
         to_device: Moves a tensor.
+
+    Attributes:
+        online: Keys of the sources that are not cached, and are computed anew for every batch.
     """
 
     def __init__(
-        self, cache: Cache, codecs: Mapping[str, Codec], to_device: Callable[[Tensor], Tensor]
-    ) -> None:
-        self.cache, self.codecs, self.to_device = cache, codecs, to_device
+        self, cache: Cache, codecs: Mapping[str, Codec], samples: Sequence[Key],
+        to_device: Callable[[Tensor], Tensor],
+    ) -> None:  # fmt: skip
+        self.cache, self.codecs, self.samples = cache, codecs, samples
+        self.to_device = to_device
         self.online: Collection[str] = ()
 
-    def has(self, owner: str, place: Place) -> bool:
-        """Whether an owner's answer about a view is kept."""
-        return owner not in self.online and self.cache.has(owner, place)
+    def has(self, source: str, place: Place) -> bool:
+        """Whether the output of a source for a view is cached."""
+        return source not in self.online and self.cache.has(source, place)
 
-    def fit(self, owner: str, ask: Callable[[], Iterable[Said]]) -> None:
-        """Sees to it that an owner's answers can be encoded.
+    def fit(self, source: str, compute: Callable[[], Iterable[Named]]) -> None:
+        """Makes sure that the outputs of a source can be encoded.
 
         Args:
-            owner: Whose.
-            ask: What it says of some views; called only where nobody has fitted its maps before.
+            source: Its key.
+            compute: Its outputs for the samples, in batches; called only if neither this run nor an
+                earlier one that shares the cache has fitted the codec.
         """
-        codec = self.codecs[owner]
+        codec = self.codecs[source]
         if not codec.ready:
-            maps = self.cache.maps(owner, lambda: codec.fit(ask()))
+            maps = self.cache.maps(source, lambda: codec.fit(compute()))
             codec.maps = {
                 name: (self.to_device(mean), self.to_device(std), self.to_device(axes))
                 for name, (mean, std, axes) in maps.items()
             }
 
-    def get(self, owner: str, places: Sequence[Place]) -> dict[str, Tensor] | None:
-        """An owner's batch `{name: [B, ...]}`, float32; None if not all of it is kept."""
-        records = None if owner in self.online else self.cache.get(owner, places)
+    def get(self, source: str, places: Sequence[Place]) -> dict[str, Tensor] | None:
+        """The outputs for a batch `{name: [B, ...]}`, float32; None unless all are cached."""
+        records = None if source in self.online else self.cache.get(source, places)
         if records is None:
             return None
-        return self.codecs[owner].decode(records, self.cache.layouts[owner])
+        return self.codecs[source].decode(records, self.cache.layouts[source])
 
-    def keep(self, owner: str, places: Sequence[Place], said: Said) -> dict[str, Tensor]:
-        """Takes an owner's batch, one view a row; what `get` would give back."""
-        layout = {name: tuple(tensor.shape[1:]) for name, tensor in said.items()}
-        records = self.codecs[owner].encode(said)
-        if owner not in self.online:
-            # A slip of a device is not kept: neither for later epochs nor for later runs.
-            finite = torch.stack([t.flatten(1).isfinite().all(1) for t in said.values()]).all(0)
-            fine = [row for row, kept in enumerate(finite.tolist()) if kept]
-            taken = records if len(fine) == len(places) else records[fine]
-            self.cache.put(owner, [places[row] for row in fine], taken, layout)
-        return self.codecs[owner].decode(records, layout)
+    def put(self, source: str, places: Sequence[Place], outputs: Named) -> dict[str, Tensor]:
+        """Stores the outputs for a batch, one view a row; returns what `get` would return."""
+        layout = {name: tuple(tensor.shape[1:]) for name, tensor in outputs.items()}
+        records = self.codecs[source].encode(outputs)
+        if source not in self.online:
+            # Values that are not finite may be a device's error, so later epochs and later runs
+            # compute them again.
+            finite = torch.stack([t.flatten(1).isfinite().all(1) for t in outputs.values()]).all(0)
+            rows = [row for row, fine in enumerate(finite.tolist()) if fine]
+            taken = records if len(rows) == len(places) else records[rows]
+            self.cache.put(source, [places[row] for row in rows], taken, layout)
+        return self.codecs[source].decode(records, layout)

@@ -1,177 +1,187 @@
-"""What does not change while a student learns: canvases, teachers and base, once a stored view."""
+"""Runs the frozen networks on a batch, or reads their outputs from the cache."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
-from kivfm_core.cache.key import CANVAS, TRUNK, at
+from kivfm_core.cache.output_source import OutputSource
+from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
-from kivfm_core.data.loader import Batch
+from kivfm_core.data.loader import ViewBatch
 from kivfm_core.data.sampler import Key
-from kivfm_core.distillation.inputs.cached_outputs import Keeper
+from kivfm_core.distillation.inputs.cached_outputs import CachedOutputs
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
-from kivfm_core.layers.out_of_memory import Portions
-from kivfm_core.planner.placement import Placement
-from kivfm_core.spec import InputContract
+from kivfm_core.distillation.inputs.targets import Targets
+from kivfm_core.layers.out_of_memory import BatchSplitter
+from kivfm_core.layers.trunk_output import TrunkOutput
+from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.teacher import LoadedTeacher
 
 Move = Callable[[Tensor], Tensor]
+Named = Mapping[str, Tensor]
 
-PORTION = 16
-"""Views that are asked about at once where codecs are fitted."""
+# Views in a batch when codecs are fitted. Not the run's batch size, so that codecs fitted by runs
+# with different batch sizes are the same.
+FITTING_BATCH = 16
 
 SMALLER = "less to plan with, --set engine.memory=GIB; smaller teachers; or a smaller --image-size"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The frozen networks of a run.
+class LoadedNetworks:
+    """The frozen networks of a run, with their weights.
 
     Attributes:
-        teachers: Those whose levels are wanted.
-        trunk: What the student's frozen base says of normalized canvases; None without a base.
-        hashes: SHA-256 of every teacher's weights, the base's too.
-        placements: How they are asked, as caches name them; all others about whole batches.
+        teachers: Those that are run for their levels, by name.
+        trunk: The student's frozen trunk, of normalized canvases `[B, 3, H, W]`; None if the
+            student has none.
+        hashes: SHA-256 of the weights of every teacher, the base included, by name.
+        placements: Where they lie and how many views they take at once, by the key of their
+            output; networks that are not named here take whole batches.
     """
 
     teachers: Mapping[str, LoadedTeacher]
-    trunk: Callable[[Tensor], Mapping[str, Tensor]] | None
+    trunk: Callable[[Tensor], TrunkOutput] | None
     hashes: Mapping[str, str]
-    placements: Mapping[str, Placement] = field(default_factory=dict[str, Placement])
+    placements: Mapping[str, NetworkPlacement] = field(default_factory=dict[str, NetworkPlacement])
 
 
-class Frozen:
-    """Answers for batches, from the cache where a view is stored.
+class FrozenNetworks:
+    """The outputs of frozen networks for batches, from the cache where views are stored.
 
-    Each owner of stored answers - the canvas, a teacher, the trunk - is asked for a whole batch or
-    not at all: encoders answer a little differently to batches of another size.
+    A source of outputs (the canvas, a teacher, the trunk) is read from the cache for a whole batch
+    or not at all, since encoders compute slightly different numbers for batches of another size.
 
     Args:
-        asked: The networks.
-        student: The student's contract and its canvas sizes.
-        keeper: Keeps stored views; None if every view is a fresh one.
-        samples: Views that its codecs are fitted on.
-        decode: Makes the batch of some keys, where a stored one turns out to be bad.
-        to_device: Moves a tensor.
-        autocast: Within it, networks answer in the run's precision.
-        say: Told when memory runs out.
-        stopwatch: Measures how long each is asked.
+        networks: The networks.
+        composition: The student's plan.
+        cached: Stored outputs; None if every view is a fresh one.
+        decode: Makes the batch of some keys. It is called where a batch was expected to be cached
+            as a whole, and a record turns out to be bad.
+        fabric: Device and precision.
+        report: Called with a line when memory runs out.
+        stopwatch: Measures how long each source takes.
     """
 
     def __init__(
         self,
-        asked: Asked,
-        student: tuple[InputContract, Sequence[int]],
-        keeper: Keeper | None,
-        samples: Sequence[Key],
-        decode: Callable[[Sequence[Key]], Batch],
-        to_device: Callable[[Tensor], Tensor],
-        autocast: Callable[[], AbstractContextManager[None]],
-        say: Callable[[str], None],
+        networks: LoadedNetworks,
+        composition: Composition,
+        cached: CachedOutputs | None,
+        decode: Callable[[Sequence[Key]], ViewBatch],
+        fabric: Fabric,
+        report: Callable[[str], None],
         stopwatch: Stopwatch,
     ) -> None:
-        self.asked, self.keeper, self.samples = asked, keeper, samples
-        self.stopwatch = stopwatch
-        self.contract, self.sides = student
-        self.decode, self.to_device, self.autocast = decode, to_device, autocast
-        self.say, self.portions = say, dict[str, Portions]()
+        self.networks, self.composition, self.cached = networks, composition, cached
+        self.contract = composition.trunk.input
+        self.decode, self.report, self.stopwatch = decode, report, stopwatch
+        self.to_device: Move = fabric.to_device
+        self.autocast = fabric.autocast
+        self.splitters: dict[str, BatchSplitter] = {}
 
-    def owners(self, size: int) -> Iterator[str]:
-        """Whose answers a view of this size needs."""
-        yield at(CANVAS, self.sides[size])
-        yield from self.asked.teachers
-        if self.asked.trunk is not None:
-            yield at(TRUNK, self.sides[size])
-
-    def __contains__(self, key: Key) -> bool:
-        image, view, size = key
-        return self.keeper is not None and all(
-            self.keeper.has(owner, (image, view)) for owner in self.owners(size)
-        )
-
-    def __call__(self, batch: Batch) -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
-        """The student's canvases, and what was said of them.
+    def sources(self, size: int) -> Iterator[OutputSource]:
+        """The sources whose outputs a view needs.
 
         Args:
-            batch: Of one size; without canvases if the cache has all its views.
+            size: Index of the view's student canvas size.
+        """
+        side = self.composition.image_size[size]
+        yield OutputSource.canvas(side)
+        for teacher in self.networks.teachers.values():
+            yield OutputSource.teacher(self.composition, teacher.spec)
+        if self.networks.trunk is not None:
+            yield OutputSource.trunk(self.composition, side)
 
-        Returns:
-            `[B, 3, H, W]` in [0, 1]; and each teacher's levels by teacher and level, the base's
-            outputs under `trunk`.
+    def __contains__(self, key: Key) -> bool:
+        """Whether all outputs for a view are cached."""
+        image, view, size = key
+        return self.cached is not None and all(
+            self.cached.has(source.key, (image, view)) for source in self.sources(size)
+        )
+
+    def __call__(self, batch: ViewBatch) -> tuple[Tensor, Targets]:
+        """The student's canvases `[B, 3, H, W]` in [0, 1], and the networks' outputs for them.
+
+        Args:
+            batch: Views of one size; without canvases if all outputs for them are cached.
         """
         places = [(image, view) for image, view, _ in batch.keys]
-        answers: dict[str, dict[str, Tensor]] = {}
+        canvas, teachers, trunk = torch.empty(0), dict[str, Named](), None
         move = self._mover(batch)
-        for owner in self.owners(batch.keys[0][2]):
-            said = None
-            if self.keeper is not None:
-                self.keeper.fit(owner, partial(self._sample, owner))
-                said = self.keeper.get(owner, places)
-            if said is None:
+        for source in self.sources(batch.keys[0][2]):
+            outputs = None
+            if self.cached is not None:
+                self.cached.fit(source.key, partial(self._sample, source))
+                outputs = self.cached.get(source.key, places)
+            if outputs is None:
                 if not batch.student.numel():
                     batch = self.decode(batch.keys)
                     move = self._mover(batch)
-                said = self._timed(owner, batch, move)
-                if self.keeper is not None:
-                    said = self.keeper.keep(owner, places, said)
-            answers[owner.partition("@")[0]] = said
-        return answers.pop(CANVAS)[CANVAS] / 255, answers
+                outputs = self._timed(source, batch, move)
+                if self.cached is not None:
+                    outputs = self.cached.put(source.key, places, outputs)
+            if source.kind == "canvas":
+                canvas = outputs[source.name] / 255
+            elif source.kind == "trunk":
+                trunk = TrunkOutput.from_named(outputs)
+            else:
+                teachers[source.name] = outputs
+        return canvas, Targets(teachers, trunk)
 
-    def _sample(self, owner: str) -> Iterator[dict[str, Tensor]]:
-        for start in range(0, len(self.samples), PORTION):
-            batch = self.decode(self.samples[start : start + PORTION])
-            yield self._timed(owner, batch, self.to_device)
+    def _sample(self, source: OutputSource) -> Iterator[Named]:
+        """The outputs of a source for the views on which its codec is fitted."""
+        samples = self.cached.samples if self.cached is not None else ()
+        for start in range(0, len(samples), FITTING_BATCH):
+            batch = self.decode(samples[start : start + FITTING_BATCH])
+            yield self._timed(source, batch, self.to_device)
 
-    def _mover(self, batch: Batch) -> Move:
-        """Moves a batch's canvases; those that several networks see stay there for all of them."""
-        shared = Counter(map(id, (batch.student, *batch.teachers)))
-        there: dict[int, Tensor] = {}
+    def _mover(self, batch: ViewBatch) -> Move:
+        """Moves a batch's canvases to the device; those that several networks see, only once."""
+        shared = batch.shared()
+        return lambda canvases: shared.convert(canvases, lambda: self.to_device(canvases))
 
-        def move(canvases: Tensor) -> Tensor:
-            if shared[id(canvases)] < 2:
-                return self.to_device(canvases)
-            if id(canvases) not in there:
-                there[id(canvases)] = self.to_device(canvases)
-            return there[id(canvases)]
+    def _timed(self, source: OutputSource, batch: ViewBatch, move: Move) -> Named:
+        with self.stopwatch.time(source.key, len(batch.keys)):
+            return self._run_split(source, batch, move)
 
-        return move
+    def _run_split(self, source: OutputSource, batch: ViewBatch, move: Move) -> Named:
+        """Runs a network on a batch in as many parts as memory asks for."""
 
-    def _timed(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
-        with self.stopwatch.time(owner, len(batch.keys)):
-            return self._ask_all(owner, batch, move)
-
-    def _ask_all(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
-        def ask(parts: list[slice]) -> dict[str, Tensor]:
+        def run(parts: list[slice]) -> Named:
             if len(parts) == 1:
-                return self._ask(owner, batch, move)
-            said = [self._ask(owner, batch.part(part), self.to_device) for part in parts]
-            return {name: torch.cat([some[name] for some in said]) for name in said[0]}
+                return self._run(source, batch, move)
+            # A part's canvases are new tensors, which no other network shares.
+            outputs = [self._run(source, batch.part(part), self.to_device) for part in parts]
+            return {name: torch.cat([some[name] for some in outputs]) for name in outputs[0]}
 
-        if owner not in self.portions:
-            placement = self.asked.placements.get(owner)
+        if source.key not in self.splitters:
+            placement = self.networks.placements.get(source.key)
             size = placement.batch if placement else None
-            self.portions[owner] = Portions(f"{owner} is asked", SMALLER, self.say, size)
-        return self.portions[owner].run(len(batch.keys), ask)
+            what = f"running {source.key}"
+            self.splitters[source.key] = BatchSplitter(what, SMALLER, self.report, size)
+        return self.splitters[source.key].run(len(batch.keys), run)
 
-    def _ask(self, owner: str, batch: Batch, move: Move) -> dict[str, Tensor]:
-        said: Mapping[str, Tensor]
-        if owner in self.asked.teachers:
-            place = list(self.asked.teachers).index(owner)
-            canvases = move(batch.teachers[place])
+    def _run(self, source: OutputSource, batch: ViewBatch, move: Move) -> Named:
+        """The outputs of a source under the names that caches store, in float32."""
+        outputs: Named
+        if source.kind == "teacher":
+            column = list(self.networks.teachers).index(source.name)
+            canvases = move(batch.teachers[column])
             with self.autocast():
-                said = self.asked.teachers[owner].encode(canvases, batch.frames[place])
+                teacher = self.networks.teachers[source.name]
+                outputs = teacher.encode(canvases, batch.frames[column])
         else:
             canvas = move(batch.student)
-            if self.asked.trunk is None or not owner.startswith(TRUNK):
-                # In 256 steps a color, which bfloat16 tells apart.
-                return {CANVAS: (canvas * 255).round()}
+            if source.kind == "canvas" or self.networks.trunk is None:
+                # In 256 steps a color: whole numbers, which a record of bytes holds exactly.
+                return {source.name: (canvas * 255).round()}
             with self.autocast():
-                said = self.asked.trunk(normalize(canvas, self.contract))
-        return {name: answer.float() for name, answer in said.items()}
+                outputs = self.networks.trunk(normalize(canvas, self.contract)).named()
+        return {name: output.float() for name, output in outputs.items()}

@@ -1,4 +1,4 @@
-"""An encoder whose weights lie in the host's memory, for want of a device's."""
+"""Runs an encoder whose weights lie in the host's memory, where a device has too little."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch.func import functional_call
 
 
 class Offloaded(nn.Module):
-    """Brings an encoder's weights to where its input is, for as long as it is asked.
+    """Copies an encoder's weights to the device of its input for each pass.
 
-    The device computes, as with everyone else's weights; copies are queued there and nobody waits.
+    The pass itself runs on the device. Copies are queued there, and the CPU does not wait for them.
 
     Args:
-        encoder: Frozen, in the host's memory.
+        encoder: A frozen encoder in the host's memory.
     """
 
     def __init__(self, encoder: nn.Module) -> None:
@@ -24,7 +24,9 @@ class Offloaded(nn.Module):
         self.encoder = encoder
         if torch.cuda.is_available():
             for _, tensor in self._tensors():
-                tensor.data = tensor.data.pin_memory()  # else each copy would wait for the device
+                tensor.data = (
+                    tensor.data.pin_memory()
+                )  # otherwise each copy would wait for the device
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """The encoder's levels of normalized canvases `[B, 3, H, W]`, on their device."""

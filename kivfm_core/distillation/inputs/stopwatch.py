@@ -1,4 +1,4 @@
-"""How long the parts of a run's work take, measured without waiting for the device."""
+"""Measures how long the parts of a run's work take, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch
 
 
 class Stopwatch:
-    """Adds up seconds and views of each part of the work.
+    """Sums up seconds and views of each part of the work.
 
-    A GPU works on while Python runs ahead of it: there, events in its queue tell the time, and are
-    read once they have passed.
+    A GPU computes asynchronously: Python only queues its work. So times on a GPU are measured by
+    events in its queue, which are read once they have passed.
 
     Args:
-        device: Where the work is done.
+        device: The device that computes.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -27,7 +27,7 @@ class Stopwatch:
         self.running: deque[tuple[str, torch.cuda.Event, torch.cuda.Event]] = deque()
 
     def add(self, name: str, views: int, seconds: float) -> None:
-        """Takes what was measured elsewhere."""
+        """Adds views and seconds that were measured elsewhere."""
         self.views[name] = self.views.get(name, 0) + views
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
@@ -49,9 +49,10 @@ class Stopwatch:
 
     @contextmanager
     def rest(self, name: str) -> Generator[None]:
-        """Measures what is left of a stage once all that is measured within it is taken off.
+        """Measures a stage without the parts that are measured within it.
 
-        The stage ends with the device's work done, or is broken off; its views are added in it.
+        Its end must wait for the device, as reading a loss does. It is also measured when it is
+        interrupted. Its views are added by `add`.
         """
         began, before = time.perf_counter(), self.total
         try:

@@ -1,7 +1,7 @@
-"""Being asked to stop: the step is finished and saved before the process leaves.
+"""Stopping on a signal: the step is finished and saved before the process leaves.
 
-By SIGINT (Ctrl-C), SIGTERM, and SIGUSR1 or SIGUSR2, which SLURM sends before it preempts a job if
-asked to (`--signal`).
+Signals are SIGINT (Ctrl-C), SIGTERM, and SIGUSR1 or SIGUSR2, which SLURM can send before it
+preempts a job (`--signal`).
 """
 
 from __future__ import annotations
@@ -25,19 +25,24 @@ class Interrupted(KivfmError):
 
 
 class Interrupt:
-    """While open, a signal is an `Interrupted`: at once, or when a patient loop has saved its step.
+    """While open, a signal ends the run with `Interrupted`.
 
     Args:
         run: The run folder, for the hint.
+
+    Attributes:
+        wait_for_step: Whether a signal is only noted, for the training loop to stop after the
+            step that it makes; otherwise it interrupts at once.
+        requested: Whether such a signal came.
     """
 
     def __init__(self, run: Path) -> None:
         self.run = run
-        self.asked = self.patient = False
+        self.requested = self.wait_for_step = False
         self.before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        # Handlers belong to the main thread; from another one the caller keeps his own.
+        # Only the main thread may set handlers; in any other, those of the caller stay.
         try:
             self.before = {s: signal.signal(s, self._note) for s in SIGNALS}
         except ValueError:
@@ -54,11 +59,11 @@ class Interrupt:
             raise self.stopped("what was saved before is whole") from error
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        # Whoever presses Ctrl-C again does not want to wait for the step.
-        if not self.patient or (self.asked and number == signal.SIGINT):
+        # A second Ctrl-C does not wait for the step.
+        if not self.wait_for_step or (self.requested and number == signal.SIGINT):
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
 
     def stopped(self, what: str = "the checkpoint is written") -> Interrupted:
-        """The error to leave with; it says how to go on."""
+        """The error to leave with; its hint is the command that resumes."""
         return Interrupted(f"interrupted; {what}", f"kivfm distill --resume {quote(str(self.run))}")

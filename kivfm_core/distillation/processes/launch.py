@@ -1,4 +1,4 @@
-"""Devices and processes: Fabric's, and what all processes have to agree on."""
+"""Devices and processes: starting them by Fabric, and what all processes have to agree on."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kivfm_core.errors import UsageError
 from kivfm_core.planner.placement import Machine, host_memory
 
 
-def settle(config: RunConfig) -> RunConfig:
-    """The configuration with the precision that `auto` comes to on this machine."""
+def resolve_precision(config: RunConfig) -> RunConfig:
+    """The configuration, with `engine.precision = "auto"` resolved for this machine."""
     if config.engine.precision != "auto":
         return config
     precision = auto_precision(config.engine.accelerator)
@@ -28,7 +28,7 @@ def settle(config: RunConfig) -> RunConfig:
 
 
 def auto_precision(accelerator: str) -> str:
-    """What `engine.precision = "auto"` comes to on this machine."""
+    """The precision that `auto` stands for on this machine."""
     cuda = torch.cuda
     there = accelerator in ("auto", "gpu", "cuda") and cuda.is_available()
     fast = there and cuda.is_bf16_supported(including_emulation=False)
@@ -36,7 +36,7 @@ def auto_precision(accelerator: str) -> str:
 
 
 def find_machine(device: torch.device) -> Machine:
-    """What networks are asked on: a GPU with its memory, or else this computer."""
+    """The machine that networks run on: a GPU with its memory, or else this computer."""
     if device.type == "cuda":
         return Machine(device.type, torch.cuda.mem_get_info(device)[1])
     return Machine(device.type, host_memory())
@@ -44,9 +44,9 @@ def find_machine(device: torch.device) -> Machine:
 
 @contextmanager
 def launched(config: RunConfig) -> Generator[Fabric]:
-    """Starts all processes of a run; those that this one started do not outlive its failure.
+    """Starts all processes of a run, and stops those that it started if this one fails.
 
-    What every process would say alike, the first one says.
+    Errors that all processes meet alike are reported by the first one only.
 
     Raises:
         UsageError: If there are no such devices, or the views of a step cannot be shared evenly.
@@ -54,16 +54,16 @@ def launched(config: RunConfig) -> Generator[Fabric]:
     fabric = _make(config)
     try:
         with warnings.catch_warnings():
-            # Of channels-last gradients; gathering them takes a copy.
+            # Channels-last gradients have other strides; gathering them only takes a copy.
             warnings.filterwarnings("ignore", "Grad strides do not match")
             fabric.launch()
             yield fabric
     except BaseException as error:
         started = getattr(fabric.strategy.launcher, "procs", [])
         orphans = [*started]
-        started.clear()  # else Fabric's watch over them would kill this process, too
+        started.clear()  # Fabric would kill this process, too, if it saw one of them end
         for process in orphans:
-            process.kill()  # they would wait for this one
+            process.kill()  # they would wait for this one forever
         if fabric.global_rank and isinstance(error, Interrupted | UsageError):
             raise SystemExit(error.exit_code) from error
         raise
@@ -71,7 +71,7 @@ def launched(config: RunConfig) -> Generator[Fabric]:
 
 def _make(config: RunConfig) -> Fabric:
     engine = config.engine
-    # One process has nothing to share.
+    # A single process has nothing to share, so `fsdp` is of no use to it.
     alone = "auto" if engine.strategy == "fsdp" else engine.strategy
     try:
         fabric = Fabric(
@@ -96,19 +96,19 @@ def _make(config: RunConfig) -> Fabric:
 
 
 def is_first() -> bool:
-    """Whether this process speaks for all of its run."""
+    """Whether this process reports and writes for all processes of its run."""
     group = torch.distributed
     return not (group.is_available() and group.is_initialized() and group.get_rank())
 
 
-def aloud(fabric: Fabric, say: Callable[[str], None]) -> Callable[[str], None]:
-    """Says what a process alone knows: the first one as ever, any other on stderr, by its rank."""
+def rank_logger(fabric: Fabric, log: Callable[[str], None]) -> Callable[[str], None]:
+    """Reports what only one process knows: the first by `log`, any other on stderr, by its rank."""
     rank = fabric.global_rank
-    return (lambda text: print(f"rank {rank}: {text}", file=sys.stderr)) if rank else say
+    return (lambda text: print(f"rank {rank}: {text}", file=sys.stderr)) if rank else log
 
 
-def summed(fabric: Fabric) -> Callable[[Tensor], Tensor]:
-    """Sums a tensor over all processes, wherever it lies."""
+def all_reduce(fabric: Fabric) -> Callable[[Tensor], Tensor]:
+    """A function that sums a tensor over all processes, on any device; all have to call it."""
 
     def reduce(tensor: Tensor) -> Tensor:
         if fabric.world_size == 1:

@@ -1,7 +1,7 @@
 """Fully sharded data parallelism: each process keeps its part of what is trained.
 
-The parts are gathered for a pass, and gradients summed into parts after it. What is frozen stays
-whole: it is asked outside of passes, too.
+The parts are gathered for a pass, and gradients are summed into parts after it. What is
+frozen stays whole: it runs outside of passes, too.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.errors import UsageError
 from kivfm_core.student.student import Student
 
 
 def sharding() -> ModelParallelStrategy:
-    """Fabric's for PyTorch's `fully_shard`; its `fsdp` is for GPUs only."""
+    """Fabric's strategy for PyTorch's `fully_shard`; Fabric's own `fsdp` is for GPUs only."""
     return ModelParallelStrategy(shard)
 
 
-def shard(module: Distillation, mesh: Any) -> Distillation:
+def shard(module: nn.Module, mesh: Any) -> nn.Module:
     """Leaves each process its part of what is trained.
+
+    Args:
+        module: What a step computes, a `Distillation`: its `student` is sharded block by block.
+        mesh: The devices of the run.
 
     Raises:
         UsageError: If it has parameters that cannot be sharded.
@@ -34,14 +37,16 @@ def shard(module: Distillation, mesh: Any) -> Distillation:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
+    student = cast(Student, module.student)
     world = init_device_mesh(mesh.device_type, (mesh.size(),))
     frozen = {p for p in module.parameters() if not p.requires_grad}
     try:
-        for part in (*_blocks(module.student), module):
+        for part in (*_blocks(student), module):
             fully_shard(part, mesh=world, ignored_params=frozen)
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"this student cannot be sharded: {error}", "--strategy ddp") from error
-    register_fsdp_forward_method(module, "pulls")
+    # Its parts have to be gathered there as in `forward`.
+    register_fsdp_forward_method(module, "teacher_gradients")
     return module
 
 
@@ -56,9 +61,11 @@ def _blocks(student: Student) -> Iterator[nn.Module]:
 
 
 def set_up(
-    fabric: Fabric, module: Distillation, optimizer: Optimizer
+    fabric: Fabric, module: nn.Module, optimizer: Optimizer
 ) -> tuple[_FabricModule, _FabricOptimizer]:
     """Fabric's `setup`, and the optimizer follows where parameters are replaced by their parts."""
+    # Sharding makes new parameters, and an optimizer knows its parameters by identity: its groups
+    # and its state are moved to the new ones.
     old = [*module.parameters()]
     wrapped = fabric.setup(module, optimizer)
     instead = dict(zip(old, module.parameters(), strict=True))
@@ -75,7 +82,7 @@ def set_up(
 
 
 def unshard(module: nn.Module) -> None:
-    """Gives all processes all parameters for good; the module is not to be trained any more."""
+    """Gives all processes all parameters for good; the module cannot be trained any more."""
     for part in module.modules():
         for name, parameter in [*part.named_parameters(recurse=False)]:
             if _is_sharded(parameter):
@@ -83,7 +90,7 @@ def unshard(module: nn.Module) -> None:
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with nothing in parts, gathered on the CPU; all processes have to call it."""
+    """The same tensors, those in parts gathered on the CPU; all processes have to call it."""
     return {k: gather(t).cpu() if _is_sharded(t) else t for k, t in tensors.items()}
 
 
@@ -98,7 +105,7 @@ def local(tensor: Tensor) -> Tensor:
 
 
 def local_of(tensor: Tensor, like: Tensor) -> Tensor:
-    """This process's part of a tensor that all have whole, sharded as another."""
+    """This process's part of a tensor that all have whole, sharded as `like` is."""
     return local(_as(like, tensor))
 
 

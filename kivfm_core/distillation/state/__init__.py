@@ -1,1 +1,1 @@
-"""What a run keeps to go on after a stop: checkpoints, and which settings may change."""
+"""Stopping and resuming: checkpoints, which settings may change, and a full disk."""

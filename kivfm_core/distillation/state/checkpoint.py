@@ -15,9 +15,17 @@ from torch import Tensor
 
 from kivfm_core.distillation.processes.launch import is_first
 from kivfm_core.distillation.processes.sharding import whole
-from kivfm_core.distillation.training.muon import Muon
 from kivfm_core.errors import UsageError
 from kivfm_core.files import new_folder, write_text
+from kivfm_core.run_files import (
+    CHECKPOINT_CARD,
+    LATEST,
+    OPTIMIZER_STATE,
+    RANDOM_STATE,
+    STUDENT_STATE,
+    checkpoint_name,
+    checkpoint_steps,
+)
 from kivfm_core.student.bundle import load_trained, save_tensors
 from kivfm_core.student.student import Student
 
@@ -26,7 +34,7 @@ def save_checkpoint(
     folder: Path, step: int, student: Student, optimizer: torch.optim.Optimizer,
     precision: Precision, keep: int,
 ) -> None:  # fmt: skip
-    """Writes a checkpoint, then forgets the oldest; the untrained student is always kept.
+    """Writes a checkpoint, then removes the oldest; the untrained student's always stays.
 
     All processes have to call it; the first one writes.
 
@@ -36,29 +44,30 @@ def save_checkpoint(
         student: Its trained part is saved, never a frozen base.
         optimizer: As `make_optimizer` makes it.
         precision: Fabric's; where gradients are scaled it has a scale.
-        keep: How many of the last to keep.
+        keep: How many of the last checkpoints stay.
     """
+    # Sharded tensors are gathered by all processes together, so before the others leave.
     trained, remembered = whole(student.trained()), whole(_flatten(optimizer))
     if not is_first():
         return
-    name = f"step-{step:06d}"
+    name = checkpoint_name(step)
     with new_folder(folder / name) as aside:
-        save_tensors(trained, aside / "student.safetensors")
-        save_tensors(remembered, aside / "optimizer.safetensors")
-        save_tensors({"torch": torch.get_rng_state()}, aside / "rng.safetensors")
+        save_tensors(trained, aside / STUDENT_STATE)
+        save_tensors(remembered, aside / OPTIMIZER_STATE)
+        save_tensors({"torch": torch.get_rng_state()}, aside / RANDOM_STATE)
         state = json.dumps({"schema": 1, "step": step, "precision": precision.state_dict()})
-        (aside / "state.json").write_text(state, encoding="utf-8")
-    write_text(folder / "latest", name)
-    steps = sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
-    for old in steps[1:-keep]:
-        shutil.rmtree(folder / f"step-{old:06d}")
-    for torn in folder.glob(".step-*"):  # by a kill
+        (aside / CHECKPOINT_CARD).write_text(state, encoding="utf-8")
+    write_text(folder / LATEST, name)
+    # Only now: a kill before leaves one checkpoint too many, never none.
+    for old in checkpoint_steps(folder)[1:-keep]:
+        shutil.rmtree(folder / checkpoint_name(old))
+    for torn in folder.glob(".step-*"):  # left by a kill
         shutil.rmtree(torn)
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether there is one to go on with."""
-    return (folder / "latest").is_file()
+    """Whether there is a checkpoint to resume from."""
+    return (folder / LATEST).is_file()
 
 
 def load_checkpoint(
@@ -70,37 +79,52 @@ def load_checkpoint(
     Args:
         folder: `RUN/checkpoints`.
         student: Gets what was trained.
-        optimizer: Gets what it remembered.
+        optimizer: Gets what it remembered of the steps made.
         precision: Gets its scale, if it has one.
-        anew: Whether another optimizer than the checkpoint's may begin, remembering nothing.
+        anew: Whether another optimizer than the checkpoint's may start, with empty state.
 
     Raises:
         UsageError: If there is none, or it is another optimizer's.
     """
     if not has_checkpoint(folder):
         raise UsageError(f"no checkpoint in {folder}", "start anew: kivfm distill --out ANOTHER")
-    path = folder / (folder / "latest").read_text(encoding="utf-8").strip()
+    path = folder / (folder / LATEST).read_text(encoding="utf-8").strip()
     load_trained(student, path)
-    remembered = load_file(path / "optimizer.safetensors")
-    kinds = {name.rpartition(".")[2] == "momentum_buffer" for name in remembered}
-    other = bool(kinds) and (True in kinds) != isinstance(optimizer, Muon)
-    if other and not anew:
-        run, its = folder.parent, "muon" if True in kinds else "adamw"
+    remembered = load_file(path / OPTIMIZER_STATE)
+    its = _written_by(remembered)
+    if its in (None, _name_of(optimizer)):
+        _restore(student, optimizer, remembered)
+    elif not anew:
+        run = folder.parent
         raise UsageError(
             f"the checkpoints in {run} are those of another optimizer, {its}",
             f"kivfm distill --resume {run} --set optim.optimizer={its} --allow-changes",
         )
-    if not other:
-        _restore(student, optimizer, remembered)
-    torch.set_rng_state(load_file(path / "rng.safetensors")["torch"])
-    state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    torch.set_rng_state(load_file(path / RANDOM_STATE)["torch"])
+    state = json.loads((path / CHECKPOINT_CARD).read_text(encoding="utf-8"))
     if scale := state.get("precision"):
         precision.load_state_dict(scale)
     return int(state["step"])
 
 
+def _name_of(optimizer: torch.optim.Optimizer) -> str:
+    """As `optim.optimizer` names it, which is its class in lower case."""
+    return type(optimizer).__name__.lower()
+
+
+def _written_by(remembered: Mapping[str, Tensor]) -> str | None:
+    """The optimizer whose state this is; None if it has none yet.
+
+    Only Muon remembers a momentum of its own. Checkpoints do not name their optimizer.
+    """
+    if not remembered:
+        return None
+    momenta = any(name.rpartition(".")[2] == "momentum_buffer" for name in remembered)
+    return "muon" if momenta else "adamw"
+
+
 def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimizer remembers, by its parameters' names: groups may change between runs."""
+    """An optimizer's state by its parameters' names: their numbers may change between runs."""
     state: Mapping[int, Mapping[str, Any]] = optimizer.state_dict()["state"]
     names = _names(optimizer)
     return {
@@ -127,5 +151,5 @@ def _restore(
 
 
 def _names(optimizer: torch.optim.Optimizer) -> list[str]:
-    """Of its parameters, in the order in which it numbers them."""
+    """The parameters' names, in the order in which the optimizer numbers them."""
     return [name for group in optimizer.param_groups for name in group["param_names"]]

@@ -1,4 +1,4 @@
-"""A full disk, in plain words."""
+"""A full disk, reported with the command that goes on afterwards."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def room(again: str) -> Generator[None]:
-    """Says that a disk is full, where it is.
+def report_full_disk(again: str) -> Generator[None]:
+    """Turns an error of a full disk into one that tells what to do.
 
     Args:
         again: The command that goes on once there is room.
@@ -25,7 +25,7 @@ def room(again: str) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        # The library that writes tensors has an error of its own, in the system's words.
+        # safetensors raises an error of its own, with the system's words but not its number.
         if not any(os.strerror(number) in str(error) for number in FULL):
             raise
         message = f"the disk is full; what was written before is whole ({error})"

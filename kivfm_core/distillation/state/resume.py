@@ -1,7 +1,7 @@
-"""Going on with a run: what may change, and what may not.
+"""Resuming a run: which settings may change, and which may not.
 
-The run's own configuration may change where the student does not depend on it, or where something
-better than a path tells whether it is the same (hashes of weights and of pictures).
+A setting may change if the student does not depend on it, or if something better than a path tells
+whether what it names is the same: hashes of weights and of images.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import TeacherSpec
 
+# Settings, and tables of them, that a resumed run may change.
 FREE = (
     "optim.steps",
     "optim.micro_batch",
@@ -39,8 +40,8 @@ FREE = (
     "cache.limit",
     "checkpoint.",
 )
-"""Settings, and tables of them, that a resumed run may change."""
 
+# Runs of before there was such a setting do not name it. This is what they did.
 EARLIER = {
     ("optim", "optimizer"): "adamw",
     ("optim", "global_level_lr"): 1.0,
@@ -49,20 +50,19 @@ EARLIER = {
     ("data", "whole"): 0.0,
     ("data", "mosaic"): 0.0,
 }
-"""What runs did that were made before there was a choice, and do not name it."""
 
+# The fields of a spec that a teacher's outputs depend on, beside its weights.
 SPEC = ("encoder", "config", "levels", "input", "tasks", "attachments")
-"""What a teacher's answers depend on, beside its weights."""
 
 
 @dataclass(frozen=True)
-class Going:
-    """What a run goes on with.
+class ResumePlan:
+    """What a run begins or resumes with.
 
     Attributes:
         config: The configuration.
         composition: The student's plan.
-        changes: What is not as the run began, a line each; it is allowed.
+        changes: The settings that are not as the run began, a line each; all are allowed.
     """
 
     config: RunConfig
@@ -70,27 +70,30 @@ class Going:
     changes: tuple[str, ...] = ()
 
 
-def go_on(run: Run, config: RunConfig, allow: bool) -> Going:
-    """What a run goes on with.
+def plan_resume(run: Run, config: RunConfig, allow: bool) -> ResumePlan:
+    """Compares a run with the configuration that it is to be resumed with.
 
     Args:
         run: The run.
-        config: What is asked for now.
-        allow: Whether all may change that leaves the student's shape alone.
+        config: The configuration wanted now.
+        allow: Whether everything may change that does not change the student's shape.
 
     Raises:
-        UsageError: Naming what is not as the run began, or what its adapter does not go with.
+        UsageError: If settings are not as the run began, or do not work with its adapter.
     """
-    changes = differences(begun(run), as_begun(config))
+    changes = differences(recorded_config(run), config_at_start(config))
     changes += [line for spec in run.teachers for line in _redeclared(spec)]
-    check(run, changes, allow)
+    check_changes(run, changes, allow)
     composition = _as_built(compose(config), run.composition) if changes else run.composition
     check_engine(config.engine, composition)
-    return Going(config, composition, tuple(changes))
+    return ResumePlan(config, composition, tuple(changes))
 
 
 def _as_built(composition: Composition, before: Composition) -> Composition:
-    """What is asked for now, with the projectors that the student has; recipes differ in them."""
+    """The composition wanted now, with the projectors that the student was built with.
+
+    Recipes differ in projectors, and a built student cannot change its own.
+    """
     built = {plan.key: plan.projector for plan in before.aligners}
     aligners = tuple(
         plan.model_copy(update={"projector": built.get(plan.key, plan.projector)})
@@ -99,7 +102,7 @@ def _as_built(composition: Composition, before: Composition) -> Composition:
     return composition.model_copy(update={"aligners": aligners})
 
 
-def check(run: Run, changes: Sequence[str], allow: bool) -> None:
+def check_changes(run: Run, changes: Sequence[str], allow: bool) -> None:
     """Refuses changes that are not allowed.
 
     Raises:
@@ -113,22 +116,23 @@ def check(run: Run, changes: Sequence[str], allow: bool) -> None:
         )
 
 
-def as_begun(config: RunConfig) -> dict[str, Any]:
-    """A configuration as `environment.json` keeps it."""
+def config_at_start(config: RunConfig) -> dict[str, Any]:
+    """A configuration as `environment.json` has it."""
     return config.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def begun(run: Run) -> dict[str, Any]:
+def recorded_config(run: Run) -> dict[str, Any]:
     """The configuration that a run began with."""
-    known = run.environment if (run.path / "environment.json").exists() else {}
-    before: dict[str, Any] = known.get("configuration", as_begun(run.config))
+    # An edited `config.toml` does not count: the environment has the configuration as it was.
+    known = run.environment.get("configuration")
+    before: dict[str, Any] = config_at_start(run.config) if known is None else known
     for (table, key), value in EARLIER.items():
         before = {**before, table: {key: value, **before.get(table, {})}}
     return before
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """The settings that differ and may not, a line each.
+    """The settings that differ although they may not, a line each.
 
     Example:
         >>> differences({"seed": 0, "optim": {"steps": 1}}, {"seed": 1, "optim": {"steps": 2}})
@@ -143,16 +147,18 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 
 def _redeclared(spec: TeacherSpec) -> list[str]:
-    """Where a teacher is not declared any more as a run has stored it."""
+    """Where the installed plugin declares a teacher differently than it did when the run began."""
     entry = get_registry().origin(spec)
     if entry is None or entry.spec is None:
-        return []  # A missing plugin has an error of its own, and a provider's spec is made anew.
+        # A missing plugin is reported when the teacher is loaded. A provider makes its specs from
+        # the library's models, so it declares none.
+        return []
     old, new = (s.model_dump(mode="json", include=set(SPEC)) for s in (spec, entry.spec))
     return [f"{spec.name} declares {line}" for line in differences(old, new)]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys to values; a list of named tables by its names, and by their order."""
+    """Dotted keys and their values; tables in a list are keyed by name, and the list by order."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, list | tuple) and value and isinstance(value[0], dict):

@@ -1,21 +1,21 @@
-"""Fits the aligners' fixed part from streaming sums, and the units of the loss."""
+"""Fits the fixed part of the aligners from streaming sums, and the units of the decoder loss."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
 
+from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.sums import Sums
-from kivfm_core.distillation.inputs.frozen_networks import TRUNK
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.decoder_loss import fit_units
-from kivfm_core.distillation.training.module import Targets
 from kivfm_core.student.student import Student
 
+# The last batches are held, to measure the decoders' units on them once the aligners are fitted.
 LAST = 4
-"""Batches that are kept to measure the decoders' units on, once the aligners are fitted."""
 
 
 def calibrate(
@@ -25,7 +25,7 @@ def calibrate(
 
     Args:
         student: Changed in place.
-        batches: The teachers' levels, and the base's own under `trunk`, of some batches.
+        batches: The teachers' levels, and the base's output, of some batches.
         reduce: Sums a tensor over all processes.
 
     Returns:
@@ -35,20 +35,27 @@ def calibrate(
     learned = student.composition.learned
     plans = [plan for spec in learned for plan in student.composition.of(spec.name)]
     sums = {plan.key: Sums(plan.level.channels) for plan in plans}
-    last: deque[Targets] = deque(maxlen=LAST)
+    last: deque[Mapping[str, Mapping[str, Tensor]]] = deque(maxlen=LAST)
     for targets in batches:
-        last.append(targets)
+        last.append(targets.teachers)
         for plan in plans:
-            native = plan.kind == "identity"
-            name = ("x" if plan.level.kind == "global" else "V") if native else plan.level.name
-            sums[plan.key].add(targets[TRUNK if native else plan.teacher][name])
-    kept: dict[str, float] = {}
+            sums[plan.key].add(_level(plan, targets))
+    round_trips: dict[str, float] = {}
     for plan in plans:
         aligner = student.aligner(plan.teacher, plan.level.name)
         s = sums[plan.key]
+        # Each process saw other images: sums over all of them make all processes fit alike.
         with torch.no_grad():
             count = int(reduce(torch.tensor(s.count)))
             aligner.fit(count, reduce(s.total), reduce(s.outer))
-        kept[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
+        round_trips[f"{plan.teacher}:{plan.level.name}"] = float(getattr(aligner, "kept", 1.0))
     fit_units(student, last, reduce)
-    return kept
+    return round_trips
+
+
+def _level(plan: AlignerPlan, targets: Targets) -> Tensor:
+    """The level that an aligner predicts; the base's own levels come with the trunk's output."""
+    if plan.kind == "identity":
+        assert targets.trunk is not None
+        return targets.trunk.level(plan.level.kind)
+    return targets.teachers[plan.teacher][plan.level.name]

@@ -1,7 +1,7 @@
-"""Compiling what a run computes again and again.
+"""Compiles what a run computes again and again.
 
-In place, so that names of parameters, and with them checkpoints, stay what they are. The frozen
-trunk is left out: it is read through hooks, which a compiled module does not see.
+Modules are compiled in place, so that parameters keep their names, and checkpoints fit. The frozen
+trunk is left out: it is read through hooks, which do not fire in a compiled module.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def compile_all(modules: Iterable[nn.Module], device: torch.device) -> None:
 
 
 def _try_out(device: torch.device) -> None:
-    """Compiles something small: without this, the first step would fail, and not as clearly."""
+    """Compiles something small, to fail early and clearly: else the first step would fail."""
     try:
         torch.compile(torch.square, backend=BACKEND)(torch.ones(8, device=device))
     except Exception as error:  # of several kinds: no compiler, no Triton, no headers

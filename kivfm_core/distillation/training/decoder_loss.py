@@ -1,4 +1,4 @@
-"""How the teachers' decoders judge levels that are not their teacher's, and in which unit."""
+"""How differently a teacher's decoders decide on the student's levels, and in which unit."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def decoders_distance(
         targets: The teacher's. A base, whose levels are the student's own, has none.
 
     Returns:
-        `[B]`; zero, a scalar, if none of them can tell.
+        `[B]`; a scalar zero if no decoder has a readout.
     """
     with torch.no_grad():
-        meant = decoders.readout(targets) if targets else []
-    if not meant:
+        wanted = decoders.readout(targets) if targets else []
+    if not wanted:
         return torch.zeros(())
-    return readout_distance(decoders.readout(levels), meant)
+    return readout_distance(decoders.readout(levels), wanted)
 
 
 @torch.no_grad()
@@ -38,9 +38,9 @@ def fit_units(
     batches: Sequence[Mapping[str, Mapping[str, Tensor]]],
     reduce: Callable[[Tensor], Tensor],
 ) -> None:
-    """Measures what each teacher's decoders get wrong of what an untrained student says.
+    """Measures the mean decoder distance of an untrained student: the unit of the decoder loss.
 
-    In this unit every teacher's decoders start at one, so none dominates.
+    In this unit every teacher's decoder loss starts at one, so that no teacher dominates.
 
     Args:
         student: With fitted aligners; its `readout_units` are set.
@@ -54,11 +54,12 @@ def fit_units(
         for targets in batches:
             own = targets.get(spec.name, {})
             untrained: dict[str, Tensor] = {}
+            # An untrained head predicts zero in the latent, the mean of the teacher's levels.
             for name, level in own.items():
                 aligner = student.aligner(spec.name, name)
                 untrained[name] = aligner.to_level(torch.zeros_like(aligner.to_latent(level)))
             distance = decoders_distance(student.decoders[spec.name], untrained, own)
             wrong += torch.stack([distance.mean().cpu(), torch.ones(())])
         total, count = reduce(wrong)
-        # Decoders without a readout, or whom nothing irritates, are not blown up.
+        # Where the distance is zero, as without a readout, nothing is to be scaled up.
         student.readout_units[i] = total / count if total > 0 else 1.0

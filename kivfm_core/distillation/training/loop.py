@@ -5,101 +5,106 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 
 import torch
-from lightning_fabric import Fabric
 
 from kivfm_core.config import RunConfig
-from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.context import RunContext
+from kivfm_core.distillation.prepare import Prepared
 from kivfm_core.distillation.processes.interrupt import Interrupt
-from kivfm_core.distillation.processes.launch import summed
+from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import set_up, unshard
 from kivfm_core.distillation.state.checkpoint import save_checkpoint
 from kivfm_core.distillation.training.compile import compile_all
 from kivfm_core.distillation.training.metrics import Metrics
 from kivfm_core.distillation.training.module import Distillation
-from kivfm_core.distillation.training.nonfinite import Guard
 from kivfm_core.distillation.training.schedule import learning_rate
 from kivfm_core.distillation.training.step import Step
 from kivfm_core.planner.plan import LEARNING
-from kivfm_core.progress import Progress
-from kivfm_core.runs.run import Run
 from kivfm_core.student.student import Student
 
+# Steps between lines of metrics: each of them waits for the device.
 LOG_EVERY = 10
-PULLS_EVERY = 100
+
+# Steps between comparisons of the teachers' gradients: each takes a pass for every teacher.
+GRADIENTS_EVERY = 100
 
 
-def train(
-    run: Run,
-    config: RunConfig,
-    student: Student,
-    optimizer: torch.optim.Optimizer,
-    stream: Stream,
-    fabric: Fabric,
-    watch: Progress,
-    interrupt: Interrupt,
-    guard: Guard,
-    first: int,
-) -> None:
+def train(context: RunContext, prepared: Prepared, interrupt: Interrupt, first: int) -> None:
     """Trains a student from step `first` to the configured last.
+
+    Args:
+        context: The run.
+        prepared: What is trained, and on what.
+        interrupt: Tells when a signal asked to stop.
+        first: Steps made before.
 
     Raises:
         Interrupted: If a signal asked to stop; the step is finished and saved before.
         KivfmError: If too many steps were skipped, for values that are not finite.
     """
-    optim, checkpoint = config.optim, config.checkpoint
-    weights = _teacher_weights(config, student)
-    distillation = Distillation(student, config.recipe, weights)
+    config, fabric, student = context.config, context.fabric, prepared.student
+    distillation = Distillation(student, config.recipe, _teacher_weights(config, student))
     student.set_grad_checkpointing(config.engine.activation_checkpointing)
     if config.engine.compile != "off":
         compile_all([distillation], fabric.device)
-    module, wrapped = set_up(fabric, distillation, optimizer)
-    make = Step(fabric, module, wrapped, student.spec.input, config, stream.say)
-    watch.start(optim.steps, first)
+    module, optimizer = set_up(fabric, distillation, prepared.optimizer)
+    context.progress.start(config.optim.steps, first)
     student.train()
-    interrupt.patient = True
-    with ExitStack() as stack:
-        metrics = None
-        if fabric.is_global_zero:
-            metrics = stack.enter_context(closing(Metrics(run.path, optim.batch_size, first)))
-        for step, (canvas, targets, waited) in enumerate(stream.steps(first, optim.steps), first):
-            lr = learning_rate(step, optim)
-            loss, losses, fine = make(canvas, targets, step, lr)
-            guard.add(step, fine)
-            stream.stopwatch.add(LEARNING, optim.batch_size, 0.0)
-            if metrics is not None:
-                metrics.add(loss, losses, waited)
-            done, last = step + 1, step + 1 == optim.steps
-            save = done % checkpoint.every == 0 or last
-            report = done % LOG_EVERY == 0 or save
-            stop = _agreed(interrupt, fabric, report) and not last
-            if report or stop:
-                skipped = guard.look(student)
-                due = done % PULLS_EVERY == 0 or last
-                pulls = make.pulls(canvas, targets) if due else {}
-                if metrics is not None:
-                    watch.step(metrics.write(done, lr, skipped, pulls))
-            if save or stop:
-                save_checkpoint(
-                    run.checkpoints, done, student, optimizer,
-                    fabric.strategy.precision, checkpoint.keep,
-                )  # fmt: skip
-            if stop:
-                fabric.barrier()  # a process that is gone would take the others with it
-                raise interrupt.stopped()
-    interrupt.patient = False
+    # From here on there is work to lose: a signal waits for the step, and for its checkpoint.
+    interrupt.wait_for_step = True
+    _make_steps(context, prepared, Step(context, module, optimizer), interrupt, first)
+    interrupt.wait_for_step = False
     unshard(student)
     student.eval()
-    watch.close()
+    context.progress.close()
 
 
-def _agreed(interrupt: Interrupt, fabric: Fabric, now: bool) -> bool:
-    """Whether someone asked to stop: all processes do, or none; one alone would keep them waiting.
+def _make_steps(
+    context: RunContext, prepared: Prepared, make_step: Step, interrupt: Interrupt, first: int
+) -> None:
+    config, run, fabric = context.config, context.run, context.fabric
+    student, stream, total = prepared.student, prepared.stream, config.optim.steps
+    with ExitStack() as stack:
+        metrics = None
+        if context.is_first:
+            metrics = stack.enter_context(closing(Metrics(run, config.optim.batch_size, first)))
+        for step, (canvas, targets, waited) in enumerate(stream.steps(first, total), first):
+            lr = learning_rate(step, config.optim)
+            loss, losses, finite = make_step(canvas, targets, step, lr)
+            prepared.skipped.add(step, finite)
+            stream.stopwatch.add(LEARNING, config.optim.batch_size, 0.0)
+            if metrics is not None:
+                metrics.add(loss, losses, waited)
+            done, last = step + 1, step + 1 == total
+            save = done % config.checkpoint.every == 0 or last
+            report = done % LOG_EVERY == 0 or save
+            stop = _agree_to_stop(interrupt, context, report) and not last
+            # Before the checkpoint, so that a run with too many skipped steps saves none of them.
+            if report or stop:
+                skipped = prepared.skipped.check(student)
+                due = done % GRADIENTS_EVERY == 0 or last
+                gradients = make_step.compare_gradients(canvas, targets) if due else {}
+                if metrics is not None:
+                    context.progress.step(metrics.write(done, lr, skipped, gradients))
+            if save or stop:
+                save_checkpoint(
+                    run.checkpoints, done, student, prepared.optimizer,
+                    fabric.strategy.precision, config.checkpoint.keep,
+                )  # fmt: skip
+            if stop:
+                # A process that left before the checkpoint is whole would take the others with it.
+                fabric.barrier()
+                raise interrupt.stopped()
 
-    Several processes ask each other `now` and then only.
+
+def _agree_to_stop(interrupt: Interrupt, context: RunContext, now: bool) -> bool:
+    """Whether a signal asked to stop: all processes stop, or none; one would keep them waiting.
+
+    Asking the others costs a wait, so several processes do it only when it is `now` time to report.
     """
-    if fabric.world_size == 1:
-        return interrupt.asked
-    return now and bool(summed(fabric)(torch.tensor(float(interrupt.asked))) > 0)
+    if context.fabric.world_size == 1:
+        return interrupt.requested
+    requested = torch.tensor(float(interrupt.requested))
+    return now and bool(all_reduce(context.fabric)(requested) > 0)
 
 
 def _teacher_weights(config: RunConfig, student: Student) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: `metrics.jsonl` and TensorBoard."""
+"""What a run records while it trains: `metrics.jsonl` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import time
 from collections.abc import Mapping
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from kivfm_core.files import write_text
+from kivfm_core.run_files import METRICS, TENSORBOARD, RunFiles
 
 
 class Metrics:
@@ -21,29 +21,29 @@ class Metrics:
     Args:
         run: The run folder.
         batch_size: Views a step.
-        first: Steps made before; what a killed process wrote beyond them is dropped.
+        first: Steps made before; what a killed process wrote beyond them is removed.
     """
 
-    def __init__(self, run: Path, batch_size: int, first: int = 0) -> None:
-        path = run / "metrics.jsonl"
+    def __init__(self, run: RunFiles, batch_size: int, first: int = 0) -> None:
+        path = run.path / METRICS
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         write_text(path, "".join(f"{line}\n" for line in lines if _step(line) <= first))
         self.file = path.open("a", encoding="utf-8")
-        # What lies beyond is hidden from there, too.
-        self.board = SummaryWriter(str(run / "tensorboard"), purge_step=first + 1)
+        # TensorBoard's files cannot be cut; it hides what lies beyond the first new step.
+        self.board = SummaryWriter(str(run.path / TENSORBOARD), purge_step=first + 1)
         self.batch_size = batch_size
         self.gathered: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.began, self.waited = time.perf_counter(), 0.0
 
     def add(self, loss: Tensor, losses: dict[str, Tensor], waited: float) -> None:
-        """Takes a step's losses, and the seconds it waited for data."""
+        """Takes a step's losses, and the seconds that it waited for data."""
         self.gathered.append((loss.detach(), {k: v.detach() for k, v in losses.items()}))
         self.waited += waited
 
     def write(
-        self, step: int, lr: float, skipped: int, pulls: Mapping[str, Tensor]
+        self, step: int, lr: float, skipped: int, gradients: Mapping[str, Tensor]
     ) -> dict[str, Any]:
-        """Averages what was gathered and is finite, writes it, and returns it."""
+        """Writes the averages since the last time, of losses that are finite; returns them."""
         count, seconds = len(self.gathered), time.perf_counter() - self.began
         pairs = [(float(x), {k: float(v) for k, v in by.items()}) for x, by in self.gathered]
         pairs = [(loss, by) for loss, by in pairs if isfinite(loss)]
@@ -55,7 +55,7 @@ class Metrics:
             for name, value in info["losses"].items():
                 self.board.add_scalar(f"loss/{name}", value, step)
             self.board.flush()
-        values = {name: float(value) for name, value in pulls.items()}
+        values = {name: float(value) for name, value in gradients.items()}
         if finite := {name: value for name, value in values.items() if isfinite(value)}:
             info["pulls"] = finite
             for name, value in finite.items():
@@ -81,4 +81,4 @@ def _step(line: str) -> float:
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):
-        return float("inf")  # torn by a kill
+        return float("inf")  # half a line, left by a kill

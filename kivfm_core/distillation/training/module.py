@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from kivfm_core.distillation.inputs.frozen_networks import TRUNK
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.decoder_loss import decoders_distance
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.objectives.balancing import dropping
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes.recipe import RECIPES
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
-
-Targets = Mapping[str, Mapping[str, Tensor]]
 
 
 class Distillation(nn.Module):
@@ -27,7 +26,7 @@ class Distillation(nn.Module):
         weights: Share of the loss of each teacher to learn from; they sum to 1.
 
     Attributes:
-        readout_share: What the decoders' weight is multiplied with at this step.
+        readout_share: Factor of the decoders' weight at this step.
     """
 
     weights: Tensor
@@ -44,17 +43,20 @@ class Distillation(nn.Module):
     def forward(
         self, canvas: Tensor, targets: Targets, draws: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and each teacher's part of it, unweighted; decoders count there as on average.
+        """The loss, and each teacher's part of it.
+
+        The parts are unweighted, and the decoders' share in them is the same at every step, so
+        that they can be compared over a run.
 
         Args:
             canvas: The student's normalized canvases `[B, 3, H, W]`.
-            targets: Each teacher's levels, and what the frozen base said, under `trunk`; the
-                base's own levels are in it.
+            targets: Each teacher's levels, and the output of the frozen base, which holds the
+                base's own levels.
             draws: Uniform in [0, 1), `[T, B]`, for recipes that draw.
         """
         features, trunk = self._features(canvas, targets)
         pairs = [
-            self._distances(spec, features, targets.get(spec.name, {}), trunk)
+            self._distances(spec, features, targets.teachers.get(spec.name, {}), trunk)
             for spec in self.student.composition.learned
         ]
         levels = torch.stack([level for level, _ in pairs])
@@ -65,37 +67,38 @@ class Distillation(nn.Module):
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))
 
-    def pulls(self, canvas: Tensor, targets: Targets) -> Tensor:
-        """Where each teacher's loss wants the student's features to go: its gradients `[T, N]`.
+    def teacher_gradients(self, canvas: Tensor, targets: Targets) -> Tensor:
+        """The gradients of each teacher's loss by the student's features, `[T, N]`.
 
-        Nothing is trained by it, and the adapter is not passed through: teachers meet in the
-        features that all aligners read, so that is where they can be at odds.
+        Nothing is trained by them, and they do not pass through the adapter: all aligners read
+        these features, so here teachers can want different things.
         """
         training = self.training
-        self.eval()  # a look must leave no trace, in running statistics either
+        self.eval()  # so that running statistics do not change
         with torch.no_grad():
             features, trunk = self._features(canvas, targets)
         features = {name: x.detach().requires_grad_() for name, x in features.items()}
-        pulls: list[Tensor] = []
+        gradients: list[Tensor] = []
         for spec in self.student.composition.learned:
-            level, readout = self._distances(spec, features, targets.get(spec.name, {}), trunk)
-            pull = torch.autograd.grad(
+            own = targets.teachers.get(spec.name, {})
+            level, readout = self._distances(spec, features, own, trunk)
+            gradient = torch.autograd.grad(
                 (level + self.readout_share * readout).mean(), list(features.values()),
                 allow_unused=True, materialize_grads=True,
             )  # fmt: skip
-            pulls.append(torch.cat([part.flatten() for part in pull]))
+            gradients.append(torch.cat([part.flatten() for part in gradient]))
         self.train(training)
-        return torch.stack(pulls)
+        return torch.stack(gradients)
 
     def _features(
         self, canvas: Tensor, targets: Targets
-    ) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """The student's features, and what its frozen base said."""
-        trunk = dict(targets[TRUNK]) if TRUNK in targets else self.student.ask_trunk(canvas)
+    ) -> tuple[Mapping[str, Tensor], TrunkOutput]:
+        """The student's features, and the output of its trunk."""
+        trunk = targets.trunk if targets.trunk is not None else self.student.run_trunk(canvas)
         return self.student.adapt(canvas, trunk), trunk
 
     def _shares(self, losses: Tensor, draws: Tensor) -> Tensor:
-        """Each teacher's share of the loss in each picture, `[T, B]`."""
+        """Each teacher's share of the loss of each image, `[T, B]`."""
         weights = self.weights[:, None].expand_as(losses)
         return dropping(losses, weights, draws) if self.recipe.balance == "dropping" else weights
 
@@ -104,18 +107,20 @@ class Distillation(nn.Module):
         spec: TeacherSpec,
         features: Mapping[str, Tensor],
         targets: Mapping[str, Tensor],
-        trunk: Mapping[str, Tensor],
+        trunk: TrunkOutput,
     ) -> tuple[Tensor, Tensor]:
-        """How far the student is from one teacher: its levels' mean `[B]`, and its decoders.
+        """How far the student is from one teacher.
 
-        What they say is `[B]`, or zero if they cannot tell.
+        Returns:
+            The mean distance of its levels, `[B]`; and that of its decoders, `[B]`, or a scalar
+            zero if they have no readout.
         """
         distances: list[Tensor] = []
         levels: dict[str, Tensor] = {}
         for plan in self.student.composition.of(spec.name):
             aligner = self.student.aligner(spec.name, plan.level.name)
             if plan.kind == "identity":
-                target = trunk["x" if plan.level.kind == "global" else "V"]
+                target = trunk.level(plan.level.kind)
             else:
                 target = targets[plan.level.name]
             grid = (target.shape[-2], target.shape[-1]) if target.ndim == 4 else None

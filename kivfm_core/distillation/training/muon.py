@@ -1,4 +1,4 @@
-"""Muon, whose steps can be called off on the device."""
+"""Muon with steps that can be skipped on the device."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         groups: Of parameters, with their `weight_decay`.
-        lr: Learning rate; updates are as large as AdamW's, so that one does for both.
+        lr: Learning rate; updates are as large as AdamW's, so both share one rate.
         betas: Of AdamW.
 
     Attributes:
-        found_inf: A scalar on the device: where it is 1, a step changes nothing, neither parameters
-            nor what is remembered. PyTorch's fused optimizers know it by the same name.
+        found_inf: A scalar on the device: where it is 1, a step changes nothing, neither
+            parameters nor the optimizer's state. PyTorch's fused optimizers read the same name.
     """
 
     found_inf: Tensor | None = None
@@ -63,17 +63,21 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     def _move(self, matrices: list[Tensor], shape: tuple[int, int], group: dict[str, Any]) -> None:
-        """Moves matrices, or convolutions `[out, in, h, w]` as such, of one flattened shape."""
+        """Moves matrices of one shape, convolutions `[out, in, h, w]` as `[out, in * h * w]`.
+
+        A skipped step goes through the same arithmetic with a factor of zero, since branching on
+        the device's flag would make Python wait for it.
+        """
         lr, skipped = group["lr"], self.found_inf
         made = 1.0 if skipped is None else 1.0 - skipped
         momenta = [self._state(matrix, "momentum_buffer")[0] for matrix in matrices]
-        kept = [local(momentum) for momentum in momenta]
+        shards = [local(momentum) for momentum in momenta]
         gradients = torch.stack([local(cast(Tensor, m.grad)).flatten(1) for m in matrices])
-        if skipped is not None:  # zero, not infinite, times what is not taken
+        if skipped is not None:  # infinite times zero would be NaN
             gradients = torch.where(skipped > 0, 0.0, gradients)
-        memory = torch.stack([momentum.flatten(1) for momentum in kept])
-        _write(kept, memory.lerp_(gradients, made * (1 - MOMENTUM)))
-        del gradients, memory  # copies of all that is moved, not to be kept meanwhile
+        memory = torch.stack([momentum.flatten(1) for momentum in shards])
+        _write(shards, memory.lerp_(gradients, made * (1 - MOMENTUM)))
+        del gradients, memory  # copies of all that is moved: the iteration needs their space
         coefficients = muon.resolve_ns_coefficients(COEFFICIENTS, muon._COEFFICIENTS)  # pyright: ignore
         moves = muon.zeropower_via_newtonschulz(
             torch.stack([gather(momentum).reshape(shape) for momentum in momenta]),

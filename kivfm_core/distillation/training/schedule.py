@@ -12,6 +12,7 @@ from kivfm_core.aligners.latent import LatentAligner
 from kivfm_core.config import OptimConfig, RunConfig
 from kivfm_core.distillation.training.muon import Muon
 
+# The last learning rate, as a share of the highest.
 FLOOR = 0.01
 BETAS = (0.9, 0.98)
 
@@ -19,9 +20,9 @@ BETAS = (0.9, 0.98)
 def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
     """Muon or AdamW over what is trainable; biases and norms without weight decay.
 
-    Muon (arXiv 2502.16982) is for matrices and convolutions, with updates as large as AdamW's, so
-    that one learning rate does for both; what is no matrix, depthwise convolutions too, is AdamW's.
-    A group's rate is the schedule's times its `lr_scale`, so named in timm, too.
+    Muon (arXiv 2502.16982) trains matrices and convolutions, with updates as large as AdamW's, so
+    that both share one learning rate. AdamW trains the rest, depthwise convolutions too. The rate
+    of a group is the schedule's times its `lr_scale`, a name that timm uses as well.
     """
     optim = config.optim
     pooled = {
@@ -47,7 +48,7 @@ def make_optimizer(student: nn.Module, config: RunConfig) -> torch.optim.Optimiz
     ]
     if optim.optimizer == "muon":
         return Muon(groups, optim.lr, BETAS)
-    # Gradients that a scaler has yet to unscale could not be clipped.
+    # A fused AdamW unscales gradients itself, too late for them to be clipped.
     fused = config.engine.precision != "16-mixed"
     return torch.optim.AdamW(groups, lr=optim.lr, betas=BETAS, fused=fused)
 
@@ -67,13 +68,14 @@ def learning_rate(step: int, config: OptimConfig) -> float:
 
 
 def readout_share(step: int, steps: int, start: float) -> float:
-    """What the decoders' weight is multiplied with: it changes evenly, and is one on average.
+    """Factor of the decoders' weight: it changes linearly over a run, and is one on average.
 
-    Levels give a decoder something to judge first; in the end its judgment is what counts.
+    It starts low, since decoders can judge only levels that are roughly right, and ends high,
+    since in the end the decoders' results are what counts.
 
     Args:
-        step: Its number.
+        step: Number of the step.
         steps: Of the run.
-        start: The first step's.
+        start: Factor at the first step.
     """
     return start + 2 * (1 - start) * step / max(1, steps - 1)

@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer  # pyright: ignore
 from torch import Tensor
 
-from kivfm_core.config import RunConfig
 from kivfm_core.data.canvas import normalize
-from kivfm_core.distillation.processes.launch import summed
+from kivfm_core.distillation.context import RunContext
+from kivfm_core.distillation.inputs.targets import Targets
+from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import gather
-from kivfm_core.distillation.training.module import Distillation, Targets
+from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
-from kivfm_core.layers.out_of_memory import Portions
+from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.objectives.balancing import draw
-from kivfm_core.spec import InputContract
 
 
 class Step:
     """Makes steps.
 
     Args:
-        fabric: Devices and processes.
-        module: The student against its teachers, as Fabric wrapped it.
+        context: The run.
+        module: A `Distillation`, as Fabric wrapped it.
         optimizer: As Fabric wrapped it.
-        contract: How the student's canvases are normalized.
-        config: The seed, clipping, the micro-batch, and the precision.
-        say: Told when memory runs out.
     """
 
     def __init__(
-        self, fabric: Fabric, module: _FabricModule, optimizer: _FabricOptimizer,
-        contract: InputContract, config: RunConfig, say: Callable[[str], None],
-    ) -> None:  # fmt: skip
-        self.fabric, self.module, self.optimizer = fabric, module, optimizer
-        self.contract, self.clip, self.seed = contract, config.optim.clip, config.seed
-        self.steps = config.optim.steps
-        alone = fabric.world_size == 1
+        self, context: RunContext, module: _FabricModule, optimizer: _FabricOptimizer
+    ) -> None:
+        config, self.fabric = context.config, context.fabric
+        self.module, self.optimizer = module, optimizer
+        self.contract = context.composition.trunk.input
+        self.clip, self.seed, self.steps = config.optim.clip, config.seed, config.optim.steps
+        # Processes wait for each other's gradients, so one cannot halve its portions alone.
+        alone = self.fabric.world_size == 1
         smaller = "a smaller --image-size"
         if config.engine.precision == "32-true":
             smaller = f"--precision bf16-mixed, or {smaller}"
-        self.portions = Portions(
-            "the student learns", smaller, say, config.optim.micro_batch, alone
+        self.splitter = BatchSplitter(
+            "training the student", smaller, context.log, config.optim.micro_batch, alone
         )
 
     def __call__(
@@ -62,8 +58,8 @@ class Step:
             lr: Learning rate.
 
         Returns:
-            The loss, each teacher's, and whether the step was made, or skipped for its scale only:
-            scalars on the device.
+            The loss; each teacher's loss; and whether the step was made, or skipped only since
+            float16's gradient scale was too large. All are scalars on the device.
         """
         set_learning_rate(self.optimizer, lr)
         start = self._inner.recipe.readout_start
@@ -72,57 +68,58 @@ class Step:
         shape = teachers, len(canvas)
         draws = draw(self.seed, step, shape, fabric.global_rank, fabric.world_size)
         draws = draws.to(canvas.device, non_blocking=True)
-        loss, losses = self.portions.run(
+        loss, losses = self.splitter.run(
             len(canvas), lambda parts: self._gradients(canvas, targets, draws, parts)
         )
         norm = self.fabric.clip_gradients(
             self.module, self.optimizer, max_norm=self.clip, error_if_nonfinite=False
         )
         assert norm is not None
-        fine = gather(norm).isfinite()
-        self._update(fine)
+        finite = gather(norm).isfinite()
+        self._update(finite)
         self.optimizer.zero_grad()
-        return loss, losses, fine | self._overflowed(loss)
+        return loss, losses, finite | self._overflowed(loss)
 
     def _overflowed(self, loss: Tensor) -> Tensor | bool:
-        """Whether it is a scaler's matter, if a gradient is not finite: it lowers its scale then.
+        """Whether a gradient that is not finite only shows that the gradient scale is too large.
 
-        It is not where a loss is not finite, or the scale that low that nothing is scaled up.
+        The scaler lowers it then. It is no such case if a loss is not finite, or if the scale is
+        below 1, where nothing is scaled up any more.
         """
         scaler = getattr(self.fabric.strategy.precision, "scaler", None)
-        if scaler is None or scaler.get_scale() < 1:  # no wait: the scaler itself has waited
+        # Reading the scale costs no wait for the device: the scaler itself has waited.
+        if scaler is None or scaler.get_scale() < 1:
             return False
-        return summed(self.fabric)((~loss.isfinite()).float()) == 0
+        return all_reduce(self.fabric)((~loss.isfinite()).float()) == 0
 
-    def _update(self, fine: Tensor) -> None:
-        """Changes what is trained, and what the optimizer remembers, if the gradient is finite.
-
-        Decided on the device, without a wait; where gradients are scaled, the scaler decides.
-        """
+    def _update(self, finite: Tensor) -> None:
+        """Changes the parameters and the optimizer's state if the gradient is finite."""
         inner: Any = self.optimizer.optimizer
-        inner.found_inf = (~fine).float()
+        # The fused optimizers, and ours, read this flag on the device, so that nobody waits for it.
+        # Where gradients are scaled, the scaler sets it.
+        inner.found_inf = (~finite).float()
         self.optimizer.step()
 
-    def pulls(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
-        """How hard each teacher pulls at the student's features, and how far two teachers agree.
+    def compare_gradients(self, canvas: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """How strongly each teacher's loss acts on the features, and how far two teachers agree.
 
-        All processes have to call it; each looks at its own share of the step.
+        All processes have to call it, each with its own share of the step.
 
         Args:
-            canvas: `[B, 3, H, W]` in [0, 1]; as many of its pictures as a pass takes are looked at.
+            canvas: `[B, 3, H, W]` in [0, 1]; only the images of a first pass are used.
             targets: The teachers' levels.
 
         Returns:
             Norms of the teachers' gradients by name, and the cosines between two teachers' by
             `A, B`: scalars on the device.
         """
-        part = slice(self.portions.size)
-        seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
+        part = slice(self.splitter.size)
         with self.fabric.autocast():
-            pulls = self._inner.pulls(normalize(canvas[part], self.contract), seen)
+            pixels = normalize(canvas[part], self.contract)
+            gradients = self._inner.teacher_gradients(pixels, targets.rows(part))
         names = [spec.name for spec in self._inner.student.composition.learned]
-        units = F.normalize(pulls, dim=1)
-        return dict(zip(names, pulls.norm(dim=1), strict=True)) | {
+        units = F.normalize(gradients, dim=1)
+        return dict(zip(names, gradients.norm(dim=1), strict=True)) | {
             f"{names[i]}, {names[j]}": units[i] @ units[j]
             for i, j in combinations(range(len(names)), 2)
         }
@@ -134,15 +131,18 @@ class Step:
     def _gradients(
         self, canvas: Tensor, targets: Targets, draws: Tensor, parts: list[slice]
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Adds up the gradients of the parts of a batch; returns the loss, and each teacher's."""
+        # A try that ran out of memory has left some.
         self.optimizer.zero_grad()
         total, shares = torch.zeros((), device=canvas.device), dict[str, Tensor]()
         for part in parts:
-            seen = {t: {k: v[part] for k, v in levels.items()} for t, levels in targets.items()}
             share = len(canvas[part]) / len(canvas)
+            # Processes exchange their gradients once, with the last part.
             with self.fabric.no_backward_sync(self.module, enabled=part is not parts[-1]):
                 pixels = normalize(canvas[part], self.contract)
-                loss, losses = self.module(pixels, seen, draws[:, part])
-                # Gradients can be finite where a loss is not; then they shall not be, anywhere.
+                loss, losses = self.module(pixels, targets.rows(part), draws[:, part])
+                # Gradients may be finite although the loss is not: make them NaN on all processes,
+                # so that the step is skipped.
                 self.fabric.backward(loss * share * torch.where(loss.isfinite(), 1.0, torch.nan))
             total = total + share * loss.detach()
             for name, value in losses.items():

@@ -1,4 +1,4 @@
-"""What is kept of the base: how well classes can be told from the features x and V."""
+"""How much the student kept of the base: how well x and V separate classes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.knn import knn_accuracy
 from kivfm_core.evaluation.features.linear_probe import probe_accuracy
 from kivfm_core.evaluation.features.vectors import read_vectors
-from kivfm_core.tasks.table import KNN_METRIC, PROBE_METRIC
-from kivfm_core.teacher import Teacher
+from kivfm_core.tasks.table import KNN, PROBE_METRIC
+from kivfm_core.teacher import Encoder
 
 
-def measure_kept(
-    model: Teacher, data: ClassData, levels: tuple[str, str], tick: Tick | None = None
+def measure_features(
+    model: Encoder, data: ClassData, levels: tuple[str, str], tick: Tick | None = None
 ) -> tuple[dict[str, float], int]:
     """k-NN on x, and a linear probe on x beside V's mean.
 
     Args:
         model: The base, or the student.
-        data: Pictures with classes.
+        data: Images with classes.
         levels: What the model calls x and V.
-        tick: Told how far it is.
+        tick: Called with (images done, images in all).
 
     Returns:
-        The scores by metric, and how many pictures were read.
+        The scores by metric, and how many images were read.
 
     Raises:
-        DataError: If no class has two pictures.
+        DataError: If no class has two images.
     """
     (x, v), targets = read_vectors(model, data, levels, tick)
     scores = {
-        KNN_METRIC: knn_accuracy(x, targets),
+        KNN.metric: knn_accuracy(x, targets),
         PROBE_METRIC: probe_accuracy(torch.cat((x, v), dim=1), targets),
     }
     return scores, len(targets)

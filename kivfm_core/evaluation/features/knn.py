@@ -1,4 +1,4 @@
-"""k-NN: top-1 accuracy of a vote among the nearest pictures, on a global feature."""
+"""k-NN: top-1 accuracy of a vote among the nearest images, on a global feature."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.vectors import read_vectors
 from kivfm_core.teacher import Teacher
 
+# Those of DINO (arXiv 2104.14294).
 NEIGHBORS, TEMPERATURE = 20, 0.07
-"""DINO's."""
 
 
 def measure_knn(model: Teacher, data: ClassData, tick: Tick | None = None) -> tuple[float, int]:
     """k-NN accuracy of a model's first global level, or of its first level's mean if it has none.
 
     Args:
-        model: Whose features are measured, at its own canvas.
-        data: Pictures with classes.
-        tick: Told how far it is.
+        model: The model, at its own canvas.
+        data: Images with classes.
+        tick: Called with (images done, images in all).
 
     Returns:
-        Accuracy, and how many pictures were read.
+        Accuracy, and how many images were read.
 
     Raises:
-        DataError: If no class has two pictures.
+        DataError: If no class has two images.
     """
     globals_ = [level.name for level in model.spec.levels if level.kind == "global"]
     name = globals_[0] if globals_ else model.spec.levels[0].name
@@ -46,12 +46,12 @@ def knn_accuracy(features: Tensor, targets: Tensor) -> float:
         targets: Class indices `[N]`.
 
     Raises:
-        DataError: If no class has two pictures.
+        DataError: If no class has two images.
     """
     counts = targets.bincount()
     if counts.max() < 2:
         raise DataError(
-            "k-NN needs classes with several pictures each", "give it a folder of class folders"
+            "k-NN needs classes with several images each", "give it a folder of class folders"
         )
     k = max(1, min(NEIGHBORS, round(len(targets) / int((counts > 0).sum())) - 1))
     features = F.normalize(features, dim=1)

@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Strengths of the ridge, as shares of the features' mean squared singular value.
 STRENGTHS = tuple(10.0**power for power in range(-3, 4))
-"""Of the ridge, as shares of the features' mean squared singular value."""
 
 
 def probe_accuracy(features: Tensor, targets: Tensor) -> float:
     """Leave-one-out accuracy of a linear probe on standardized features.
 
-    Every other picture is scored at the strength that is best for the rest, so that no picture
-    chooses its own.
+    Half of the images are scored at the strength that is best for the other half, so that no image
+    chooses its own strength.
 
     Args:
         features: `[N, D]`.
@@ -32,9 +32,9 @@ def probe_accuracy(features: Tensor, targets: Tensor) -> float:
     for strength in STRENGTHS:
         shrink = power / (power + strength * power.mean().clamp(min=1e-12))
         fitted = u @ (shrink[:, None] * projected)
-        # How far each picture's own target pulls its fit; the intercept is its share of the mean.
-        pull = (u.square() @ shrink + 1 / len(x)).clamp(max=1 - 1e-9)
-        left_out = y - (y - fitted) / (1 - pull)[:, None]
+        # Each image's leverage: how much its own target moves its fit. 1 / N is the intercept's.
+        leverage = (u.square() @ shrink + 1 / len(x)).clamp(max=1 - 1e-9)
+        left_out = y - (y - fitted) / (1 - leverage)[:, None]
         right.append((left_out + onehot.mean(0)).argmax(dim=1) == targets)
     hits = torch.stack(right)  # [strengths, N]
     halves = hits[:, ::2], hits[:, 1::2]

@@ -23,6 +23,7 @@ from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.geometry import Frame
 from kivfm_core.scenes import named_classes
 from kivfm_core.scenes.write import write_scenes
+from kivfm_core.tasks.table import KNN
 from kivfm_core.teacher import Decoders, Levels, LoadedTeacher, load_teacher
 from training.common import WEIGHTS, get_spec
 from training.pool import FAVORITES, Sample, cut, load_pool
@@ -132,7 +133,7 @@ def score(family: str, base: LoadedTeacher, folder: Path, limit: int | None) -> 
 
 def score_base(base: LoadedTeacher, folder: Path, limit: int | None) -> None:
     """Print k-NN accuracies."""
-    data = load_data(parse_source(str(folder / "mixed/val")), "knn", limit)
+    data = load_data(parse_source(str(folder / "mixed/val")), KNN, limit)
     assert isinstance(data, ClassData)
     for name, model in (("dino", base), ("raw pixels", Pixels(base))):
         own, grouped = measure_knn(model, data)[0], measure_knn(model, by_category(data))[0]

@@ -7,7 +7,8 @@ from typing import Any
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import InputContract
 
-# Pillow's numbers; what the core has no filter for becomes the nearest that it has.
+# By Pillow's numbers: nearest, Lanczos, bilinear, bicubic. kivfm has no Lanczos filter and takes
+# bicubic, the nearest to it.
 INTERPOLATION = {0: "nearest", 1: "bicubic", 2: "bilinear", 3: "bicubic"}
 BLACK, WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
@@ -20,7 +21,7 @@ def input_contract(processor: dict[str, Any], multiple: int) -> InputContract:
         multiple: What the encoder needs canvas sides to be a multiple of.
 
     Raises:
-        UsageError: If it makes canvases in a way that the core does not know.
+        UsageError: If no input contract describes what it does.
     """
     normalized = processor.get("do_normalize", True)
     mean = tuple(processor["image_mean"]) if normalized else BLACK
@@ -28,14 +29,18 @@ def input_contract(processor: dict[str, Any], multiple: int) -> InputContract:
     resample = processor.get("resample", 2)
     if resample not in INTERPOLATION:
         raise UsageError(
-            f"its image processor resamples by Pillow's filter {resample}, which kivfm has not",
+            f"its image processor uses Pillow's filter {resample}, which kivfm does not have",
             'set "resample" to 2 (bilinear) or 3 (bicubic) in preprocessor_config.json',
         )
     rescale = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1
     return InputContract.model_validate(
         {
             **_geometry(processor),
-            "multiple": max(multiple, processor.get("size_divisor") or 1),
+            "multiple": max(
+                multiple,
+                processor.get("size_divisor") or 1,
+                processor.get("ensure_multiple_of") or 1,
+            ),
             "interpolation": INTERPOLATION[resample],
             "scale": round(255 * rescale, 6),
             "mean": mean,
@@ -62,10 +67,15 @@ def _geometry(processor: dict[str, Any]) -> dict[str, Any]:
     if "shortest_edge" in size:
         return {"policy": "short-side", "size": size["shortest_edge"], "max_size": long}
     if size.get("height") and size["height"] == size.get("width"):
-        return {"policy": "stretch", "size": size["height"]}
+        if processor.get("keep_aspect_ratio") or not processor.get("do_resize", True):
+            # DPT's, which rounds the long side to a multiple where the core pads it, and fits the
+            # long side of an image that is smaller than `size`.
+            return {"policy": "short-side", "size": size["height"]}
+        unit = processor.get("ensure_multiple_of") or 1
+        return {"policy": "stretch", "size": round(size["height"] / unit) * unit}
     if long and processor.get("do_pad"):
-        # SAM's, whose sides are rounded to the nearest pixel.
+        # SAM's, which rounds sides to the nearest pixel.
         return {"policy": "letterbox", "size": long, "rounding": "nearest"}
     raise UsageError(
-        f"pictures of size {size} fit no input policy", "give its image processor a square size"
+        f"images of size {size} fit no input policy", "give its image processor a square size"
     )

@@ -35,7 +35,7 @@ def _with_mask(maps: list[Tensor], mask: Tensor) -> list[tuple[Tensor, Tensor]]:
 
 
 class Detector(nn.Module):
-    """All of DETR but its backbone; every query is a detection."""
+    """All of DETR but its backbone; every query gives a detection."""
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class Detector(nn.Module):
         """Gives boxes from `dense [B, C, h, w]`."""
         mask = levels["dense"].new_zeros(len(levels.frames), *levels.canvas)
         ends = [frame.content for frame in levels.frames]
-        for picture, (x0, y0, x1, y1) in zip(mask, ends, strict=True):
-            picture[y0:y1, x0:x1] = 1
+        for inside, (x0, y0, x1, y1) in zip(mask, ends, strict=True):
+            inside[y0:y1, x0:x1] = 1
         out = self.given.run(self.model, levels, mask)
         scores, labels = out.logits.softmax(-1)[..., :-1].max(-1)  # the last is no object
-        # Boxes are relative to the picture, without its padding.
+        # Boxes are relative to the image, without its padding.
         content = out.pred_boxes.new_tensor(ends)[:, None]
         sizes = (content[..., 2:] - content[..., :2]).tile(2)
         boxes = box_convert(out.pred_boxes, "cxcywh", "xyxy") * sizes + content[..., :2].tile(2)
@@ -59,7 +59,7 @@ class Detector(nn.Module):
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Every query's class, and its box before the sigmoid, on canvases without padding.
 
-        Queries have no order, but these are learned: the same one asks the student and the teacher.
+        Queries are learned, so that the same one is compared in student and teacher.
         """
         out = self.given.run(self.model, levels)
         sure = out.logits.detach().softmax(-1)[..., :-1].amax(-1)

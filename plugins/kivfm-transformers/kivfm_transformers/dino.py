@@ -1,4 +1,4 @@
-"""DINOv2, with and without registers, and DINOv3: general features, learnt without labels.
+"""DINOv2, with and without registers, and DINOv3: general features, learned without labels.
 
 Papers: Oquab et al., DINOv2, https://arxiv.org/abs/2304.07193; Darcet et al., Vision Transformers
 Need Registers, https://arxiv.org/abs/2309.16588; Simeoni et al., DINOv3,

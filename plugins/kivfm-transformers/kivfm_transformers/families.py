@@ -13,14 +13,15 @@ class Family:
     """How one of transformers' architectures becomes a teacher.
 
     Attributes:
-        module: Of this package; it has the class `Encoder` and the decoders.
-        trunk: Paths of the modules that are the encoder; all others decode.
+        module: Name of the module of this package that has the class `Encoder` and the decoders.
+        trunk: Paths of the modules that are the encoder; all others are the decoder.
         decoders: The decoder's class, by task.
         labels: Where the label space comes from: the configuration, the prompt, or none.
-        canvas: What canvas sides must be a multiple of: `own` for the one size that the model
-            was made for, `patch` for its patch size, or any.
-        rounding: Of its maps.
-        blocks: Path of the list of modules where an adapter can hook in.
+        canvas: What canvas sides are a multiple of: `own`, the one size that the model was made
+            for; `patch`, its patch size; `any`, one pixel.
+        rounding: How its maps' sides follow from the canvas, as in `Level`.
+        blocks: Path of the list of modules that are its attachments; empty if it cannot be a base.
+        original: Class of the whole model, for the conformance kit.
     """
 
     module: str
@@ -30,6 +31,7 @@ class Family:
     canvas: Literal["own", "patch", "any"] = "any"
     rounding: Literal["ceil", "floor"] = "floor"
     blocks: str = ""
+    original: str = ""
 
 
 def _pair(trunk: tuple[str, ...]) -> Family:
@@ -60,6 +62,16 @@ def _from_maps(module: str, trunk: str, *decoders: tuple[Task, str]) -> Family:
     return Family(module, (trunk,), decoders=decoders, labels="config", rounding="ceil")
 
 
+def _depth(module: str, *trunk: str) -> Family:
+    return Family(
+        module,
+        trunk,
+        decoders=(("depth", "DepthEstimator"),),
+        canvas="patch",
+        original="Original",
+    )
+
+
 _DINO2 = _dino(("embeddings", "encoder", "layernorm"), "encoder.layer")
 _DINO3 = _dino(("embeddings", "rope_embeddings", "model", "norm"), "model.layer")
 
@@ -82,12 +94,17 @@ FAMILIES: dict[str, Family] = {
         ("instance-segmentation", "InstanceSegmenter"),
         ("semantic-segmentation", "SemanticSegmenter"),
     ),
+    "DepthAnythingForDepthEstimation": _depth("depth_anything", "backbone"),
+    # One of the first two is there; the third joins each layer's class token to its others.
+    "DPTForDepthEstimation": _depth(
+        "dpt", "dpt", "backbone", "neck.reassemble_stage.readout_projects"
+    ),
 }
 # The hub's SAM 2 repositories name the video model; the image model is a part of it.
 SAME = {"Sam2VideoModel": "Sam2Model"}
 
 
 def architecture(config: dict[str, Any]) -> str:
-    """The name of a configuration's architecture, as this table has it."""
+    """The name of a configuration's architecture, as a key of `FAMILIES`."""
     name = next(iter(config.get("architectures") or ()), "none")
     return SAME.get(name, name)

@@ -62,7 +62,7 @@ class _Segmenter(nn.Module):
 
 
 class SemanticSegmenter(_Segmenter):
-    """Every class's share of the queries that it is seen in."""
+    """Scores of classes at every pixel, summed over the queries."""
 
     def forward(self, levels: Levels, prompt: None = None) -> SemanticLogits:
         """Gives scores `[B, K, H, W]` from the maps."""
@@ -71,7 +71,7 @@ class SemanticSegmenter(_Segmenter):
 
 
 class InstanceSegmenter(_Segmenter):
-    """The best pairs of query and class, each scored by its class and by how sure its mask is."""
+    """The best pairs of query and class, scored by the class and by the mask's mean probability."""
 
     def forward(self, levels: Levels, prompt: None = None) -> Instances:
         """Gives instances, at most as many as there are queries, from the maps."""
@@ -82,8 +82,8 @@ class InstanceSegmenter(_Segmenter):
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Every query's class, and its mask, which counts as much as the class.
 
-        The same learned query asks the student and the teacher. The semantic decoder has the same
-        weights, and would say the same once more.
+        Queries are learned, so that the same one is compared in student and teacher. The semantic
+        decoder has the same weights and no readout: it would count everything twice.
         """
         out = self.given.run(self.model, levels)
         classes, masks = out.class_queries_logits, out.masks_queries_logits

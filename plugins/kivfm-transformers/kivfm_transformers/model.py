@@ -1,4 +1,6 @@
-"""A model's two halves, each without memory for the other, and a checkpoint's split into them.
+"""A model's two halves, encoder and decoder, and the split of a checkpoint into them.
+
+Each half takes no memory for the other.
 
 Source: T. Wolf et al., Transformers, https://arxiv.org/abs/1910.03771.
 """
@@ -23,8 +25,14 @@ def _original(spec: TeacherSpec) -> tuple[Any, Any]:
     return kind, kind.config_class.from_dict(spec.config["config"])
 
 
+def random_state(spec: TeacherSpec) -> State:
+    """The state of the whole model, with random weights."""
+    kind, config = _original(spec)
+    return kind(config).state_dict()
+
+
 def encoder_half(spec: TeacherSpec) -> Any:
-    """The model with nothing but its trunk, with random weights."""
+    """The model reduced to its trunk, with random weights."""
     model = _built(spec, trunk=True)
     _prune(model, tuple(spec.config["trunk"]), "")
     return model
@@ -40,7 +48,7 @@ def decoder_half(spec: TeacherSpec) -> Any:
 
 
 def _built(spec: TeacherSpec, *, trunk: bool) -> Any:
-    """The model, its trunk or all but its trunk with memory, the rest on the meta device."""
+    """The model: one half, the trunk or the rest, has memory; the other is on the meta device."""
     device = torch.get_default_device()
     kind, config = _original(spec)
     with torch.device("meta"):
@@ -67,8 +75,12 @@ def _prune(module: nn.Module, trunk: tuple[str, ...], prefix: str) -> None:
             setattr(module, name, None)
 
 
-def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:
-    """Parts a checkpoint; transformers itself brings the names of old files up to date."""
+def loaded(spec: TeacherSpec, state: State) -> Any:
+    """The whole model with a checkpoint; transformers itself renames the keys of old files.
+
+    Raises:
+        ValueError: If keys are missing, left over, or of another shape.
+    """
     kind, config = _original(spec)
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -90,9 +102,14 @@ def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:
         if keys := report[kind_of_problem]:
             some = ", ".join(sorted(str(key) for key in keys)[:3])
             raise ValueError(f"{len(keys)} {kind_of_problem.replace('_', ' ')} ({some})")
+    return model
+
+
+def split(spec: TeacherSpec, state: State) -> Mapping[str, State]:
+    """Parts a checkpoint: the encoder's entries, and for every decoder all others."""
     decoders = {task.part for task in spec.tasks}
     parts: dict[str, dict[str, Tensor]] = {part: {} for part in ("encoder", *decoders)}
-    for key, value in model.state_dict().items():
+    for key, value in loaded(spec, state).state_dict().items():
         for part in ("encoder",) if _inside(key, spec) else decoders:
             parts[part][f"model.{key}"] = value
     return parts

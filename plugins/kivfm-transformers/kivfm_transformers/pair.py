@@ -1,4 +1,4 @@
-"""CLIP and SigLIP: two towers, apart; the visual one encodes, the text one decodes zero-shot.
+"""CLIP and SigLIP: two towers; the visual one encodes, the text one decodes zero-shot.
 
 Papers: Radford et al., https://arxiv.org/abs/2103.00020; Zhai et al., SigLIP,
 https://arxiv.org/abs/2303.15343.
@@ -47,7 +47,7 @@ class TextTower(nn.Module):
     def prompt(self, labels: Sequence[str]) -> Tensor:
         """Makes a zero-shot classifier `[C, K]` of K class names."""
         tokenizer = AutoTokenizer.from_pretrained(obtain_tokenizer(self.spec, "zero-shot"))
-        # SigLIP was trained on texts of full length; CLIP does not see what it is padded with.
+        # SigLIP was trained on texts of full length; CLIP ignores padding.
         full = self.model.config.model_type == "siglip"
         length = {"padding": "max_length", "max_length": 64} if full else {"padding": True}
         texts = [TEMPLATE.format(label) for label in labels]

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
-from kivfm_core.spec import TeacherProvider
+from kivfm_core.spec import References, TeacherProvider
+from kivfm_core.task import TaskRecord
+from kivfm_transformers.depth.task import DEPTH
+from kivfm_transformers.families import FAMILIES
+
+HERE = "kivfm_transformers"
 
 
 @hookimpl
 def kivfm_register_teachers() -> list[TeacherProvider]:
     """The provider of transformers' models."""
+    families = FAMILIES.values()
     return [
         TeacherProvider(
             prefix="transformers/",
             resolve="kivfm_transformers.resolve:resolve",
             distribution="transformers",
             cached=False,
-            summary="CLIP, DINO, SAM, DETR, SegFormer, ...: transformers/<hub id or folder>",
+            summary="CLIP, DINO, SAM, DETR, Depth Anything, ...: transformers/<hub id or folder>",
+            references=References(
+                encoder=tuple(f"{HERE}.{family.module}:Encoder" for family in families),
+                decoder=tuple(
+                    f"{HERE}.{family.module}:{decoder}"
+                    for family in families
+                    for _, decoder in family.decoders
+                ),
+                split=(f"{HERE}.model:split",),
+            ),
         )
     ]
+
+
+@hookimpl
+def kivfm_register_tasks() -> list[TaskRecord]:
+    """The tasks that kivfm itself does not have."""
+    return [DEPTH]

@@ -1,4 +1,4 @@
-"""From a hub id or folder to a teacher spec: built on the meta device and looked at."""
+"""From a hub id or folder to a teacher spec: the encoder is built and run on the meta device."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from kivfm_core.spec import Attachment, InputContract, Level, TaskSpec, TeacherS
 from kivfm_transformers.contract import input_contract
 from kivfm_transformers.families import FAMILIES, Family, architecture
 from kivfm_transformers.repository import Repository, open_repository
+from kivfm_transformers.tokens import patch_size
 
 PREFIX = "transformers/"
-PROBE = 448  # a multiple of all usual strides and patches
+# Canvas side that levels are found with: a multiple of the usual strides and patch sizes.
+PROBE = 448
 
 
 def resolve(name: str) -> TeacherSpec:
@@ -38,10 +40,10 @@ def resolve(name: str) -> TeacherSpec:
         "config": repository.config,
         "trunk": list(family.trunk),
     }
-    contract = _contract(family, repository)
-    side = contract.size if family.canvas == "own" else PROBE
     encoder = _encoder(family, config)
-    levels, attachments = _look(encoder, family, side)
+    contract = _contract(family, repository, encoder.model.config)
+    side = contract.size if family.canvas == "own" else PROBE
+    levels, attachments = _probe(encoder, family, side)
     return TeacherSpec(
         name=f"{PREFIX}{short}",
         role="general" if attachments and not family.decoders else "purpose",
@@ -58,6 +60,7 @@ def resolve(name: str) -> TeacherSpec:
         code_license="Apache-2.0",
         requirements=("transformers>=5",),
         parameters=sum(p.numel() for p in encoder.parameters()),
+        original=_reference(family, family.original) if family.original else None,
     )
 
 
@@ -65,28 +68,27 @@ def _reference(family: Family, kind: str) -> str:
     return f"kivfm_transformers.{family.module}:{kind}"
 
 
-def _contract(family: Family, repository: Repository) -> InputContract:
-    vision = repository.config.get("vision_config", repository.config)
-    multiple = {
-        "any": 1,
-        "patch": vision.get("patch_size"),
-        "own": input_contract(repository.preprocessor, 1).size,
-    }
-    return input_contract(repository.preprocessor, multiple[family.canvas])
+def _contract(family: Family, repository: Repository, config: Any) -> InputContract:
+    processor = repository.preprocessor
+    if family.canvas == "any":
+        return input_contract(processor, 1)
+    if family.canvas == "patch":
+        return input_contract(processor, patch_size(config))
+    return input_contract(processor, input_contract(processor, 1).size)
 
 
 def _encoder(family: Family, config: dict[str, Any]) -> Any:
-    """The encoder on the meta device; all that it reads of a spec is its configuration."""
+    """The encoder on the meta device; it needs no more of a spec than its configuration."""
     with torch.device("meta"):
         return resolve_reference(_reference(family, "Encoder"))(
             TeacherSpec.model_construct(config=config)
         )
 
 
-def _look(
+def _probe(
     encoder: Any, family: Family, side: int
 ) -> tuple[tuple[Level, ...], tuple[Attachment, ...]]:
-    """The levels, and where adapters can hook in, for a canvas of `side`."""
+    """The levels and the attachments, as a canvas of `side` pixels shows them."""
     seen: dict[str, Tensor] = {}
     blocks = encoder.get_submodule(f"model.{family.blocks}") if family.blocks else nn.ModuleList()
     for index, block in enumerate(blocks.children()):

@@ -28,7 +28,7 @@ class Encoder(MaskedBackbone):
 
 
 def _without_mask(maps: list[Tensor], mask: Tensor) -> list[tuple[Tensor, None]]:
-    """Each map; the model has no use for its mask."""
+    """Each map without its mask: the model does not use it."""
     return [(x, None) for x in maps]
 
 
@@ -54,11 +54,12 @@ class Detector(nn.Module):
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Every place's classes and its box before the sigmoid.
 
-        From the best places queries are made; what these say cannot be compared, for a student's
-        best places are others.
+        The queries are made from the best places. They are not compared, since a student's best
+        places are others than its teacher's.
         """
         out = self.given.run(self.model, levels)
         classes = out.enc_outputs_class
-        boxes = out.enc_outputs_coord_logits.clamp(-10, 10)  # places at the border have none
+        # Places at the border have infinite coordinates.
+        boxes = out.enc_outputs_coord_logits.clamp(-10, 10)
         sure = classes.detach().sigmoid().amax(-1)
         return [Readout(classes, "binary"), Readout(boxes, "number", sure)]

@@ -31,18 +31,18 @@ class Encoder(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """One mask a click: the one of three that the model scores best."""
+    """One mask a click: the best scored of the three that the model gives."""
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
         self.model = decoder_half(spec)
 
     def prompt(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Takes clicks on objects, `[P, 2]` (x, y) a picture, in canvas pixels."""
+        """Takes clicks on objects, `[P, 2]` (x, y) an image, in canvas pixels."""
         return [torch.as_tensor(clicks, dtype=torch.float32).view(-1, 2) for clicks in points]
 
     def forward(self, levels: Levels, prompt: Sequence[Tensor]) -> Masks:
-        """Gives `logits [P, H, W]` on the canvas, a picture each, from `dense [B, C, h, w]`."""
+        """Gives `logits [P, H, W]` on the canvas, an image each, from `dense [B, C, h, w]`."""
         return Masks(
             [
                 self._masks(self.embeddings(levels, index), clicks, levels)
@@ -51,7 +51,7 @@ class MaskDecoder(nn.Module):
         )
 
     def embeddings(self, levels: Levels, index: int) -> Any:
-        """What the model calls the image embeddings of the picture at `index`."""
+        """The model's `image_embeddings` for the image at `index`."""
         return levels["dense"][index : index + 1]
 
     def _masks(self, embeddings: Any, clicks: Tensor, levels: Levels) -> Tensor:

@@ -1,4 +1,4 @@
-"""SAM 2 on pictures: masks from clicks, from three maps.
+"""SAM 2 on images: masks from clicks, from three maps.
 
 Paper: Ravi et al., SAM 2, https://arxiv.org/abs/2408.00714.
 """
@@ -30,7 +30,7 @@ class MaskDecoder(sam.MaskDecoder):
     """As SAM's, with two finer maps."""
 
     def embeddings(self, levels: Levels, index: int) -> list[Tensor]:
-        """The finer maps projected, and the coarsest as it is without memory of a film."""
+        """The finer maps projected, and the coarsest as for an image that is no part of a video."""
         fine, middle, coarse = (value[index : index + 1] for value in levels.values())
         decoder = self.model.mask_decoder
         no_memory = self.model.no_memory_embedding.view(1, -1, 1, 1)

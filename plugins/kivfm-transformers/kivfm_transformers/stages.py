@@ -1,4 +1,4 @@
-"""The maps of a backbone as levels, and what stands where the backbone was."""
+"""The maps of a backbone as levels, and what takes the backbone's place in a decoder."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ class MaskedBackbone(nn.Module):
         self.model = encoder_half(spec)
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Its maps `[B, C, h, w]` of canvases `[B, 3, H, W]`, as if all were content."""
+        """Its maps `[B, C, h, w]` of canvases `[B, 3, H, W]`, all of which count as content."""
         everywhere = x.new_ones(x.shape[0], *x.shape[2:])
         return [value for value, _ in self.model.model.backbone(x, everywhere)]
 
 
 class GivenMaps(nn.Module):
-    """Stands where the backbone was, so that all after it is the original's own code.
+    """Takes the backbone's place, so that all after it is transformers' own code.
 
     Args:
-        form: From the maps, and what the backbone was called with after the canvas, to what the
-            backbone returned.
+        form: Turns the maps, and the backbone's other arguments, into what the backbone returns.
     """
 
     def __init__(self, form: Callable[..., Any]) -> None:
@@ -43,11 +42,11 @@ class GivenMaps(nn.Module):
         self.maps: list[Tensor] = []
 
     def forward(self, canvas: Tensor, *more: Any) -> Any:
-        """Gives the maps; the canvas is not looked at."""
+        """Gives the maps; the canvas is not used."""
         return self.form(self.maps, *more)
 
     def run(self, model: nn.Module, levels: Mapping[str, Tensor], *more: Any) -> Any:
-        """What the model around this gives for the levels."""
+        """Runs the model around this on levels."""
         self.maps = list(levels.values())
         try:
             return model(blank(self.maps[0]), *more, return_dict=True)
@@ -56,9 +55,10 @@ class GivenMaps(nn.Module):
 
 
 def blank(like: Tensor) -> Tensor:
-    """A canvas without memory, for models that ask it for size and device.
+    """A canvas without memory, for models that read its size and device.
 
     Args:
-        like: A map `[B, C, h, w]`, whose size is as good as any: without a mask, all is content.
+        like: A map `[B, C, h, w]`. Its size is used, but any would do: without a mask the whole
+            canvas counts as content.
     """
     return like.new_zeros(()).expand(len(like), 3, *like.shape[2:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 
@@ -15,3 +17,10 @@ def as_map(tokens: Tensor, x: Tensor, stride: int) -> Tensor:
     """
     grid = (x.shape[2] // stride, x.shape[3] // stride)
     return tokens[:, -(grid[0] * grid[1]) :].transpose(1, 2).unflatten(2, grid)
+
+
+def patch_size(config: Any) -> int:
+    """Canvas pixels a token: of a configuration's backbone, its vision tower, or its own."""
+    backbone = getattr(config, "backbone_config", None)
+    vision = backbone or getattr(config, "vision_config", None) or config
+    return vision.patch_size

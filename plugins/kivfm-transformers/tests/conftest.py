@@ -22,7 +22,7 @@ def _alone(tmp_path, monkeypatch):
 
 @pytest.fixture
 def publish(tmp_path, monkeypatch):
-    """Saves a model with all that belongs to it, and opens it by name as a teacher."""
+    """Saves a model with all that belongs to it, and loads it by name as a teacher."""
 
     def publish(model, processor, tokenizer=None):
         scramble(model)
@@ -82,7 +82,7 @@ def encoded():
 
 @pytest.fixture
 def same_canvas():
-    """Whether a teacher's canvas is what its image processor makes of a smooth picture."""
+    """Whether a teacher's canvas is what its image processor makes of a smooth image."""
 
     def same_canvas(teacher, processor, size=(90, 120)):
         smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8), size, mode="bicubic")
@@ -97,17 +97,17 @@ def same_canvas():
 
 
 @pytest.fixture
-def said():
-    """What a teacher's decoders say of its levels; every level has a say."""
+def read_out():
+    """The readouts of a teacher's decoders; every level has a part in them."""
 
-    def said(teacher, levels):
+    def read_out(teacher, levels):
         own = {name: level.clone().requires_grad_() for name, level in levels.items()}
         readouts = teacher.decoders.readout(own)
         torch.stack([readout.values.sum() for readout in readouts]).sum().backward()
         assert all(level.grad.any() for level in own.values())
         return readouts
 
-    return said
+    return read_out
 
 
 @pytest.fixture

@@ -74,22 +74,22 @@ def test_detects_as_the_original(make, publish, encoded):
     assert len(teacher.spec.task("detection").labels) == 5
 
 
-def test_detr_says_its_queries(publish, encoded, said):
+def test_detr_reads_out_its_queries(publish, encoded, read_out):
     original, processor = detr()
     teacher = publish(original, processor)
     x, _, levels = encoded(teacher)
-    classes, boxes = said(teacher, levels)
+    classes, boxes = read_out(teacher, levels)
     with torch.no_grad():
         out = original(x)
     torch.testing.assert_close(classes.values, out.logits)
     torch.testing.assert_close(boxes.values.sigmoid(), out.pred_boxes)
 
 
-def test_rt_detr_says_what_it_thinks_of_every_place(publish, encoded, said):
+def test_rt_detr_reads_out_every_place(publish, encoded, read_out):
     original, processor = rt_detr()
     teacher = publish(original, processor)
     x, _, levels = encoded(teacher)
-    classes, boxes = said(teacher, levels)
+    classes, boxes = read_out(teacher, levels)
     with torch.no_grad():
         out = original(x)
     torch.testing.assert_close(classes.values, out.enc_outputs_class)
@@ -97,7 +97,7 @@ def test_rt_detr_says_what_it_thinks_of_every_place(publish, encoded, said):
     assert boxes.values.isfinite().all() and 0 < boxes.weight.min() < boxes.weight.max() < 1
 
 
-def test_detr_does_not_look_at_padding(publish):
+def test_detr_ignores_padding(publish):
     original, processor = detr()
     teacher = publish(original, processor)
     images = [torch.rand(3, 64, width) for width in (96, 70)]

@@ -28,7 +28,7 @@ TEXT = {
 }
 
 
-def pictures(count=2):
+def images(count=2):
     return list(torch.randint(0, 256, (count, 3, 90, 120), dtype=torch.uint8))
 
 
@@ -48,7 +48,7 @@ def test_zero_shot_as_the_original(make, publish, tokenizer):
     original, processor = make()
     teacher = publish(original, processor, tokenizer)
     labels = ["cat", "bicycle"]
-    x, frames = make_canvases(pictures(), teacher.spec.input)
+    x, frames = make_canvases(images(), teacher.spec.input)
     levels = teacher.encode(x, frames)
     prompt = teacher.prompt("zero-shot", labels=labels)
     found = teacher.decode("zero-shot", levels, prompt).logits
@@ -66,7 +66,7 @@ def test_zero_shot_as_the_original(make, publish, tokenizer):
 
 
 def test_without_its_tokenizer_a_model_is_not_asked_for_words(publish, folder):
-    # transformers would make a tokenizer of two words, and say nothing.
+    # transformers would silently make a tokenizer of two words.
     original, processor = clip()
     teacher = publish(original, processor)
     with pytest.raises(WeightsError, match=f"run:{folder}"):

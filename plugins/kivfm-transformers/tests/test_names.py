@@ -74,7 +74,7 @@ def test_a_folder_that_no_teacher_can_be_named_by_needs_a_link(publish, folder, 
 
 @pytest.mark.parametrize("name", ["../none", "none such/here", "none"])
 def test_what_is_neither_folder_nor_hub_id_is_refused(name):
-    with pytest.raises(UsageError, match="no folder, and no hub id"):
+    with pytest.raises(UsageError, match="neither a folder nor a hub id"):
         get_registry().resolve(f"transformers/{name}")
 
 
@@ -176,7 +176,7 @@ def keep_blob(hub, folder, file="model.safetensors"):
 
 
 def cut(monkeypatch):
-    """Nobody answers for the hub."""
+    """Makes the hub unreachable."""
 
     def fail(*_args, **_kwargs):
         raise ConnectionError("no network")
@@ -193,7 +193,7 @@ def test_the_hub_says_license_gate_and_hash(hub, folder):
     assert spec.levels == get_registry().resolve(f"transformers/{folder}").levels
 
 
-def test_a_gated_model_says_where_to_ask(hub, monkeypatch):
+def test_a_gated_model_names_the_page_for_access(hub, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise GatedRepoError("gated", response=Mock())
 
@@ -215,15 +215,15 @@ def test_an_unreachable_hub_is_one_error(monkeypatch, tmp_path):
 @pytest.mark.parametrize("offline", ["0", "1"])
 @pytest.mark.parametrize("file", repository.FILES)
 def test_without_the_hub_its_cache_will_do(file, offline, hub, folder, monkeypatch):
-    """Whether it must not be asked or does not answer; license and hash are known all the same."""
-    asked = get_registry().resolve(NAME)
+    """Offline or unreachable: license and hash are known all the same."""
+    online = get_registry().resolve(NAME)
     known = keep_blob(hub, folder, file)
     cut(monkeypatch)
     monkeypatch.setenv("KIVFM_OFFLINE", offline)
     spec = get_registry().resolve(NAME)
     assert spec.weights.source == f"hf:org/tiny/{file}"
     assert (spec.weights.license, spec.weights.sha256) == ("mine", known)
-    assert spec.model_copy(update={"weights": asked.weights}) == asked
+    assert spec.model_copy(update={"weights": online.weights}) == online
     if file == "model.safetensors":
         assert load_teacher(spec).provenance.sha256 == known
 

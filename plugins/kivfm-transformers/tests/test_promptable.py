@@ -1,4 +1,4 @@
-"""Promptable models answer clicks as their originals do."""
+"""Promptable models give their originals' masks for clicks."""
 
 import shutil
 
@@ -47,7 +47,7 @@ def sam2():
 
 
 @pytest.mark.parametrize("make", [sam, sam2])
-def test_answers_clicks_as_the_original(make, publish, encoded):
+def test_masks_of_clicks_as_the_original(make, publish, encoded):
     original, processor = make()
     teacher = publish(original, processor)
     x, _, levels = encoded(teacher)
@@ -80,18 +80,18 @@ def test_the_kit_finds_nothing(make, publish, findings):
 @pytest.mark.parametrize("make", [sam, sam2])
 def test_its_student_can_be_prompted_without_it(make, publish, folder, tmp_path):
     publish(*make())
-    picture = tmp_path / "pictures" / "0.png"
-    picture.parent.mkdir()
-    Image.radial_gradient("L").resize((96, 80)).convert("RGB").save(picture)
+    image = tmp_path / "images" / "0.png"
+    image.parent.mkdir()
+    Image.radial_gradient("L").resize((96, 80)).convert("RGB").save(image)
     flags = {
         "teachers": "dino/nano,transformers/org/tiny",
-        "data.path": str(picture.parent),
+        "data.path": str(image.parent),
         **{"optim.steps": 1, "optim.batch_size": 1, "optim.calibration": 1, "data.image_size": 64},
     }
     run = distill(build_config(None, flags), out=tmp_path / "run")
     shutil.rmtree(folder)
     clicks = [(20, 30), (70, 60)]
-    found = predict(run, picture, "promptable-segmentation", points=clicks)
+    found = predict(run, image, "promptable-segmentation", points=clicks)
     assert found.teacher == "transformers/org/tiny"
     assert [tuple(item["point"]) for item in found.found] == clicks
     assert all(0 <= item["area"] <= 80 * 96 for item in found.found)

@@ -66,7 +66,7 @@ def test_mask2former_segments_as_the_original(publish, encoded):
     rank = found.scores[0].argsort(descending=True)
     info = sorted(theirs["segments_info"], key=lambda item: -item["score"])
     assert len(info) > 3
-    # transformers rounds scores, and keeps one mask of those that it thinks the same.
+    # transformers rounds scores, and drops masks that are nearly equal to another.
     mine = [round(score, 6) for score in found.scores[0][rank].tolist()]
     assert {item["score"] for item in info} <= set(mine)
     for item in info:
@@ -79,20 +79,20 @@ def test_mask2former_segments_as_the_original(publish, encoded):
         assert found.boxes[0][index].tolist() == box
 
 
-def test_segformer_says_its_logits(publish, encoded, said):
+def test_segformer_reads_out_its_logits(publish, encoded, read_out):
     original, processor = segformer()
     teacher = publish(original, processor)
     x, _, levels = encoded(teacher)
-    (classes,) = said(teacher, levels)
+    (classes,) = read_out(teacher, levels)
     with torch.no_grad():
         assert torch.equal(classes.values, original(x).logits.movedim(1, -1))
 
 
-def test_mask2former_says_its_queries(publish, encoded, said):
+def test_mask2former_reads_out_its_queries(publish, encoded, read_out):
     original, processor = mask2former()
     teacher = publish(original, processor)
     x, _, levels = encoded(teacher)
-    classes, masks = said(teacher, levels)
+    classes, masks = read_out(teacher, levels)
     with torch.no_grad():
         out = original(x)
     torch.testing.assert_close(classes.values, out.class_queries_logits)

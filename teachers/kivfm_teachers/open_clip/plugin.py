@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
-from kivfm_core.spec import TeacherProvider
+from kivfm_core.spec import References, TeacherProvider
 
 
 @hookimpl
@@ -15,5 +15,11 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
             resolve="kivfm_teachers.open_clip.resolve:resolve",
             distribution="open_clip_torch",
             summary="any open_clip model: open_clip/<model>/<tag>",
+            references=References(
+                encoder=("kivfm_teachers.open_clip.model:VisualTower",),
+                decoder=("kivfm_teachers.open_clip.model:TextTower",),
+                split=("kivfm_teachers.open_clip.model:split",),
+                fetch=("kivfm_teachers.fetch:from_url",),
+            ),
         )
     ]

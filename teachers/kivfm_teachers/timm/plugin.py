@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
-from kivfm_core.spec import TeacherProvider
+from kivfm_core.spec import References, TeacherProvider
 
 
 @hookimpl
@@ -15,5 +15,11 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
             resolve="kivfm_teachers.timm.resolve:resolve",
             distribution="timm",
             summary="any timm backbone: timm/<model[.tag]>",
+            references=References(
+                encoder=("kivfm_teachers.timm.model:TimmEncoder",),
+                decoder=("kivfm_teachers.classifier.model:linear",),
+                split=("kivfm_teachers.timm.model:split",),
+                fetch=("kivfm_teachers.fetch:from_url",),
+            ),
         )
     ]

@@ -14,12 +14,13 @@ from kivfm_core.adapters.inner_plan import plan_inner
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.launch import settle
-from kivfm_core.distillation.state.resume import go_on
+from kivfm_core.distillation.processes.launch import resolve_precision
+from kivfm_core.distillation.state.resume import plan_resume
 from kivfm_core.errors import UsageError
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import Attachment
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 
 INNER = ("bottleneck", "lora", "full")
 
@@ -100,7 +101,8 @@ def test_what_does_not_reach_into_the_base_is_refused(
     def asking(kind: str, **engine):
         student = config.student.model_copy(update={"adapter": kind})
         engine = config.engine.model_copy(update=engine)
-        return settle(config.model_copy(update={"student": student, "engine": engine}).anchored())
+        made = config.model_copy(update={"student": student, "engine": engine})
+        return resolve_precision(made.anchored())
 
     compose(asking("side", **{setting: value}))
     with pytest.raises(UsageError, match=f"cannot follow {kind} changes") as caught:
@@ -109,9 +111,9 @@ def test_what_does_not_reach_into_the_base_is_refused(
     # Nor can a run go on so, whose composition is there already.
     began, run = asking(kind), Run(tmp_path / "run")
     run.write_plan(began, compose(began))
-    assert go_on(run, began, allow=False).composition == run.composition
+    assert plan_resume(run, began, allow=False).composition == run.composition
     with pytest.raises(UsageError, match=f"cannot follow {kind} changes"):
-        go_on(run, asking(kind, **{setting: value}), allow=False)
+        plan_resume(run, asking(kind, **{setting: value}), allow=False)
 
 
 def test_what_is_added_later_stands_beside_the_base(tmp_path):

@@ -10,6 +10,7 @@ from kivfm_core.adapters import MapPlan, build_adapter, plan_adapter, plan_side
 from kivfm_core.adapters.inner_plan import plan_inner
 from kivfm_core.errors import UsageError
 from kivfm_core.layers.resize import resize
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.spec import Attachment
 
 
@@ -43,8 +44,9 @@ def test_shapes_and_identity_at_the_start(side: int):
     v = MapPlan(name="V", channels=48, stride=16)
     plan = plan_side(taps(6, 20, 16), 40, v, finest=4)
     base = {"x": torch.rand(2, 40), "V": torch.rand(2, 48, side // 16, side // 16)}
-    maps = [torch.rand(2, 20, 4, 4) for _ in plan.taps]
-    out = build_adapter(plan)(torch.rand(2, 3, side, side), maps, base)
+    maps = tuple(torch.rand(2, 20, 4, 4) for _ in plan.taps)
+    trunk = TrunkOutput(base["x"], base["V"], maps)
+    out = build_adapter(plan)(torch.rand(2, 3, side, side), trunk)
     assert torch.equal(out["x"], base["x"]) and torch.equal(out["V"], base["V"])
     assert [offered.stride for offered in plan.maps] == [4, 8, 16, 32]
     for offered in plan.maps:
@@ -83,9 +85,9 @@ def test_bottlenecks_know_every_layout(layout):
 
 def inputs(plan, grid: int = 4, batch: int = 2):
     side = 16 * grid
-    maps = [torch.rand(batch, tap.channels, grid, grid) for tap in plan.taps]
-    base = {"x": torch.rand(batch, 40), "V": torch.rand(batch, 48, grid, grid)}
-    return torch.rand(batch, 3, side, side), maps, base
+    maps = tuple(torch.rand(batch, tap.channels, grid, grid) for tap in plan.taps)
+    trunk = TrunkOutput(torch.rand(batch, 40), torch.rand(batch, 48, grid, grid), maps)
+    return torch.rand(batch, 3, side, side), trunk
 
 
 @pytest.fixture
@@ -105,10 +107,9 @@ def test_it_compiles_to_one_graph(plan):
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_it_computes_in_the_precision_that_it_is_given(plan, dtype):
     adapter = build_adapter(plan).to(dtype)
-    canvas, maps, base = inputs(plan)
-    features = adapter(
-        canvas.to(dtype), [x.to(dtype) for x in maps], {k: v.to(dtype) for k, v in base.items()}
-    )
+    canvas, (x, v, maps) = inputs(plan)
+    trunk = TrunkOutput(x.to(dtype), v.to(dtype), tuple(map_.to(dtype) for map_ in maps))
+    features = adapter(canvas.to(dtype), trunk)
     assert {x.dtype for x in features.values()} == {dtype}
 
 
@@ -116,7 +117,7 @@ def test_it_computes_in_the_precision_that_it_is_given(plan, dtype):
 def test_it_exports_with_a_free_batch(plan):
     adapter = build_adapter(plan).eval()
     many = torch.export.Dim("many", min=1, max=64)
-    shapes = ({0: many}, [{0: many}] * len(plan.taps), {"x": {0: many}, "V": {0: many}})
+    shapes = ({0: many}, TrunkOutput({0: many}, {0: many}, ({0: many},) * len(plan.taps)))
     exported = torch.export.export(adapter, inputs(plan), dynamic_shapes=shapes).module()
     given = inputs(plan, batch=3)
     for name, made in adapter(*given).items():

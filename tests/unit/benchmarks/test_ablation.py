@@ -1,4 +1,4 @@
-"""The ablation's variants and the companies of teachers: each is a command that kivfm takes."""
+"""The ablation's variants and the numbers of teachers: each is a command that kivfm takes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.method.ablation import ablations
-from benchmarks.method.budget import WITHIN, Size
-from benchmarks.method.company import companies
-from benchmarks.method.data import Pictures
+from benchmarks.method.changed_recipes import CHANGED_RECIPES
+from benchmarks.method.data import SuiteImages
+from benchmarks.method.equal_parameters import WITHIN, Size
+from benchmarks.method.extra_teachers import DOMAINS, NAME, provide_extra_teachers
 from benchmarks.method.jobs import Job, Place, commands
-from benchmarks.method.parts import PARTS
-from benchmarks.method.siblings import DOMAINS, NAME, provide_siblings
+from benchmarks.method.teacher_counts import teacher_counts
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.recipes.recipe import RECIPES
@@ -35,7 +35,7 @@ def pool(tmp_path: Path) -> Path:
 
 def make_config(job: Job, pool: Path) -> RunConfig:
     """As the job's command has it."""
-    place = Place(Pictures(pool, pool, (), pool, pool), pool, ("engine.accelerator=cpu",))
+    place = Place(SuiteImages(pool, pool, (), pool, pool), pool, ("engine.accelerator=cpu",))
     words = commands(job, place)[0]
     given = list(zip(words[1::2], words[2::2], strict=True))
     sets = [value for flag, value in given if flag == "--set"]
@@ -48,7 +48,7 @@ def make_config(job: Job, pool: Path) -> RunConfig:
 def test_every_variant_differs_from_all_others(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, recipe in PARTS.items():
+    for name, recipe in CHANGED_RECIPES.items():
         monkeypatch.setitem(RECIPES, name, recipe)
     jobs = list(ablations(PLAIN, pool, tmp_path))
     assert len({job.name for job in jobs}) == len(jobs) > 10
@@ -84,10 +84,10 @@ def test_there_are_two_to_eight_teachers_and_every_task_is_measured_once(
     weights.mkdir(parents=True)
     for family, domain in DOMAINS.items():  # trained before
         (weights / f"{family}-{domain}.safetensors").touch()
-    provide_siblings(tmp_path)
-    place = Place(Pictures(pool, pool, (), pool, pool), pool)
+    provide_extra_teachers(tmp_path)
+    place = Place(SuiteImages(pool, pool, (), pool, pool), pool)
     measured = []
-    for count, job in enumerate(companies(PLAIN), 2):
+    for count, job in enumerate(teacher_counts(PLAIN), 2):
         assert len(compose(make_config(job, pool)).teachers) == count
         words = commands(job, place)[1]
         measured.append(words[words.index("--tasks") + 1].split(","))

@@ -1,4 +1,4 @@
-"""The comparison with labels: which pictures have them, what a run makes, what the page says."""
+"""The comparison with labels: which images have them, what a run makes, what the page says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.method.budget import Size
-from benchmarks.method.data import Pictures, take
+from benchmarks.method.data import SuiteImages, take
+from benchmarks.method.equal_parameters import Size
 from benchmarks.method.jobs import Job, Place, commands, is_finished
 from benchmarks.method.labels import SHARES, TEACHERS, labeled, reached
 from benchmarks.method.labels_page import labels_markdown
 from benchmarks.method.learn import LOSSES, make_learner, part_of
-from benchmarks.method.owners import read_samples, write_owners
+from benchmarks.method.pool_labels import read_samples, write_labels
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
 from kivfm_core.data.unlabeled import find_images
@@ -44,13 +44,13 @@ def test_fewer_pictures_are_among_the_more_and_of_all_domains(tmp_path: Path) ->
 def test_labels_are_those_of_the_pictures(tmp_path: Path) -> None:
     write_scenes(tmp_path / "demo", train=5, val=0, seed=0, per_class=0)
     images = find_images(tmp_path / "demo/train/images")
-    write_owners(images.path, tmp_path / "owners.npz")
-    for sample in read_samples(images, tmp_path / "owners.npz"):
+    write_labels(images.path, tmp_path / "labels.npz")
+    for sample in read_samples(images, tmp_path / "labels.npz"):
         assert sample.owners.shape[1:] == sample.image.shape[1:]
         assert 0 < int(sample.owners.max()) <= len(sample.words)
         # An object's color differs from its surroundings', if the mask is where the object is.
-        picture, inside = sample.image.float(), sample.owners[0] > 0
-        edges = (picture[:, 1:] - picture[:, :-1]).abs().mean(0)
+        image, inside = sample.image.float(), sample.owners[0] > 0
+        edges = (image[:, 1:] - image[:, :-1]).abs().mean(0)
         border = inside[1:] != inside[:-1]
         assert edges[border].mean() > 2 * edges[~border].mean()
 
@@ -78,15 +78,15 @@ def test_the_student_is_the_distilled_one_and_learns_but_for_its_base(teacher: s
 def test_a_finished_job_is_one_with_the_same_commands(tmp_path: Path) -> None:
     folder = tmp_path / "pool"
     folder.mkdir()
-    pictures = Pictures(folder, Path("v"), (Path("t"),), Path("u"), Path("c"))
-    place = Place(pictures, tmp_path)
+    images = SuiteImages(folder, Path("v"), (Path("t"),), Path("u"), Path("c"))
+    place = Place(images, tmp_path)
     jobs = list(labeled(PLAIN, "detector/nano", folder, tmp_path, SHARES))
     assert [job.share for job in jobs] == [8, 4, 2, 1] and len({j.name for j in jobs}) == 4
     (file := tmp_path / f"{jobs[0].name}.json").write_text('{"commands": []}')
     assert not is_finished(jobs[0], place)
     file.write_text(json.dumps({"commands": commands(jobs[0], place)}))
     assert is_finished(jobs[0], place)
-    assert not is_finished(jobs[0], Place(pictures, tmp_path, ("engine.accelerator=cpu",)))
+    assert not is_finished(jobs[0], Place(images, tmp_path, ("engine.accelerator=cpu",)))
 
 
 def test_where_a_score_is_reached() -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.method.budget import WITHIN, Size, equal_size, trainable
 from benchmarks.method.compare import compare
-from benchmarks.method.data import Pictures
+from benchmarks.method.data import SuiteImages
+from benchmarks.method.equal_parameters import WITHIN, Size, equal_size, trainable
 from benchmarks.method.figures import over_teachers
-from benchmarks.method.rows import make_row
+from benchmarks.method.job_rows import make_row
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, Summary
 
 SEEDS, BLOCKS, TEACHERS = 3, 8, ("a/one", "b/one")
@@ -88,7 +88,7 @@ def measured(data: str, teacher: float, student: float) -> Row:
 
 
 def test_a_row_pools_blocks_and_keeps_the_unseen_apart() -> None:
-    pictures = Pictures(Path("p"), Path("v"), (Path("t0"), Path("t1")), Path("u"), Path("c"))
+    images = SuiteImages(Path("p"), Path("v"), (Path("t0"), Path("t1")), Path("u"), Path("c"))
     base = BaseRow(metric="k-NN top-1", data="c", pictures=9, base_score=0.4, student_score=0.3)
     evaluation = Evaluation(
         data=("t0", "t1", "u"),
@@ -100,7 +100,7 @@ def test_a_row_pools_blocks_and_keeps_the_unseen_apart() -> None:
         "job": {"recipe": "kpu"}, "trainable": 7, "train_seconds": 1, "seconds": 2, "commit": "c",
         "evaluation": evaluation.model_dump(mode="json", by_alias=True),
     }  # fmt: skip
-    row = make_row(record, pictures)
+    row = make_row(record, images)
     assert (row["recipe"], row["trainable"], row["knn_student"]) == ("kpu", 7, 0.3)
     assert row["retention_mean"] == pytest.approx(0.3 / 0.4)  # of the means, not mean of ratios
     assert row["per_task"][0]["pictures"] == 8 and row["imbalance"] == 0.0

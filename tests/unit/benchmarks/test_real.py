@@ -1,4 +1,4 @@
-"""The real benchmark's recipes: equal sizes, blocks of pictures, and what a row says."""
+"""The real benchmark's recipes: equal sizes, blocks of images, and what a row says."""
 
 import argparse
 import json
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.method.budget import WITHIN, Size, trainable
-from benchmarks.real.beside import make_row, markdown
+from benchmarks.method.equal_parameters import WITHIN, Size, trainable
+from benchmarks.real.recipe_table import make_row, markdown
 from benchmarks.real.recipes import NAMES, SETS, SIZE, plan_jobs
 from benchmarks.real.split import BLOCKS, COPIES, CROWDED, LABELED, blocks, split
 from kivfm_core.evaluation.result import BaseRow, Evaluation, Row, Summary
@@ -145,5 +145,5 @@ def test_the_page_says_how_far_ours_is_from_each_rival_on_both_kinds_of_pictures
     rows = [make_row(record("mse", 0.1)), make_row(record("kpu", 0.2))]
     page = markdown({"command": "c", "machine": MACHINE, "steps": 7, "rows": rows})
     (line,) = [line for line in page.splitlines() if line.startswith("| mse | **")]
-    # The detector's retention is 0.5 in place of 0.3, on the mean of its two kinds of pictures.
+    # The detector's retention is 0.5 in place of 0.3, on the mean of its two kinds of images.
     assert line.startswith("| mse | **+0.067 (+0.067 to +0.067)** | **+0.200 (+0.200 to +0.200)**")

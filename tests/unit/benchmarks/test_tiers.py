@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.method.__main__ import _tiers
-from benchmarks.method.data import Pictures
+from benchmarks.method.data import SuiteImages
 from benchmarks.method.jobs import Job, Place
 
 SHORT = {(0.004, 0.02): 0.3, (0.004, 0.1): 0.4, (0.008, 0.02): 0.9, (0.008, 0.1): 0.8}
@@ -28,7 +28,7 @@ def test_every_learning_rate_is_tried_at_full_length_before_one_is_chosen(tmp_pa
         global_level_lr=[1.0], steps=80, screen_steps=10, limit=6, rivals=None, seeds=2,
     )  # fmt: skip
     empty = tmp_path / "none"
-    place = Place(Pictures(empty, empty, (), empty, empty), tmp_path)
+    place = Place(SuiteImages(empty, empty, (), empty, empty), tmp_path)
     rows: list[dict] = []
     tiers = _tiers(args, place, rows)
 

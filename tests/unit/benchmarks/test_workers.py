@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.method.parts import PARTS
+from benchmarks.method.changed_recipes import CHANGED_RECIPES
 from benchmarks.method.workers import call, make_workers
 from kivfm_core.config import build_config
 
@@ -38,7 +38,7 @@ def test_a_worker_does_not_outlive_a_suite_that_was_killed(tmp_path: Path) -> No
 
 def test_a_worker_knows_the_ablations_recipes() -> None:
     with make_workers(1, 1) as pool:
-        for name in PARTS:
+        for name in CHANGED_RECIPES:
             made = pool.submit(build_config, None, {"teachers": "dino/nano", "recipe": name})
             assert made.result().recipe == name
 

@@ -1,4 +1,4 @@
-"""Training through a cache on disk: the same batches, and nobody is asked twice."""
+"""Training through a cache on disk: the same batches, and no output is computed twice."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.errors import KivfmError
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
 
-def test_batches_are_the_same_and_nobody_is_asked_twice(
+def test_batches_are_the_same_and_no_output_is_computed_twice(
     config: RunConfig, tmp_path: Path, asked: Asked
 ):
     memory = batches(with_cache(config, None))
@@ -35,7 +35,7 @@ def test_batches_are_the_same_and_nobody_is_asked_twice(
     assert asked.since() == {"decoded": 24, "trunk": 24, "teacher": 24}
     assert same(memory, batches(disk))
     assert asked.since() == {"decoded": 0, "trunk": 0, "teacher": 0}
-    # Cached and asked mix; a bad record is asked for with its batch.
+    # Cached and new outputs mix; a bad record is computed again with its whole batch.
     for path in (tmp_path / "cache").glob("trunk*/*"):
         path.unlink()
     assert same(memory, batches(disk))
@@ -55,7 +55,7 @@ class StopAt(Silent):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_a_resumed_run_asks_nobody(config: RunConfig, tmp_path: Path, asked: Asked):
+def test_a_resumed_run_computes_no_output(config: RunConfig, tmp_path: Path, asked: Asked):
     def lengthened(path: Path | None) -> RunConfig:
         made = with_cache(config, path, views=1)
         return made.model_copy(update={"optim": made.optim.model_copy(update={"steps": 13})})
@@ -104,7 +104,7 @@ def test_a_full_disk_is_named_with_its_remedy(config: RunConfig, tmp_path: Path,
 
 
 @pytest.mark.parametrize("encoding", ["bf16", "int8", "latent-bf16"])
-def test_what_is_not_finite_is_not_kept(
+def test_outputs_that_are_not_finite_are_not_cached(
     config: RunConfig, tmp_path: Path, monkeypatch, encoding: str
 ):
     encode = LoadedTeacher.encode
@@ -121,7 +121,7 @@ def test_what_is_not_finite_is_not_kept(
         fed = stream(with_cache(config, path, encoding=encoding))
         monkeypatch.setattr(LoadedTeacher, "encode", slipped)
         [(_, targets, _)] = fed.steps(0, 1)
-        levels = targets["toypurpose/small"]
+        levels = targets.teachers["toypurpose/small"]
         fine = [
             bool(torch.stack([t[i].isfinite().all() for t in levels.values()]).all())
             for i in range(4)

@@ -1,4 +1,4 @@
-"""Digests: what changes whose."""
+"""Digests: which change invalidates which stores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kivfm_core.cache import key
-from kivfm_core.cache.key import list_owners
+from kivfm_core.cache.key import list_store_keys
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data import views
@@ -28,8 +28,8 @@ def digests(config: RunConfig, base="aa", purpose="bb", **changes) -> dict[str, 
         (values[section] if name else values)[name or section] = value
     made = RunConfig.model_validate(values)
     images = find_images(Path(str(made.data.path)))
-    owners = list_owners(made, compose(made), {BASE: base, PURPOSE: purpose}, images)
-    return {name: owner.folder for name, owner in owners.items()}
+    keys = list_store_keys(made, compose(made), {BASE: base, PURPOSE: purpose}, images)
+    return {source: key.folder for source, key in keys.items()}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -56,7 +56,7 @@ def test_a_digest_holds_what_its_records_depend_on(config: RunConfig, monkeypatc
     assert changed(before, digests(config)) == ALL
 
 
-def test_another_release_answers_anew(config: RunConfig, monkeypatch):
+def test_another_release_of_a_library_changes_digests(config: RunConfig, monkeypatch):
     before = digests(config)
     version = key.version
     monkeypatch.setattr(key, "version", lambda name: f"{version(name)}.post1")
@@ -65,7 +65,7 @@ def test_another_release_answers_anew(config: RunConfig, monkeypatch):
     assert changed(before, digests(config)) == ALL
 
 
-def test_another_release_of_a_plugin_answers_anew(config: RunConfig, monkeypatch):
+def test_another_release_of_a_plugin_changes_digests(config: RunConfig, monkeypatch):
     before = digests(config)
     entries = [replace(e, version="1.1") for e in key.get_registry().entries]
     newer = Registry((entries[0], key.get_registry().entries[1]))
@@ -81,8 +81,8 @@ def test_another_size_or_teacher_leaves_the_rest(config: RunConfig):
     assert alone == {k: v for k, v in before.items() if k != PURPOSE}
 
 
-def test_a_field_at_its_default_says_nothing(config: RunConfig):
-    """So a field that a later kivfm adds leaves the answers that are there."""
+def test_a_field_at_its_default_is_left_out(config: RunConfig):
+    """So stores stay valid when a later version adds a field."""
     composition, images = compose(config), find_images(Path(str(config.data.path)))
 
     def facts(**said) -> dict[str, dict]:
@@ -91,16 +91,16 @@ def test_a_field_at_its_default_says_nothing(config: RunConfig):
         made = composition.model_copy(
             update={"trunk": trunk.model_copy(update={"input": contract})}
         )
-        owners = list_owners(config, made, {BASE: "aa", PURPOSE: "bb"}, images)
-        return {name: dict(owner.facts) for name, owner in owners.items()}
+        keys = list_store_keys(config, made, {BASE: "aa", PURPOSE: "bb"}, images)
+        return {source: dict(key.facts) for source, key in keys.items()}
 
-    for owner in facts().values():
-        assert "crop_rounding" not in owner["input"]
+    for own in facts().values():
+        assert "crop_rounding" not in own["input"]
     assert facts(crop_rounding="nearest") == facts()
     assert facts(crop_rounding="floor")["trunk@64"]["input"]["crop_rounding"] == "floor"
 
 
-def test_a_picture_that_changed_is_another(config: RunConfig, pictures: Path):
+def test_a_changed_image_changes_digests(config: RunConfig, pictures: Path):
     before = digests(config)
     assert digests(config) == before
     file = pictures / "00.png"

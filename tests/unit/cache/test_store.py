@@ -1,4 +1,4 @@
-"""Stores: what was put comes back, and nothing else ever does."""
+"""Stores return the records that were put, and never anything else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kivfm_core.cache import store as module
-from kivfm_core.cache.key import Owner
+from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.meta import list_stores, open_store, write_meta
 from kivfm_core.cache.store import Store
 from kivfm_core.errors import DataError
@@ -33,24 +33,24 @@ FILES = ("index.bin", "records-0000.bin", "records-0001.bin", "records-0002.bin"
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    """Four records a shard."""
+    """Shards of four records."""
     monkeypatch.setattr(module, "SHARD", 300)
     monkeypatch.setattr(os, "fsync", lambda number: None)  # slow, and shows after a power cut only
 
 
 @pytest.fixture
 def large_shards(small_shards, monkeypatch):
-    """As they are outside of tests."""
+    """Shards of the usual size."""
     monkeypatch.undo()
 
 
-def owner(name="toy", **facts) -> Owner:
-    return Owner(name, {"weights": "ab", **facts, "pictures": {"number": IMAGES}})
+def store_key(name="toy", **facts) -> StoreKey:
+    return StoreKey(name, {"weights": "ab", **facts, "pictures": {"number": IMAGES}})
 
 
-def make(root: Path, whose: Owner | None = None) -> Store:
-    whose = whose or owner()
-    store = Store(root / whose.folder, whose, LAYOUT)
+def make(root: Path, key: StoreKey | None = None) -> Store:
+    key = key or store_key()
+    store = Store(root / key.folder, key, LAYOUT)
     write_meta(store)
     return store
 
@@ -59,15 +59,15 @@ def records(count=10, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 70), np.uint8)
 
 
-def full(root: Path, whose: Owner | None = None) -> Store:
-    store = make(root, whose)
+def full(root: Path, key: StoreKey | None = None) -> Store:
+    store = make(root, key)
     for start in range(0, len(PLACES), 3):
         store.put(PLACES[start : start + 3], records()[start : start + 3])
     return store
 
 
 def said(store: Store) -> dict[tuple[int, int], bytes]:
-    """What a store gives back."""
+    """The records that a store returns."""
     found = {place: store.read([place]) for place in PLACES}
     return {place: rows[0].tobytes() for place, rows in found.items() if rows is not None}
 
@@ -75,7 +75,7 @@ def said(store: Store) -> dict[tuple[int, int], bytes]:
 TRUTH = {place: record.tobytes() for place, record in zip(PLACES, records(), strict=True)}
 
 
-def test_what_was_put_comes_back(tmp_path: Path):
+def test_records_come_back_as_they_were_put(tmp_path: Path):
     store = full(tmp_path)
     some = [PLACES[i] for i in (7, 0, 3, 7)]
     for again in (store, open_store(store.folder)):
@@ -91,7 +91,7 @@ def test_a_batch_with_a_missing_record_is_none(tmp_path: Path):
     assert (9, 9) not in store and len(store) == 3
 
 
-def test_what_is_there_stays(tmp_path: Path):
+def test_stored_records_stay(tmp_path: Path):
     store = full(tmp_path)
     assert store.put(PLACES, records(seed=1)) == 0
     assert said(store) == TRUTH
@@ -115,7 +115,7 @@ def test_damage_is_noticed_and_mended(file: str, where: float, change: int):
         except DataError:
             assert file == "meta.json"
             damaged = make(Path(folder))
-        if file == "meta.json":  # Shapes are what the networks say, names for people only.
+        if file == "meta.json":  # Shapes come from the networks, names are for people only.
             damaged = make(Path(folder))
         found = said(damaged)
         assert found.items() <= TRUTH.items()
@@ -127,7 +127,7 @@ def test_damage_is_noticed_and_mended(file: str, where: float, change: int):
 
 
 def test_a_record_in_another_place_is_foreign(tmp_path: Path):
-    one, two = full(tmp_path), make(tmp_path, owner(weights="cd"))
+    one, two = full(tmp_path), make(tmp_path, store_key(weights="cd"))
     for file in one.folder.iterdir():
         if file.name != "meta.json":
             shutil.copy(file, two.folder)
@@ -153,7 +153,7 @@ def test_a_renamed_or_unreadable_store_is_an_error(tmp_path: Path):
 
 
 class FullDisk(io.FileIO):
-    """A file on a disk that takes a number of bytes in all."""
+    """A file on a disk with room for a number of bytes."""
 
     room = 0
 
@@ -208,8 +208,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_really_full(tiny_disk: Path, large_shards):
     images = 3000
-    whose = Owner("toy", {"pictures": {"number": images}})
-    store = Store(tiny_disk / whose.folder, whose, LAYOUT)
+    key = StoreKey("toy", {"pictures": {"number": images}})
+    store = Store(tiny_disk / key.folder, key, LAYOUT)
     write_meta(store)
     data, done = records(images), 0
     with pytest.raises(OSError, match="No space"):
@@ -232,8 +232,8 @@ for i in range(int(sys.argv[2]), 30, 2):
 
 
 def test_two_processes_write_at_once(tmp_path: Path, large_shards):
-    whose = Owner("toy", {"pictures": {"number": 64}})
-    store = make(tmp_path, whose)
+    key = StoreKey("toy", {"pictures": {"number": 64}})
+    store = make(tmp_path, key)
     words = [sys.executable, "-c", WRITER, str(store.folder)]
     both = [subprocess.Popen([*words, str(start)]) for start in (0, 1)]
     assert [process.wait() for process in both] == [0, 0]
@@ -257,7 +257,7 @@ def test_a_million_views_are_found_at_once(tmp_path: Path):
     assert index.rows.nbytes + index.crcs.nbytes + index.states.nbytes < 20 * count
 
 
-def test_a_store_says_what_it_is(tmp_path: Path):
+def test_a_store_describes_itself(tmp_path: Path):
     meta = json.loads((make(tmp_path).folder / "meta.json").read_text())
     assert meta["schema"] == 1 and meta["owner"] == "toy"
     assert meta["record"] == {"bytes": 70, "tensors": {"global": [3], "dense": [2, 4, 4]}}

@@ -11,6 +11,7 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.memory import activation_bytes
 from kivfm_core.composition.summary import summarize
 from kivfm_core.config import build_config
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.student.student import Student
 
@@ -22,11 +23,11 @@ def kept(composition: Composition, recipe: str) -> int:
     side = max(composition.image_size)
     canvas = torch.rand(VIEWS, 3, side, side)
     student = Student(composition)
-    targets = {"trunk": student.ask_trunk(canvas)}
+    trunk, teachers = student.run_trunk(canvas), dict[str, dict[str, Tensor]]()
     for spec in composition.learned:
         sides = (composition.side(spec),) * 2
         grids = {v.name: v.grid(sides) if v.kind == "dense" else () for v in spec.levels}
-        targets[spec.name] = {
+        teachers[spec.name] = {
             level.name: torch.rand(VIEWS, level.channels, *grids[level.name])
             for level in spec.levels
         }
@@ -45,7 +46,7 @@ def kept(composition: Composition, recipe: str) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        module(canvas, targets, torch.rand(len(composition.learned), VIEWS))
+        module(canvas, Targets(teachers, trunk), torch.rand(len(composition.learned), VIEWS))
     return sum(size for size, _ in storages.values())
 
 

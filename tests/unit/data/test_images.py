@@ -10,7 +10,7 @@ from PIL import Image
 
 from kivfm_core.data.images import listed, open_image
 from kivfm_core.data.loader import ViewDataset
-from kivfm_core.data.sampler import Item
+from kivfm_core.data.sampler import ViewItem
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import DataError
 from kivfm_core.spec import InputContract
@@ -43,7 +43,7 @@ def test_hostile_names_are_names(tmp_path: Path, monkeypatch):
     data = views(tmp_path)
     assert set(HOSTILE) <= set(data.images)
     for i, _ in enumerate(data.images):
-        _, _, _, bad = data[Item(i, 0, 0)]
+        _, _, _, bad = data[ViewItem(i, 0, 0)]
         assert all(data.images[i] == name and name not in HOSTILE for name in bad[:1])
     assert listed(HOSTILE, 99).isprintable()
 
@@ -84,7 +84,7 @@ def test_bad_pictures_are_counted_and_others_take_their_place(tmp_path: Path):
     (tmp_path / "1.png").unlink()
     (tmp_path / "2.png").write_bytes(b"")
     (tmp_path / "3.png").write_bytes((tmp_path / "0.png").read_bytes()[:40])
-    _, canvases, _, bad = data[Item(1, 0, 0)]
+    _, canvases, _, bad = data[ViewItem(1, 0, 0)]
     assert bad == ["1.png", "2.png", "3.png"] and canvases[0].shape == (3, 16, 16)
     with pytest.raises(DataError, match="more than the limit"):
-        views(tmp_path, limit=1)[Item(1, 0, 0)]  # 1.png is not listed any more
+        views(tmp_path, limit=1)[ViewItem(1, 0, 0)]  # 1.png is not listed any more

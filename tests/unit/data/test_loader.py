@@ -9,7 +9,7 @@ import torch
 from kivfm_core.data.canvas import render_views
 from kivfm_core.data.folder import Folder
 from kivfm_core.data.loader import Request, ViewDataset, load
-from kivfm_core.data.sampler import Item, StepSampler
+from kivfm_core.data.sampler import StepSampler, ViewItem
 from kivfm_core.data.unlabeled import Images
 from kivfm_core.data.views import sample_others
 from kivfm_core.errors import DataError
@@ -78,7 +78,7 @@ def test_a_folder_of_bad_pictures_is_not_read_to_its_end(pictures: Path):
         (pictures / f"bad{i:02}.png").write_bytes(b"no picture")
     names = sorted(path.name for path in pictures.iterdir() if path.name.startswith("bad"))
     with pytest.raises(DataError, match="21 images cannot be decoded, more than the limit"):
-        dataset(pictures, names)[Item(0, 0, 0)]
+        dataset(pictures, names)[ViewItem(0, 0, 0)]
 
 
 def names_in(pictures: Path) -> list[str]:
@@ -89,7 +89,7 @@ def test_a_mosaic_shows_four_pictures_and_everyone_the_same(pictures: Path):
     names = names_in(pictures)
     plain = dataset(pictures, names, whole=1.0)
     data = dataset(pictures, names, [(CONTRACT, 65)], whole=1.0, mosaic=1.0)
-    for item in (Item(0, 0, 0), Item(3, 1, 0)):
+    for item in (ViewItem(0, 0, 0), ViewItem(3, 1, 0)):
         _, canvases, frames, _ = data[item]
         others = sample_others(len(names), 5, names[item.image], item.view, 1.0)
         views = [plain._view(place, item.view, []) for place in (item.image, *others)]
@@ -106,7 +106,7 @@ def test_a_bad_picture_of_a_mosaic_is_replaced_and_named(pictures: Path):
     (pictures / "bad.png").write_bytes(b"no picture")
     names = [*names_in(pictures)[:4], "bad.png"]
     data = dataset(pictures, names, bad_limit=1, mosaic=1.0)
-    found = [data[Item(place, view, 0)] for place in range(len(names)) for view in range(30)]
+    found = [data[ViewItem(place, view, 0)] for place in range(len(names)) for view in range(30)]
     assert [bad for *_, bad in found if bad] == [["bad.png"]] * sum(bool(bad) for *_, bad in found)
     assert sum(bool(bad) for *_, bad in found) > 30  # not only where it is the view's own picture
 
@@ -117,7 +117,7 @@ def test_who_sees_the_same_shares_a_canvas(pictures: Path, workers: int):
     scaled = CONTRACT.model_copy(update={"mean": (0.5, 0.5, 0.5)})
     teachers = [(scaled, 32), (padded, 32), (CONTRACT, 64), (scaled, 64)]
     data = dataset(pictures, names_in(pictures), teachers)
-    (batch,) = load(data, [[Item(place, 0, 0) for place in range(4)]], workers)
+    (batch,) = load(data, [[ViewItem(place, 0, 0) for place in range(4)]], workers)
     first, second, third, fourth = batch.teachers
     assert first is batch.student and fourth is third
     assert second is not batch.student and not torch.equal(second, first)

@@ -17,6 +17,7 @@ from kivfm_core.data.sources import find_data, load_data, parse_data, parse_sour
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.scenes.coco import encode_mask
 from kivfm_core.scenes.write import write_scenes
+from kivfm_core.tasks.table import KNN, TASKS
 
 
 def picture(path: Path, size: tuple[int, int] = (8, 6)) -> Path:
@@ -38,9 +39,10 @@ def coco(folder: Path, annotations: list[dict[str, Any]], categories: list[str])
 
 
 def load(path: Path, task: str) -> Any:
-    return load_data(parse_source(str(path)), task)
+    return load_data(parse_source(str(path)), MEASURED[task])
 
 
+MEASURED = {**TASKS, "knn": KNN}
 BOX = [2, 1, 4, 3]  # x, y, w, h
 POLYGON = [[2, 1, 6, 1, 6, 4, 2, 4]]
 MASK = np.zeros((6, 8), bool)
@@ -67,7 +69,7 @@ def test_every_task_finds_its_data_in_the_scenes(scenes: Path) -> None:
 def test_semantic_masks_agree_with_painted_instances(scenes: Path) -> None:
     masks, instances = (
         load(scenes, "semantic-segmentation"),
-        find_data(parse_source(f"coco:{scenes}"), "semantic-segmentation"),
+        find_data(parse_source(f"coco:{scenes}"), MEASURED["semantic-segmentation"]),
     )
     assert isinstance(instances, CocoData)
     for index in range(len(masks.paths)):
@@ -126,10 +128,12 @@ def test_a_mask_folder_beside_the_pictures(tmp_path: Path) -> None:
     (tmp_path / "classes.json").write_text('["sky", "road"]')
     data = load(tmp_path / "val", "semantic-segmentation")
     assert data.semantic(0, ("road",)).tolist() == [[0, VOID]]
-    assert find_data(parse_source(str(tmp_path)), "classification") is None
+    assert find_data(parse_source(str(tmp_path)), MEASURED["classification"]) is None
 
 
 def test_labels_by_index_and_by_name(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / name)
     (tmp_path / "labels.json").write_text('{"a.jpg": 7, "b.jpg": 0}')
     data = load(tmp_path, "classification")
     assert data == ClassData((tmp_path / "a.jpg", tmp_path / "b.jpg"), (7, 0), None)
@@ -159,30 +163,32 @@ def test_the_usual_place_of_annotations(tmp_path: Path) -> None:
 def test_missing_pictures_are_an_error(tmp_path: Path) -> None:
     coco(tmp_path, [], ["cat"])
     (tmp_path / "images/a.png").unlink()
-    with pytest.raises(DataError, match="pictures are not there"):
+    with pytest.raises(DataError, match="images are not there"):
         load(tmp_path, "detection")
 
 
 def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"labels\.json .* or a folder of pictures for each class"):
+    with pytest.raises(DataError, match=r"labels\.json .* or a folder of images for each class"):
         load(tmp_path, "zero-shot")
     with pytest.raises(DataError, match="no such data"):
         parse_source(str(tmp_path / "none"))
 
 
 def test_sources_of_all_and_of_one_task(tmp_path: Path) -> None:
-    parsed = parse_data([str(tmp_path), f"detection=coco:{tmp_path}", f"detection={tmp_path}"])
+    parsed = parse_data(
+        [str(tmp_path), f"detection=coco:{tmp_path}", f"detection={tmp_path}"], MEASURED
+    )
     assert [s.format for s in parsed["detection"]] == ["coco", None]
     assert [s.path for s in parsed[""]] == [tmp_path]
     with pytest.raises(UsageError, match="unknown task 'detektion'"):
-        parse_data([f"detektion={tmp_path}"])
+        parse_data([f"detektion={tmp_path}"], MEASURED)
 
 
 def test_a_limit_keeps_every_class(tmp_path: Path) -> None:
     for name in "abc":
         for i in range(4):
             picture(tmp_path / name / f"{i}.png")
-    data = load_data(parse_source(str(tmp_path)), "knn", limit=6)
+    data = load_data(parse_source(str(tmp_path)), KNN, limit=6)
     assert isinstance(data, ClassData)
     assert data.targets == (0, 0, 1, 1, 2, 2)
 
@@ -208,3 +214,18 @@ def test_broken_pictures_are_skipped_up_to_a_limit(tmp_path: Path) -> None:
         assert reader.open(tmp_path / "broken.jpg") is None
     with pytest.raises(DataError, match="11 of the first 12 images are broken"):
         reader.open(tmp_path / "broken.jpg")
+
+
+def test_names_that_differ_in_signs_only_stay_apart() -> None:
+    names = ("C", "C#", "C++", "###", "+++")
+    assert match(names, names) == [0, 1, 2, 3, 4]
+    assert match(["c"], names) == [0] and match(["---"], names) == [None]
+
+
+def test_wordnet_ids_are_found_among_imagenets_classes() -> None:
+    space = label_names("imagenet-1k")
+    assert space is not None
+    tench, toilet_tissue = match(["n01440764", "n15075141"], space)
+    assert (tench, toilet_tissue) == (0, 999) and space[0] == "tench"
+    assert match(["n00000000"], space) == [None]
+    assert match(["n01440764"], ["tench", "cat"]) == [None]

@@ -35,7 +35,7 @@ def test_a_tokenizer_that_cannot_be_had_is_said_and_no_hindrance(
     second = second.model_copy(update={"tasks": (task, *others)})
     said: list[str] = []
     plan = composition.model_copy(update={"teachers": (first, second)})
-    parts = assemble(config, plan, torch.device("cpu"), said.append)
-    assert second.name in parts.teachers
+    models = assemble(config, plan, torch.device("cpu"), said.append)
+    assert second.name in models.teachers
     (line,) = [line for line in said if "hf:no-one/nothing" in line]
     assert "the tokenizer" in line and task.task in line

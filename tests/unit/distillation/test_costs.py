@@ -19,7 +19,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.plan import make_plan
 from kivfm_core.planner.rates import read_rates
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -80,7 +80,7 @@ def test_cached_and_online_mix_and_change_nothing(
         assert costs["took_seconds"] == pytest.approx(took) and took > 0
     ends = [line.split()[:2] for line in said.lines if "took" in line]
     assert [words[0] for words in ends] == ["not", "predicted", "predicted"]
-    anew = next(line for line in said.lines if line.startswith("asked anew"))
+    anew = next(line for line in said.lines if line.startswith("run anew"))
     assert anew.endswith(": canvas@64, toypurpose/small")
     # All answers are rounded alike where views are stored, and batches are the same.
     assert losses(runs["cached"]) == losses(runs["mixed"]) == losses(runs["online"])

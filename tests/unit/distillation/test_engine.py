@@ -22,7 +22,8 @@ from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
 from kivfm_core.recipes.recipe import RECIPES
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
@@ -280,7 +281,7 @@ def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path,
     (pictures / "torn.png").write_bytes((pictures / "00.png").read_bytes()[:300])
     heard = Heard()
     distill(config, out=tmp_path / "run", progress=heard)
-    assert "2 pictures were skipped, since they cannot be decoded" in heard.said
+    assert "2 images were skipped, since they cannot be decoded" in heard.said
     with pytest.raises(DataError, match="more than the limit") as caught:
         distill(changed(config, data__bad_limit=0), out=tmp_path / "strict")
     advised = int(caught.value.hint.rpartition("data.bad_limit=")[2])
@@ -302,7 +303,7 @@ def test_without_data_it_distills_on_the_demo_scenes(
     demo, heard, config = tmp_path / "cache/scenes", Heard(), changed(config, data__path=None)
     distill(config, out=tmp_path / "run", progress=heard)
     assert f"no --data: distilling on the demo scenes in {demo}" in heard.said
-    assert f"5 pictures in {demo}/train/images" in heard.said
+    assert f"5 images in {demo}/train/images" in heard.said
     drawn = 5 + 1 + len(list((demo / "val/classes").glob("*/*.jpg")))
     assert heard.work == [(0, drawn), (0, config.optim.steps)]
 

@@ -16,7 +16,7 @@ from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import UsageError
 from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 

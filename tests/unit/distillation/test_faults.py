@@ -19,16 +19,18 @@ from steps import first_gradients
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
+from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.launch import aloud
 from kivfm_core.distillation.training.module import Distillation
-from kivfm_core.distillation.training.nonfinite import Guard
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.distillation.training.step import Step
 from kivfm_core.errors import KivfmError
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.progress import Silent
-from kivfm_core.student.student import Student, load_student
+from kivfm_core.runs.run import Run
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
 from kivfm_core.teacher import Levels, LoadedTeacher
 
 cuda = torch.cuda.is_available()
@@ -94,6 +96,11 @@ def test_a_teacher_that_fails_at_a_picture_is_named_and_the_step_skipped(
     assert "bad-steps" in caught.value.hint
 
 
+class Printed(Silent):
+    def message(self, text: str) -> None:
+        print(text)
+
+
 class Second(Fabric):
     """As in the second of two processes."""
 
@@ -106,8 +113,10 @@ def test_what_another_process_alone_knows_is_said_too(
     (Path(str(config.data.path)) / "torn.png").write_bytes(b"")
     second = Second(accelerator="cpu", devices=1)
     batches = stream(config, second)
-    guard = Guard(tmp_path, 5, batches, 1, aloud(second, print))
-    assert list(guard.finite(Student(compose(config)), 12))
+    config = with_optim(config, bad_limit=5)
+    context = RunContext(second, Run(tmp_path), config, compose(config), Printed())
+    skipped = SkippedSteps(context, batches)
+    assert list(skipped.finite_targets(Student(compose(config)), 12))
     out, err = capsys.readouterr()
     assert "rank 1: skipped, cannot be decoded: torn.png\n" in err
     assert f"toypurpose/small:fine is not finite for {sick}\n" in err
@@ -152,7 +161,7 @@ def no_waiting(device: str):
     ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not cuda, reason="there is no GPU"))],
 )
 def test_with_steps_skipped_between_it_is_as_without(
-    config: RunConfig, optimizer: str, device: str
+    config: RunConfig, tmp_path: Path, optimizer: str, device: str
 ):
     config = with_optim(config, optimizer=optimizer)
     fabric = Fabric(accelerator=device, devices=1)
@@ -162,7 +171,8 @@ def test_with_steps_skipped_between_it_is_as_without(
     for skipped in (0, 2):
         layer = copy.deepcopy(begun).to(fabric.device)
         module, wrapped = fabric.setup(layer, make_optimizer(layer, config))
-        step = Step(fabric, module, wrapped, toy.BASE.input, config, print)
+        context = RunContext(fabric, Run(tmp_path), config, compose(config), Silent())
+        step = Step(context, module, wrapped)
         for gradient in gradients:
             for fine in [False] * skipped + [True]:
                 taken = torch.tensor(fine, device=fabric.device)
@@ -180,14 +190,14 @@ def near(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.allclose(a[k], b[k], rtol=0, atol=1e-5 * scale) for k in a)
 
 
-def test_teachers_are_dropped_picture_by_picture_in_any_portions(config: RunConfig, tmp_path: Path):
+def test_teachers_are_dropped_image_by_image_in_any_parts(config: RunConfig, tmp_path: Path):
     config = with_optim(config.model_copy(update={"recipe": "unic"}), steps=1)
     whole = first_gradients(distill(config, out=tmp_path / "whole"))
     parts = first_gradients(distill(with_optim(config, micro_batch=1), out=tmp_path / "parts"))
     assert near(whole, parts)
 
 
-def test_when_memory_runs_out_smaller_portions_give_the_same_student(
+def test_when_memory_runs_out_smaller_parts_give_the_same_student(
     config: RunConfig, tmp_path: Path, monkeypatch
 ):
     config = with_optim(config, steps=1)
@@ -213,9 +223,9 @@ def test_when_memory_runs_out_smaller_portions_give_the_same_student(
     short = first_gradients(distill(config, out=tmp_path / "short", progress=heard))
     assert near(whole, short)
     said = [line for line in heard.said if line.startswith("out of memory")]
-    assert len(said) == 2 and all("portions of 2, 4 views a step" in line for line in said)
+    assert len(said) == 2 and all("parts of 2, 4 views a step" in line for line in said)
     # Each network for itself.
-    assert said[0].startswith("out of memory: toypurpose/small is asked in portions")
+    assert said[0].startswith("out of memory: running toypurpose/small in parts of")
     costs = json.loads((tmp_path / "short/costs.json").read_text())["costs"]
     took = {cost["name"]: cost["took_batch"] for cost in costs if cost["batch"]}
     assert took.pop("toypurpose/small") == 2 and set(took.values()) == {4, None}

@@ -12,7 +12,7 @@ import toy
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 

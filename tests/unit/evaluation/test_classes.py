@@ -11,8 +11,8 @@ from kivfm_core.errors import DataError
 from kivfm_core.evaluation.features.knn import knn_accuracy
 from kivfm_core.evaluation.features.linear_probe import probe_accuracy
 from kivfm_core.predictions import ClassLogits
-from kivfm_core.tasks.classification import Classification
-from kivfm_core.tasks.zero_shot import ZeroShot
+from kivfm_core.tasks.meters.classification import Classification
+from kivfm_core.tasks.meters.zero_shot import ZeroShot
 
 
 def data(targets: tuple[int, ...], classes: tuple[str, ...] | None) -> ClassData:
@@ -65,7 +65,7 @@ def test_knn_weighs_a_near_neighbor_more_than_two_far_ones() -> None:
 
 
 def test_knn_needs_two_of_a_class() -> None:
-    with pytest.raises(DataError, match="several pictures each"):
+    with pytest.raises(DataError, match="several images each"):
         knn_accuracy(torch.eye(3), torch.arange(3))
 
 

@@ -25,7 +25,9 @@ from kivfm_core.evaluation.measure import measure
 from kivfm_core.evaluation.result import Row, gain, retention, summarize
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import ClassLogits
+from kivfm_core.progress import Silent
 from kivfm_core.spec import InputContract
+from kivfm_core.tasks.classification import CLASSIFICATION
 from kivfm_core.teacher import Levels
 
 COLORS = {"a red": (255, 0, 0), "b green": (0, 255, 0), "c blue": (0, 0, 255)}
@@ -98,10 +100,22 @@ class FakeRun:
         return FakeStudent(not untrained)
 
 
+class Counted(Silent):
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, int]] = []
+        self.total = 0
+
+    def start(self, total: int, done: int = 0) -> None:
+        self.total = total
+
+    def step(self, info: dict[str, Any]) -> None:
+        self.told.append((info["what"], info["step"], self.total))
+
+
 def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    result = evaluate(FakeRun(tmp_path), [str(colors)], progress=lambda *now: told.append(now))
-    assert told[-1] == ("student: knn", 15, 15)
+    counted = Counted()
+    result = evaluate(FakeRun(tmp_path), [str(colors)], progress=counted)
+    assert counted.told[-1] == ("student: knn", 15, 15)
     written = json.loads((tmp_path / "evaluation.json").read_text())
     assert written == result.model_dump(mode="json", by_alias=True)
     assert written["schema"] == 1 and written["skipped"] == []
@@ -208,7 +222,7 @@ def test_a_teacher_alone(colors: Path) -> None:
 def test_models_share_canvases_and_tasks_share_a_pass(colors: Path) -> None:
     tasks = {"classification": tuple(COLORS), "zero-shot": "open"}
     models = [Oracle(oracle_spec(tasks), sees()) for _ in range(3)]
-    data = load_data(parse_source(str(colors)), "classification")
+    data = load_data(parse_source(str(colors)), CLASSIFICATION)
     scores = measure(models, dict.fromkeys(tasks, data))
     assert [scores[task].values for task in tasks] == [[1.0] * 3, [1.0] * 3]
     assert [model.encoded for model in models] == [15] * 3
@@ -217,7 +231,7 @@ def test_models_share_canvases_and_tasks_share_a_pass(colors: Path) -> None:
 
 @pytest.mark.parametrize("policy", ["stretch", "short-side", "letterbox"])
 def test_batches_hold_equal_canvases_and_every_picture_once(colors: Path, policy: Any) -> None:
-    data = load_data(parse_source(str(colors)), "classification")
+    data = load_data(parse_source(str(colors)), CLASSIFICATION)
     contract = InputContract(policy=policy, size=16)
     seen: list[int] = []
     for batch in batches(data.paths, contract):
@@ -228,9 +242,9 @@ def test_batches_hold_equal_canvases_and_every_picture_once(colors: Path, policy
 
 def test_broken_pictures_are_left_out(colors: Path) -> None:
     (colors / "classes/a red/0.png").write_bytes(b"broken")
-    data = load_data(parse_source(str(colors)), "classification")
+    data = load_data(parse_source(str(colors)), CLASSIFICATION)
     score = measure([Oracle(PAINTER, sees())], {"classification": data})["classification"]
-    assert (score.values, score.pictures, score.bad) == ([1.0], 14, 1)
+    assert (score.values, score.images, score.bad) == ([1.0], 14, 1)
     for path in data.paths:
         path.write_bytes(b"broken")
     with pytest.raises(DataError, match="images are broken"):
@@ -291,7 +305,7 @@ def test_fidelity_of_an_affine_copy_is_perfect(colors: Path) -> None:
         def encode(self, images: torch.Tensor, frames: Any) -> Any:
             return super().encode(torch.rand_like(images), frames)
 
-    data = load_data(parse_source(str(colors)), "classification")
+    data = load_data(parse_source(str(colors)), CLASSIFICATION)
     score = measure_fidelity([Oracle(BASE), Oracle(BASE), Other(BASE)], data)
     assert score.values[:2] == pytest.approx([1.0, 1.0])
     assert score.values[2] < 0.5

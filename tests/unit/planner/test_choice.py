@@ -1,4 +1,4 @@
-"""Whose answers are kept where there is no room for all."""
+"""Which outputs are cached where there is no room for all."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from kivfm_core.planner.choice import Demand, choose
 from kivfm_core.planner.networks import Network
 
 
-def asked(name: str, size: int, gmacs: float, spared: int = 10) -> Demand:
+def needed(name: str, size: int, gmacs: float, spared: int = 10) -> Demand:
     return Demand(Network(name, None, 1, gmacs, name), 2 * spared, spared, size)
 
 
-CANVAS = asked("canvas", 10, 0.0)
+CANVAS = needed("canvas", 10, 0.0)
 DEMANDS = st.lists(
-    st.builds(asked, st.text(min_size=1), st.integers(0, 100), st.floats(0.1, 9)),
+    st.builds(needed, st.text(min_size=1), st.integers(0, 100), st.floats(0.1, 9)),
     unique_by=lambda d: d.network.name,
 )
 
 
 @given(DEMANDS, st.integers(0, 300), st.booleans())
-def test_what_is_kept_fits_and_all_is_kept_that_fits(
+def test_cached_outputs_fit_and_all_that_fit_are_cached(
     demands: list[Demand], space: int, measured: bool
 ):
     demands = [CANVAS, *(d for d in demands if d.network.name != "canvas")]
@@ -35,7 +35,7 @@ def test_what_is_kept_fits_and_all_is_kept_that_fits(
 
 
 def test_seconds_decide_and_estimates_where_they_are_not_known():
-    demands = [asked("slow", 10, 1.0), asked("large", 10, 2.0), asked("huge", 100, 3.0)]
+    demands = [needed("slow", 10, 1.0), needed("large", 10, 2.0), needed("huge", 100, 3.0)]
     assert choose(demands, {}, 10) == {"large"}
     assert choose(demands, {"slow": 9.0}, 10) == {"large"}
     assert choose(demands, {"slow": 9.0, "large": 1.0, "huge": 1.0}, 10) == {"slow"}

@@ -1,4 +1,4 @@
-"""How many views each network is asked about at once, and where its weights lie."""
+"""How many views each network is run on at once, and where its weights lie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.placement import (
     ENOUGH,
     Machine,
-    Placement,
+    NetworkPlacement,
     place,
     place_alone,
     planned_machine,
@@ -24,15 +24,15 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import get_registry
 
 TEACHERS = "dino/nano,clip/nano,sam/nano,segmenter/nano"
+# From one GiB down to less than anything fits in.
 SIZES = [int(2**30 * 0.95**power) for power in range(200)]
-"""From a GiB down to less than anything fits in."""
 
 
 def configured(**flags) -> RunConfig:
     return build_config(None, {"teachers": TEACHERS, "data.image_size": 96, **flags})
 
 
-def placed(config: RunConfig, kind: str, memory: int) -> dict[str, Placement]:
+def placed(config: RunConfig, kind: str, memory: int) -> dict[str, NetworkPlacement]:
     return place(config, compose(config), Machine(kind, memory))
 
 
@@ -60,7 +60,7 @@ def test_what_an_encoder_works_with_is_estimated_within_a_factor_of_four(name: s
     assert measured / 4 < working_bytes((side, side)) < 4 * measured
 
 
-def test_with_memory_enough_all_are_asked_at_once_where_the_student_is():
+def test_with_enough_memory_all_networks_take_whole_batches_on_the_students_device():
     for kind in ("cuda", "cpu"):
         there = placed(configured(), kind, 2**40)
         assert there.keys() == {"trunk@96", "clip/nano", "sam/nano", "segmenter/nano"}
@@ -89,16 +89,16 @@ def test_batches_are_halved_before_the_largest_weights_are_offloaded():
             assert p.memory == networks[name].weights + p.batch * networks[name].working
         before, gone = now, away
     assert gone == {"clip/nano", "sam/nano", "segmenter/nano"}
-    # A CPU has no other place to keep them.
+    # A CPU has no other memory to offload them to.
     assert not any(p.offloaded for p in placed(config, "cpu", SIZES[-1]).values())
 
 
-def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
+def test_planned_networks_fit_beside_the_student_and_the_outputs_of_a_step():
     config = configured()
     composition = compose(config)
     networks = list(list_networks(config, composition))
     student = 4 * composition.total + 12 * composition.trainable
-    answers = sum(16 * n.answers for n in networks)
+    answers = sum(16 * n.outputs for n in networks)
     learned = activation_bytes(composition, 1)
     assert learned is not None
     tight = 0
@@ -109,12 +109,12 @@ def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
         if resident:
             assert student + answers + resident + learned <= module.USABLE * memory
         for n in networks:
-            # With everyone offloaded nothing is left to do: a view at a time is tried.
+            # With all networks offloaded there is no further remedy: single views are tried.
             if n.name in now and (now[n.name].batch > 1 or resident):
                 own = n.weights if now[n.name].offloaded else 0
                 need = student + answers + resident + own + now[n.name].batch * n.working
                 assert need <= module.USABLE * memory
-                # Nor is less asked at once than fits.
+                # Nor is the batch smaller than necessary.
                 more = need + now[n.name].batch * n.working
                 if now[n.name].batch < 16:
                     tight += 1
@@ -122,7 +122,7 @@ def test_what_is_planned_fits_beside_the_student_and_the_answers_of_a_step():
     assert tight
 
 
-def test_alone_a_gpu_is_asked_more_at_once_and_a_cpu_as_in_a_run():
+def test_alone_a_gpu_takes_larger_batches_and_a_cpu_those_of_a_run():
     config = configured(**{"optim.batch_size": 12})
     composition = compose(config)
     for memory in (2**40, *SIZES):
@@ -158,7 +158,7 @@ def test_what_a_run_is_planned_for(monkeypatch: pytest.MonkeyPatch):
     assert planned_machine(configured(), None) is None
     assert place(configured(), compose(configured()), None) == {}
     assert planned_machine(configured(), gpu) == gpu
-    # The accelerator that is asked for may not be the one that was measured last.
+    # The configured accelerator may not be the one that was measured last.
     assert planned_machine(configured(**{"engine.accelerator": "cpu"}), gpu) == cpu
     assert planned_machine(configured(**{"engine.accelerator": "cuda"}), cpu) is None
     # The processes of a node share its memory, but each has a GPU to itself.

@@ -13,6 +13,7 @@ from PIL import Image
 from kivfm_core.errors import UsageError
 from kivfm_core.prediction.draw import palette
 from kivfm_core.prediction.predict import predict
+from kivfm_core.prediction.result import Prediction
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
 from kivfm_core.spec import InputContract
 
@@ -173,3 +174,8 @@ def test_what_a_task_needs_is_asked_for(picture: Path) -> None:
 
 def test_colors_of_many_classes_differ() -> None:
     assert len({palette(i) for i in range(256)}) == 256
+
+
+def test_rows_with_a_value_are_printed_with_its_unit():
+    rows = [{"label": "median", "value": 2.5, "unit": "m"}, {"label": "count", "value": 3}]
+    assert Prediction("depth", "a/b", 8, 6, "depths", rows).lines() == ["median  2.5 m", "count  3"]

@@ -1,4 +1,4 @@
-"""Encoders on a device, and all else on the CPU."""
+"""Encoders on a device, decoders on the CPU."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from kivfm_core.student.on_device import OnDevice, find_device, on_device
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders, Levels, Teacher, load_teacher
 
+# Stands for a GPU: weights can be moved there, and nothing can be read back.
 META = torch.device("meta")
-"""Stands for a GPU: weights can go there, and nothing comes back."""
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -69,7 +69,7 @@ class Away:
 
 
 class Cramped(Oracle):
-    """Computes on the device, which has room for so many canvases."""
+    """Runs on the device, whose memory holds a number of canvases."""
 
     def __init__(self, room: int) -> None:
         super().__init__(oracle_spec({}))
@@ -83,34 +83,32 @@ class Cramped(Oracle):
         return {"global": Away(len(images))}
 
 
-def ask(model: Teacher, pictures: int) -> Levels:
-    picture = torch.zeros(3, 32, 32, dtype=torch.uint8)
-    return model.encode(*make_canvases([picture] * pictures, model.spec.input))
+def run(model: Teacher, images: int) -> Levels:
+    image = torch.zeros(3, 32, 32, dtype=torch.uint8)
+    return model.encode(*make_canvases([image] * images, model.spec.input))
 
 
 def test_canvases_go_there_and_levels_come_back_in_float32():
-    levels = ask(OnDevice(Cramped(9), META), 3)
+    levels = run(OnDevice(Cramped(9), META), 3)
     assert (levels["global"].device.type, levels["global"].dtype) == ("cpu", torch.float32)
     assert levels["global"].tolist() == [0, 1, 2] and len(levels.frames) == 3
 
 
-def test_a_batch_that_is_too_much_is_asked_in_portions():
+def test_a_batch_that_does_not_fit_is_split():
     model = Cramped(2)
     there = OnDevice(model, META)
-    assert ask(there, 5)["global"].tolist() == [0, 1, 0, 1, 0]
-    assert ask(there, 4)["global"].tolist() == [0, 1, 0, 1]
-    assert model.sizes == [5, 3, 2, 2, 1, 2, 2]  # it remembers what was too much
+    assert run(there, 5)["global"].tolist() == [0, 1, 0, 1, 0]
+    assert run(there, 4)["global"].tolist() == [0, 1, 0, 1]
+    assert model.sizes == [5, 3, 2, 2, 1, 2, 2]  # it remembers which size did not fit
 
 
-def test_a_single_canvas_that_is_too_much_is_for_the_cpu():
-    with pytest.raises(KivfmError, match="oracle/one is asked on meta") as caught:
-        ask(OnDevice(Cramped(0), META), 2)
+def test_a_single_canvas_that_does_not_fit_hints_at_the_cpu():
+    with pytest.raises(KivfmError, match="running oracle/one on meta") as caught:
+        run(OnDevice(Cramped(0), META), 2)
     assert caught.value.hint == "--accelerator cpu"
 
 
-def test_weights_that_are_too_much_are_for_the_cpu(
-    student: Student, monkeypatch: pytest.MonkeyPatch
-):
+def test_weights_that_do_not_fit_hint_at_the_cpu(student: Student, monkeypatch: pytest.MonkeyPatch):
     def full(self: Any, *where: Any) -> None:
         raise torch.OutOfMemoryError
 
@@ -126,7 +124,7 @@ def test_prompts_and_decoders_are_the_models():
     there = OnDevice(model, torch.device("cpu"))
     prompt = there.prompt("zero-shot", labels=["a", "b"])
     assert prompt == {"labels": ["a", "b"]}
-    assert there.decode("zero-shot", ask(there, 1), prompt) is logits
+    assert there.decode("zero-shot", run(there, 1), prompt) is logits
 
 
 @pytest.mark.parametrize("gpu", [True, False])
@@ -147,7 +145,7 @@ def test_an_accelerator_that_is_not_here(accelerator: str):
 def test_a_gpu_gives_the_cpus_levels(student: Student, toys: dict[str, str]):
     teacher = load_teacher(toy.PURPOSE, toys[toy.PURPOSE.name])
     for model in (teacher, student, student.stand_in("toypurpose")):
-        here, there = ask(model, 3), ask(on_device(model, find_device("gpu")), 3)
+        here, there = run(model, 3), run(on_device(model, find_device("gpu")), 3)
         assert homes(there.values()) == {"cpu"}
         for name, level in here.items():
             assert torch.allclose(

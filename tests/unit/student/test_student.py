@@ -18,8 +18,8 @@ def student_of(composition: Composition) -> Student:
 
 
 def canvases(student: Student, side: int = 64):
-    picture = torch.randint(0, 255, (3, side, side), dtype=torch.uint8)
-    return make_canvases([picture, picture.flip(1)], student.spec.input)
+    image = torch.randint(0, 255, (3, side, side), dtype=torch.uint8)
+    return make_canvases([image, image.flip(1)], student.spec.input)
 
 
 def shake(student: Student) -> None:
@@ -118,7 +118,7 @@ def test_unknown_stand_in_names_the_choices(composition: Composition):
     ("canvas", "trunk_size", "seen"),
     [(128, 64, 64), (128, 256, 128), (256, 128, 128), (32, 256, 64)],
 )
-def test_a_trunk_sees_canvases_between_its_own_size_and_the_largest_asked_for(
+def test_a_trunk_sees_canvases_between_its_own_size_and_the_configured_maximum(
     composition: Composition, canvas: int, trunk_size: int, seen: int
 ):
     student = student_of(composition.model_copy(update={"trunk_size": trunk_size}))
@@ -130,7 +130,7 @@ def test_a_trunk_sees_canvases_between_its_own_size_and_the_largest_asked_for(
     assert features["V"].shape[-1] == -(-canvas // composition.trunk.levels[-1].stride)
 
 
-def test_a_stand_in_looks_at_the_scale_of_training(composition: Composition):
+def test_a_stand_in_uses_the_scale_of_training(composition: Composition):
     student = student_of(composition)
     shake(student)
     seen: list[tuple[int, ...]] = []

@@ -11,7 +11,7 @@ from kivfm_core.data.formats.masks import MaskData
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import SemanticLogits
-from kivfm_core.tasks.semantic import SemanticSegmentation, confusion, mean_iou
+from kivfm_core.tasks.meters.semantic_segmentation import SemanticSegmentation, confusion, mean_iou
 
 
 def test_mean_iou_of_a_two_by_two_confusion() -> None:

@@ -15,6 +15,7 @@ def sam_at(hub, monkeypatch, tmp_path):
     """SAM's spec, its weights at the hub's address under the name of this hash."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("kivfm_teachers.fetch.SCHEMES", ("http://127.0.0.1",))
     (spec,) = kivfm_register_teachers()
 
     def sam_at(sha256: str):
@@ -37,3 +38,12 @@ def test_what_does_not_have_the_hash_of_its_name_is_not_kept(sam_at, tmp_path):
     with pytest.raises(WeightsError, match="invalid hash value"):
         obtain(sam_at(8 * "0"))
     assert not [name for _, _, files in os.walk(tmp_path) for name in files]
+
+
+@pytest.mark.parametrize("url", ["data:,weights", "file:///etc/passwd", "http://example.com/a.pth"])
+def test_only_https_is_opened(sam_at, monkeypatch, url):
+    monkeypatch.setattr("kivfm_teachers.fetch.SCHEMES", ("https://",))
+    spec = sam_at(8 * "0")
+    spec = spec.model_copy(update={"config": {**spec.config, "url": url}})
+    with pytest.raises(WeightsError, match="which is not https"):
+        obtain(spec)

@@ -40,10 +40,15 @@ def weights(**fields) -> dict:
 
 # What is changed in a good spec, which check finds it, and what that says.
 BROKEN = {
-    "config is not JSON": ({"config": {"depths": (1, 2)}}, "schema", "config is another"),
+    "config is not JSON": ({"config": {"depths": (1, 2)}}, "schema", "config changes"),
     "config cannot be stored": ({"config": {"a": object()}}, "schema", "not valid"),
     "requirement is missing": ({"requirements": ("no-such>1",)}, "schema", "needs no-such>1"),
     "nothing under a reference": (weights(fetch="broken:no_such"), "references", "no_such"),
+    "unknown task": (
+        {"tasks": (broken.GOOD.tasks[0].model_copy(update={"task": "cooking"}),), **NO_ORIGINAL},
+        "references",
+        "unknown task 'cooking'",
+    ),
     "reference to a constant": (weights(fetch="broken:MEAN"), "references", "cannot be called"),
     "encoder cannot be built": (encoder("failing"), "builds", "RuntimeError: no luck"),
     "builder reads a pickle": (encoder("pickling"), "safe-loading", "a pickle is executed"),
@@ -77,7 +82,7 @@ BROKEN = {
     "decoder looks at neighbors": (
         classifier("Comparing"),
         "batch",
-        "classification of a picture alone is",
+        "classification of an image alone is",
     ),
     "cancellation": (encoder("Coarse"), "bfloat16", "off under bfloat16"),
     "inference mode": (encoder("Inferring"), "gradients", "inference mode"),

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from kivfm_core.registry.entry import Entry
+from kivfm_core.registry.registry import get_tasks
 from kivfm_core.spec import InputContract, Level, TeacherSpec
 from kivfm_core.text import count, size
 from kivfm_core.weights.locate import locate
 
-SHORT = {
-    "classification": "class",
-    "zero-shot": "zero-shot",
-    "detection": "det",
-    "instance-segmentation": "inst",
-    "semantic-segmentation": "sem",
-    "promptable-segmentation": "prompt",
-}
 COLUMNS = (
     "name",
     "role",
@@ -75,7 +68,7 @@ def row(entry: Entry) -> tuple[str, ...]:
     return (
         entry.name + (f" ({', '.join(spec.aliases)})" if spec.aliases else ""),
         spec.role,
-        ", ".join(SHORT[task.task] for task in spec.tasks) or "-",
+        ", ".join(_short(task.task) for task in spec.tasks) or "-",
         describe_levels(spec.levels),
         count(spec.parameters),
         size(weights["bytes"]) + (", here" if weights["here"] else ""),
@@ -84,6 +77,12 @@ def row(entry: Entry) -> tuple[str, ...]:
         origin,
         entry.status,
     )
+
+
+def _short(task: str) -> str:
+    """A task's name in the list; the task of a plugin that is not here has no other."""
+    known = get_tasks().get(task)
+    return known.short if known else task
 
 
 def describe_levels(levels: Sequence[Level]) -> str:

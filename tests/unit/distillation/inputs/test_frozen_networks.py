@@ -1,4 +1,4 @@
-"""What frozen networks get to see: canvases on the device, shared ones moved once."""
+"""The inputs of frozen networks: canvases on the device, shared ones moved once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kivfm_core.config import RunConfig
 
 
 @pytest.mark.parametrize(("size", "times"), [(96, 1), (64, 3)])
-def test_a_canvas_that_several_see_is_moved_once(
+def test_a_canvas_that_several_networks_share_is_moved_once(
     config: RunConfig, size: int, times: int, monkeypatch
 ):
     values = config.model_dump(by_alias=True, exclude_none=True)
@@ -25,17 +25,17 @@ def test_a_canvas_that_several_see_is_moved_once(
 
     monkeypatch.setattr(made.frozen, "to_device", move)
     again, same, _ = next(iter(made.steps(0, 1)))
-    assert len(moved) == times  # the canvas, the teacher's, the trunk's: all one, or not
+    assert len(moved) == times  # once for the canvas, the teacher and the trunk if they share it
     assert torch.equal(canvas, again)
-    assert all(torch.equal(x, same[t][k]) for t in targets for k, x in targets[t].items())
+    assert all(torch.equal(x, same.named()[name]) for name, x in targets.named().items())
 
 
 @pytest.mark.parametrize("mosaic", [0.0, 1.0])
-def test_all_pictures_of_a_mosaic_are_named(config: RunConfig, mosaic: float):
+def test_all_images_of_a_mosaic_are_named(config: RunConfig, mosaic: float):
     values = config.model_dump(by_alias=True, exclude_none=True)
     values["data"]["mosaic"] = mosaic
     made = stream(RunConfig.model_validate(values))
     names = [*made.dataset.images]
-    for line in made.pictures(0):
+    for line in made.image_names(0):
         parts = line.split(" + ")
         assert len(parts) == (4 if mosaic else 1) and set(parts) <= set(names)

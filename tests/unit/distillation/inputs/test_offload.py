@@ -1,4 +1,4 @@
-"""Weights that lie on the CPU, and networks that are asked in portions: the same answers."""
+"""Offloaded weights and split batches give the same outputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cached import Asked
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation import assemble as module
-from kivfm_core.distillation import engine
+from kivfm_core.distillation import prepare
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.planner.placement import Machine, place
@@ -35,7 +35,7 @@ class Said(Silent):
 
 
 def cramped(config: RunConfig) -> Machine:
-    """A GPU in which the weights of all do not fit."""
+    """A GPU whose memory does not hold the weights of all networks."""
     composition = compose(config)
     machines = (Machine("cuda", int(2**30 * 0.9**power)) for power in range(200))
     return next(m for m in machines if place(config, composition, m)[TEACHER].offloaded)
@@ -59,7 +59,7 @@ def test_weights_come_to_where_the_input_is_and_stay_where_they_were(toys: dict[
     assert seen == ["meta"] and {p.device.type for p in encoder.parameters()} == {"cpu"}
 
 
-def test_offloaded_and_in_portions_a_run_learns_the_same(
+def test_a_run_with_offloading_and_split_batches_learns_the_same(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked, said = Asked(monkeypatch), Said()
@@ -68,9 +68,9 @@ def test_offloaded_and_in_portions_a_run_learns_the_same(
     assert (costs(plain)[TEACHER]["device"], costs(plain)[TEACHER]["batch"]) == ("cpu", 4)
     views = asked.since()
 
-    monkeypatch.setattr(engine, "find_machine", lambda device: cramped(config))
+    monkeypatch.setattr(prepare, "find_machine", lambda device: cramped(config))
     short = distill(config, out=tmp_path / "short", progress=said)
-    assert f"weights on the CPU but for their turns, for want of memory: {TEACHER}" in said.lines
+    assert f"weights on the CPU between uses, for want of memory: {TEACHER}" in said.lines
     cost = costs(short)
     assert (cost[TEACHER]["device"], cost["trunk@96"]["device"]) == ("cpu", "cuda")
     small = [f"{name} {c['batch']}" for name, c in cost.items() if 0 < c["batch"] < 4]
@@ -80,7 +80,7 @@ def test_offloaded_and_in_portions_a_run_learns_the_same(
     assert losses(short) == pytest.approx(losses(plain), rel=1e-4)
 
 
-def test_portions_are_as_planned(
+def test_batches_are_split_as_planned(
     config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen = set[int]()
@@ -96,7 +96,7 @@ def test_portions_are_as_planned(
     assert costs(run)[TEACHER]["batch"] == 1 and seen == {1}
 
 
-def test_who_is_offloaded_is_never_loaded_onto_the_device(
+def test_an_offloaded_teacher_is_never_loaded_onto_the_device(
     config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ):
     homes, load = dict[str, str](), module.load
@@ -110,7 +110,7 @@ def test_who_is_offloaded_is_never_loaded_onto_the_device(
     composition = compose(config)
     placements = place(config, composition, cramped(config))
     gpu = torch.device("cuda")
-    parts = module.assemble(config, composition, gpu, lambda _: None, placements)
+    models = module.assemble(config, composition, gpu, lambda _: None, placements)
     assert homes == {"toybase/small": "cuda", TEACHER: "cpu"}
-    assert isinstance(parts.teachers[TEACHER].encoder, Offloaded)
-    assert parts.asked.placements == placements
+    assert isinstance(models.teachers[TEACHER].encoder, Offloaded)
+    assert models.frozen.placements == placements

@@ -15,7 +15,7 @@ from lightning_fabric.plugins import Precision
 from kivfm_core.composition.composition import Composition
 from kivfm_core.distillation.state import checkpoint
 from kivfm_core.distillation.state.checkpoint import load_checkpoint, save_checkpoint
-from kivfm_core.distillation.state.disk_full import room
+from kivfm_core.distillation.state.disk_full import report_full_disk
 from kivfm_core.errors import KivfmError
 from kivfm_core.student.student import Student
 
@@ -40,7 +40,8 @@ def toy_student(composition: Composition) -> tuple[Student, torch.optim.Optimize
 def survives(folder: Path, composition: Composition) -> None:
     """Fails to write a second checkpoint, and finds the first one whole."""
     student, optimizer = toy_student(composition)
-    with pytest.raises(KivfmError, match="the disk is full") as caught, room("kivfm again"):
+    refused = pytest.raises(KivfmError, match="the disk is full")
+    with refused as caught, report_full_disk("kivfm again"):
         save_checkpoint(folder, 2, student, optimizer, Precision(), keep=2)
     assert caught.value.hint == "make room, then: kivfm again"
     assert {path.name for path in folder.iterdir()} == {"step-000001", "latest"}

@@ -18,13 +18,13 @@ from kivfm_core.config import RunConfig
 from kivfm_core.distillation import engine
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes.interrupt import SIGNALS, Interrupt, Interrupted
-from kivfm_core.distillation.state.resume import go_on
+from kivfm_core.distillation.state.resume import plan_resume
 from kivfm_core.errors import UsageError
 from kivfm_core.recipes.recipe import RECIPES
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.registry import Registry
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.student import load_student
+from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
@@ -49,7 +49,7 @@ def test_what_may_change_and_what_may_not(config: RunConfig, tmp_path: Path, mon
         began, data__workers=2, engine__devices=2, checkpoint__every=7, optim__steps=9,
         optim__micro_batch=1, data__path="/moved",
     )  # fmt: skip
-    assert go_on(run, free, allow=False).config == free
+    assert plan_resume(run, free, allow=False).config == free
 
     other = changed(began, optim__lr=0.1, seed=3, teachers="toypurpose,toybase")
     with pytest.raises(UsageError) as caught:
@@ -234,17 +234,17 @@ def board_steps(path: Path) -> list[int]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_signals(number: signal.Signals, tmp_path: Path):
-    with Interrupt(tmp_path) as patient:
-        patient.patient = True
+    with Interrupt(tmp_path) as interrupt:
+        interrupt.wait_for_step = True
         os.kill(os.getpid(), number)
-        assert patient.asked
+        assert interrupt.requested
     with pytest.raises(Interrupted, match="interrupted") as caught, Interrupt(tmp_path):
         os.kill(os.getpid(), number)
     assert caught.value.hint == f"kivfm distill --resume {tmp_path}"
 
 
 def test_a_second_control_c_does_not_wait(tmp_path: Path):
-    with pytest.raises(Interrupted), Interrupt(tmp_path) as patient:
-        patient.patient = True
+    with pytest.raises(Interrupted), Interrupt(tmp_path) as interrupt:
+        interrupt.wait_for_step = True
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)

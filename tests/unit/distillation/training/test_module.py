@@ -1,4 +1,4 @@
-"""One step's loss and pulls, against numbers worked out here from the student's predictions."""
+"""One step's loss and the teachers' gradients, against numbers from the student's predictions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
+from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.student.student import Student
 
@@ -29,7 +30,7 @@ def moved(config: RunConfig, recipe: str) -> Student:
     return student
 
 
-def drawn() -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
+def drawn() -> tuple[Tensor, Targets]:
     """Canvases, and what a teacher says of them."""
     torch.manual_seed(1)
     levels = {
@@ -37,7 +38,7 @@ def drawn() -> tuple[Tensor, dict[str, dict[str, Tensor]]]:
         "coarse": torch.randn(2, 40, 4, 4),
         "global": torch.randn(2, 40),
     }
-    return torch.randn(CANVAS), {PURPOSE: levels}
+    return torch.randn(CANVAS), Targets({PURPOSE: levels})
 
 
 def squared(student: Tensor, teacher: Tensor) -> Tensor:
@@ -56,11 +57,11 @@ def test_the_loss_by_hand(config: RunConfig):
     canvas, targets = drawn()
     with torch.no_grad():
         total, each = Distillation(student, "c-radio", WEIGHTS)(canvas, targets, NOTHING)
-        features, trunk = student(canvas), student.ask_trunk(canvas)
+        features, trunk = student(canvas), student.run_trunk(canvas)
         grids = {"fine": (16, 16), "coarse": (4, 4), "global": None}
         said = {n: student.aligner(PURPOSE, n).predict(features, g) for n, g in grids.items()}
-    levels = targets[PURPOSE]
-    base = (angle(features["x"], trunk["x"]) + squared(features["V"], trunk["V"])) / 2
+    levels = targets.teachers[PURPOSE]
+    base = (angle(features["x"], trunk.x) + squared(features["V"], trunk.v)) / 2
     purpose = (
         squared(said["fine"], levels["fine"] / STD)
         + squared(said["coarse"], levels["coarse"])
@@ -74,7 +75,7 @@ def test_the_loss_by_hand(config: RunConfig):
 
 def test_who_is_drawn_away_does_not_count(config: RunConfig):
     canvas, targets = drawn()
-    canvas, targets = canvas[:1], {PURPOSE: {k: v[:1] for k, v in targets[PURPOSE].items()}}
+    canvas, targets = canvas[:1], targets.rows(slice(1))
     module = Distillation(moved(config, "unic"), "unic", WEIGHTS)
     with torch.no_grad():
         alone, each = module(canvas, targets, torch.ones(2, 1))
@@ -83,15 +84,16 @@ def test_who_is_drawn_away_does_not_count(config: RunConfig):
     assert float(both) == pytest.approx(0.25 * float(each[BASE]) + 0.75 * float(each[PURPOSE]))
 
 
-def test_pulls_by_hand(config: RunConfig):
+def test_teacher_gradients_by_hand(config: RunConfig):
     student = moved(config, "mse")
     canvas, targets = drawn()
-    base, purpose = Distillation(student, "mse", WEIGHTS).pulls(canvas, targets)
+    base, purpose = Distillation(student, "mse", WEIGHTS).teacher_gradients(canvas, targets)
     with torch.no_grad():
-        features, trunk = student(canvas), student.ask_trunk(canvas)
+        features, trunk = student(canvas), student.run_trunk(canvas)
     # Of a mean square of N numbers 2 (student - teacher) / N, and half of it: there are two levels.
     # The teachers' weights do not count.
-    wanted = {name: (features[name] - trunk[name]) / trunk[name].numel() for name in ("x", "V")}
+    base_levels = trunk.features
+    wanted = {n: (features[n] - level) / level.numel() for n, level in base_levels.items()}
     maps = [wanted.get(name, torch.zeros_like(map_)) for name, map_ in features.items()]
     assert torch.allclose(base, torch.cat([map_.flatten() for map_ in maps]), rtol=1e-3, atol=1e-8)
     assert wanted["V"].any() and purpose.any()

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes import launch
-from kivfm_core.distillation.processes.launch import settle
+from kivfm_core.distillation.processes.launch import resolve_precision
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.planner.rates import read_rates
@@ -40,9 +40,9 @@ def test_bfloat16_where_a_gpu_computes_in_it(
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
-    assert settle(config).engine.precision == precision
+    assert resolve_precision(config).engine.precision == precision
     for asked in ("32-true", "16-mixed"):
-        assert settle(asking(config, asked)).engine.precision == asked
+        assert resolve_precision(asking(config, asked)).engine.precision == asked
 
 
 def test_a_run_keeps_the_precision_that_it_began_with(

@@ -1,0 +1,11 @@
+"""The table of kivfm's own label formats. Tasks of plugins may bring others. Torch-free."""
+
+from __future__ import annotations
+
+from kivfm_core.data.formats.coco import COCO
+from kivfm_core.data.formats.folder import FOLDER
+from kivfm_core.data.formats.labels import LABELS
+from kivfm_core.data.formats.masks import MASKS
+from kivfm_core.task import LabelFormat
+
+FORMATS: dict[str, LabelFormat] = {kind.name: kind for kind in (LABELS, FOLDER, MASKS, COCO)}

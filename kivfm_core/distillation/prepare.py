@@ -1,0 +1,70 @@
+"""The first stage of a run: everything is loaded, and nothing is computed yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from kivfm_core.data.unlabeled import find_images
+from kivfm_core.distillation.assemble import LoadedModels, assemble
+from kivfm_core.distillation.context import RunContext
+from kivfm_core.distillation.demo_data import data_path
+from kivfm_core.distillation.inputs.stream import Stream
+from kivfm_core.distillation.processes.launch import find_machine
+from kivfm_core.distillation.training.compile import compile_all
+from kivfm_core.distillation.training.nonfinite import SkippedSteps
+from kivfm_core.distillation.training.schedule import make_optimizer
+from kivfm_core.planner.placement import place, planned_machine
+from kivfm_core.student.student import Student
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run trains, with what, and on what.
+
+    Attributes:
+        models: The student, and the teachers to run beside it.
+        stream: The batches of every step.
+        optimizer: Over what is trained.
+        skipped: Counts and limits the steps that are not finite.
+    """
+
+    models: LoadedModels
+    stream: Stream
+    optimizer: torch.optim.Optimizer
+    skipped: SkippedSteps
+
+    @property
+    def student(self) -> Student:
+        """The student that is trained."""
+        return self.models.student
+
+
+def prepare(context: RunContext) -> Prepared:
+    """Loads the teachers, builds the student, and finds the images.
+
+    Raises:
+        UsageError: If a file is given for a teacher that is not selected.
+        WeightsError: If a teacher's weights cannot be had, or do not fit.
+        DataError: If there are no images.
+    """
+    config, composition, fabric = context.config, context.composition, context.fabric
+    context.log(f"on {fabric.device}, precision {config.engine.precision}")
+    # The student's initial weights follow from the seed: nothing random may come before it.
+    torch.manual_seed(config.seed)
+    machine = planned_machine(config, find_machine(fabric.device))
+    placements = place(config, composition, machine)
+    # Weights before images: a missing file is reported before a minute of drawing demo scenes.
+    models = assemble(config, composition, fabric.device, context.log, placements)
+    if config.engine.compile == "all":
+        # Offloaded encoders are called with other tensors for weights, so they are not compiled.
+        resident = [t.encoder for n, t in models.teachers.items() if not placements[n].offloaded]
+        compile_all(resident, fabric.device)
+    # One process a machine draws the demo scenes; the others find them drawn.
+    with fabric.rank_zero_first(local=True):
+        path = data_path(config, context.progress)
+    images = find_images(path)
+    stream = Stream(config, composition, models.frozen, images, fabric, context.log)
+    optimizer = make_optimizer(models.student, config)
+    return Prepared(models, stream, optimizer, SkippedSteps(context, stream))

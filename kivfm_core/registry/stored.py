@@ -1,0 +1,83 @@
+"""What a stored spec may name: only the code that its installed teacher names. Torch-free.
+
+Runs and bundles carry their teachers' specs, and may come from a stranger. A spec names code, and
+using it calls that code. So each reference of a stored spec is compared, role by role, with those
+of the installed teacher of that name, before any of them is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from shlex import quote
+
+from kivfm_core.errors import PluginError, printable
+from kivfm_core.registry.entry import Entry
+from kivfm_core.registry.provider import resolve_provided
+from kivfm_core.registry.registry import Registry
+from kivfm_core.spec import TeacherSpec, Weights
+
+
+def check_stored(specs: Iterable[TeacherSpec], registry: Registry) -> None:
+    """Refuses stored specs that name code which their installed teachers do not name.
+
+    Raises:
+        PluginError: If a teacher is not installed, or a reference is not its own; nothing of what
+            the spec names has been imported then.
+    """
+    for spec in specs:
+        allowed = _allowed(spec, registry)
+        for role, references in _references(spec).items():
+            for reference in sorted(references - allowed.get(role, set())):
+                raise PluginError(
+                    f"the stored spec of {printable(spec.name)} names {printable(reference)} as its"
+                    f" {role}, which the installed {printable(spec.name)} does not: not used",
+                    "open it with the plugin version that made it, or not at all if it is a "
+                    "stranger's",
+                )
+
+
+def installed_weights(spec: TeacherSpec, registry: Registry) -> Weights:
+    """Where the weights of a stored spec's teacher come from, as its installed plugin says.
+
+    Raises:
+        PluginError: If the teacher is not installed.
+    """
+    entry = _origin(spec, registry)
+    if entry.provider is not None:
+        return resolve_provided(entry, entry.provider, spec.name).weights
+    assert entry.spec is not None
+    return entry.spec.weights
+
+
+def _origin(spec: TeacherSpec, registry: Registry) -> Entry:
+    entry = registry.origin(spec)
+    if entry is None:
+        raise PluginError(
+            f"no installed plugin brings {printable(spec.name)}",
+            f"install it, then: kivfm teachers show {quote(spec.name)}",
+        )
+    return entry
+
+
+def _allowed(spec: TeacherSpec, registry: Registry) -> Mapping[str, set[str]]:
+    """The references that the installed teacher, or its provider, names, by role."""
+    entry = _origin(spec, registry)
+    if entry.provider is None:
+        assert entry.spec is not None
+        return _references(entry.spec)
+    declared = entry.provider.references
+    if declared is not None:
+        return {role: set(names) for role, names in declared.model_dump().items()}
+    return _references(resolve_provided(entry, entry.provider, spec.name))
+
+
+def _references(spec: TeacherSpec) -> dict[str, set[str]]:
+    """All references of a spec, by role."""
+    roles = {
+        "encoder": {spec.encoder},
+        "decoder": {task.decoder for task in spec.tasks},
+        "split": {spec.weights.split},
+        "fetch": {spec.weights.fetch or ""},
+        "original": {spec.original or ""},
+    }
+    return {role: references - {""} for role, references in roles.items()}

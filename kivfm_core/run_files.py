@@ -1,0 +1,167 @@
+"""The layout of a run folder: the names of its files, and how its records are read. Torch-free.
+
+`docs/reference/run-folder.md` describes what the files hold.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kivfm_core.errors import UsageError
+from kivfm_core.files import is_partial
+
+# In a run folder.
+CONFIG = "config.toml"
+COMPOSITION = "composition.json"
+ENVIRONMENT = "environment.json"
+METRICS = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
+BAD_STEPS = "bad-steps"
+CHECKPOINTS = "checkpoints"
+BUNDLE = "student"
+COSTS = "costs.json"
+EVALUATION = "evaluation.json"
+
+# In the folder of checkpoints, and in each of them.
+LATEST = "latest"
+OPTIMIZER_STATE = "optimizer.safetensors"
+RANDOM_STATE = "rng.safetensors"
+CHECKPOINT_CARD = "state.json"
+
+# In checkpoints and in the student's folder alike.
+STUDENT_STATE = "student.safetensors"
+
+# In the student's folder.
+STUDENT_CARD = "student.json"
+DECODERS = "decoders"
+
+# What a folder may hold that is no run yet, beside files that were being written: all that a try
+# leaves which failed, or was killed, before the aligners were fitted.
+PLAN = {COMPOSITION, CONFIG}
+
+
+def checkpoint_name(step: int) -> str:
+    """The folder of the checkpoint after so many steps."""
+    return f"step-{step:06d}"
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """The steps of the checkpoints in a folder, sorted as numbers: names grow after a million."""
+    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+
+
+# The checkpoint of step 0 is never removed: it holds the student before its first step.
+UNTRAINED = checkpoint_name(0)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run folder as files: paths and records, without the models that they describe."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.path / CONFIG
+
+    @property
+    def composition_file(self) -> Path:
+        """The student's plan."""
+        return self.path / COMPOSITION
+
+    @property
+    def environment_file(self) -> Path:
+        """What the run was made with."""
+        return self.path / ENVIRONMENT
+
+    @property
+    def costs_file(self) -> Path:
+        """What the run was predicted to cost, and did cost."""
+        return self.path / COSTS
+
+    @property
+    def evaluation_file(self) -> Path:
+        """The latest evaluation."""
+        return self.path / EVALUATION
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints' folder."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def bundle(self) -> Path:
+        """The student's folder."""
+        return self.path / BUNDLE
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run was begun here: both halves of its plan are written."""
+        return self.composition_file.is_file() and self.config_file.is_file()
+
+    @property
+    def has_student(self) -> bool:
+        """Whether the run came to its end, and wrote its student."""
+        return (self.bundle / STUDENT_CARD).is_file()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is lost if a run begins here: there is at most a plan."""
+        if not self.path.is_dir():
+            return not self.path.exists()
+        names = {path.name for path in self.path.iterdir() if not is_partial(path.name)}
+        # A configuration without the composition, which is written first, is the user's own.
+        return names.issubset(PLAN) and (CONFIG not in names or COMPOSITION in names)
+
+    @property
+    def steps(self) -> int:
+        """Steps made, as far as they are saved."""
+        return max(checkpoint_steps(self.checkpoints), default=0)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the run was made with; empty before its aligners are fitted."""
+        return _read_json(self.environment_file)
+
+    @property
+    def costs(self) -> dict[str, Any]:
+        """What the run was predicted to cost, and did cost; empty before its end."""
+        return _read_json(self.costs_file)
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """The latest evaluation; empty if there is none."""
+        return _read_json(self.evaluation_file)
+
+    def read_config(self) -> dict[str, Any]:
+        """The configuration as tables, not validated."""
+        return tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+
+    def read_composition(self) -> dict[str, Any]:
+        """The student's plan as JSON, not validated."""
+        return _read_json(self.composition_file)
+
+    def check_is_run(self) -> None:
+        """Refuses a folder that is no run.
+
+        Raises:
+            UsageError: Naming the runs beside it.
+        """
+        if not self.is_run:
+            runs = [str(run.path) for run in list_runs(self.path.parent)]
+            hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes one"
+            raise UsageError(f"{self.path} is no run folder", hint)
+
+
+def list_runs(folder: Path) -> list[RunFiles]:
+    """The runs in a folder, sorted by name."""
+    return [RunFiles(file.parent) for file in sorted(folder.glob(f"*/{COMPOSITION}"))]
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}

@@ -1,0 +1,1 @@
+"""What each task is measured by, one file a task."""

@@ -1,0 +1,105 @@
+"""COCO's average precision, as its own evaluation defines it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import Tensor
+
+from kivfm_core.data.formats.coco import CocoData, run_lengths
+from kivfm_core.data.label_spaces import match
+from kivfm_core.errors import DataError
+from kivfm_core.tasks.meters.classification import no_match
+
+
+class AveragePrecision:
+    """AP over IoU 0.50..0.95, of boxes or masks, over the categories that the teacher knows.
+
+    Args:
+        data: Images with instances.
+        space: The teacher's labels.
+        kind: Which overlap counts.
+
+    Raises:
+        DataError: If no category is in the space.
+    """
+
+    def __init__(self, data: CocoData, space: tuple[str, ...], kind: Literal["bbox", "segm"]):
+        self.data = data
+        self.kind: Literal["bbox", "segm"] = kind
+        ids, names = list(data.names), list(data.names.values())
+        where = match(names, space)
+        # Several categories can mean one label of the teacher: they are one class then.
+        self.label_of = {
+            id: label for id, label in zip(ids, where, strict=True) if label is not None
+        }
+        self.labels = set(self.label_of.values())
+        if not self.labels:
+            raise no_match(names, space)
+        self.seen: list[int] = []
+        self.found: list[dict[str, Any]] = []
+
+    def add(self, index: int, item: dict[str, Tensor], masks: Sequence[Any] | None = None) -> None:
+        """Takes an image's detections, in original pixels, and run lengths of their masks."""
+        self.seen.append(index)
+        boxes = item["boxes"].double().cpu()
+        boxes[:, 2:] -= boxes[:, :2]
+        scores, labels = item["scores"].tolist(), item["labels"].tolist()
+        for i, (box, score, label) in enumerate(zip(boxes.tolist(), scores, labels, strict=True)):
+            if label in self.labels:
+                found = {"image_id": self.data.images[index]["id"], "score": score, "bbox": box}
+                found["category_id"] = label
+                if masks is not None:
+                    found["segmentation"] = masks[i]
+                self.found.append(found)
+
+    def compute(self) -> float:
+        """COCO's AP over the images so far.
+
+        Raises:
+            DataError: If these show no instance of a known category.
+        """
+        stats = self.stats()
+        if stats[0] < 0:
+            raise DataError("the images show no instance of a class that the teacher knows")
+        return float(stats[0])
+
+    def stats(self) -> Sequence[float]:
+        """COCO's twelve figures: AP, AP50, AP75, ..."""
+        from faster_coco_eval import COCO, COCOeval_faster
+
+        truth = COCO(self._truth())
+        evaluator = COCOeval_faster(
+            truth, truth.loadRes(self.found), self.kind, print_function=_silent
+        )
+        evaluator.params.catIds = sorted(self.labels)
+        evaluator.params.imgIds = sorted(self.data.images[i]["id"] for i in self.seen)
+        evaluator.run()
+        return evaluator.stats
+
+    def _truth(self) -> dict[str, Any]:
+        """The images seen in COCO's form, with all that its evaluation asks for filled in."""
+        annotations: list[dict[str, Any]] = []
+        for index in self.seen:
+            for item in self.data.annotations[index]:
+                label = self.label_of.get(item["category_id"])
+                if label is None or (self.kind == "segm" and not item.get("segmentation")):
+                    continue
+                w, h = item["bbox"][2:]
+                # Ids count from 1: the evaluation takes 0 for "not matched".
+                own = {"category_id": label, "id": len(annotations) + 1}
+                filled = {"iscrowd": 0, "area": w * h, **item, **own}
+                if self.kind == "segm":
+                    size = self.data.size(index)
+                    filled["segmentation"] = run_lengths(item["segmentation"], *size)
+                annotations.append(filled)
+        return {
+            "images": [self.data.images[index] for index in self.seen],
+            "annotations": annotations,
+            "categories": [{"id": label} for label in sorted(self.labels)],
+        }
+
+
+def _silent(*text: object) -> None:
+    """Takes the evaluation's printed table."""

@@ -1,0 +1,30 @@
+"""Detection: COCO's box AP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kivfm_core.data.formats.coco import CocoData
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import Detections
+from kivfm_core.task import Meter
+from kivfm_core.tasks.meters.coco_ap import AveragePrecision
+
+
+class Detection(Meter):
+    """Box AP."""
+
+    def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
+        self.precision = AveragePrecision(data, space or (), "bbox")
+
+    def update(
+        self, predictions: Detections, indices: Sequence[int], frames: Sequence[Frame]
+    ) -> None:
+        """Takes boxes; a decoder that also gives masks is not made to paint them."""
+        found = Detections.to_original(predictions, frames)
+        for index, item in zip(indices, found, strict=True):
+            self.precision.add(index, item)
+
+    def compute(self) -> float:
+        """AP over IoU 0.50..0.95."""
+        return self.precision.compute()

@@ -1,0 +1,37 @@
+"""Instance segmentation: COCO's mask AP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kivfm_core.data.formats.coco import CocoData
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import Instances
+from kivfm_core.task import Meter
+from kivfm_core.tasks.meters.coco_ap import AveragePrecision
+
+
+class InstanceSegmentation(Meter):
+    """Mask AP."""
+
+    def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
+        self.precision = AveragePrecision(data, space or (), "segm")
+
+    def update(
+        self, predictions: Instances, indices: Sequence[int], frames: Sequence[Frame]
+    ) -> None:
+        """Takes masks, at once as run lengths: a hundred whole masks an image are large."""
+        from faster_coco_eval.core import mask as codec
+
+        found = predictions.to_original(frames)
+        for index, item in zip(indices, found, strict=True):
+            masks = item["masks"].cpu().numpy().astype(np.uint8).transpose(1, 2, 0)
+            runs: Any = codec.encode(np.asfortranarray(masks))
+            self.precision.add(index, item, runs)
+
+    def compute(self) -> float:
+        """AP over IoU 0.50..0.95."""
+        return self.precision.compute()

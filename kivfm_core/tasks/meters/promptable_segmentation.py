@@ -1,0 +1,80 @@
+"""Promptable segmentation: mean IoU of the mask that one click inside an object gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kivfm_core.data.formats.coco import CocoData
+from kivfm_core.errors import DataError
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import Masks
+from kivfm_core.task import Meter, Prompter
+
+
+class PromptableSegmentation(Meter):
+    """Mean IoU over all objects, one click each.
+
+    Args:
+        data: Images with instances.
+        space: Not looked at: a click has no class.
+    """
+
+    def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
+        self.data = data
+        self.ious: list[float] = []
+        self.masks = lru_cache(maxsize=32)(self._masks)
+
+    def _masks(self, index: int) -> list[NDArray[np.bool_]]:
+        masks = [self.data.mask(index, item) for item in self.data.instances(index)]
+        return [mask for mask in masks if mask.any()]
+
+    def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
+        """A click in the middle of every object."""
+        points = [
+            torch.tensor([frame.to_canvas(*inside(mask)) for mask in self.masks(index)])
+            .reshape(-1, 2)
+            .to(torch.float32)
+            for index, frame in zip(indices, frames, strict=True)
+        ]
+        return teacher.prompt("promptable-segmentation", points=points)
+
+    def update(self, predictions: Masks, indices: Sequence[int], frames: Sequence[Frame]) -> None:
+        """Compares every object's mask with what its click gave."""
+        found = predictions.to_original(frames)
+        for index, masks in zip(indices, found, strict=True):
+            for true, mask in zip(self.masks(index), masks.cpu().numpy(), strict=True):
+                self.ious.append(float((true & mask).sum() / (true | mask).sum()))
+
+    def compute(self) -> float:
+        """Mean IoU.
+
+        Raises:
+            DataError: If there was no object.
+        """
+        if not self.ious:
+            raise DataError("the images show no object to click on")
+        return sum(self.ious) / len(self.ious)
+
+
+def inside(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """The point `(x, y)` of a mask `[H, W]` that is farthest from its edge, by city blocks.
+
+    Example:
+        >>> inside(np.pad(np.ones((3, 3), bool), 2))
+        (3.5, 3.5)
+    """
+    # Distances from the edge in two sweeps along each axis; images end in edges, too.
+    far = np.where(np.pad(mask, 1), sum(mask.shape), 0).astype(np.int32)
+    for axis in (0, 1):
+        steps = np.arange(far.shape[axis]).reshape((-1, 1) if axis == 0 else (1, -1))
+        ahead = np.minimum.accumulate(far - steps, axis=axis) + steps
+        back = np.flip(np.minimum.accumulate(np.flip(far + steps, axis), axis=axis), axis) - steps
+        far = np.minimum(ahead, back)
+    y, x = np.unravel_index(int(far[1:-1, 1:-1].argmax()), mask.shape)
+    return float(x) + 0.5, float(y) + 0.5

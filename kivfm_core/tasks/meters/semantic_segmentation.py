@@ -1,0 +1,77 @@
+"""Semantic segmentation: mean IoU over the classes that occur, in original pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kivfm_core.data.formats.coco import CocoData
+from kivfm_core.data.formats.masks import MaskData
+from kivfm_core.data.label_spaces import match
+from kivfm_core.errors import DataError
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import SemanticLogits
+from kivfm_core.task import Meter
+from kivfm_core.tasks.meters.classification import no_match
+
+
+class SemanticSegmentation(Meter):
+    """Mean IoU.
+
+    Args:
+        data: Images with masks or instances.
+        space: The teacher's labels.
+
+    Raises:
+        DataError: If the space has none of the data's classes.
+    """
+
+    def __init__(self, data: MaskData | CocoData, space: tuple[str, ...] | None) -> None:
+        self.data, self.space = data, space or ()
+        names = data.classes if isinstance(data, MaskData) else tuple(data.names.values())
+        known = {self.space[i] for i in match(names, self.space) if i is not None}
+        if not known - {"background", "__background__"}:
+            raise no_match(names, self.space)
+        k = len(self.space)
+        self.confusion = torch.zeros(k, k, dtype=torch.long)
+
+    def update(
+        self, predictions: SemanticLogits, indices: Sequence[int], frames: Sequence[Frame]
+    ) -> None:
+        """Counts the pixels of every image."""
+        maps = predictions.to_original(frames)
+        for index, logits in zip(indices, maps, strict=True):
+            target = torch.from_numpy(self.data.semantic(index, self.space))
+            if target.shape != logits.shape[1:]:
+                raise DataError(
+                    f"{self.data.paths[index]} has {tuple(logits.shape[1:])} pixels (height,"
+                    f" width), its labels {tuple(target.shape)}"
+                )
+            label = logits.max(dim=0).indices  # twice as fast as argmax on a CPU
+            self.confusion += confusion(target, label.cpu(), len(self.space))
+
+    def compute(self) -> float:
+        """Mean IoU over the classes that the labels show."""
+        return mean_iou(self.confusion)
+
+
+def confusion(target: Tensor, predicted: Tensor, classes: int) -> Tensor:
+    """Counts pixels by true and predicted class: `[K, K]`; targets below zero do not count."""
+    counts = target >= 0
+    pairs = target[counts] * classes + predicted[counts]
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+
+
+def mean_iou(confusion: Tensor) -> float:
+    """Mean IoU of a confusion matrix `[K, K]` over the true classes that occur.
+
+    Raises:
+        DataError: If none does.
+    """
+    true, predicted, both = confusion.sum(1), confusion.sum(0), confusion.diagonal()
+    occurs = true > 0
+    if not occurs.any():
+        raise DataError("no pixel has a class that the teacher knows")
+    return float((both / (true + predicted - both))[occurs].double().mean())

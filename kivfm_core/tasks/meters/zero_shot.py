@@ -1,0 +1,33 @@
+"""Zero-shot classification: top-1 accuracy with the data's class names as the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kivfm_core.data.formats.classes import ClassData
+from kivfm_core.data.label_spaces import label_names
+from kivfm_core.geometry import Frame
+from kivfm_core.task import Prompter
+from kivfm_core.tasks.meters.classification import Classification
+
+
+class ZeroShot(Classification):
+    """Top-1 accuracy among the data's own classes.
+
+    Args:
+        data: Images with classes; plain indices are ImageNet's.
+        space: Not looked at: the prompt brings the labels.
+    """
+
+    def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
+        names = data.classes or label_names("imagenet-1k") or ()
+        super().__init__(data, names)
+        self.labels = [name.replace("_", " ") for name in names]
+        self._prompt: Any = None
+
+    def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
+        """The class names through the text tower, once."""
+        if self._prompt is None:
+            self._prompt = teacher.prompt("zero-shot", labels=self.labels)
+        return self._prompt

@@ -1,0 +1,18 @@
+"""Semantic segmentation: a class for every pixel. Torch-free."""
+
+from kivfm_core.task import TaskRecord
+
+SEMANTIC_SEGMENTATION = TaskRecord(
+    name="semantic-segmentation",
+    short="sem",
+    summary="The class of every pixel of an image.",
+    prediction="kivfm_core.predictions:SemanticLogits",
+    formats=("masks", "coco"),
+    masks=True,
+    classes="teacher",
+    metric="mIoU",
+    meter="kivfm_core.tasks.meters.semantic_segmentation:SemanticSegmentation",
+    kind="classes",
+    draw="kivfm_core.prediction.results:draw_class_map",
+    check="kivfm_core.tasks.checks:check_logits",
+)

@@ -1,0 +1,1 @@
+"""The task `depth`: predictions, labels, the meter and the drawing."""

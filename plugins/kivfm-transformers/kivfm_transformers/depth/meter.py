@@ -1,0 +1,102 @@
+"""The score of depth: delta 1, the share of pixels whose depth is right within a quarter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from kivfm_core.errors import DataError
+from kivfm_core.geometry import Frame
+from kivfm_core.task import Meter
+from kivfm_transformers.depth.data import DepthData
+from kivfm_transformers.depth.maps import DepthMap, DepthMaps
+
+RATIO = 1.25
+# Inverse depth (1/m) below this is set to it: aligned values may be zero or negative.
+FARTHEST = 1e-3
+
+
+class Depth(Meter):
+    """Mean delta 1, and mean AbsRel beside it.
+
+    Relative depth is aligned first: the scale and shift that fit its inverse depth best to the
+    truth, by least squares over the measured pixels of each image, as MiDaS (Ranftl et al.,
+    https://arxiv.org/abs/1907.01341) and Depth Anything (https://arxiv.org/abs/2401.10891) do.
+    Metric depth is compared as it is.
+
+    Args:
+        data: Images with measured depth.
+        classes: Unused: depth has no labels.
+
+    Attributes:
+        delta1: Of every image so far, in 0..1; higher is better.
+        absrel: Of every image so far; lower is better.
+    """
+
+    def __init__(self, data: DepthData, classes: tuple[str, ...] | None = None) -> None:
+        self.data = data
+        self.delta1: list[float] = []
+        self.absrel: list[float] = []
+
+    def update(
+        self, predictions: DepthMaps, indices: Sequence[int], frames: Sequence[Frame]
+    ) -> None:
+        """Compares every image's map with the measured one.
+
+        Raises:
+            DataError: If a measured map has another size than its image.
+        """
+        found = predictions.to_original(frames)
+        for index, frame, predicted in zip(indices, frames, found, strict=True):
+            true = torch.from_numpy(self.data.depth(index))
+            if true.shape != frame.original:
+                raise DataError(
+                    f"{self.data.paths[index]} has {frame.original} pixels (height, width), its"
+                    f" depth {tuple(true.shape)}"
+                )
+            errors = compare(predicted, true)
+            if errors is not None:
+                self.delta1.append(errors[0])
+                self.absrel.append(errors[1])
+
+    def compute(self) -> float:
+        """Mean delta 1 over the images that have a measured pixel.
+
+        Raises:
+            DataError: If none has.
+        """
+        if not self.delta1:
+            raise DataError("no image has a pixel of known depth")
+        return sum(self.delta1) / len(self.delta1)
+
+
+def compare(predicted: DepthMap, true: Tensor) -> tuple[float, float] | None:
+    """Delta 1 and AbsRel of one image; None if no pixel can be compared.
+
+    Args:
+        predicted: The map, of the same size. Pixels that are NaN are left out: the canvas does not
+            show them.
+        true: Meters `[H, W]`, zero where unknown.
+    """
+    depth = predicted.depth.double().to(true.device)
+    known = (true > 0) & ~depth.isnan()
+    if not known.any():
+        return None
+    depth, true = depth[known], true[known]
+    if predicted.kind == "relative":
+        depth = 1 / align(depth, 1 / true).clamp(min=FARTHEST)
+    # A metric model may predict zero, whose ratio is infinite and counts as wrong.
+    ratio = torch.maximum(depth / true, true / depth)
+    absrel = (depth - true).abs() / true
+    return float((ratio < RATIO).double().mean()), float(absrel.mean())
+
+
+def align(values: Tensor, wanted: Tensor) -> Tensor:
+    """`scale * values + shift`, with the scale and shift that come closest to `wanted [N]`."""
+    centered = values - values.mean()
+    spread = centered.square().sum()
+    # A constant map has no scale: its best fit is the mean.
+    scale = (centered * wanted).sum() / spread if spread > 0 else 0.0
+    return scale * centered + wanted.mean()

@@ -1,0 +1,92 @@
+"""The examples of docs/how-to/extend-kivfm.md work as they stand there."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import Level
+
+# Until the tables of adapters and aligners are here.
+pytest.importorskip("kivfm_core.adapters.table")
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/extend-kivfm.md"
+BLOCKS = dict(
+    re.findall(r'^```python title="([^"]+)"\n(.*?)^```', PAGE.read_text("utf-8"), re.M | re.S)
+)
+
+
+@pytest.fixture(autouse=True)
+def examples(monkeypatch):
+    """Every block as the module that its title says."""
+    monkeypatch.setitem(sys.modules, "kivfm_light", ModuleType("kivfm_light"))
+    for path, code in BLOCKS.items():
+        # `cli/` and a package's own folder are where modules are found.
+        name = re.sub(r"^(cli|kivfm-light)/", "", path).removesuffix(".py").replace("/", ".")
+        module = ModuleType(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        exec(compile(code, path, "exec"), vars(module))
+
+
+def test_an_adapter_changes_nothing_at_the_start():
+    from kivfm_core.adapters.scale import ScaleAdapter, ScalePlan
+
+    plan = ScalePlan(channels={"x": 4, "V": 4})
+    adapter = resolve_reference(plan.module)(plan)
+    assert isinstance(adapter, ScaleAdapter)
+    assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
+    base = {"x": torch.rand(2, 4), "V": torch.rand(2, 4, 3, 3)}
+    adapted = adapter.adapt(torch.rand(2, 3, 6, 6), base, (), lambda encode: base)
+    assert all(torch.equal(adapted[name], base[name]) for name in base)
+
+
+def test_an_aligner_leads_there_and_back():
+    from kivfm_core.aligners.linear import LinearPlan
+
+    level = Level(name="dense", kind="dense", channels=5, stride=8)
+    plan = LinearPlan(teacher="a/b", level=level, maps={"V": 4}, x_channels=4, hidden=1, latent=5)
+    aligner = resolve_reference(plan.module)(plan)
+    fitted = sum(t.numel() for t in (*aligner.parameters(), *aligner.buffers()))
+    assert fitted == plan.parameters
+    aligner.fit(2, torch.ones(5), torch.eye(5))
+    y = torch.rand(2, 5, 3, 3)
+    torch.testing.assert_close(aligner.to_level(aligner.to_latent(y)), y)
+    assert aligner.predict({"V": torch.rand(2, 4, 6, 6)}, (3, 3)).shape == y.shape
+
+
+def test_a_recipe_names_what_there_is():
+    from kivfm_core.recipes.cosine import COSINE
+
+    from kivfm_core.aligners.targets import TARGETS
+    from kivfm_core.objectives.losses import DISTANCES
+
+    for match in (COSINE.global_match, COSINE.dense_match):
+        assert match.target in TARGETS and match.distance in DISTANCES
+
+
+def test_a_task_reads_and_measures_its_labels(tmp_path):
+    from kivfm_light.plugin import kivfm_register_tasks
+
+    (task,) = kivfm_register_tasks()
+    (tmp_path / "brightness.json").write_text(json.dumps({"a.png": 0.5, "b.png": 1.0}))
+    data = resolve_reference(task.formats[0].read)(tmp_path)
+    meter = resolve_reference(task.meter)(data, None)
+    meter.update(resolve_reference(task.prediction)(torch.tensor([0.5, 0.5])), [0, 1], [])
+    assert data.take(1).paths == (tmp_path / "a.png",) and meter.compute() == 0.75
+    assert callable(resolve_reference(task.draw))
+
+
+def test_a_command_runs(capsys, tmp_path):
+    from kivfm_cli.commands.count import count
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    count(tmp_path)
+    assert capsys.readouterr().out == "1\n"

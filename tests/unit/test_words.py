@@ -1,0 +1,97 @@
+"""One word for one thing: pages and help contain none of the words that were retired.
+
+The words are those of docs/reference/glossary.md. Code spans and blocks may contain any word: names
+of files and keys never change.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from kivfm_cli.app import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*/README.md")),
+]
+
+# What to write instead. Networks are run, and compute; they do not speak.
+RETIRED = {
+    r"pictures?": "image",
+    r"photographs?": "photo",
+    r"taps?": "attachment, attachment point",
+    r"keepers?": "cache",
+    r"owners?": "source of outputs",
+    r"(?:is|are|was|were|be|been|being|when|once|never|not) asked": "run, computed",
+    r"asks? (?:the|a|its|their|each|every|no|teachers?|networks?)": "run",
+    r"answers": "outputs",
+    r"(?:teachers?|students?|networks?|decoders?|they|it) (?:says?|said|speaks?|told)": "gives",
+    r"asked anew|asked again": "run in every step",
+    r"colour|licence|normalis\w+|behaviour|centred?|grey": "American spelling",
+}
+
+# Written from docstrings, some of which still have older words.
+LATER = {ROOT / "docs/reference/python.md"}
+
+
+def text_of(page: Path) -> str:
+    """A page without its code, comments and the targets of its links."""
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.S)
+    text = re.sub(r"`[^`]*`", "", text)
+    return re.sub(r"\]\([^)]*\)", "]", text)
+
+
+def retired(text: str) -> list[str]:
+    """The retired words in a text, each with what to write instead."""
+    return [
+        f"{found[0]!r}: write {better}"
+        for word, better in RETIRED.items()
+        for found in re.finditer(rf"\b(?:{word})\b", " ".join(text.split()), re.I)
+    ]
+
+
+@pytest.mark.parametrize(
+    "page", sorted({*PAGES} - LATER), ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_a_page_has_no_retired_word(page):
+    assert not retired(text_of(page))
+
+
+def help_texts(command, words=("kivfm",)):
+    """Every command's help, and every flag's and argument's, with where it stands."""
+    where = " ".join(words)
+    yield where, command.help
+    for parameter in command.params:
+        yield f"{where} {parameter.opts[0]}", parameter.help
+    if hasattr(command, "list_commands"):
+        context = typer.Context(command)
+        for name in command.list_commands(context):
+            yield from help_texts(command.get_command(context, name), (*words, name))
+
+
+HELP = dict(help_texts(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("where", HELP)
+def test_a_help_text_is_a_sentence_without_retired_words(where):
+    text = HELP[where]
+    assert text, "no help"
+    for paragraph in text.strip().split("\n\n"):
+        assert re.match(r"[A-Z`]|--", paragraph.strip()), f"no capital: {paragraph!r}"
+        assert paragraph.strip().endswith((".", ":")), f"no period: {paragraph!r}"
+    assert not retired(re.sub(r"`[^`]*`", "", text))
+
+
+def test_retired_words_are_found():
+    assert retired("Every Picture is asked\nanew.")
+    assert not retired(text_of(ROOT / "docs/reference/glossary.md") + " imagery, taped, answer")
