@@ -1,4 +1,4 @@
-"""Paint one object onto a picture."""
+"""Paint one object onto an image."""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Placement:
 def paint(
     rng: np.random.Generator,
     style: Style,
-    picture: Pixels,
+    image: Pixels,
     owner: NDArray[np.uint8],
     number: int,
     placement: Placement,
@@ -42,7 +42,7 @@ def paint(
     Args:
         rng: Source of randomness.
         style: The domain's way of drawing.
-        picture: [H, W, 3], changed in place.
+        image: [H, W, 3], changed in place.
         owner: Number of the object that owns each pixel, [H, W], changed in place.
         number: This object's number.
         placement: What, where, how large.
@@ -60,7 +60,7 @@ def paint(
     if style.wobble:
         distance = distance + style.wobble * noise(rng, y1 - y0, x1 - x0, 6)
 
-    patch = picture[y0:y1, x0:x1]
+    patch = image[y0:y1, x0:x1]
     toward = (math.cos(light), math.sin(light))
     if style.shadow:
         shift = (-round(4 * toward[1]), -round(4 * toward[0]))
