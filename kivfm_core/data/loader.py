@@ -82,6 +82,7 @@ class ViewDataset(Dataset[Sample]):
         mosaic: Share of the canvases that show four views.
     """
 
+    # Eight parameters: each is a setting of its own, and only a run sets them all.
     def __init__(
         self,
         images: Images,

@@ -52,6 +52,7 @@ class StepSampler:
         world: Number of processes.
     """
 
+    # Ten numbers from as many places: a record of them would only repeat their names.
     def __init__(
         self, images: int, sizes: int, batch_size: int, start: int, stop: int, seed: int,
         views: int = 0, known: Container[Key] = (), rank: int = 0, world: int = 1,
