@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,8 @@ def paint(
 
 
 def _own_coordinates(
-    placement: Placement, y: NDArray[np.float32], x: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    placement: Placement, y: NDArray[Any], x: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Pixels `[h, w]` in the object's own axes, in units of its radius."""
     x, y = (x - placement.x) / placement.radius, (y - placement.y) / placement.radius
     cos, sin = math.cos(placement.turn), math.sin(placement.turn)
