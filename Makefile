@@ -1,8 +1,8 @@
-# make demo   the main job, end to end, offline          make test      all tests but the long ones
-# make check  style, types, import rules, light start    make test-all  the long ones too
+# make demo   the main job, end to end, offline          make test      all tests but the slow ones
+# make check  style, types, import rules, light start    make test-all  the slow ones too
 # make docs   write the generated pages and figures again
 # make nano   retrain the tiny teachers (about an hour)
-# make proof  the method beside its rivals: hours; goes on where it stopped
+# make proof  the method beside its rivals (hours; continues where it stopped)
 
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -14,7 +14,7 @@ READY := .venv/.ready
 
 setup: $(READY)
 
-# Runs once, and again when what is to be installed changes.
+# Runs once, and again when the list of packages to install changes.
 $(READY): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 demo: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
-# One thread a process: the tests are many and small, and run two at a time.
+# One thread for each process, since two run at a time and the tests are small.
 test: export OMP_NUM_THREADS = 1
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow"

@@ -1,7 +1,7 @@
-"""Errors that name the fix.
+"""Errors that say how to fix them, and errors as text.
 
-Every error that a user can cause carries a hint, if possible a command that can be pasted, and the
-exit code that the command line returns for it.
+Every error that a user can cause has a hint, if possible a command that can be pasted, and the exit
+code that the command line returns for it.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ class PluginError(KivfmError):
 
 
 class WeightsError(KivfmError):
-    """Weights cannot be had, or are not what the teacher declares."""
+    """Weights cannot be found or fetched, or are not what the teacher declares."""
 
 
 class DataError(KivfmError):

@@ -22,7 +22,7 @@ from kivfm_core.weights.loading import Provenance, State, load_parts, load_stric
 
 
 class Levels(Mapping[str, Tensor]):
-    """A batch of levels by name, with the frames of the canvases that they came from."""
+    """A batch of levels by name, with the frames of the canvases that they were computed from."""
 
     def __init__(self, tensors: Mapping[str, Tensor], frames: Sequence[Frame]) -> None:
         self.tensors = dict(tensors)
@@ -63,9 +63,9 @@ class Teacher(Encoder, Protocol):
     def prompt(self, task: str, **raw: Any) -> Any:
         """Prepares a prompt.
 
-        `zero-shot` takes `labels`, the class names, once an evaluation; `promptable-segmentation`
-        takes `points`, a batch's clicks: a picture each, `[P, 2]` (x, y) in canvas pixels, one
-        mask a click. Other tasks take none.
+        `zero-shot` takes `labels`, the class names, once for an evaluation.
+        `promptable-segmentation` takes `points`, the clicks of a batch: for each image `[P, 2]`,
+        (x, y) in canvas pixels, one mask for each click. Other tasks take none.
         """
         ...
 
@@ -75,7 +75,7 @@ class Teacher(Encoder, Protocol):
 
 
 class Decoders(nn.Module):
-    """A teacher's decoders, apart from its encoder: all that a stand-in needs of a teacher."""
+    """A teacher's decoders without its encoder: all that a stand-in needs of a teacher."""
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
@@ -107,12 +107,15 @@ class Decoders(nn.Module):
         return self.parts[solved[task]]
 
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
-        """What those parts that can tell say before they choose; gradients reach the levels."""
+        """The readouts of all decoders that have one: their outputs before any selection.
+
+        Gradients reach the levels.
+        """
         return [
-            said
+            readout
             for part in self.parts.values()
             if hasattr(part, "readout")
-            for said in cast(Any, part).readout(levels)
+            for readout in cast(Any, part).readout(levels)
         ]
 
     def prompt(self, task: str, **raw: Any) -> Any:
@@ -122,7 +125,7 @@ class Decoders(nn.Module):
             return cast(Any, part).prompt(**raw) if hasattr(part, "prompt") else None
 
     def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
-        """Predictions of a task from the levels that it declares, and from nothing else."""
+        """Predictions of a task, computed from the levels that its spec names and no others."""
         reads = self.spec.task(task).levels
         given = Levels({name: levels[name] for name in reads}, levels.frames)
         with torch.no_grad():
@@ -141,7 +144,7 @@ class LoadedTeacher(nn.Module):
         self.requires_grad_(False).train(False)
 
     def train(self, mode: bool = True) -> LoadedTeacher:
-        """Does nothing with `mode`: a teacher always is in evaluation mode."""
+        """Ignores `mode`: a teacher is always in evaluation mode."""
         return cast(LoadedTeacher, super().train(False))
 
     def load(self, parts: Mapping[str, State]) -> int:
@@ -173,7 +176,7 @@ def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> 
     Raises:
         UsageError: If no teacher has this name.
         PluginError: If its plugin is broken.
-        WeightsError: If its weights cannot be had or do not fit.
+        WeightsError: If its weights cannot be found or fetched, or do not fit.
     """
     registry = get_registry()
     spec = registry.resolve(name) if isinstance(name, str) else name

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job, end to end, offline: five tiny teachers into one student. All of it stays in runs/.
+# The main job, end to end, offline: five tiny teachers into one student. Writes to runs/ only.
 set -euo pipefail
 
 STEPS=${STEPS:-1300}

@@ -1,4 +1,4 @@
-"""The lazy command group: a command's file is imported when the command is called or described."""
+"""The lazy command group: a command's file is imported when that command, or the help, needs it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typer.core import TyperGroup
 
 from kivfm_core.errors import UsageError
 
+# In the order in which a new user meets them. A command is a file in `commands/` and a word here.
 COMMANDS = (
-    *("teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "scenes"),
-    *("cache", "runs"),
-)
+    "teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "scenes",
+    "cache", "runs",
+)  # fmt: skip
 
 
 def make_app(**more: Any) -> typer.Typer:
-    """A Typer app in our manner: rich help on a terminal, plain text when piped."""
+    """A Typer app with rich help on a terminal and plain text when piped."""
     return typer.Typer(
         pretty_exceptions_enable=False,
         rich_markup_mode="rich" if sys.stdout.isatty() else None,
@@ -32,14 +33,14 @@ class LazyGroup(TyperGroup):
     """`kivfm NAME` is `app` in `kivfm_cli/commands/NAME.py`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Every command, in the order of a user's way."""
+        """The names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Imports a command.
 
         Raises:
-            UsageError: If there is none of this name; with the nearest.
+            UsageError: If no command has this name; the hint has the nearest one.
         """
         if cmd_name not in COMMANDS:
             near = get_close_matches(cmd_name, COMMANDS, n=1) or ["--help"]

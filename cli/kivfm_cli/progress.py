@@ -8,8 +8,8 @@ from typing import Any
 
 from kivfm_core.progress import Progress
 
+# Seconds between plain lines.
 EVERY = 10.0
-"""Seconds between plain lines."""
 
 
 def make_progress() -> Progress:
@@ -18,7 +18,7 @@ def make_progress() -> Progress:
 
 
 def describe(info: dict[str, Any]) -> str:
-    """What a step tells, in one line: speed, waiting for data, loss, loss by teacher."""
+    """A step in one line: speed, time waiting for data, loss, loss by teacher."""
     words = []
     if "images_per_second" in info:
         words.append(f"{info['images_per_second']:.1f} images/s")

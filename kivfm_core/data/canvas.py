@@ -1,4 +1,4 @@
-"""Makes canvases: pixels from disk to the tensor an encoder gets, as a frame says."""
+"""Makes canvases: from the pixels of an image to the tensor that an encoder gets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kivfm_core.spec import InputContract, Triple
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """A picture as RGB uint8 `[3, H, W]`."""
+    """An image as RGB uint8 `[3, H, W]`."""
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
@@ -24,7 +24,7 @@ Look = tuple[str, bool, Triple]
 
 
 def look(contract: InputContract) -> Look:
-    """What `render` takes of a contract: where it is the same, so are canvases of one size."""
+    """The part of a contract that `render` uses: if it is equal, so are canvases of one size."""
     return contract.interpolation, contract.antialias, contract.pad_value
 
 
@@ -53,21 +53,24 @@ def render(image: Tensor, frame: Frame, contract: InputContract) -> Tensor:
 
 
 def render_views(
-    pictures: Sequence[tuple[Tensor, View]], contract: InputContract, side: int
+    images: Sequence[tuple[Tensor, View]], contract: InputContract, side: int
 ) -> tuple[Tensor, Frame]:
     """Makes the square canvas of one view, or of four, a quarter each (mosaic, YOLOv4).
 
     Args:
-        pictures: RGB uint8 `[3, H, W]`, and what is shown of it.
+        images: Each RGB uint8 `[3, H, W]`, with the view of it that is shown.
         contract: Interpolation, antialias and pad value.
         side: Of the canvas, in pixels.
 
     Returns:
-        As `render`, `[3, side, side]`; and the frame, that of a mosaic as if it were a picture.
+        RGB float32 `[3, side, side]` in [0, 1], and its frame. The frame of a mosaic is that of an
+        image which fills the canvas.
     """
-    half = side if len(pictures) == 1 else side - side // 2
-    frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in pictures]
-    tiles = [render(x, f, contract) for (x, _), f in zip(pictures, frames, strict=True)]
+    # With an odd side, the tiles on the right and at the bottom lose a row or column of pixels.
+    # With an odd side, the tiles on the right and at the bottom lose a row or column of pixels.
+    half = side if len(images) == 1 else side - side // 2
+    frames = [plan_view((x.shape[1], x.shape[2]), view, half) for x, view in images]
+    tiles = [render(x, f, contract) for (x, _), f in zip(images, frames, strict=True)]
     if len(tiles) == 1:
         return tiles[0], frames[0]
     rest, square = side - half, (side, side)
@@ -80,7 +83,7 @@ def render_views(
 
 
 def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Tensor, list[Frame]]:
-    """Makes the canvases of whole pictures, for evaluation and prediction.
+    """Makes the canvases of whole images, for evaluation and prediction.
 
     Args:
         images: RGB uint8 `[3, H, W]` each; under `short-side` they must share a canvas size.
@@ -95,7 +98,7 @@ def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Te
 
 
 def repad(canvases: Tensor, frames: Sequence[Frame], value: Triple) -> Tensor:
-    """Paints the padding of canvases `[B, 3, H, W]` in another color, where frames are given."""
+    """Paints the padding of the first `len(frames)` canvases `[B, 3, H, W]` in another color."""
     out = canvases.clone()
     for canvas, frame in zip(out, frames, strict=False):
         x0, y0, x1, y1 = frame.content
@@ -113,7 +116,7 @@ def rescale(canvases: Tensor, size: Size) -> Tensor:
 
 
 def normalize(canvases: Tensor, contract: InputContract) -> Tensor:
-    """Turns canvases `[B, 3, H, W]` in [0, 1] into what the network was trained on."""
+    """Normalizes canvases `[B, 3, H, W]` in [0, 1] as the contract declares: order, mean, std."""
     x = canvases.flip(1) if contract.channel_order == "BGR" else canvases
     mean = x.new_tensor(contract.mean).view(3, 1, 1)
     std = x.new_tensor(contract.std).view(3, 1, 1)

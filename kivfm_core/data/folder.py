@@ -1,4 +1,4 @@
-"""The picture files of a folder. Torch-free."""
+"""The image files of a folder. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kivfm_core.data.names import Names
 
 
 class Folder:
-    """Picture files; the id of each is its path in the folder.
+    """Image files; the id of each is its path in the folder.
 
     Args:
         path: The folder.
@@ -26,11 +26,11 @@ class Folder:
         return len(self.names)
 
     def id(self, index: int) -> str:
-        """A picture's id."""
+        """An image's id."""
         return self.names[index]
 
     def open(self, index: int) -> Image.Image:
-        """Decodes a picture.
+        """Decodes an image.
 
         Raises:
             DataError: If it cannot be decoded.

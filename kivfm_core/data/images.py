@@ -1,4 +1,4 @@
-"""Picture files: which they are, decoding, and their names in messages. Torch-free."""
+"""Image files: which files are images, decoding, and names in messages. Torch-free."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SUFFIXES = frozenset(
 )
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's name ends as a picture's."""
+def is_image_file(name: str) -> bool:
+    """Whether a file's name has the ending of an image."""
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
@@ -29,13 +29,13 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
     """Decodes an image as upright 8-bit RGB, as `modes.to_upright_rgb` does.
 
     Args:
-        path: A file.
-        start: Where in it the picture begins, if `size` is given.
-        size: Bytes of the picture; all of the file by default.
+        path: The file that contains the image.
+        start: First byte of the image, if `size` is given.
+        size: Bytes of the image; the whole file by default.
 
     Raises:
-        DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`,
-            as a decompression bomb has.
+        DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`
+            (a decompression bomb).
     """
     try:
         with warnings.catch_warnings():
@@ -44,7 +44,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
                 return to_upright_rgb(image)
     except MemoryError:
         raise
-    # A hostile file can make a decoder raise anything.
+    # A malicious file can make a decoder raise anything.
     except Exception as error:
         place = f" at byte {start}" if start else ""
         raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
@@ -61,7 +61,7 @@ def upright_size(path: Path) -> tuple[int, int]:
             turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
             width, height = image.size
             return (height, width) if turned else (width, height)
-    except Exception as error:  # A hostile file can make a decoder raise anything.
+    except Exception as error:  # A malicious file can make a decoder raise anything.
         raise DataError(f"cannot open {printable(path)}: {error}") from error
 
 
@@ -72,6 +72,6 @@ def _part(path: Path, start: int, size: int) -> BytesIO:
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:
-    """The first of some names, sorted."""
+    """The first of some names, sorted, for a message."""
     first = sorted(names)
     return ", ".join(map(printable, first[:limit])) + (", ..." if len(first) > limit else "")

@@ -1,4 +1,4 @@
-"""Label spaces: the names behind the known ones, and how names of two spaces meet. Torch-free."""
+"""Label spaces: the names of the known ones, and matching the names of two. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-# Where torchvision keeps the names of a known space.
+# The module and class in torchvision whose metadata list the names of a known space.
 _KNOWN = {
     "imagenet-1k": ("resnet", "ResNet18_Weights"),
     "coco-91": ("detection", "FasterRCNN_ResNet50_FPN_Weights"),
@@ -18,7 +18,7 @@ _KNOWN = {
 # A class as ImageNet's folders name it.
 _WORDNET = re.compile(r"n\d{8}")
 
-# VOC's and others' words for what COCO calls differently.
+# Names in VOC and other data for what COCO calls differently.
 _SAME = {
     "aeroplane": "airplane",
     "diningtable": "dining table",
@@ -43,7 +43,7 @@ def normalized(name: str) -> str:
 
 
 def match(names: Sequence[str], space: Sequence[str]) -> list[int | None]:
-    """Where each name lies in a label space; None for a name that the space does not know.
+    """The index of each name in a label space; None for a name that the space lacks.
 
     A name is looked for as it stands, then in the form that `normalized` gives, so that `C` and
     `C++` stay two classes where both are there. WordNet ids are looked for among ImageNet's.
@@ -92,7 +92,8 @@ def label_names(labels: Sequence[str] | str) -> tuple[str, ...] | None:
 
 @cache
 def _known_names(space: str) -> tuple[str, ...]:
-    # torchvision is imported here and nowhere above: the names come with its weights' metadata.
+    # torchvision is imported only here, to keep this module light: the names are in the metadata of
+    # its weights.
     from importlib import import_module
 
     module, weights = _KNOWN[space]

@@ -41,7 +41,7 @@ class ImageReader:
         """The image as RGB, or None if it cannot be decoded.
 
         Raises:
-            DataError: If too many could not.
+            DataError: If too many could not be decoded.
         """
         try:
             image = open_image(path)
@@ -54,7 +54,7 @@ class ImageReader:
         return image
 
     def refuse(self) -> None:
-        """Raises the error that says how many images are broken."""
+        """Raises the error with the number of broken images."""
         raise DataError(
             f"{len(self.broken)} of the first {len(self.broken) + self.read} images are broken:"
             f" {self.broken[0]}",

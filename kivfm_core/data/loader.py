@@ -1,6 +1,6 @@
-"""Training batches: one decode a picture, one view of it, a canvas for every encoder.
+"""Training batches: an image is decoded once, cut to a view, and drawn on each encoder's canvas.
 
-A mosaic is a canvas of four pictures' views.
+A mosaic is a canvas that shows views of four images.
 
 What a step sees is a function of (seed, step) alone, never of workers, ranks or order.
 """
@@ -32,15 +32,15 @@ Sample = tuple[Key, list[Tensor], list[Frame], list[str]]
 
 @dataclass(frozen=True)
 class ViewBatch:
-    """What the student and the teachers get to see.
+    """The canvases of a step, for the student and for the teachers.
 
     Attributes:
-        student: Canvases `[B, 3, H, W]`; empty if all is stored.
-        keys: Each view's key.
-        teachers: Each teacher's canvases `[B, 3, H, W]`, the very same where contracts make them
-            so; none if all is stored.
-        frames: Their frames.
-        bad: Pictures that could not be decoded.
+        student: Canvases `[B, 3, H, W]`; empty if everything is cached.
+        keys: The key of each view.
+        teachers: The canvases `[B, 3, H, W]` of each teacher; the same tensor where contracts make
+            equal canvases; empty if everything is cached.
+        frames: The frames of the teachers' canvases.
+        bad: Ids of images that could not be decoded.
     """
 
     student: Tensor
@@ -62,26 +62,27 @@ class ViewBatch:
         return SharedTensors((self.student, *self.teachers))
 
     def part(self, views: slice) -> ViewBatch:
-        """Some of its views."""
+        """The batch of some of the views."""
         canvases = [column[views] for column in self.teachers]
         frames = [column[views] for column in self.frames]
         return ViewBatch(self.student[views], self.keys[views], canvases, frames, self.bad)
 
 
 class ViewDataset(Dataset[Sample]):
-    """Views of pictures.
+    """Views of images.
 
     Args:
-        images: The pictures.
-        seed: Of the run.
-        student: The student's contract and its canvas sizes.
-        teachers: Each teacher's contract and canvas size.
-        bad_limit: Pictures that may be undecodable where one canvas is made.
-        smallest: Smallest side of a view, in short sides of its picture.
-        whole: Share of the views that hold the whole picture.
+        images: The unlabeled images.
+        seed: The run's random seed.
+        student: The student's contract and its canvas sizes in pixels.
+        teachers: The contract and the canvas size in pixels of each teacher.
+        bad_limit: Maximum number of undecodable images passed over for one canvas.
+        smallest: Smallest side of a view, in short sides of its image.
+        whole: Share of the views that hold the whole image.
         mosaic: Share of the canvases that show four views.
     """
 
+    # Eight parameters: each is a setting of its own, and only a run sets them all.
     def __init__(
         self,
         images: Images,
@@ -101,31 +102,31 @@ class ViewDataset(Dataset[Sample]):
         return len(self.images)
 
     def __getitem__(self, item: ViewItem) -> Sample:
-        """Key, canvases and frames, the student's first, and ids that could not be decoded."""
+        """Key, canvases and frames (the student's first), and ids that could not be decoded."""
         bad: list[str] = []
         if item.known:
             return item.key, [torch.empty(0)], [], bad
-        pictures = [self._view(image, item.view, bad) for image in self.shown(item)]
+        images = [self._view(image, item.view, bad) for image in self.shown(item)]
         contract, sizes = self.student
         made: dict[tuple[Look, int], tuple[Tensor, Frame]] = {}
         requests = [(contract, sizes[item.size]), *self.teachers]
         wanted = [(look(contract), side) for contract, side in requests]
         for key, request in zip(wanted, requests, strict=True):
             if key not in made:
-                made[key] = render_views(pictures, *request)
+                made[key] = render_views(images, *request)
         canvases, frames = zip(*(made[key] for key in wanted), strict=True)
         return item.key, list(canvases), list(frames), bad
 
     def shown(self, item: ViewItem) -> list[int]:
-        """The pictures that an item shows, the view's own first."""
+        """Indices of the images on an item's canvas: the view's own, then those of a mosaic."""
         name = self.images[item.image]
         others = sample_others(len(self.images), self.seed, name, item.view, self.mosaic)
         return [item.image, *others]
 
     def _view(self, image: int, index: int, bad: list[str]) -> tuple[Tensor, View]:
-        """A picture and what is shown of it; the next one takes the place of a bad one.
+        """An image and the view of it. An undecodable image is replaced by the next in the data.
 
-        So a step never depends on the workers.
+        Replacing it here, and not in the sampler, keeps what a step sees a function of its number.
         """
         for offset in range(len(self.images)):
             place = (image + offset) % len(self.images)
@@ -141,26 +142,26 @@ class ViewDataset(Dataset[Sample]):
             how = self.smallest, self.whole
             return pixels, sample_view(original, self.seed, image_id, index, *how)
         raise DataError(
-            f"none of the {len(self.images)} pictures in {self.images.path} can be decoded",
-            "--data FOLDER, a folder of pictures",
+            f"none of the {len(self.images)} images in {self.images.path} can be decoded",
+            "--data FOLDER, a folder of images",
         )
 
 
 def check_bad(names: Collection[str], limit: int) -> None:
-    """Stops once too many pictures cannot be decoded.
+    """Refuses data of which too many images cannot be decoded.
 
     Raises:
         DataError: If there are more than `limit`.
     """
     if len(names) > limit:
         raise DataError(
-            f"{len(names)} pictures cannot be decoded, more than the limit of {limit}",
+            f"{len(names)} images cannot be decoded, more than the limit of {limit}",
             f"remove them ({listed(names)}), or --set data.bad_limit={2 * len(names)}",
         )
 
 
 def collate(samples: Sequence[Sample]) -> ViewBatch:
-    """Stacks samples to a batch."""
+    """Stacks samples to a batch; canvases that encoders share within a sample stay shared."""
     keys, canvases, frames, bad = zip(*samples, strict=True)
     columns = [*zip(*canvases, strict=True)]
     shared = SharedTensors(column[0] for column in columns)
@@ -176,14 +177,15 @@ def collate(samples: Sequence[Sample]) -> ViewBatch:
 def load(
     dataset: ViewDataset, batches: Iterable[list[ViewItem]], workers: int, pin: bool = False
 ) -> Iterator[ViewBatch]:
-    """Loads batches in their order, ahead of time if there are workers; for a GPU, pinned."""
+    """Loads batches in order, ahead of time if there are workers, in pinned memory for a GPU."""
     loader: Any = DataLoader(
         dataset,
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin,
-        # Else every loader would draw from the global generator, and a resumed run differ.
+        # Without a generator of its own, every loader would draw from the global one, and a
+        # resumed run would differ from an uninterrupted one.
         generator=torch.Generator(),
     )
     yield from loader

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 class Names:
     """Names in one block of bytes.
 
-    A list of a million strings takes three times as much, and each loader process would copy it:
-    merely to look at a Python object writes to it.
+    A list of a million strings takes three times the memory, and each loader process would copy it:
+    reading a Python object writes its reference count, and so copies its memory page.
 
     Args:
-        block: All names, one behind the other, as the file system encodes them.
-        ends: Where each ends, `[N]`.
+        block: All names joined, in the file system's encoding.
+        ends: The end of each name in the block, `[N]`.
     """
 
     def __init__(self, block: bytes, ends: NDArray[np.int64]) -> None:

@@ -1,4 +1,4 @@
-"""Which view of which picture every step sees. Torch-free.
+"""Which view of which image every step sees. Torch-free.
 
 It is a function of (seed, step) alone, never of workers, ranks or order.
 """
@@ -16,13 +16,13 @@ Key = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ViewItem:
-    """One view of one picture, asked for.
+    """One view of one image, to be loaded.
 
     Attributes:
-        image: Index of the picture.
-        view: Index of the view of it.
+        image: Index of the image.
+        view: Index of the view of this image.
         size: Index of the student's canvas size.
-        known: Whether the whole batch is stored already, canvases and all.
+        known: Whether everything of the whole batch is cached, its canvases included.
     """
 
     image: int
@@ -32,26 +32,27 @@ class ViewItem:
 
     @property
     def key(self) -> Key:
-        """What the frozen networks' answers depend on, within a run."""
+        """What the outputs of the frozen networks depend on, within a run."""
         return self.image, self.view, self.size
 
 
 class StepSampler:
-    """The items of every step from `start` to `stop`, this process's share of them.
+    """The items of this process for every step from `start` to `stop`.
 
     Args:
-        images: Number of pictures.
-        sizes: Number of student canvas sizes; one is drawn a step, or a stored view.
-        batch_size: Views a step, over all processes.
+        images: Number of images.
+        sizes: Number of student canvas sizes. One is drawn for each step; stored views take turns.
+        batch_size: Views in a step, over all processes.
         start: First step.
         stop: One after the last step.
-        seed: Of the run.
-        views: Stored views of a picture; 0: a fresh one in every epoch.
-        known: Whether a view's answers are stored.
-        rank: This process.
+        seed: The run's random seed.
+        views: Number of stored views of an image; 0: a fresh view in every epoch.
+        known: The views of which all outputs are cached.
+        rank: Index of this process.
         world: Number of processes.
     """
 
+    # Ten numbers from as many places: a record of them would only repeat their names.
     def __init__(
         self, images: int, sizes: int, batch_size: int, start: int, stop: int, seed: int,
         views: int = 0, known: Container[Key] = (), rank: int = 0, world: int = 1,
@@ -68,7 +69,7 @@ class StepSampler:
         for step in range(self.start, self.stop):
             places = range(step * self.batch_size, (step + 1) * self.batch_size)
             epochs = [divmod(place, self.images) for place in places]
-            if self.views:  # A stored view keeps its size: they take turns.
+            if self.views:  # A stored view always has the same size, since its outputs are cached.
                 size = epochs[0][0] % self.views % self.sizes
             else:
                 size = int(np.random.default_rng([self.seed, 1, step]).integers(self.sizes))
@@ -76,7 +77,8 @@ class StepSampler:
                 (int(order(epoch)[place]), epoch % self.views if self.views else epoch, size)
                 for epoch, place in epochs[self.rank :: self.world]
             ]
-            # All or none: encoders answer a little differently to batches of another size.
+            # A batch is cached as a whole or computed as a whole: the outputs of an encoder differ
+            # in their last bits with the batch size.
             known = all(key in self.known for key in keys)
             yield [ViewItem(*key, known=known) for key in keys]
 

@@ -1,4 +1,4 @@
-"""The pictures in a tar, read where they lie: nothing is ever unpacked. Torch-free."""
+"""The images in a tar, read from inside the tar: nothing is ever unpacked. Torch-free."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from kivfm_core.errors import printable
 
 
 class Tar:
-    """The pictures in a tar; the id of each is `shard.tar/member.jpg`.
+    """The images in a tar; the id of each is `shard.tar/member.jpg`.
 
-    A member's name is part of an id and nothing else: one that is absolute, or climbs with `..`,
-    leads nowhere. The tar is opened for every picture, as a file would be, so that nothing is
-    shared among processes.
+    A member's name is only used as a part of an id, never as a path: names that are absolute, or
+    contain `..`, do no harm. The tar is opened for every image, so that processes share no file.
 
     Args:
-        folder: The folder that ids begin in.
-        name: The tar's path in it.
+        folder: The folder that ids are relative to.
+        name: The tar's path in this folder.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If the tar cannot be read.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -33,21 +32,21 @@ class Tar:
 
     @property
     def note(self) -> str:
-        """What is wrong with it; empty if nothing is."""
+        """What is wrong with the tar; empty if nothing is."""
         if not self.index.damage:
             return ""
-        before = f"the {len(self)} pictures before that are used"
+        before = f"the {len(self)} images before that are used"
         return f"{printable(self.path)} is damaged, {before}: {self.index.damage}"
 
     def __len__(self) -> int:
         return len(self.index.names)
 
     def id(self, index: int) -> str:
-        """A picture's id."""
+        """An image's id."""
         return f"{self.name}/{self.index.names[index]}"
 
     def open(self, index: int) -> Image.Image:
-        """Decodes a picture.
+        """Decodes an image.
 
         Raises:
             DataError: If it cannot be decoded.

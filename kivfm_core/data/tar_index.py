@@ -1,4 +1,4 @@
-"""Where the pictures lie in a tar: made once, and kept in the user's cache. Torch-free."""
+"""The index of a tar: where its images lie. Made once, and cached. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from kivfm_core.data.images import is_picture
+from kivfm_core.data.images import is_image_file
 from kivfm_core.data.names import Names
 from kivfm_core.errors import DataError, printable
 from kivfm_core.files import keep
 
+# Version of the rules for what is listed, and of the cache file: raised with every change.
 VERSION = 1
-"""Of what is listed, and of the file: raised with every change of either."""
 
+# `VERSION`, and the tar's size in bytes and time of change in nanoseconds.
 State = tuple[int, int, int]
-"""`VERSION`, and a tar's bytes and time of change in nanoseconds."""
 
 
 @dataclass(frozen=True)
 class TarIndex:
-    """Where the pictures lie in a tar.
+    """Where the images lie in a tar.
 
     Attributes:
-        names: Of the members, sorted.
-        places: First byte and number of bytes of each, `[N, 2]`.
-        damage: What ended the tar before its time; empty if it is whole.
-        state: The tar's, when it was read.
+        names: Names of the members, sorted.
+        places: First byte and number of bytes of each member, `[N, 2]`.
+        damage: What stopped reading before the end; empty if the tar is whole.
+        state: State of the tar when it was read.
     """
 
     names: Names
@@ -44,29 +44,29 @@ class TarIndex:
 
 
 def load_index(path: Path) -> TarIndex:
-    """The index of a tar: the one that is kept, if the tar has not changed since.
+    """The index of a tar: the cached one, if the tar has not changed since.
 
     Raises:
         DataError: If the tar cannot be read.
     """
     name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
-    kept = platformdirs.user_cache_path("kivfm") / "tars" / f"{name}.npz"
+    cached = platformdirs.user_cache_path("kivfm") / "tars" / f"{name}.npz"
     try:
         stat = path.stat()
         state = (VERSION, stat.st_size, stat.st_mtime_ns)
-        index = _read(kept, state)
+        index = _read(cached, state)
         if index is None:
             index = _scan(path, state)
-            keep(kept, _pack(index))
+            keep(cached, _pack(index))
     except OSError as error:
         raise DataError(f"cannot read {printable(path)}: {error.strerror}") from error
     return index
 
 
 def _scan(path: Path, state: State) -> TarIndex:
-    """Reads a tar's headers; links, sparse files and what is no picture are passed over.
+    """Reads a tar's headers; links, sparse files and other files than images are skipped.
 
-    Of several members of one name the last one counts, as if the tar were unpacked.
+    If several members have one name, the last one counts, as it would if the tar were unpacked.
     """
     found: dict[str, tuple[int, int]] = {}
     damage = ""
@@ -76,20 +76,20 @@ def _scan(path: Path, state: State) -> TarIndex:
             tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as tar,
         ):
             while (member := tar.next()) is not None:
-                # Else it keeps a kilobyte for each.
+                # tarfile would otherwise hold a kilobyte of memory for each member.
                 tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
                 if not 0 <= member.size <= state[1] - member.offset_data:
-                    raise tarfile.ReadError(f"{member.name} goes on behind the end")
-                if member.isreg() and not member.issparse() and is_picture(member.name):
+                    raise tarfile.ReadError(f"{member.name} ends after the end of the file")
+                if member.isreg() and not member.issparse() and is_image_file(member.name):
                     name = member.name.removeprefix("./")
                     found[name] = (member.offset_data, member.size)
-            # It stops without a word at any header that makes no sense.
+            # tarfile stops silently at an invalid header. A whole tar ends with a block of zeros.
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
                 raise tarfile.ReadError(f"no header and no end mark at byte {tar.offset}")
     except OSError:
         raise
-    # A hostile tar can make its reader raise anything, for want of memory too.
+    # A malicious tar can make its reader raise anything, MemoryError included.
     except Exception as error:
         damage = printable(str(error)) or type(error).__name__
     names = sorted(found)
@@ -111,12 +111,12 @@ def _pack(index: TarIndex) -> bytes:
 
 
 def _read(file: Path, state: State) -> TarIndex | None:
-    """The index in a file; None if there is none of this state."""
+    """The index in a cache file; None if the file has none, or one of another state."""
     try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as kept:
-            if tuple(kept["state"].tolist()) != state:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as arrays:
+            if tuple(arrays["state"].tolist()) != state:
                 return None
-            names = Names(kept["block"].tobytes(), kept["ends"])
-            return TarIndex(names, kept["places"], str(kept["damage"]), state)
+            names = Names(arrays["block"].tobytes(), arrays["ends"])
+            return TarIndex(names, arrays["places"], str(arrays["damage"]), state)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

@@ -1,4 +1,4 @@
-"""Pictures without labels, wherever they lie: files of a folder, members of tars. Torch-free."""
+"""Images without labels: files in a folder, and members of tars. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from typing import Protocol
 from PIL import Image
 
 from kivfm_core.data.folder import Folder
-from kivfm_core.data.images import SUFFIXES, is_picture
+from kivfm_core.data.images import SUFFIXES, is_image_file
 from kivfm_core.data.tar import Tar
 from kivfm_core.errors import DataError, printable
 
+# The command that decompresses a tar, by the ending of its name.
 UNPACK = {
     ".tar.gz": "gunzip",
     ".tgz": "gunzip",
@@ -25,34 +26,33 @@ UNPACK = {
     ".tar.xz": "unxz",
     ".tar.zst": "unzstd",
 }
-"""What makes a tar of a compressed one."""
 
 
 class Holder(Protocol):
-    """What holds pictures: a folder, or a tar."""
+    """A container of images: a folder, or a tar."""
 
     def __len__(self) -> int: ...
 
     def id(self, index: int) -> str:
-        """A picture's id: the same wherever the data lie."""
+        """An image's id: relative to the data, so that it stays when the data are moved."""
         ...
 
     def open(self, index: int) -> Image.Image:
-        """Decodes a picture as RGB."""
+        """Decodes an image as RGB."""
         ...
 
     def stamps(self) -> Iterator[str]:
-        """Lines that tell its pictures from others, without reading them."""
+        """Lines that change when the images change, without reading the images."""
         ...
 
 
 class Images:
-    """Unlabeled pictures: a sequence of ids, in an order that stays, each of which can be opened.
+    """Unlabeled images: a sequence of ids in a fixed order, each of which can be opened.
 
     Args:
-        path: Where they are, for messages.
-        holders: What holds them.
-        notes: What is wrong there, a line each.
+        path: The folder or tar, for messages.
+        holders: The folders and tars that contain the images.
+        notes: Problems found, a line each.
     """
 
     def __init__(self, path: Path, holders: Sequence[Holder], notes: Sequence[str] = ()) -> None:
@@ -70,7 +70,7 @@ class Images:
         return (holder.id(place) for holder in self.holders for place in range(len(holder)))
 
     def open(self, index: int) -> Image.Image:
-        """Decodes a picture as RGB.
+        """Decodes an image as RGB.
 
         Raises:
             DataError: If it cannot be decoded.
@@ -80,10 +80,10 @@ class Images:
 
     @property
     def fingerprint(self) -> str:
-        """What tells these pictures from others, without reading them, in hexadecimal.
+        """A hash that changes when the images change, in hexadecimal.
 
-        Names, bytes and times of change of files and tars: those that were copied without their
-        times count as others.
+        It covers names, sizes and times of change of files and tars, not their content. Files that
+        were copied with new times count as changed.
         """
         digest = hashlib.sha256()
         for line in chain.from_iterable(holder.stamps() for holder in self.holders):
@@ -96,27 +96,27 @@ class Images:
 
 
 def find_images(path: Path) -> Images:
-    """The pictures below a folder, those in its tars too, or those in one tar.
+    """The images below a folder, including those in its tars, or the images in one tar.
 
-    Ids are relative to the folder, or to the one that the tar lies in: `shard.tar/member.jpg`.
-    Files come first, then tars by name; in each the pictures by name.
+    Ids are relative to the folder, or to the folder of the tar: `shard.tar/member.jpg`. Files come
+    first, then tars by name; in each the images are sorted by name.
 
     Raises:
-        DataError: If there is no such folder or tar, no picture in it, or a tar cannot be read.
+        DataError: If there is no such folder or tar, no image in it, or a tar cannot be read.
     """
     if not path.exists():
-        raise DataError(f"no folder or tar {path}", "--data FOLDER, a folder of pictures")
+        raise DataError(f"no folder or tar {path}", "--data FOLDER, a folder of images")
     folder, names = (path.parent, [path.name]) if path.is_file() else (path, list(_walk(path)))
     tars = [Tar(folder, name) for name in sorted(names) if name.lower().endswith(".tar")]
     packed = [folder / name for name in sorted(names) if name.lower().endswith(tuple(UNPACK))]
     notes = [tar.note for tar in tars if tar.note]
     notes += [f"{printable(file)} is compressed and passed over" for file in packed]
-    files = Folder(folder, filter(is_picture, names))
+    files = Folder(folder, filter(is_image_file, names))
     images = Images(path, [holder for holder in (files, *tars) if len(holder)], notes)
     if not len(images):
         kinds = " ".join(sorted(SUFFIXES))
-        hint = _unpack(packed[0]) if packed else f"put pictures or tars of them there ({kinds})"
-        raise DataError("; ".join((f"no pictures in {printable(path)}", *notes)), hint)
+        hint = _unpack(packed[0]) if packed else f"put images or tars of them there ({kinds})"
+        raise DataError("; ".join((f"no images in {printable(path)}", *notes)), hint)
     return images
 
 
@@ -127,13 +127,13 @@ def _unpack(file: Path) -> str:
 
 
 def _walk(folder: Path) -> Iterator[str]:
-    """Paths of the pictures and tars below a folder, relative to it.
+    """Paths of the images and tars below a folder, relative to it.
 
-    What cannot be entered is passed over, as are loops of links, pipes and devices.
+    Folders that cannot be read, loops of links, pipes and devices are skipped.
     """
     for place, _, names in os.walk(folder):
         inside = Path(place).relative_to(folder)
         for name in names:
-            wanted = is_picture(name) or name.lower().endswith((".tar", *UNPACK))
+            wanted = is_image_file(name) or name.lower().endswith((".tar", *UNPACK))
             if wanted and os.path.isfile(f"{place}/{name}"):
                 yield (inside / name).as_posix()

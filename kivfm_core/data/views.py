@@ -1,4 +1,7 @@
-"""Views: what is cut from a picture, pure in (seed, image id, view index). Torch-free."""
+"""Views: the part of an image that is shown, a function of (seed, image id, view index).
+
+Torch-free.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import numpy as np
 from kivfm_core.geometry import Size, View
 
 SMALLEST = 0.5
+# Version of how images become canvases: raised with every change, so that cached outputs of the
+# old canvases are not used.
 VERSION = 1
-"""Of how pictures become canvases: raised with every change, so that stored answers are stale."""
 
 
 def sample_view(
@@ -22,18 +26,18 @@ def sample_view(
     smallest: float = SMALLEST,
     whole: float = 0.0,
 ) -> View:
-    """A square box somewhere on a picture, and a flip.
+    """A square box somewhere on an image, and a flip.
 
-    Sides are uniform from a share of the short side to the whole long side. A box longer than a
-    side holds all of it, somewhere, and padding beside it: as letterboxed and cropped canvases do.
+    Its side is drawn uniformly between a share of the image's short side and its long side. A box
+    that is longer than the image's height or width contains all of it, and padding.
 
     Args:
-        original: `(height, width)` of the picture.
-        seed: Of the run.
-        image_id: Stable name of the picture.
-        index: Which view of the picture.
-        smallest: That share.
-        whole: Share of the views that hold the whole picture, as detectors and segmenters see it.
+        original: `(height, width)` of the image.
+        seed: The run's random seed.
+        image_id: Stable name of the image.
+        index: Which view of the image.
+        smallest: Smallest side of a box, as a share of the short side.
+        whole: Share of the views that show the whole image, as detectors and segmenters need it.
     """
     rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index])
     h, w = original
@@ -43,21 +47,21 @@ def sample_view(
     return View((x, y, x + side, y + side), flip=bool(rng.random() < 0.5))
 
 
-def sample_others(pictures: int, seed: int, image_id: str, index: int, mosaic: float) -> list[int]:
-    """The pictures that a canvas shows beside a view's own: three for a mosaic, else none.
+def sample_others(images: int, seed: int, image_id: str, index: int, mosaic: float) -> list[int]:
+    """The other images on a view's canvas: three for a mosaic, otherwise none.
 
-    They are drawn freely: a small pool may show the same cut twice.
+    They are drawn with replacement: of few images, a mosaic may show one twice.
 
     Args:
-        pictures: How many there are.
-        seed: Of the run.
-        image_id: Stable name of the picture.
-        index: Which view of the picture.
+        images: Number of images.
+        seed: The run's random seed.
+        image_id: Stable name of the image.
+        index: Which view of the image.
         mosaic: Share of the canvases that are mosaics.
 
     Returns:
-        Indices of pictures.
+        Indices of images.
     """
-    # A stream of its own: views stay what they are without mosaics.
+    # A random stream of its own, so that mosaics do not change the views.
     rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(image_id)), index, 1])
-    return rng.integers(pictures, size=3).tolist() if rng.random() < mosaic else []
+    return rng.integers(images, size=3).tolist() if rng.random() < mosaic else []

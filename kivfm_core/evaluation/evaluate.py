@@ -67,6 +67,8 @@ def evaluate(
 
     run = open_run(run) if isinstance(run, str | Path) else run
     work = list_work(run.teachers, data, tasks, limit)
+    for note in work.notes:
+        report.message(note)
     student = run.load_student()
     rows = _teacher_rows(run, work, student, there, tasks is None, report)
     result = Evaluation(

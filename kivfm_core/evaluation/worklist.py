@@ -42,12 +42,14 @@ class Worklist:
         knn: k-NN's sources.
         images: Any images and where they come from, for teachers that solve no task.
         skipped: What cannot be measured, and why.
+        notes: What was repaired or passed over when labels were read, a line each.
     """
 
     teachers: dict[str, list[Item]] = field(default_factory=dict[str, list[Item]])
     knn: list[tuple[Source, ClassData]] = field(default_factory=list[tuple[Source, ClassData]])
     images: tuple[Source, LabeledImages] | None = None
     skipped: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 def list_work(
@@ -87,7 +89,7 @@ def list_work(
             f"nothing in {sources} can be evaluated: {reasons}",
             "kivfm evaluate --help lists the formats",
         )
-    work.images = found[0]
+    work.images, work.notes = found[0], list(finder.notes)
     return work
 
 
@@ -126,6 +128,8 @@ class _Finder:
             raise UsageError("no data to evaluate on", "--data FOLDER, or --data TASK=FOLDER")
         self.sources, self.tasks, self.limit = parse_data(data, known), tasks or known, limit
         self.read: dict[tuple[Source, str], LabeledImages | None] = {}
+        # As keys: the tasks of one source read the same labels, and each note is for a reader once.
+        self.notes: dict[str, None] = {}
 
     def find(self, task: Measured) -> list[tuple[Source, LabeledImages]]:
         """Every source that has something for a task, with what it has."""
@@ -136,6 +140,7 @@ class _Finder:
             if key not in self.read:
                 data = load_data(source, task) if own else find_data(source, task)
                 self.read[key] = data.take(self.limit) if data else None
+                self.notes |= {f"{source}: {note}": None for note in (data.notes if data else ())}
             data = self.read[key]
             if data is not None:
                 found.append((source, data))

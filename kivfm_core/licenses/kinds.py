@@ -1,6 +1,6 @@
-"""What well-known licenses allow: a table, and no legal advice. Torch-free.
+"""What well-known licenses allow: a table, not legal advice. Torch-free.
 
-What is not in the table is unknown, and unknown is said, never assumed.
+A license that is not in the table is reported as unknown; nothing is assumed about it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Use = Literal["yes", "no", "unknown"]
 
 
 class Kind(IntEnum):
-    """What a license asks for, from the laxest to the strictest."""
+    """What a license requires, from the laxest to the strictest."""
 
     PUBLIC_DOMAIN = 0
     PERMISSIVE = 1
@@ -28,7 +28,7 @@ class Kind(IntEnum):
 
     @property
     def condition(self) -> str:
-        """What the student's user must heed, in one clause; nothing in the public domain."""
+        """What users of the student must observe, in one clause; empty in the public domain."""
         return _CONDITIONS[self]
 
     @property
@@ -50,8 +50,9 @@ _CONDITIONS = {
     Kind.NON_COMMERCIAL: "no commercial use",
 }
 
-# By identifier in lower case, without -only, -or-later and -license; the laxer come first. Those
-# without an SPDX identifier have the names that model hubs write.
+# By identifier in lower case, without -only, -or-later and -license. The order matters: within a
+# kind, laxer licenses come first. Licenses without an SPDX identifier have the names that model
+# hubs use.
 _KINDS = {
     Kind.PUBLIC_DOMAIN: ("cc0-1.0", "unlicense", "0bsd", "pddl-1.0"),
     Kind.PERMISSIVE: (
@@ -80,7 +81,7 @@ _TABLE = {name: kind for kind, names in _KINDS.items() for name in names}
 
 
 def kind_of(license: str) -> Kind:
-    """What a license asks for; of `A AND B` the stricter counts, of `A OR B` the laxer.
+    """What a license requires; of `A AND B` the stricter counts, of `A OR B` the laxer.
 
     Args:
         license: An SPDX expression, or a name.
@@ -95,7 +96,7 @@ def _kind_of_parsed(node: Any) -> Kind:
     parts = [_kind_of_parsed(arg) for arg in getattr(node, "args", ())]
     if parts:
         return min(parts) if type(node).__name__ == "OR" else max(parts)
-    # Of `A WITH exception`, A: an exception only ever permits more.
+    # Of `A WITH exception`, A counts: an exception only permits more.
     return _lookup(str(getattr(node, "license_symbol", node).key))
 
 
@@ -111,7 +112,7 @@ def _normalized(license: str) -> str:
 
 
 def strictness(license: str) -> tuple[Kind, int]:
-    """What licenses are ordered by, from the laxest to the strictest."""
+    """The sort key of licenses, from the laxest to the strictest."""
     name = _normalized(license)
     return kind_of(license), list(_TABLE).index(name) if name in _TABLE else 0
 
@@ -125,10 +126,10 @@ def is_spdx(license: str) -> bool:
     """Whether this is a valid SPDX expression of known identifiers."""
     try:
         return _spdx().parse(license, validate=True) is not None
-    except Exception:  # The parser has its own error for what is wrong, and trips over `()`.
+    except Exception:  # The parser raises its own error, and on `()` another.
         return False
 
 
 def canonical(license: str) -> str:
-    """The SPDX expression as SPDX writes it; any other name as it is."""
+    """An SPDX expression in SPDX's spelling; any other name unchanged."""
     return str(_spdx().parse(license)) if is_spdx(license) else license

@@ -1,4 +1,4 @@
-"""What the student inherits: the strictest terms of its teachers' weights and code. Torch-free."""
+"""The license terms that a student inherits from its teachers' weights and code. Torch-free."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from kivfm_core.spec import Record, TeacherSpec
 
 
 class LicenseSource(Record):
-    """One thing that the student inherits from.
+    """One license that the student inherits.
 
     Attributes:
         teacher: The teacher's name.
-        what: Its weights, or its code.
-        license: As declared.
-        commercial_use: What the license allows, or what the spec says if that is stricter.
+        what: Whether the license is that of the weights or of the code.
+        license: The license, as declared.
+        commercial_use: What the license allows, or what the spec declares if that is stricter.
     """
 
     teacher: str
@@ -26,13 +26,14 @@ class LicenseSource(Record):
 
 
 class Terms(Record):
-    """What the student inherits.
+    """All terms that a student inherits.
 
     Attributes:
-        strictest: The license that asks for most, of those that are known.
-        commercial_use: `no` if any teacher says no, else `unknown` if any is unknown.
-        conditions: What to heed, each with the licenses that ask for it.
-        sources: Where all this comes from.
+        strictest: The strictest of the known licenses.
+        commercial_use: `no` if it is `no` for any teacher; otherwise `unknown` if it is unknown for
+            any.
+        conditions: What to observe, each with the licenses that require it.
+        sources: The licenses that all this follows from.
     """
 
     strictest: str
@@ -42,7 +43,7 @@ class Terms(Record):
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """What nobody declared, such as `clip/a weights`."""
+        """Licenses that are unknown, such as `clip/a weights (unknown)`."""
         return tuple(
             f"{source.teacher} {source.what} ({source.license})"
             for source in self.sources
@@ -77,10 +78,10 @@ class Terms(Record):
 
 
 def inherited(specs: Iterable[TeacherSpec]) -> Terms:
-    """The strictest of all teachers' weights' and code's terms.
+    """The strictest terms among the licenses of all teachers' weights and code.
 
     Args:
-        specs: Every selected teacher's, the base's too.
+        specs: The specs of all selected teachers, the base included.
     """
     sources = [source for spec in specs for source in _sources(spec)]
     kinds = {source.license: kind_of(source.license) for source in sources}
@@ -97,7 +98,7 @@ def inherited(specs: Iterable[TeacherSpec]) -> Terms:
 def _sources(spec: TeacherSpec) -> Sequence[LicenseSource]:
     declared = spec.weights.commercial_use
     by_license = kind_of(spec.weights.license).commercial_use
-    # What the license says is no secret: "unknown" in a spec only means that it does not say.
+    # "unknown" in a spec only means that the spec is silent; then the license itself decides.
     both: tuple[Use, ...] = (declared, by_license)
     uses: list[Use] = [use for use in both if use != "unknown"] or [declared]
     weights = LicenseSource(

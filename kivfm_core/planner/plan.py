@@ -126,11 +126,6 @@ def make_plan(
         known = {network.name for network in networks}
         chosen = choose(demands, rates.seconds, space) if passes else known
 
-    def cost(name: str, rate: str, views: int | None, **more: Any) -> Cost:
-        unit = rates.seconds.get(rate)
-        seconds = None if views is None or (views and unit is None) else views * (unit or 0.0)
-        return Cost(name, rate, views, seconds, **more)
-
     costs: list[Cost] = []
     for i, network in enumerate(networks):
         cached = network.name in chosen
@@ -142,13 +137,20 @@ def make_plan(
         facts = {"answers": answers, "view_bytes": network.bytes, "bytes": added}
         if network.working:
             facts |= _placed((placements or {}).get(network.name))
-        costs.append(cost(network.name, network.rate, views, **facts))
+        costs.append(_cost(rates, network.name, network.rate, views, **facts))
     views = (None, None, None)
     if passes:
         views = _decoded(demands, chosen, passes), passes.fitting, passes.learning
     keys = _other_rates(config, composition, rates.precision)
-    costs += [cost(*pair, count) for pair, count in zip(keys.items(), views, strict=True)]
+    costs += [_cost(rates, *pair, count) for pair, count in zip(keys.items(), views, strict=True)]
     return RunPlan(tuple(costs), space, rates.device, _why(config, costs))
+
+
+def _cost(rates: Rates, name: str, rate: str, views: int | None, **more: Any) -> Cost:
+    """What some work on some views costs; its seconds are None if they cannot be told."""
+    unit = rates.seconds.get(rate)
+    seconds = None if views is None or (views and unit is None) else views * (unit or 0.0)
+    return Cost(name, rate, views, seconds, **more)
 
 
 def _placed(placement: NetworkPlacement | None) -> dict[str, Any]:

@@ -33,6 +33,7 @@ FLAGS = {
 }
 
 
+# Eight parameters, as the command has flags; most calls give three.
 def predict(
     # A parameter for each flag of `kivfm predict`.
     run: str | Path | Run | Teacher,

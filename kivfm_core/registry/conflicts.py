@@ -1,4 +1,4 @@
-"""What several plugins are wrong about together: names given twice, tasks of nobody. Torch-free."""
+"""Problems among plugins: names given twice, tasks that no plugin describes. Torch-free."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from kivfm_core.tasks.table import TASKS
 
 
 def mark_conflicts(entries: list[Entry]) -> list[Entry]:
-    """Where two distributions give one name, neither wins; a repetition within one is broken."""
-    # A task may be called as a teacher is: names are looked up among the one or among the other.
+    """Marks names that are given more than once.
+
+    If two distributions give one name, neither is preferred: both become conflicts, which can be
+    selected as `distribution::name`. A name that one distribution gives twice is broken.
+    """
+    # A task and a teacher may have one name, since tasks and teachers are looked up separately.
     givers: defaultdict[tuple[bool, str], set[str]] = defaultdict(set)
     for entry in entries:
         if not entry.empty:

@@ -1,7 +1,7 @@
-"""Discovery: from installed distributions to entries, whatever the plugins do. Torch-free.
+"""Discovery: from installed distributions to entries, whatever plugins do wrong. Torch-free.
 
-`PluginManager.load_setuptools_entrypoints` is not used: it loads unguarded, and drops the second
-entry point of a name in silence.
+`PluginManager.load_setuptools_entrypoints` is not used: an error in one plugin would stop it, and
+it silently drops the second of two entry points with one name.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def discover() -> list[Entry]:
         points = [p for p in points if _distribution(p) == BUILT_IN or _ids(p) & wanted]
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
-    # What a plugin prints must not end in the middle of our JSON.
+    # Plugins may print while they are imported; that must not end up inside our JSON on stdout.
     with redirect_stdout(sys.stderr):
         entries = [entry for point in points for entry in _load(point, manager)]
     entries += _pending(points, manager)
@@ -59,7 +59,7 @@ def discover() -> list[Entry]:
 
 
 def _distribution(point: EntryPoint) -> str:
-    # Half removed, a distribution has no metadata any more, and no name.
+    # A half-removed distribution has no metadata, and so no name.
     name = point.dist.name if point.dist else None
     return canonicalize_name(name or "unknown")
 
@@ -69,7 +69,7 @@ def _version(point: EntryPoint) -> str:
 
 
 def _ids(point: EntryPoint) -> set[str]:
-    """What `KIVFM_PLUGINS` may call it."""
+    """The names by which `KIVFM_PLUGINS` may select an entry point."""
     return {canonicalize_name(point.name), _distribution(point)}
 
 
@@ -83,14 +83,14 @@ def _wanted() -> set[str] | None:
 
 
 def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
-    """Loads one plugin and calls its hooks; nothing that it raises gets out."""
+    """Loads one plugin and calls its hooks; an error becomes an entry and is not raised."""
     start, before = perf_counter(), {name for name in HEAVY if name in sys.modules}
     plugin = Entry(point.name, _distribution(point), _version(point), point=point.name)
     try:
         module = point.load()
         manager.register(module, f"{plugin.distribution}::{point.name}")
         hook = manager.hook
-        # A hook may be a generator, and raise at its third teacher: then the plugin gives none.
+        # A hook may be a generator that raises at its third teacher: then no teacher of it counts.
         teachers = _call(hook.kivfm_register_teachers, module)
         tasks = _call(hook.kivfm_register_tasks, module)
         entries = [read_entry(item, plugin) for item in teachers]
@@ -101,7 +101,9 @@ def _load(point: EntryPoint, manager: pluggy.PluginManager) -> Iterable[Entry]:
             )
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # SystemExit, and what plugins derive of their own
+    except (
+        BaseException
+    ) as error:  # includes SystemExit, and errors that plugins derive from BaseException
         entries = [_failed(plugin, point, error)]
     heavy = next((name for name in HEAVY if name in sys.modules and name not in before), "")
     spent = (perf_counter() - start) * 1000
@@ -115,14 +117,17 @@ def _call(hook: pluggy.HookCaller, module: object) -> list[object]:
 
 
 def _items(given: object) -> list[object]:
-    # A pydantic record can be iterated too, over its fields.
+    # A single spec is iterable too, over its fields, and must not pass for several specs.
     if isinstance(given, str | BaseModel) or not isinstance(given, Iterable):
         raise TypeError(f"the hook gave a {type(given).__name__}, not several records")
     return list(cast(Iterable[object], given))
 
 
 def _failed(plugin: Entry, point: EntryPoint, error: BaseException) -> Entry:
-    """A plugin that fails because it wants another kivfm says so itself, in its requirements."""
+    """The entry of a plugin that raised an error.
+
+    A plugin that requires another version of kivfm is incompatible, and not broken.
+    """
     for text in (point.dist.requires or []) if point.dist else []:
         try:
             requirement = Requirement(text)
@@ -132,14 +137,14 @@ def _failed(plugin: Entry, point: EntryPoint, error: BaseException) -> Entry:
             return incompatible(plugin, f"needs {text}")
     missing = isinstance(error, ModuleNotFoundError) and error.name
     if missing and point.module.split(".")[0] == missing.split(".")[0]:
-        # The entry point leads to nothing: the distribution itself is damaged.
+        # The plugin's own package is missing: the distribution is damaged.
         hint = f"pip install --force-reinstall {plugin.distribution}"
         return replace(broken(plugin, error), hint=hint)
     return broken(plugin, error)
 
 
 def _pending(points: list[EntryPoint], manager: pluggy.PluginManager) -> list[Entry]:
-    """Plugins that implement a hook which does not exist: a misspelling, most likely."""
+    """The entries of plugins that implement a hook which does not exist, probably misspelled."""
     found: list[Entry] = []
     versions = {f"{_distribution(p)}::{p.name}": _version(p) for p in points}
     while True:

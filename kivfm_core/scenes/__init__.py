@@ -1,8 +1,8 @@
-"""Procedural pictures of several objects in several domains, with all labels; torch-free.
+"""Procedural images of several objects in several styles (domains), with all labels. Torch-free.
 
 `render.render` gives one `Scene` from (seed, index, domain); `write.write_scenes` fills a folder
-with an unlabeled pool and a held-out set in ordinary formats. This
-package itself offers only numbers and the words, which teachers declare as their labels.
+with unlabeled images and a held-out set in common formats. This package itself offers only numbers
+and words, which teachers declare as their labels.
 """
 
 from kivfm_core.scenes.vocabulary import (
@@ -14,10 +14,10 @@ from kivfm_core.scenes.vocabulary import (
     named_classes,
 )
 
+# Number of images in the demo data: unlabeled, and held out with labels.
 TRAIN, VAL = 3000, 300
-"""Pictures of the demo data: unlabeled, and held out with labels."""
+# Number of held-out images of a single object for each of the named classes.
 PER_CLASS = 16
-"""Held-out pictures of a single object, for each of the named classes."""
 
 __all__ = [
     "CATEGORIES",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from kivfm_core.scenes.shapes import Field
 from kivfm_core.scenes.surfaces import noise, step
 
+# RGB in [0, 1], [H, W, 3].
 Pixels = NDArray[np.floating[Any]]
-"""RGB in [0, 1], [H, W, 3]."""
 
 Background = Callable[[np.random.Generator, int, int], Pixels]
 
@@ -29,7 +29,7 @@ def _color(rng: np.random.Generator, low: float, high: float, saturation: float)
 
 
 def _mix(first: Pixels, second: Pixels, share: Field) -> Pixels:
-    """Blend two colors [3] or pictures [H, W, 3] by a field [H, W]."""
+    """Blend two colors [3] or images [H, W, 3] by a field [H, W]."""
     return first + (second - first) * share[..., None]
 
 
@@ -40,20 +40,20 @@ def flat(rng: np.random.Generator, height: int, width: int) -> Pixels:
     kind, turn = rng.integers(3), rng.uniform(0, np.pi)
     along = (x * math.cos(turn) + y * math.sin(turn)) * (2 * np.pi / rng.uniform(24, 70))
     if kind == 0:
-        picture = _mix(tones[0], tones[1], y / height)
+        image = _mix(tones[0], tones[1], y / height)
         for tone, level in ((tones[1], 0.55), (tones[2], 0.75)):
             swell = np.sin(x / rng.uniform(14, 30) + rng.uniform(0, 6)) * rng.uniform(3, 10)
-            picture = _mix(picture, 0.85 * tone, step(height * level + swell - y))
+            image = _mix(image, 0.85 * tone, step(height * level + swell - y))
     elif kind == 1:
-        picture = _mix(tones[0], tones[1], np.clip(0.5 + 4 * np.sin(along), 0, 1))
+        image = _mix(tones[0], tones[1], np.clip(0.5 + 4 * np.sin(along), 0, 1))
     else:
         size = rng.uniform(14, 30)
         tile = (x // size + y // size) % 2
-        picture = _mix(tones[0], 0.5 * tones[0] + 0.5 * tones[1], tile)
+        image = _mix(tones[0], 0.5 * tones[0] + 0.5 * tones[1], tile)
     for _ in range(rng.integers(2, 6)):  # discs without an edge, too faint to be objects
         cx, cy, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(8, 40)
-        picture = _mix(picture, tones[2], 0.25 * step(np.hypot(x - cx, y - cy) - r, 1.5))
-    return picture
+        image = _mix(image, tones[2], 0.25 * step(np.hypot(x - cx, y - cy) - r, 1.5))
+    return image
 
 
 def painted(rng: np.random.Generator, height: int, width: int) -> Pixels:
@@ -73,16 +73,16 @@ def night(rng: np.random.Generator, height: int, width: int) -> Pixels:
     """A dark sky over a darker skyline, with lights out of focus."""
     x, y = _grid(height, width)
     sky, glow = _color(rng, 0.05, 0.16, 1.2), _color(rng, 0.14, 0.36, 1.2)
-    picture = _mix(sky, glow, (y / height) ** 2)
+    image = _mix(sky, glow, (y / height) ** 2)
     if rng.random() < 0.6:
         roofs = np.repeat(rng.uniform(0.5, 0.95, width // 9 + 1), 9)[:width] * height
-        picture = _mix(picture, 0.4 * sky, step(roofs[None] - y).astype(np.float32))
+        image = _mix(image, 0.4 * sky, step(roofs[None] - y).astype(np.float32))
     for _ in range(rng.integers(6, 22)):
         cx, cy, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.8, 6)
         lamp = np.array([1, rng.uniform(0.6, 1), rng.uniform(0.3, 1)], dtype=np.float32)
         spot = step(np.hypot(x - cx, y - cy) - r, 2.0)
-        picture = picture + (rng.uniform(0.08, 0.6) / (1 + r / 3)) * spot[..., None] * lamp
-    return picture
+        image = image + (rng.uniform(0.08, 0.6) / (1 + r / 3)) * spot[..., None] * lamp
+    return image
 
 
 def paper(rng: np.random.Generator, height: int, width: int) -> Pixels:

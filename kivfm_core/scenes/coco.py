@@ -1,4 +1,4 @@
-"""Scenes in the ordinary formats: COCO instances, COCO captions."""
+"""Scenes as COCO instances and COCO captions."""
 
 from typing import Any
 
@@ -26,14 +26,14 @@ class CocoWriter:
     """Collects scenes into the contents of `instances.json` and `captions.json`."""
 
     def __init__(self) -> None:
-        """Start without any picture."""
+        """Start without any image."""
         self._images: list[dict[str, Any]] = []
         self._instances: list[dict[str, Any]] = []
         self._captions: list[dict[str, Any]] = []
 
     def add(self, file_name: str, scene: Scene) -> None:
         """Add one scene."""
-        height, width, _ = scene.picture.shape
+        height, width, _ = scene.image.shape
         image = len(self._images) + 1
         self._images.append({"id": image, "file_name": file_name, "width": width, "height": height})
         self._captions.append({"id": image, "image_id": image, "caption": scene.caption})

@@ -1,7 +1,8 @@
-"""Paint one object onto a picture."""
+"""Paint one object onto an image."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Placement:
 def paint(
     rng: np.random.Generator,
     style: Style,
-    picture: Pixels,
+    image: Pixels,
     owner: NDArray[np.uint8],
     number: int,
     placement: Placement,
@@ -42,7 +43,7 @@ def paint(
     Args:
         rng: Source of randomness.
         style: The domain's way of drawing.
-        picture: [H, W, 3], changed in place.
+        image: [H, W, 3], changed in place.
         owner: Number of the object that owns each pixel, [H, W], changed in place.
         number: This object's number.
         placement: What, where, how large.
@@ -52,29 +53,22 @@ def paint(
     radius, reach = placement.radius, placement.radius + _MARGIN
     x0, x1 = max(0, int(placement.x - reach)), min(width, int(placement.x + reach) + 1)
     y0, y1 = max(0, int(placement.y - reach)), min(height, int(placement.y + reach) + 1)
-    y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
-    x, y = (x - placement.x) / radius, (y - placement.y) / radius
-    cos, sin = math.cos(placement.turn), math.sin(placement.turn)
-    u, v = cos * x + sin * y, cos * y - sin * x
+    u, v = _own_coordinates(placement, *np.mgrid[y0:y1, x0:x1].astype(np.float32))
     distance = radius * SHAPES[placement.category](u, v)
     if style.wobble:
         distance = distance + style.wobble * noise(rng, y1 - y0, x1 - x0, 6)
 
-    patch = picture[y0:y1, x0:x1]
+    patch = image[y0:y1, x0:x1]
     toward = (math.cos(light), math.sin(light))
     if style.shadow:
         shift = (-round(4 * toward[1]), -round(4 * toward[0]))
         cast = step(np.roll(distance, shift, (0, 1)), 6)
         patch *= (1 - style.shadow * cast)[..., None]
-    base = np.array(COLORS[placement.color], dtype=np.float32)
-    base = base.mean() + style.saturation * (base - base.mean())
-    base = base * (1 + rng.uniform(-0.08, 0.08, 3).astype(np.float32))
+    base = _color(rng, style, placement)
     if style.glow:
         patch += style.glow * np.exp(-np.maximum(distance, 0) / 5)[..., None] * base
 
-    period = float(np.clip(rng.uniform(7, 11) / radius, 0.28, 0.7))
-    tones = 1 - (1 - style.contrast) * pattern(placement.texture, u, v, radius, period)
-    tones = tones * float(rng.uniform(*style.brightness))
+    tones = _tones(rng, style, placement, (u, v))
     if style.bevel:
         tones = tones * (1 + style.bevel * emboss(distance, toward, 0.3 * radius))
     if style.grain:
@@ -85,3 +79,31 @@ def paint(
         colored = colored + (float(style.outline < 0) - colored) * line[..., None]
     patch += (colored - patch) * step(distance)[..., None]
     owner[y0:y1, x0:x1][distance < 0] = number
+
+
+def _own_coordinates(
+    placement: Placement, y: NDArray[Any], x: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Pixels `[h, w]` in the object's own axes, in units of its radius."""
+    x, y = (x - placement.x) / placement.radius, (y - placement.y) / placement.radius
+    cos, sin = math.cos(placement.turn), math.sin(placement.turn)
+    return cos * x + sin * y, cos * y - sin * x
+
+
+def _color(rng: np.random.Generator, style: Style, placement: Placement) -> NDArray[np.float32]:
+    """The object's color in this style, `[3]`, a little off."""
+    base = np.array(COLORS[placement.color], dtype=np.float32)
+    base = base.mean() + style.saturation * (base - base.mean())
+    return base * (1 + rng.uniform(-0.08, 0.08, 3).astype(np.float32))
+
+
+def _tones(
+    rng: np.random.Generator,
+    style: Style,
+    placement: Placement,
+    where: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Light and dark of the object's texture, `[h, w]`, at the object's own coordinates."""
+    period = float(np.clip(rng.uniform(7, 11) / placement.radius, 0.28, 0.7))
+    texture = pattern(placement.texture, *where, placement.radius, period)
+    return (1 - (1 - style.contrast) * texture) * float(rng.uniform(*style.brightness))

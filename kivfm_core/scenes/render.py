@@ -1,4 +1,4 @@
-"""Draw a scene from a seed, an index and a domain, and nothing else."""
+"""Draw a scene, as a function of a seed, an index and a domain."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from kivfm_core.scenes.styles import STYLES, Style
 from kivfm_core.scenes.surfaces import noise
 from kivfm_core.scenes.vocabulary import CATEGORIES, COLORS, TEXTURES, caption, describe
 
+# Widths and heights of the images.
 SIZES = ((160, 120), (120, 160), (144, 144), (168, 128), (128, 160))
-"""Widths and heights that pictures come in."""
 
+# Index of ignored pixels in a semantic map.
 VOID = 255
-"""Index in a semantic map of pixels that do not count."""
 
 _SMALLEST = 40  # visible pixels below which an object is void
 
@@ -46,17 +46,17 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and all that is known about it.
+    """An image and all of its labels.
 
     Attributes:
-        picture: RGB, [H, W, 3] of uint8.
+        image: RGB, [H, W, 3] of uint8.
         objects: Visible objects, largest first.
         semantic: 0 = background, k = `CATEGORIES[k - 1]`, 255 = void, [H, W] of uint8.
         caption: One sentence.
-        domain: What it was drawn in.
+        domain: Style that it is drawn in, a key of `STYLES`.
     """
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     objects: tuple[SceneObject, ...]
     semantic: NDArray[np.uint8]
     caption: str
@@ -68,7 +68,7 @@ def render(seed: int, index: int, domain: str) -> Scene:
 
     Args:
         seed: Seed of the whole set.
-        index: Number of the picture within the set.
+        index: Number of the image within the set.
         domain: A key of `STYLES`.
 
     Returns:
@@ -89,7 +89,7 @@ def render_object(seed: int, index: int, domain: str, words: tuple[str, str, str
 
     Args:
         seed: Seed of the whole set.
-        index: Number of the picture within the set.
+        index: Number of the image within the set.
         domain: A key of `STYLES`.
         words: The object's category, color and texture.
 
@@ -109,22 +109,22 @@ def _compose(
     words: list[tuple[str, str, str]],
 ) -> Scene:
     style = STYLES[domain]
-    picture = style.background(rng, height, width).astype(np.float32)
+    image = style.background(rng, height, width).astype(np.float32)
     owner = np.zeros((height, width), dtype=np.uint8)
     light = float(rng.uniform(0, 2 * np.pi))
     placements = _place(rng, width, height, words)
     for number, placement in enumerate(placements, 1):
-        paint(rng, style, picture, owner, number, placement, light)
+        paint(rng, style, image, owner, number, placement, light)
     objects, semantic = _annotate(owner, placements)
     names = [item.name for item in objects]
-    pixels = _finish(rng, style, picture)
+    pixels = _finish(rng, style, image)
     return Scene(pixels, objects, semantic, caption(domain, names), domain)
 
 
 def _place(
     rng: np.random.Generator, width: int, height: int, words: list[tuple[str, str, str]]
 ) -> list[Placement]:
-    """Put objects where they overlap a little at most; those that find no place are left out."""
+    """Put objects where they overlap only a little; objects that do not fit are left out."""
     placed: list[Placement] = []
     short = min(width, height)
     for category, color, texture in words:
@@ -160,15 +160,15 @@ def _annotate(
     return tuple(objects), semantic
 
 
-def _finish(rng: np.random.Generator, style: Style, picture: Pixels) -> NDArray[np.uint8]:
-    height, width, _ = picture.shape
+def _finish(rng: np.random.Generator, style: Style, image: Pixels) -> NDArray[np.uint8]:
+    height, width, _ = image.shape
     if style.vignette:
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         x = np.linspace(-1, 1, width, dtype=np.float32)[None]
-        picture = picture * (1 - style.vignette * (x * x + y * y) / 2)[..., None]
+        image = image * (1 - style.vignette * (x * x + y * y) / 2)[..., None]
     if style.tint:
-        picture = picture * (1 + rng.uniform(-style.tint, style.tint, 3).astype(np.float32))
+        image = image * (1 + rng.uniform(-style.tint, style.tint, 3).astype(np.float32))
     if style.noise:
-        picture = picture + style.noise * rng.standard_normal(picture.shape, dtype=np.float32)
-        picture = picture + style.noise * noise(rng, height, width, 3)[..., None]
-    return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+        image = image + style.noise * rng.standard_normal(image.shape, dtype=np.float32)
+        image = image + style.noise * noise(rng, height, width, 3)[..., None]
+    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# An array [h, w] with one value a pixel.
 Field = NDArray[np.floating[Any]]
-"""An array [h, w] with one value a pixel."""
 
+# Coordinates (u to the right, v down), each [h, w] -> signed distance [h, w].
 Shape = Callable[[Field, Field], Field]
-"""Coordinates (u to the right, v down), each [h, w] -> signed distance [h, w]."""
 
 
 def _disc(u: Field, v: Field) -> Field:
@@ -81,6 +81,7 @@ def _spikes(points: int, inner: float) -> tuple[tuple[float, float], ...]:
     )
 
 
+# Category -> silhouette.
 SHAPES: dict[str, Shape] = {
     "disc": _disc,
     "square": _square,
@@ -101,4 +102,3 @@ SHAPES: dict[str, Shape] = {
         (0.56, -1),
     ),
 }  # fmt: skip
-"""Category -> silhouette."""

@@ -1,4 +1,4 @@
-"""The domains: how each draws its objects and finishes its pictures."""
+"""The domains: how each draws its objects and finishes its images."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class Style:
 
     Attributes:
         background: What lies behind the objects.
-        saturation: Share of an object's color that is kept; the rest is gray.
+        saturation: Share of an object's color; the rest is gray.
         brightness: Range of the light on one object.
         contrast: Brightness of a texture's second tone relative to the first.
         bevel: Strength of the light on edges that face it.
@@ -21,7 +21,7 @@ class Style:
         glow: Strength of the light that an object sheds around itself.
         wobble: How far contours waver, in pixels.
         grain: Strength of blotches on objects.
-        noise: Strength of sensor noise over the picture.
+        noise: Strength of sensor noise over the image.
         tint: Largest cast of the light's color.
         vignette: Darkening of the corners.
     """
@@ -41,6 +41,7 @@ class Style:
     vignette: float = 0.0
 
 
+# Domain -> style.
 STYLES: dict[str, Style] = {
     "flat": Style(backgrounds.flat, contrast=0.55, shadow=0.25, tint=0.03),
     "painted": Style(
@@ -60,4 +61,3 @@ STYLES: dict[str, Style] = {
         wobble=1.0, grain=0.35, noise=0.02,
     ),
 }  # fmt: skip
-"""Domain -> style."""

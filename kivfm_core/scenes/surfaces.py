@@ -1,4 +1,4 @@
-"""What covers an object, and noise: fields over a patch of a picture."""
+"""What covers an object, and noise: fields over a patch of an image."""
 
 import numpy as np
 from PIL import Image

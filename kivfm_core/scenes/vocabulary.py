@@ -1,11 +1,12 @@
-"""The words of the scenes: what can be in a picture, and how a caption names it."""
+"""The words of the scenes: what can be in an image, and how a caption names it."""
 
+# Silhouettes: the categories of detection and segmentation, in the order of their indices.
 CATEGORIES = (
     "disc", "square", "triangle", "star", "cross", "ring",
     "heart", "crescent", "arrow", "gear", "drop", "bolt",
 )  # fmt: skip
-"""Silhouettes: the categories of detection and segmentation, in the order of their indices."""
 
+# Color words and their RGB in [0, 1].
 COLORS: dict[str, tuple[float, float, float]] = {
     "red": (0.86, 0.13, 0.14),
     "orange": (0.98, 0.52, 0.08),
@@ -16,15 +17,14 @@ COLORS: dict[str, tuple[float, float, float]] = {
     "pink": (0.98, 0.52, 0.72),
     "white": (0.95, 0.95, 0.93),
 }
-"""Color words and their RGB in [0, 1]."""
 
 TEXTURES = ("plain", "striped", "dotted", "checkered")
 
+# The domains that scenes are written in by default.
 DOMAINS = ("flat", "painted", "night", "paper")
-"""The domains that scenes are written in, unless others are asked for."""
 
+# A domain that no teacher was trained on, for experiments on generalization.
 HELD_OUT_DOMAIN = "chalk"
-"""A domain that no teacher sees, for experiments on generalization."""
 
 _OPENINGS = {
     "flat": "a flat drawing of",
@@ -48,7 +48,7 @@ def describe(category: str, color: str, texture: str) -> str:
 
 
 def caption(domain: str, names: list[str]) -> str:
-    """Write the caption of a picture from the names of its objects, nearest first.
+    """Write the caption of an image from the names of its objects, nearest first.
 
     Example:
         >>> caption("night", ["red star", "orange dotted ring"])

@@ -1,4 +1,4 @@
-"""Weights: read without executing anything, split into parts, and loaded in full or not at all."""
+"""Weights: read without executing code, split into parts, loaded completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
 
 State = Mapping[str, Tensor]
+# How torch reports that a pickle names a function or class that weights do not need.
 REFUSED = re.compile(r"GLOBAL [\w.]+ (was not an allowed|whose module)")
-"""How torch says that a pickle names a function or class which weights have no need of."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What was really loaded: always printed, and stored in the run.
+    """Which weights were loaded: always printed, and stored in the run.
 
     Attributes:
-        source: File or hub id.
-        sha256: Of the file.
-        keys: Tensors that matched, all of them.
+        source: File, or source as in the spec.
+        sha256: SHA-256 of the file, in hexadecimal.
+        keys: Number of tensors, all of which matched.
     """
 
     source: str
@@ -53,7 +53,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
         raise
-    except Exception as error:  # The unpickler stumbles over junk with whatever error comes first.
+    except Exception as error:  # The unpickler raises all kinds of errors on other files.
         if REFUSED.search(str(error)):
             raise WeightsError(
                 f"{path} is a pickle with code in it; nothing of it was executed",

@@ -1,4 +1,4 @@
-"""Where weights lie on this machine. Torch-free, so that the list of teachers can say it."""
+"""Finds weights on this machine. Torch-free, since the list of teachers shows it."""
 
 from __future__ import annotations
 

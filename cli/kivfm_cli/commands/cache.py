@@ -58,8 +58,8 @@ def build(
         networks = [asdict(share) for share in shares]
         print_json({"cache": made.cache.path, "bytes": taken, "networks": networks})
         return
-    told = "would store" if dry_run else "stored"
-    print(f"{told}: {size(taken)} in {made.cache.path}")
+    verb = "would store" if dry_run else "stored"
+    print(f"{verb}: {size(taken)} in {made.cache.path}")
     print("next: kivfm distill, with the same teachers, data and settings")
 
 

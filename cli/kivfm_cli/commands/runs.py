@@ -58,14 +58,14 @@ def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = 
         return
     from kivfm_core.composition.summary import round_trips
 
-    kept = record["round_trip"]
+    trips = record["round_trip"]
     print_fields(
         {
             "run": record["run"],
             "teachers": ", ".join(record["teachers"]),
             "base": record["base"] or "none",
             "step": f"{record['step']} of {record['steps']}",
-            **({"shared latent": f"keeps {round_trips(kept)}"} if kept else {}),
+            **({"shared latent": f"keeps {round_trips(trips)}"} if trips else {}),
             "student": str(files.bundle) if record["student"] else "not written yet",
             "time": _time(record),
             **{f"weights {name}": text for name, text in record["weights"].items()},

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from kivfm_core.data.formats.coco_records import CocoAnnotation, CocoImage, read_coco_records
 from kivfm_core.data.formats.image_files import find_image_files
@@ -17,7 +18,7 @@ from kivfm_core.data.formats.reading import ReadingNotes
 from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import match
 from kivfm_core.data.labeled_images import pick
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 from kivfm_core.task import LabeledImages, LabelFormat
 
 COCO = LabelFormat(
@@ -58,6 +59,11 @@ class CocoData(LabeledImages):
     def names(self) -> dict[int, str]:
         """The categories' names by id."""
         return {category["id"]: category["name"] for category in self.categories}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The categories' names."""
+        return tuple(self.names.values())
 
     def pick(self, indices: Sequence[int]) -> Self:
         """The images of these indices, with their instances."""
@@ -151,6 +157,12 @@ def read_coco(path: Path) -> CocoData | None:
 def _size(image: CocoImage, path: Path, notes: ReadingNotes) -> tuple[int, int]:
     """Height and width of an image in pixels: as the file says, or else as the image says."""
     if image.height is not None and image.width is not None:
+        if image.height * image.width > (Image.MAX_IMAGE_PIXELS or 2**31):
+            raise DataError(
+                f"image {image.id}, {printable(path)}: {image.width} x {image.height} pixels are"
+                f" more than an image may have",
+                "correct width and height in the label file",
+            )
         return image.height, image.width
     notes.add("image sizes taken from the images, since the file does not say", f"image {image.id}")
     width, height = upright_size(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.reading import ReadingNotes
-from kivfm_core.data.images import is_picture as is_image_file
+from kivfm_core.data.images import is_image_file as is_image_file
 from kivfm_core.task import LabelFormat
 
 FOLDER = LabelFormat(

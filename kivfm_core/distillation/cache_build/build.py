@@ -49,15 +49,14 @@ def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> li
     config = resolve_precision(config.anchored())
     composition, path = compose(config), Path(str(config.cache.path))
     hashes = hash_weights(config, composition)
-    engine = config.engine
-    precision: Any = engine.precision
-    fabric = Fabric(accelerator=engine.accelerator, devices=1, precision=precision)
+    precision: Any = config.engine.precision
+    fabric = Fabric(accelerator=config.engine.accelerator, devices=1, precision=precision)
     images = find_images(data_path(config, progress))
     for note in images.notes:
         progress.message(note)
 
-    machine = planned_machine(config, find_machine(fabric.device))
-    placements = place_alone(config, composition, machine)
+    here = planned_machine(config, find_machine(fabric.device))
+    placements = place_alone(config, composition, here)
 
     def stream(teacher: str | None) -> Stream:
         # The stream of another network is not referred to any more, so its memory is free.

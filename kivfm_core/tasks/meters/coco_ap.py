@@ -82,13 +82,14 @@ class AveragePrecision:
         """The images so far in COCO's form, with every field that its evaluation reads."""
         annotations: list[dict[str, Any]] = []
         for index in self.seen:
+            image = self.data.images[index]["id"]
             for item in self.data.annotations[index]:
                 label = self.label_of.get(item["category_id"])
                 if label is None or (self.kind == "segm" and not item.get("segmentation")):
                     continue
                 w, h = item["bbox"][2:]
                 # Ids count from 1: the evaluation takes 0 for "not matched".
-                own = {"category_id": label, "id": len(annotations) + 1}
+                own = {"image_id": image, "category_id": label, "id": len(annotations) + 1}
                 filled = {"iscrowd": 0, "area": w * h, **item, **own}
                 if self.kind == "segm":
                     size = self.data.size(index)

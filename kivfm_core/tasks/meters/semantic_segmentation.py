@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from kivfm_core.data.formats.coco import CocoData
-from kivfm_core.data.formats.masks import MaskData
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
@@ -17,20 +19,38 @@ from kivfm_core.task import Meter
 from kivfm_core.tasks.meters.classification import no_match
 
 
+class ClassMaps(Protocol):
+    """What labels of any format have to offer for this task."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The images."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of their classes."""
+        ...
+
+    def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]:
+        """An image's map `[H, W]` of indices into a label space; below 0 what does not count."""
+        ...
+
+
 class SemanticSegmentation(Meter):
     """Mean IoU.
 
     Args:
-        data: Images with masks or instances.
+        data: Images with a class at every pixel.
         space: The teacher's labels.
 
     Raises:
         DataError: If the space has none of the data's classes.
     """
 
-    def __init__(self, data: MaskData | CocoData, space: tuple[str, ...] | None) -> None:
+    def __init__(self, data: ClassMaps, space: tuple[str, ...] | None) -> None:
         self.data, self.space = data, space or ()
-        names = data.classes if isinstance(data, MaskData) else tuple(data.names.values())
+        names = data.classes
         known = {self.space[i] for i in match(names, self.space) if i is not None}
         if not known - {"background", "__background__"}:
             raise no_match(names, self.space)

@@ -1,4 +1,4 @@
-"""clip/nano: pictures and sentences in one space."""
+"""clip/nano: images and sentences in one space."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from kivfm_core.scenes import CATEGORIES, COLORS, TEXTURES
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk
 
+# The vocabulary; 0 is padding, 1 any other word.
 WORDS = (
     *CATEGORIES, *COLORS, *TEXTURES, "a", "an", "and", "of", "flat", "night", "paper", "drawing",
     "painting", "picture", "cutout",
 )  # fmt: skip
-"""The vocabulary; 0 is padding, 1 any other word."""
 
 TEMPLATES = ("{}", "a {}", "a flat drawing of a {}", "a painting of a {}",
              "a night picture of a {}", "a paper cutout of a {}")  # fmt: skip
@@ -79,9 +79,9 @@ class TextTower(nn.Module):
         return F.normalize(torch.stack(ways).mean(0), dim=1)
 
     def forward(self, levels: Mapping[str, Tensor], prompt: Tensor) -> ClassLogits:
-        """Compare pictures with sentences: logits [B, K]."""
-        pictures = F.normalize(levels["global"], dim=1)
-        return ClassLogits(self.temperature.exp() * pictures @ prompt.T)
+        """Compare images with sentences: logits [B, K]."""
+        images = F.normalize(levels["global"], dim=1)
+        return ClassLogits(self.temperature.exp() * images @ prompt.T)
 
 
 def encoder(spec: TeacherSpec) -> Encoder:

@@ -36,7 +36,7 @@ class Encoder(nn.Module):
 
 
 class Head(nn.Module):
-    """What one level says of every place."""
+    """The outputs of one level at every cell."""
 
     def __init__(self, channels: int, classes: int, width: int = 64) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
 
         Args:
             fine: Level `p8`.
-            boxes: For each picture [N, 4], in canvas pixels; or all, [N, 5], the picture's
+            boxes: For each image [N, 4], in canvas pixels; or all, [N, 5], the image's
                 number first.
 
         Returns:
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
         return self.masks(inside)[:, 0]
 
     def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> Instances:
-        """Find objects: at most 30 a picture, scores above 0.05."""
+        """Find objects: at most 30 an image, scores above 0.05."""
         classes, boxes, center, _ = self.dense(levels)
         height, width = (STRIDES["p8"] * side for side in levels["p8"].shape[-2:])
         scores = (classes.sigmoid() * center.sigmoid()[..., None]).sqrt()
@@ -127,10 +127,10 @@ class Decoder(nn.Module):
             score, box = score[place, label], clip_boxes_to_image(box[place], (height, width))
             best = batched_nms(box, score, label, 0.55)[:30]
             found.append((box[best], score[best], label[best]))
-        kept, sizes = [box for box, _, _ in found], [len(box) for box, _, _ in found]
-        masks = self.mask_logits(levels["p8"], kept).sigmoid().split(sizes)
+        boxes, sizes = [box for box, _, _ in found], [len(box) for box, _, _ in found]
+        masks = self.mask_logits(levels["p8"], boxes).sigmoid().split(sizes)
         scored, labels = [s for _, s, _ in found], [label for _, _, label in found]
-        return Instances(kept, scored, labels, list(masks))
+        return Instances(boxes, scored, labels, list(masks))
 
 
 def places(level: Tensor, stride: int) -> Tensor:

@@ -14,7 +14,8 @@ _CLIP: dict[str, Any] = {
 }
 _SAM: dict[str, Any] = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
-# What `kivfm teachers check` finds; the training says the hashes of new files.
+# The hashes of the weights, which `kivfm teachers check` compares; training prints those of new
+# files.
 _SHA256 = {
     "clip": "e1c4a3d33b80b762107af5a71f9fb1b1342ff3381dc66a9e70e1843854047d9b",
     "detector": "dd4bb344c73e59c534e03bda059bf413ebd0e6c8d5f35b101f0ddd23a7590978",
@@ -99,7 +100,7 @@ def _clip() -> TeacherSpec:
 def _sam() -> TeacherSpec:
     return _spec(
         "sam",
-        "segments what is clicked on; trained mostly on night pictures",
+        "segments what is clicked on; trained mostly on night images",
         levels=(Level(name="dense", kind="dense", channels=64, stride=4),),
         input=InputContract(policy="letterbox", size=96, multiple=16, scale=255.0, **_SAM),
         tasks=(

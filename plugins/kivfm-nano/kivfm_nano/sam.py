@@ -54,22 +54,22 @@ class Decoder(nn.Module):
         )
 
     def prompt(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Prepare clicks: for each picture [P, 2], (x, y) in canvas pixels."""
+        """Prepare clicks: for each image [P, 2], (x, y) in canvas pixels."""
         return [torch.as_tensor(clicks, dtype=torch.float32).view(-1, 2) for clicks in points]
 
     def forward(self, levels: Mapping[str, Tensor], prompt: Sequence[Tensor]) -> Masks:
-        """Answer every click: for each picture logits [P, H/4, W/4]."""
+        """Segment at every click: for each image logits [P, H/4, W/4]."""
         dense, counts = levels["dense"], [len(clicks) for clicks in prompt]
         owner = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
         clicks = torch.cat(list(prompt)).to(dense)
-        return Masks(list(self.answer(dense, owner.to(dense.device), clicks).split(counts)))
+        return Masks(list(self.click_logits(dense, owner.to(dense.device), clicks).split(counts)))
 
-    def answer(self, dense: Tensor, owner: Tensor, clicks: Tensor) -> Tensor:
+    def click_logits(self, dense: Tensor, owner: Tensor, clicks: Tensor) -> Tensor:
         """Compute masks.
 
         Args:
             dense: The level [B, C, h, w].
-            owner: Which picture a click belongs to, [N].
+            owner: Which image a click belongs to, [N].
             clicks: (x, y) in canvas pixels, [N, 2].
 
         Returns:

@@ -1,4 +1,4 @@
-"""The recipes that made the weights still run: a few steps on a few pictures."""
+"""The recipes that made the weights still run: a few steps on a few images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGED = Path(kivfm_nano.__file__).parent / "weights"
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the recipes keep the scenes that they share."""
+    """The folder for the scenes that the recipes share."""
     return tmp_path_factory.mktemp("pool")
 
 

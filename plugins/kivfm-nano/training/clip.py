@@ -70,10 +70,10 @@ def main() -> None:
 
     def loss(step: int) -> Tensor:
         x, captions = next(batches)
-        pictures = F.normalize(net["encoder"](x)["global"], dim=1)
-        logits = net["text"].temperature.exp() * pictures @ net["text"].embed(captions).T
+        images = F.normalize(net["encoder"](x)["global"], dim=1)
+        logits = net["text"].temperature.exp() * images @ net["text"].embed(captions).T
         same = torch.tensor([[a == b for b in captions] for a in captions]).float()
-        share = same / same.sum(1, keepdim=True)  # equal captions are all right answers
+        share = same / same.sum(1, keepdim=True)  # all images with an equal caption are correct
         return (F.cross_entropy(logits, share) + F.cross_entropy(logits.T, share)) / 2
 
     fit(net, loss, options.steps)

@@ -22,8 +22,8 @@ from kivfm_nano.plugin import kivfm_register_teachers
 from training.pool import FAVORITES, Sample, cut, draw_samples
 
 WEIGHTS = Path(kivfm_nano.__file__).parent / "weights"
+# Normalized canvases [B, 3, S, S], owners [B, S, S], the samples.
 Batch = tuple[Tensor, Tensor, list[Sample]]
-"""Normalized canvases [B, 3, S, S], owners [B, S, S], the samples."""
 
 
 def start(family: str, steps: int) -> argparse.Namespace:
@@ -31,7 +31,7 @@ def start(family: str, steps: int) -> argparse.Namespace:
 
     Args:
         family: Of the teacher.
-        steps: How many, if `--steps` does not say.
+        steps: Number of steps, unless `--steps` gives it.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=steps)

@@ -12,15 +12,15 @@ from kivfm_nano.detector import STRIDES, Decoder, decoder, encoder
 from training.common import fit, get_spec, save, start, views
 from training.pool import Sample
 
+# Objects whose longer side is less, in canvas pixels, belong to `p8`, others to `p16`.
 LIMIT = 40.0
-"""Objects whose longer side is less, in canvas pixels, belong to `p8`, others to `p16`."""
 
+# Objects a batch whose masks are learned from.
 ROIS = 40
-"""Objects a batch whose masks are learned from."""
 
 
 def truth(owners: Tensor, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
-    """Give one picture's boxes [N, 4], labels [N], masks [N, S, S]."""
+    """Give one image's boxes [N, 4], labels [N], masks [N, S, S]."""
     numbers, counts = owners[owners > 0].unique(return_counts=True)
     numbers = numbers[counts > 40]
     masks = owners == numbers[:, None, None]

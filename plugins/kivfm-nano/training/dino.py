@@ -1,6 +1,6 @@
 """Train dino/nano without labels: two views of a place agree, and differ from all others.
 
-Contrast (SimCLR) of pooled tokens, with other places of the same picture among the negatives and
+Contrast (SimCLR) of pooled tokens, with other places of the same image among the negatives and
 with foreign surroundings pasted in, so that backgrounds do not give a place away; and of patch
 tokens that show the same spot (DenseCL). Places that stand out are looked at more often.
 """
@@ -16,8 +16,8 @@ from training.common import fit, get_spec, save, start
 from training.places import couples
 from training.pool import load_pool
 
+# Images a domain that the last map is fitted to.
 WHOLE = 300
-"""Pictures a domain that the last map is fitted to."""
 
 
 def contrast(a: Tensor, b: Tensor, temperature: float) -> Tensor:
@@ -36,11 +36,11 @@ def projector(channels: int) -> nn.Sequential:
 
 @torch.no_grad()
 def whiten(net: nn.Module, spec: TeacherSpec) -> None:
-    """Fit the last map of `global` to whole pictures: half-way to equal variances."""
-    pictures = [sample.picture for samples in load_pool().values() for sample in samples[:WHOLE]]
+    """Fit the last map of `global` to whole images: half-way to equal variances."""
+    images = [sample.image for samples in load_pool().values() for sample in samples[:WHOLE]]
     found = []
-    for first in range(0, len(pictures), 50):
-        canvases, _ = make_canvases(pictures[first : first + 50], spec.input)
+    for first in range(0, len(images), 50):
+        canvases, _ = make_canvases(images[first : first + 50], spec.input)
         found.append(net(normalize(canvases, spec.input))["global"])
     x = torch.cat(found)
     values, vectors = torch.linalg.eigh(x.T.cov())

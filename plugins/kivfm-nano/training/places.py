@@ -13,11 +13,11 @@ from kivfm_core.data.canvas import normalize
 from kivfm_core.spec import TeacherSpec
 from training.pool import draw_samples
 
+# Side of the square that images are padded to, in pixels.
 ROOM = 168
-"""Side of the square that pictures are padded to, in pixels."""
 
+# Matched patches a pair of views.
 SPOTS = 6
-"""Matched patches a pair of views."""
 
 
 def spread(low: float, high: float, *shape: int) -> Tensor:
@@ -25,9 +25,9 @@ def spread(low: float, high: float, *shape: int) -> Tensor:
     return torch.empty(shape).uniform_(low, high)
 
 
-def pick_places(picture: Tensor, amount: int) -> Tensor:
-    """Pick places (x, y) [amount, 2] of a picture [3, H, W] where colors differ from the rest."""
-    small = F.avg_pool2d(picture[None], 8)[0]
+def pick_places(image: Tensor, amount: int) -> Tensor:
+    """Pick places (x, y) [amount, 2] of an image [3, H, W] where colors differ from the rest."""
+    small = F.avg_pool2d(image[None], 8)[0]
     away = (small - small.flatten(1).median(1).values[:, None, None]).abs().sum(0)
     away = F.avg_pool2d(away[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
     chosen = torch.multinomial((away.square() + 1e-3).flatten(), amount)
@@ -56,10 +56,10 @@ def frame(places: Tensor, sides: Tensor, wander: float) -> Tensor:
     return torch.cat((linear, places[..., None] - off), dim=2)
 
 
-def look(pictures: Tensor, maps: Tensor, side: int) -> Tensor:
-    """Render views [N, 3, side, side] of pictures [N, 3, ROOM, ROOM]."""
+def look(images: Tensor, maps: Tensor, side: int) -> Tensor:
+    """Render views [N, 3, side, side] of images [N, 3, ROOM, ROOM]."""
     grid = F.affine_grid(maps, [len(maps), 3, side, side], align_corners=False)
-    return F.grid_sample(pictures, grid / ROOM * 2 - 1, "bilinear", "reflection", False)
+    return F.grid_sample(images, grid / ROOM * 2 - 1, "bilinear", "reflection", False)
 
 
 def recolor(x: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def surround(x: Tensor) -> Tensor:
 def couples(spec: TeacherSpec, options: Namespace) -> Iterator[tuple[Tensor, Tensor]]:
     """Give canvases [2, N, 3, S, S] and spots [2, N, SPOTS, 2] in [-1, 1].
 
-    Three batches of several small places a picture, then one of large views at full size.
+    Three batches of several small places an image, then one of large views at full size.
     """
     samples = draw_samples(np.random.default_rng(options.seed), options.favorite)
     for step in count():
@@ -99,15 +99,15 @@ def couples(spec: TeacherSpec, options: Namespace) -> Iterator[tuple[Tensor, Ten
         low, high, wander = (80, 150, 0.3) if step % 4 == 3 else (40, 80, 0.1)
         rooms, centers = [], []
         for _ in range(amount):
-            picture = next(samples).picture.float() / 255
-            height, width = picture.shape[1:]
-            room = F.pad(picture[None], (0, ROOM - width, 0, ROOM - height), "reflect")
+            image = next(samples).image.float() / 255
+            height, width = image.shape[1:]
+            room = F.pad(image[None], (0, ROOM - width, 0, ROOM - height), "reflect")
             rooms.append(room.expand(places, -1, -1, -1))
-            centers.append(pick_places(picture, places))
-        pictures, center = torch.cat(rooms), torch.cat(centers)
+            centers.append(pick_places(image, places))
+        images, center = torch.cat(rooms), torch.cat(centers)
         sides = spread(low, high, len(center))
         maps = [frame(center, sides, wander) for _ in range(2)]
-        views = [surround(recolor(look(pictures, each, side))) for each in maps]
+        views = [surround(recolor(look(images, each, side))) for each in maps]
         canvases = torch.stack([normalize(view, spec.input) for view in views])
         # Spots near the place, in pixels, and where each view shows them.
         spots = center[:, None] + spread(-0.3, 0.3, len(center), SPOTS, 2) * sides[:, None, None]

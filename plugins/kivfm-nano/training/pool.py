@@ -1,4 +1,4 @@
-"""The scenes that the teachers learn from, drawn once and kept in memory."""
+"""The scenes that the teachers learn from, drawn once and held in memory."""
 
 import os
 import pickle
@@ -19,20 +19,20 @@ from kivfm_core.scenes import DOMAINS
 from kivfm_core.scenes.render import render
 from kivfm_core.spec import InputContract
 
+# Never the seed of scenes that anything is evaluated on.
 SEED = 7
-"""Never the seed of scenes that anything is evaluated on."""
 
 PER_DOMAIN = 2000
 
+# The domain that each purpose teacher mostly sees.
 FAVORITES = {"clip": "flat", "sam": "night", "detector": "painted", "segmenter": "paper"}
-"""The domain that each purpose teacher mostly sees."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One scene: picture uint8 [3, H, W]; number of the object at each pixel, uint8 [1, H, W]."""
+    """One scene: image uint8 [3, H, W]; number of the object at each pixel, uint8 [1, H, W]."""
 
-    picture: Tensor
+    image: Tensor
     owners: Tensor
     words: list[tuple[str, str, str]]
     domain: str
@@ -41,13 +41,13 @@ class Sample:
 def draw(
     index: int, domain: str, seed: int = SEED
 ) -> tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]:
-    """Draw one scene: picture [H, W, 3], owners [H, W], the words of its objects."""
+    """Draw one scene: image [H, W, 3], owners [H, W], the words of its objects."""
     scene = render(seed, index, domain)
     owners = np.zeros(scene.semantic.shape, dtype=np.uint8)
     for number, item in enumerate(scene.objects, 1):
         owners[item.mask] = number
     words = [(item.category, item.color, item.texture) for item in scene.objects]
-    return scene.picture, owners, words
+    return scene.image, owners, words
 
 
 def _draw_all(domain: str) -> list[tuple[np.ndarray, np.ndarray, list[tuple[str, str, str]]]]:
@@ -66,9 +66,9 @@ def load_pool() -> dict[str, list[Sample]]:
             aside.write_bytes(pickle.dumps(_draw_all(domain)))
             aside.replace(file)
         samples[domain] = [
-            Sample(torch.from_numpy(picture).permute(2, 0, 1).contiguous(),
+            Sample(torch.from_numpy(image).permute(2, 0, 1).contiguous(),
                    torch.from_numpy(owners)[None], words, domain)
-            for picture, owners, words in pickle.loads(file.read_bytes())
+            for image, owners, words in pickle.loads(file.read_bytes())
         ]  # fmt: skip
     return samples
 
@@ -96,4 +96,4 @@ def cut(sample: Sample, view: View, contract: InputContract, side: int) -> tuple
     frame = plan_view((sample.owners.shape[1], sample.owners.shape[2]), view, side)
     labels = contract.model_copy(update={"interpolation": "nearest", "pad_value": (0.0, 0.0, 0.0)})
     owners = render_canvas(sample.owners, frame, labels)[0]
-    return render_canvas(sample.picture, frame, contract), (owners * 255).round().long()
+    return render_canvas(sample.image, frame, contract), (owners * 255).round().long()

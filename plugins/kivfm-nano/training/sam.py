@@ -1,4 +1,4 @@
-"""Train sam/nano: click at random inside objects; mostly night pictures."""
+"""Train sam/nano: click at random inside objects; mostly night images."""
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +13,17 @@ def clicks(owners: Tensor, each: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Args:
         owners: [B, S, S].
-        each: Clicks a picture at most.
+        each: Clicks an image at most.
 
     Returns:
-        Picture of each click [N], points (x, y) [N, 2], true masks [N, S, S].
+        Image of each click [N], points (x, y) [N, 2], true masks [N, S, S].
     """
     owner, points, masks = [], [], []
-    for i, picture in enumerate(owners):
-        numbers, counts = picture[picture > 0].unique(return_counts=True)
+    for i, owner_map in enumerate(owners):
+        numbers, counts = owner_map[owner_map > 0].unique(return_counts=True)
         numbers = numbers[counts > 30]
         for number in numbers[torch.randperm(len(numbers))[:each]]:
-            mask = picture == number
+            mask = owner_map == number
             spots = mask.nonzero()
             y, x = spots[torch.randint(len(spots), ())].tolist()
             owner.append(i)
@@ -43,7 +43,7 @@ def main() -> None:
     def loss(step: int) -> Tensor:
         x, owners, _ = next(batches)
         owner, points, masks = clicks(owners, each=2)
-        logits = net["decoder"].answer(net["encoder"](x)["dense"], owner, points)
+        logits = net["decoder"].click_logits(net["encoder"](x)["dense"], owner, points)
         target = F.avg_pool2d(masks[:, None], 4)[:, 0]
         inside = logits.sigmoid()
         overlap = (inside * target).sum((1, 2))

@@ -28,8 +28,8 @@ from kivfm_core.teacher import Decoders, Levels, LoadedTeacher, load_teacher
 from training.common import WEIGHTS, get_spec
 from training.pool import FAVORITES, Sample, cut, load_pool
 
+# Views a domain that the linear aligners are fitted on.
 FIT = 400
-"""Views a domain that the linear aligners are fitted on."""
 
 
 def load(family: str) -> LoadedTeacher:
@@ -38,7 +38,7 @@ def load(family: str) -> LoadedTeacher:
 
 
 class Pixels:
-    """Raw pixels as a feature: a picture of 24 x 24."""
+    """Raw pixels as a feature: an image of 24 x 24."""
 
     def __init__(self, spec_of: LoadedTeacher) -> None:
         self.spec = spec_of.spec
@@ -144,7 +144,7 @@ def main() -> None:
     """Print one line a teacher and task."""
     parser = argparse.ArgumentParser()
     parser.add_argument("families", nargs="*", default=("dino", *FAVORITES))
-    parser.add_argument("--limit", type=int, help="pictures of each set; all")
+    parser.add_argument("--limit", type=int, help="images of each set; all")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder = Path(tempfile.gettempdir()) / "kivfm-nano-scenes"

@@ -24,7 +24,7 @@ from kivfm_core.weights.loading import State
 from kivfm_core.weights.locate import torch_cache
 
 RELEASE = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
-TIMEOUT = 8  # seconds without an answer
+TIMEOUT = 8  # seconds that the server gets to respond
 BN_EPS = 1e-3  # upstream's, not torch's default
 BN = ("weight", "bias", "running_mean", "running_var")
 STEM = "backbone.stem"

@@ -76,7 +76,7 @@ class Head(nn.Module):
         """
         strides = [level.stride or 1 for level in self.levels]
         cells = [_decode(x, s) for x, s in zip(self.raw(levels), strides, strict=True)]
-        found = [self._suppress(*picture) for picture in zip(*_join(cells), strict=True)]
+        found = [self._suppress(*cell) for cell in zip(*_join(cells), strict=True)]
         boxes, scores, labels = (list(column) for column in zip(*found, strict=True))
         return Detections(boxes, scores, labels)
 

@@ -64,7 +64,7 @@ class Focus(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1x1 and a 3x3 convolution, with a shortcut if asked: `[B, c, H, W]` to the same."""
+    """A 1x1 and a 3x3 convolution, with an optional shortcut: `[B, c, H, W]` to the same."""
 
     def __init__(self, c: int, shortcut: bool, depthwise: bool) -> None:
         super().__init__()

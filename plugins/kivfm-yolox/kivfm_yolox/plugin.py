@@ -14,7 +14,7 @@ from kivfm_yolox.coco import COCO_80
 
 
 class Size(NamedTuple):
-    """What tells one YOLOX from another; `parameters` are the encoder's."""
+    """What differs between the sizes of YOLOX; `parameters` are the encoder's."""
 
     depth: float
     width: float

@@ -1,1 +1,1 @@
-"""CLIP: pictures and words in one space."""
+"""CLIP: images and words in one space."""

@@ -80,7 +80,7 @@ class TextTower(nn.Module):
         )
 
     def _tokenizer(self) -> Any:
-        """As `open_clip.get_tokenizer` makes it, which asks the hub even for what is here."""
+        """As `open_clip.get_tokenizer` makes it, which contacts the hub even for local files."""
         model = self.spec.config["model"]
         folder = obtain_tokenizer(self.spec, "zero-shot")
         if folder is None:

@@ -11,7 +11,7 @@ from kivfm_teachers.open_clip.describe import FILE, describe
 if TYPE_CHECKING:
     from torch import nn
 
-# By the start of the tag: what the publishers' model cards say.
+# Licenses by the start of the tag, from the publishers' model cards.
 LICENSES = {
     "openai": "mit",
     "laion": "mit",

@@ -46,11 +46,11 @@ class MaskDecoder(nn.Module):
         )
 
     def prompt(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Takes clicks on objects, `[P, 2]` (x, y) a picture, in canvas pixels."""
+        """Takes clicks on objects, `[P, 2]` (x, y) an image, in canvas pixels."""
         return [torch.as_tensor(clicks, dtype=torch.float32).view(-1, 2) for clicks in points]
 
     def forward(self, levels: Levels, prompt: Sequence[Tensor]) -> Masks:
-        """Gives `logits [P, H, W]` on the canvas, a picture each, from `dense [B, C, h, w]`."""
+        """Gives `logits [P, H, W]` on the canvas, an image each, from `dense [B, C, h, w]`."""
         pairs = zip(levels["dense"], prompt, strict=True)
         return Masks([self._masks(features, clicks, levels.canvas) for features, clicks in pairs])
 
@@ -89,7 +89,7 @@ def _installed() -> bool:
 
 
 def decoder(spec: TeacherSpec) -> nn.Module:
-    """SAM's mask decoder, or what says how to install it."""
+    """SAM's mask decoder; without its package, a module that raises how to install it."""
     return MaskDecoder(spec) if _installed() else MissingDecoder()
 
 

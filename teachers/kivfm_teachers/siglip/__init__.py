@@ -1,1 +1,1 @@
-"""SigLIP 2: pictures and words in one space, in many languages."""
+"""SigLIP 2: images and words in one space, in many languages."""

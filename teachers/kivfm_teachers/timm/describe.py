@@ -29,7 +29,7 @@ def describe(
         name: The teacher's name.
         model: timm's name with tag.
         levels: What the encoder returns.
-        input: How a picture becomes its canvas.
+        input: How an image becomes its canvas.
         parameters: Of the encoder.
         kwargs: For `timm.create_model`.
         norm: Whether the dense level is taken after the model's final normalization.
@@ -83,7 +83,7 @@ def describe_vit(
         model: timm's name with tag.
         channels: Of both levels.
         depth: Blocks, each an attachment point.
-        input: How a picture becomes its canvas; sides are multiples of the patch.
+        input: How an image becomes its canvas; sides are multiples of the patch.
         fields: Further arguments of `describe`, `parameters` among them.
     """
     stride = input.multiple

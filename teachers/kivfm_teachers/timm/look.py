@@ -48,7 +48,7 @@ def look(
 
 
 def feature_info(model: Any) -> list[dict[str, Any]]:
-    """The table of a model's stages that timm keeps: module, channels, reduction."""
+    """The table of a model's stages that timm has: module, channels, reduction."""
     return getattr(model.feature_info, "info", model.feature_info)
 
 
@@ -77,8 +77,8 @@ def _attachment(
     channels, stride = info["num_chs"], info["reduction"]
     shape = tuple(getattr(output, "shape", ()))
     layout: Literal["NLC", "NCHW", "NHWC"]
-    # Models that do not say how many prefix tokens they have may order their tokens in any way, as
-    # Hiera does.
+    # Models that do not declare how many prefix tokens they have may order their tokens in any
+    # way, as Hiera does.
     if (
         len(shape) == 3
         and prefix is not None

@@ -40,7 +40,7 @@ def _look_at(name: str) -> TeacherSpec:
     sides = set(data["input_size"][1:])
     side = sides.pop()
     if sides:
-        raise LookupError(f"{name} takes pictures of {data['input_size']}, not square ones")
+        raise LookupError(f"{name} takes images of {data['input_size']}, not square ones")
     norm, first, places = look(model, side, name)
     stride = feature_info(model)[-1]["reduction"]
     dense = dense_level(

@@ -29,7 +29,7 @@ SUMS: set[Callable[..., Any]] = {
 def _quick(
     func: Callable[..., Any], args: Sequence[Any], given: Mapping[str, Any]
 ) -> Tensor | tuple[Tensor, ...] | None:
-    """What has the shape of the answer; None where torch is to say, errors among that."""
+    """A tensor of the output's shape; None if torch itself shall compute it, or raise its error."""
     if func in SUMS and len(args) == 2:
         x, y = args
         # Numbers on the processor are those that layers are built from.

@@ -129,7 +129,7 @@ def _describe(
         split: How its checkpoint is parted.
         config: What the builders need to know.
         levels: What the encoder returns.
-        input: How a picture becomes its canvas.
+        input: How an image becomes its canvas.
         url: Of the checkpoint.
         mebibytes: Size of the checkpoint, as torchvision states it.
         fields: Further fields of the spec.

@@ -46,10 +46,10 @@ def test_labels_are_those_of_the_pictures(tmp_path: Path) -> None:
     images = find_images(tmp_path / "demo/train/images")
     write_labels(images.path, tmp_path / "labels.npz")
     for sample in read_samples(images, tmp_path / "labels.npz"):
-        assert sample.owners.shape[1:] == sample.picture.shape[1:]
+        assert sample.owners.shape[1:] == sample.image.shape[1:]
         assert 0 < int(sample.owners.max()) <= len(sample.words)
         # An object's color differs from its surroundings', if the mask is where the object is.
-        image, inside = sample.picture.float(), sample.owners[0] > 0
+        image, inside = sample.image.float(), sample.owners[0] > 0
         edges = (image[:, 1:] - image[:, :-1]).abs().mean(0)
         border = inside[1:] != inside[:-1]
         assert edges[border].mean() > 2 * edges[~border].mean()

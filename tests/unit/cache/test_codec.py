@@ -156,7 +156,7 @@ def test_bad_images_count_where_maps_are_fitted_on_them(config: RunConfig, pictu
     data = config.data.model_copy(update={"bad_limit": 1})
     strict = stream(config.model_copy(update={"data": data}))
     assert bad.isdisjoint(strict.image_names(0))
-    with pytest.raises(DataError, match="2 pictures cannot be decoded"):
+    with pytest.raises(DataError, match="2 images cannot be decoded"):
         next(strict.steps(0, 1))
     patient = stream(config)
     next(patient.steps(0, 1))

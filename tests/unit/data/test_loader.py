@@ -77,7 +77,7 @@ def test_a_folder_of_bad_pictures_is_not_read_to_its_end(pictures: Path):
     for i in range(50):
         (pictures / f"bad{i:02}.png").write_bytes(b"no picture")
     names = sorted(path.name for path in pictures.iterdir() if path.name.startswith("bad"))
-    with pytest.raises(DataError, match="21 pictures cannot be decoded, more than the limit"):
+    with pytest.raises(DataError, match="21 images cannot be decoded, more than the limit"):
         dataset(pictures, names)[ViewItem(0, 0, 0)]
 
 

@@ -16,9 +16,9 @@ from kivfm_core.scenes.write import write_scenes
 @pytest.mark.parametrize("domain", [*DOMAINS, HELD_OUT_DOMAIN])
 def test_a_scene_depends_on_its_numbers_alone(domain: str) -> None:
     first, again, other = render(1, 5, domain), render(1, 5, domain), render(1, 6, domain)
-    assert np.array_equal(first.picture, again.picture)
+    assert np.array_equal(first.image, again.image)
     assert first.caption == again.caption
-    assert first.picture.shape != other.picture.shape or (first.picture != other.picture).any()
+    assert first.image.shape != other.image.shape or (first.image != other.image).any()
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

@@ -94,7 +94,7 @@ def test_what_lies_before_a_cut_is_used(tmp_path: Path, size: int, whole: int):
     images = find_images(tmp_path)
     assert list(images) == ["z.png", *(f"s.tar/{i}.png" for i in range(whole))]
     (note,) = images.notes
-    assert f"{tar} is damaged, the {whole} pictures before that are used: " in note
+    assert f"{tar} is damaged, the {whole} images before that are used: " in note
 
 
 def test_what_lies_before_nonsense_is_used(tmp_path: Path):
@@ -132,7 +132,7 @@ def test_a_compressed_tar_is_refused(tmp_path: Path, suffix: str):
 def test_what_holds_no_pictures_is_refused(tmp_path: Path):
     (tmp_path / "x.tar").write_bytes(gzip.compress(b"not a plain tar"))
     for path in (tmp_path, tmp_path / "x.tar"):
-        with pytest.raises(DataError, match=r"no pictures in .*x.tar is damaged"):
+        with pytest.raises(DataError, match=r"no images in .*x.tar is damaged"):
             find_images(path)
     with pytest.raises(DataError, match="no folder or tar"):
         find_images(tmp_path / "none")

@@ -290,7 +290,7 @@ def test_bad_pictures_are_skipped_and_counted(config: RunConfig, pictures: Path,
 
 def test_empty_folder(config: RunConfig, tmp_path: Path):
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images in"):
         distill(changed(config, data__path=str(tmp_path / "nothing")), out=tmp_path / "run")
 
 

@@ -156,6 +156,21 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
     }
 
 
+def test_what_was_passed_over_is_reported_once(colors: Path, tmp_path: Path) -> None:
+    class Messages(Silent):
+        def __init__(self) -> None:
+            self.all: list[str] = []
+
+        def message(self, text: str) -> None:
+            self.all.append(text)
+
+    (colors / "classes/a red/notes.txt").write_text("none of the images")
+    messages = Messages()
+    evaluate(FakeRun(tmp_path), [str(colors)], progress=messages)
+    (note,) = messages.all  # though classification and k-NN read the same labels
+    assert note.startswith(f"{colors}: files that are no images, passed over: 1")
+
+
 def test_a_narrow_latent_bounds_what_a_student_can_reach(colors: Path, tmp_path: Path) -> None:
     fidelity, painter = evaluate(FakeRun(tmp_path, narrow=True), [str(colors)]).rows
     assert (painter.teacher_score, painter.student_score) == (1.0, 1.0)

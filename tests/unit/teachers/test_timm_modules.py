@@ -29,10 +29,10 @@ twins_svt_small vgg11 visformer_tiny test_vit vit_tiny_r_s16_p8_224 test_vit_rel
 samvit_base_patch16_224 vitamin_small_224 volo_d1_224 ese_vovnet19b_slim legacy_xception
 xception41 xcit_nano_12_p16_224
 """.split()
+# All that fail, and why.
 REFUSED = {"gemma4_vit_167m": "shapes follow from values"}
-"""All that fail, and why."""
+# Other canvases than the usual: on the meta device, torch steps through an LSTM cell by cell.
 SIDES = {"sequencer2d_s": 28}
-"""Other canvases than the usual: on the meta device, torch steps through an LSTM cell by cell."""
 
 REAL = """
 test_resnet test_vit test_efficientnet test_nfnet test_byobnet test_mambaout test_vit_relpos

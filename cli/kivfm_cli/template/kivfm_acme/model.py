@@ -50,7 +50,7 @@ class Original(nn.Module):
         self.names = nn.Conv2d(18, 9, 1)
 
     def forward(self, canvases: Tensor, prompts: Mapping[str, Any]) -> dict[str, SemanticLogits]:
-        """Answer for canvases [B, 3, H, W], RGB in [0, 1], that nobody normalized yet."""
+        """The outputs for canvases [B, 3, H, W], RGB in [0, 1], not normalized."""
         x = 2 * canvases - 1
         return {"semantic-segmentation": SemanticLogits(self.names(self.cells(x)))}
 

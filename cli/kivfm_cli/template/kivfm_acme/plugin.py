@@ -14,7 +14,7 @@ TINY = TeacherSpec(
     original="kivfm_acme.model:Original",
     # What the encoder returns. A level's channels never depend on the number of classes.
     levels=(Level(name="dense", kind="dense", channels=18, stride=8),),
-    # How a picture becomes the encoder's canvas; the core does it, normalization included.
+    # How an image becomes the encoder's canvas; the core does it, normalization included.
     input=InputContract(
         policy="stretch",
         size=96,

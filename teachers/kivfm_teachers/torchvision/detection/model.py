@@ -93,8 +93,8 @@ class Detector(nn.Module):
             objectness, deltas = self.model.rpn.head(maps)
             scores, boxes = _flat(objectness, 1), _flat(deltas, 4)
             return _readouts(scores, boxes, scores.detach().sigmoid(), "binary")
-        said = self.model.head(maps)
-        scores, boxes = said["cls_logits"], said["bbox_regression"]
+        outputs = self.model.head(maps)
+        scores, boxes = outputs["cls_logits"], outputs["bbox_regression"]
         if isinstance(self.model, SSD):  # its first class is the background
             sure = scores.detach().softmax(2)[..., 1:].amax(2, keepdim=True)
             return _readouts(scores, boxes, sure, "choice")

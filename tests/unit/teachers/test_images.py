@@ -16,14 +16,14 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.scenes.render import render
 from kivfm_core.spec import InputContract
 
+# Gray levels. Upstream resizes in 8 bits: it rounds and clips twice, once across, once along.
 LEVELS = 2.5
-"""Gray levels. Upstream resizes in 8 bits: it rounds and clips twice, once across, once along."""
 
 
 @pytest.fixture(scope="module", params=[(411, 301), (259, 500)], ids=str)
 def picture(request: pytest.FixtureRequest) -> Image.Image:
     """A scene, of odd sides."""
-    scene = Image.fromarray(render(0, 3, "paper").picture)
+    scene = Image.fromarray(render(0, 3, "paper").image)
     return scene.resize(request.param, Image.Resampling.BICUBIC)
 
 
