@@ -16,8 +16,9 @@ from kivfm_core.predictions import Predictions
 from kivfm_core.readout import Readout
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import get_registry
+from kivfm_core.registry.stored import obtain_weights
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.weights.fetch import file_sha256, obtain
+from kivfm_core.weights.fetch import file_sha256
 from kivfm_core.weights.loading import Provenance, State, load_parts, load_strict
 
 
@@ -181,7 +182,7 @@ def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> 
     registry = get_registry()
     spec = registry.resolve(name) if isinstance(name, str) else name
     given = Path(weights) if weights is not None else None
-    file = obtain(spec, given, registry.offline_variant(spec))
+    file = obtain_weights(spec, given, registry)
     parts = load_parts(spec, file)
     teacher = LoadedTeacher(spec)
     keys = teacher.load(parts)

@@ -8,13 +8,16 @@ of the installed teacher of that name, before any of them is imported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from shlex import quote
 
 from kivfm_core.errors import PluginError, printable
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.registry import Registry
-from kivfm_core.spec import TeacherSpec, Weights
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights.fetch import obtain
+from kivfm_core.weights.locate import locate
 
 
 def check_stored(specs: Iterable[TeacherSpec], registry: Registry) -> None:
@@ -36,17 +39,25 @@ def check_stored(specs: Iterable[TeacherSpec], registry: Registry) -> None:
                 )
 
 
-def installed_weights(spec: TeacherSpec, registry: Registry) -> Weights:
-    """Where the weights of a stored spec's teacher come from, as its installed plugin says.
+def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) -> Path:
+    """The file of a teacher's weights: the one given, the one here, or a fetched one.
+
+    What has to be fetched comes from where the installed plugin says, whatever a stored spec says.
 
     Raises:
-        PluginError: If the teacher is not installed.
+        WeightsError: If there is none.
     """
-    entry = _origin(spec, registry)
-    if entry.provider is not None:
-        return resolve_provided(entry, entry.provider, spec.name).weights
-    assert entry.spec is not None
-    return entry.spec.weights
+    if given is None and locate(spec.weights.source) is None:
+        spec = installed_spec(spec, registry) or spec
+    return obtain(spec, given, registry.offline_variant(spec))
+
+
+def installed_spec(spec: TeacherSpec, registry: Registry) -> TeacherSpec | None:
+    """What the installed plugin says today of a spec's teacher; None if it brings none."""
+    entry = registry.origin(spec)
+    if entry is None or entry.provider is None:
+        return entry.spec if entry is not None else None
+    return resolve_provided(entry, entry.provider, spec.name)
 
 
 def _origin(spec: TeacherSpec, registry: Registry) -> Entry:

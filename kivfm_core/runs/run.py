@@ -17,8 +17,6 @@ from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, lo
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import WeightsError
 from kivfm_core.files import write_text
-from kivfm_core.registry.registry import get_registry
-from kivfm_core.registry.stored import installed_weights
 from kivfm_core.run_files import UNTRAINED, RunFiles
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.bundle import load_trained, read_bundle
@@ -74,9 +72,6 @@ class Run(RunFiles):
             WeightsError: If these weights cannot be had any more.
         """
         spec = next(spec for spec in self.teachers if spec.name == name)
-        # A run from a stranger does not say where weights are fetched from.
-        weights = installed_weights(spec, get_registry())
-        spec = spec.model_copy(update={"weights": weights})
         teacher = load_teacher(spec, self.files.get(name))
         self.check_same(name, teacher.provenance)
         return teacher

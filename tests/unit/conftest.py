@@ -30,7 +30,6 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "composition.composition",
             "distillation.state.resume",
             "registry.registry",
-            "runs.run",
             "student.bundle",
         ):
             name = f"kivfm_core.{module}"

@@ -9,10 +9,10 @@ import pytest
 import toy
 from pydantic import ValidationError
 
-from kivfm_core.errors import PluginError
+from kivfm_core.errors import PluginError, WeightsError
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.registry import Registry, get_registry
-from kivfm_core.registry.stored import check_stored, installed_weights
+from kivfm_core.registry.stored import check_stored, obtain_weights
 from kivfm_core.spec import References, TeacherProvider, TeacherSpec, Weights
 
 FOREIGN = "antigravity:geohash"
@@ -89,10 +89,14 @@ def test_without_references_a_provider_is_asked_for_the_name():
         check_stored([foreign(resolve("lib/small"), "encoder")], registry)
 
 
-def test_weights_come_from_where_the_installed_teacher_says():
+def test_weights_come_from_where_the_installed_teacher_says(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
     elsewhere = toy.PURPOSE.weights.model_copy(update={"source": "hf:stranger/model/a.bin"})
     stored = toy.PURPOSE.model_copy(update={"weights": elsewhere})
-    assert installed_weights(stored, installed(toy.PURPOSE)) == toy.PURPOSE.weights
+    with pytest.raises(WeightsError) as caught:
+        obtain_weights(stored, None, installed(toy.PURPOSE))
+    assert toy.PURPOSE.weights.source in caught.value.message
+    assert "stranger" not in caught.value.message
 
 
 @pytest.mark.parametrize(
