@@ -11,8 +11,13 @@ from types import ModuleType
 import pytest
 import torch
 
+from kivfm_core.adapters.table import ADAPTERS
+from kivfm_core.config import RunConfig, build_config
+from kivfm_core.distillation.engine import distill
+from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import Level
+from kivfm_core.student.bundle import load_student
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/extend-kivfm.md"
 BLOCKS = dict(
@@ -39,9 +44,19 @@ def test_an_adapter_changes_nothing_at_the_start():
     adapter = resolve_reference(plan.module)(plan)
     assert isinstance(adapter, ScaleAdapter)
     assert sum(p.numel() for p in adapter.parameters()) == plan.parameters
-    base = {"x": torch.rand(2, 4), "V": torch.rand(2, 4, 3, 3)}
-    adapted = adapter.adapt(torch.rand(2, 3, 6, 6), base, (), lambda encode: base)
-    assert all(torch.equal(adapted[name], base[name]) for name in base)
+    trunk = TrunkOutput(torch.rand(2, 4), torch.rand(2, 4, 3, 3))
+    adapted = adapter.adapt(torch.rand(2, 3, 6, 6), trunk, lambda encode: trunk)
+    assert all(torch.equal(adapted[name], trunk.features[name]) for name in trunk.features)
+
+
+def test_a_student_learns_with_the_adapter(config: RunConfig, tmp_path: Path, monkeypatch):
+    from kivfm_core.adapters.scale import ScalePlan
+
+    monkeypatch.setitem(ADAPTERS, "scale", ScalePlan)
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    config = build_config(None, {**values, "student.adapter": "scale"})
+    student = load_student(distill(config, out=tmp_path / "run"))
+    assert any(change.any() for change in student.adapter.changes.values())
 
 
 def test_an_aligner_leads_there_and_back():
