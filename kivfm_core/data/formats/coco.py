@@ -144,9 +144,12 @@ def read_coco(path: Path) -> CocoData | None:
         [_as_dict(item, numbers[item.category_id], size, notes) for item in items]
         for items, size in zip(records.annotations, sizes, strict=True)
     ]
+    # By their ids' order, not the file's: it decides between equal scores in COCO's evaluation.
+    order = sorted((image.id for image in records.images), key=lambda id: (isinstance(id, str), id))
+    places = {id: number for number, id in enumerate(order, 1)}
     images = [
-        {"id": number, "file_name": image.file_name, "height": size[0], "width": size[1]}
-        for number, (image, size) in enumerate(zip(records.images, sizes, strict=True), 1)
+        {"id": places[image.id], "file_name": image.file_name, "height": size[0], "width": size[1]}
+        for image, size in zip(records.images, sizes, strict=True)
     ]
     categories = [{"id": numbers[c.id], "name": c.name} for c in records.categories]
     return CocoData(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from kivfm_core.data.formats.coco import CocoData, run_lengths
@@ -43,16 +44,16 @@ class AveragePrecision:
     def add(self, index: int, item: dict[str, Tensor], masks: Sequence[Any] | None = None) -> None:
         """Adds an image's detections, in original pixels, and run lengths of their masks."""
         self.seen.append(index)
-        boxes = item["boxes"].double().cpu()
-        boxes[:, 2:] -= boxes[:, :2]
+        corners = item["boxes"].double().cpu()
+        boxes = torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2]), dim=1)
         scores, labels = item["scores"].tolist(), item["labels"].tolist()
+        image = self.data.images[index]["id"]
         for i, (box, score, label) in enumerate(zip(boxes.tolist(), scores, labels, strict=True)):
             if label in self.labels:
-                found = {"image_id": self.data.images[index]["id"], "score": score, "bbox": box}
-                found["category_id"] = label
-                if masks is not None:
-                    found["segmentation"] = masks[i]
-                self.found.append(found)
+                # No box beside a mask: the evaluation would take the box's area for the mask's.
+                where = {"bbox": box} if masks is None else {"segmentation": masks[i]}
+                own = {"image_id": image, "category_id": label, "score": score}
+                self.found.append({**own, **where})
 
     def compute(self) -> float:
         """COCO's AP over the images so far.
@@ -80,6 +81,8 @@ class AveragePrecision:
 
     def _truth(self) -> dict[str, Any]:
         """The images so far in COCO's form, with every field that its evaluation reads."""
+        from faster_coco_eval.core import mask as codec
+
         annotations: list[dict[str, Any]] = []
         for index in self.seen:
             image = self.data.images[index]["id"]
@@ -87,14 +90,13 @@ class AveragePrecision:
                 label = self.label_of.get(item["category_id"])
                 if label is None or (self.kind == "segm" and not item.get("segmentation")):
                     continue
-                w, h = item["bbox"][2:]
                 # Ids count from 1: the evaluation takes 0 for "not matched".
                 own = {"image_id": image, "category_id": label, "id": len(annotations) + 1}
-                filled = {"iscrowd": 0, "area": w * h, **item, **own}
+                area = item["bbox"][2] * item["bbox"][3]
                 if self.kind == "segm":
-                    size = self.data.size(index)
-                    filled["segmentation"] = run_lengths(item["segmentation"], *size)
-                annotations.append(filled)
+                    own["segmentation"] = run_lengths(item["segmentation"], *self.data.size(index))
+                    area = float(codec.area(own["segmentation"]))
+                annotations.append({"iscrowd": 0, "area": area, **item, **own})
         return {
             "images": [self.data.images[index] for index in self.seen],
             "annotations": annotations,
