@@ -247,6 +247,7 @@ def _base_rows(
                 limit=item.limit,
                 pictures=images,
                 bad=len(data.paths) - images,
+                chance_score=1 / len(set(data.targets)),
                 base_score=base_scores[metric],
                 student_score=student_scores[metric],
             )

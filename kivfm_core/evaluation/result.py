@@ -61,13 +61,25 @@ class Row(Record):
 
 
 class BaseRow(Record):
-    """The base's own feature beside the student's."""
+    """The base's own feature beside the student's.
+
+    Attributes:
+        metric: What the scores are.
+        data: The source.
+        pictures: How many were measured.
+        bad: How many were skipped, since they cannot be decoded.
+        limit: At most so many images of the source were taken; None if all were.
+        chance_score: What a guess among the classes scores.
+        base_score: The base's.
+        student_score: The student's.
+    """
 
     metric: str
     data: str
     pictures: int
     bad: int = 0
     limit: int | None = None
+    chance_score: float | None = None
     base_score: float
     student_score: float
 

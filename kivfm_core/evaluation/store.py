@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -41,10 +42,9 @@ class Place:
         Raises:
             KivfmError: If it cannot be written; what was there stays.
         """
-        lock = FileLock(self.file.with_name(f".{self.file.name}.lock"), is_singleton=False)
         try:
             # Another process may add to the file at the same time: neither loses its results.
-            with lock.acquire(timeout=PATIENCE):
+            with self._lock() if self.adds else nullcontext():
                 earlier = self.read() if self.adds else None
                 whole = result.added_to(earlier) if earlier else result
                 write_text(self.file, whole.text())
@@ -54,6 +54,10 @@ class Place:
                 "what was measured is above; --out FILE writes it elsewhere",
             ) from error
         return whole
+
+    def _lock(self) -> FileLock:
+        lock = self.file.with_name(f".{self.file.name}.lock")
+        return FileLock(lock, timeout=PATIENCE, is_singleton=False)
 
     def read(self) -> Evaluation | None:
         """What the file holds; None if there is no such file.

@@ -74,6 +74,7 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
             "pictures": 15,
             "bad": 0,
             "limit": None,
+            "chance_score": pytest.approx(1 / 3),
             "base_score": 1.0,
             "student_score": 1.0,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from kivfm_core import files
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate
 from kivfm_core.evaluation.result import Evaluation
+from kivfm_core.evaluation.store import find_place
 
 
 def written(run: Path) -> dict[str, Any]:
@@ -79,6 +81,20 @@ def test_a_file_of_its_own(colors: Path, tmp_path: Path) -> None:
         found = Evaluation.model_validate_json(own.read_bytes())
         assert {row.limit for row in found.rows} == {limit} == {found.summary.limit}
     assert (tmp_path / "evaluation.json").read_bytes() == before
+
+
+def test_two_evaluations_at_once_lose_nothing(colors: Path, tmp_path: Path) -> None:
+    result = evaluate(FakeRun(tmp_path), [str(colors)])
+    row = result.rows[1]
+
+    def add(number: int) -> None:
+        own = row.model_copy(update={"data": f"data {number}"})
+        find_place(tmp_path).write(result.model_copy(update={"rows": (own,)}))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(24)))
+    sources = {row["data"] for row in written(tmp_path)["rows"]}
+    assert sources == {str(colors), *(f"data {number}" for number in range(24))}
 
 
 def test_what_cannot_be_written_is_told_before(
