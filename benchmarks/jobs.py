@@ -57,6 +57,8 @@ def run_once(
             "seconds": seconds,
         }
         write_text(file, json.dumps(known, indent=1))
+    # Results are added to what is there; the record is of these commands alone.
+    (run / "evaluation.json").unlink(missing_ok=True)
     seconds = known["seconds"] + call(evaluate, log)
     evaluation = json.loads((run / "evaluation.json").read_text())
     record = {**known, "commands": commands, "seconds": seconds, "evaluation": evaluation}

@@ -7,6 +7,7 @@ the task is measured, predicted or checked, so that lists and plans stay light.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -154,6 +155,19 @@ class Prompter(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Chance:
+    """What is scored without a look at the images.
+
+    Attributes:
+        score: In 0..1.
+        error: Its standard error: by how much luck moves it on as many images.
+    """
+
+    score: float
+    error: float = 0.0
+
+
 class Meter:
     """Measures one task of one model on one data set: takes predictions, batch by batch."""
 
@@ -178,3 +192,15 @@ class Meter:
             DataError: If there was nothing to measure.
         """
         raise NotImplementedError
+
+    def objects(self) -> int | None:
+        """How many objects the score so far rests on; None, as here, if it counts images."""
+        return None
+
+    def chance(self) -> Chance | None:
+        """What is scored on these images by chance; None, as here, if that has no meaning."""
+        return None
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the score should know of the labels, a line each."""
+        return ()

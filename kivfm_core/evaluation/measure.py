@@ -12,7 +12,7 @@ from kivfm_core.evaluation.batches import Batch, Tick, batches
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
-from kivfm_core.task import LabeledImages, Meter
+from kivfm_core.task import Chance, LabeledImages, Meter
 from kivfm_core.teacher import Teacher
 
 
@@ -24,15 +24,24 @@ class Score:
         values: In 0..1.
         images: How many were measured.
         bad: How many were skipped, since they cannot be decoded.
+        objects: How many objects were counted; None where images are.
+        chance: What is scored by chance; None if that has no meaning.
+        notes: What a reader should know of the labels, a line each.
     """
 
     values: list[float]
     images: int
     bad: int
+    objects: int | None = None
+    chance: Chance | None = None
+    notes: tuple[str, ...] = ()
 
 
 def measure(
-    models: Sequence[Teacher], tasks: Mapping[str, LabeledImages], tick: Tick | None = None
+    models: Sequence[Teacher],
+    tasks: Mapping[str, LabeledImages],
+    tick: Tick | None = None,
+    empty: dict[str, DataError] | None = None,
 ) -> dict[str, Score]:
     """Measures every model on every task; each image is decoded once, encoded once a model.
 
@@ -40,6 +49,7 @@ def measure(
         models: A teacher, and its stand-ins; all get the same canvases.
         tasks: The data of each task, all over the same images.
         tick: Called with (images done, images in all).
+        empty: Takes the tasks that have nothing to count, with the reason; else this is an error.
 
     Raises:
         DataError: If the images or their labels cannot be used.
@@ -56,8 +66,20 @@ def measure(
         images += len(batch.indices)
         for model, own in zip(models, meters, strict=True):
             _update(model, own, batch)
-    bad = len(data.paths) - images
-    return {task: Score([own[task].compute() for own in meters], images, bad) for task in tasks}
+    bad, scores = len(data.paths) - images, dict[str, Score]()
+    for task in tasks:
+        first = meters[0][task]
+        try:
+            values = [own[task].compute() for own in meters]
+        except DataError as error:
+            if empty is None:
+                raise
+            empty[task] = error
+        else:
+            scores[task] = Score(
+                values, images, bad, first.objects(), first.chance(), first.notes()
+            )
+    return scores
 
 
 def _start_meter(model: Teacher, task: str, data: LabeledImages) -> Meter:

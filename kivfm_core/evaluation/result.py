@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from pydantic import Field
 
-from kivfm_core.run_files import EVALUATION
 from kivfm_core.spec import Record
+from kivfm_core.task import Chance
+from kivfm_core.tasks.table import FIDELITY
+
+# A score is above chance if it is so by more than this many of chance's standard errors.
+ERRORS = 3
 
 
 class Row(Record):
@@ -21,6 +25,9 @@ class Row(Record):
         data: The source.
         pictures: How many were measured.
         bad: How many were skipped, since they cannot be decoded.
+        objects: How many objects the scores rest on (boxes, masks, clicks), or, where images are
+            counted, how many of them have a label that counts; None if the task does not say.
+        limit: At most so many images of the source were taken; None if all were.
         teacher_score: The teacher's.
         base_score: The base's; None unless the teacher is the base, which has no other's decoder.
         untrained_score: Its stand-in's before distillation.
@@ -28,6 +35,9 @@ class Row(Record):
         bound_score: The teacher's after its levels pass through the shared latent: an upper bound
             for the student. None if the latent has room for all of the levels' channels.
         base: Whether the teacher is the base.
+        chance_score: What is scored on these images by chance; None if that has no meaning.
+        at_chance: Whether the teacher's score is no better than that: there is nothing to retain,
+            and retention and gain are None.
     """
 
     teacher: str
@@ -36,23 +46,40 @@ class Row(Record):
     data: str
     pictures: int
     bad: int = 0
+    objects: int | None = None
+    limit: int | None = None
     teacher_score: float
     base_score: float | None
     untrained_score: float
     student_score: float
     bound_score: float | None = None
     base: bool = False
+    chance_score: float | None = None
+    at_chance: bool = False
     retention: float | None = None
     gain: float | None = None
 
 
 class BaseRow(Record):
-    """The base's own feature beside the student's."""
+    """The base's own feature beside the student's.
+
+    Attributes:
+        metric: What the scores are.
+        data: The source.
+        pictures: How many were measured.
+        bad: How many were skipped, since they cannot be decoded.
+        limit: At most so many images of the source were taken; None if all were.
+        chance_score: What a guess among the classes scores.
+        base_score: The base's.
+        student_score: The student's.
+    """
 
     metric: str
     data: str
     pictures: int
     bad: int = 0
+    limit: int | None = None
+    chance_score: float | None = None
     base_score: float
     student_score: float
 
@@ -60,13 +87,21 @@ class BaseRow(Record):
 class Summary(Record):
     """Over every selected teacher but the base.
 
-    Means weigh every teacher the same, whatever its number of rows; minima are over rows.
+    Means weigh every teacher the same, whatever its number of rows; minima are over rows. Rows of
+    all images count; those of some count only where there are no others.
+
+    Attributes:
+        limit: At most so many images of each source were measured; None if all were.
+        left_out: How many rows do not count: the teacher is at chance, or other rows rest on more
+            images.
     """
 
     retention_mean: float | None = None
     retention_min: float | None = None
     gain_mean: float | None = None
     gain_min: float | None = None
+    limit: int | None = None
+    left_out: int = 0
 
 
 class Evaluation(Record):
@@ -78,7 +113,10 @@ class Evaluation(Record):
         base: The base's own features beside the student's.
         summary: Over the rows of tasks.
         skipped: What was not measured, and why.
-        seconds: How long it took.
+        seconds: How long it took; the last time, if results were added.
+        student: Identifies the student that was measured.
+        notes: What was repaired, passed over or is strange in the labels, a line each, after its
+            source.
     """
 
     schema_version: int = Field(default=1, alias="schema")
@@ -88,12 +126,61 @@ class Evaluation(Record):
     summary: Summary
     skipped: tuple[str, ...] = ()
     seconds: float = 0.0
+    student: str = ""
+    notes: tuple[str, ...] = ()
 
-    def save(self, folder: Path) -> Path:
-        """Writes `evaluation.json` into a run's folder."""
-        file = folder / EVALUATION
-        file.write_text(self.model_dump_json(by_alias=True, indent=2) + "\n")
-        return file
+    def text(self) -> str:
+        """The contents of the file."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
+    def added_to(self, earlier: Evaluation) -> Evaluation:
+        """Earlier results, with these added, or in the place of their like.
+
+        Results are alike if data, task, teacher and limit are. Those of another student, or of
+        another version of the file, are replaced.
+        """
+        same = earlier.student in ("", self.student)  # earlier versions did not say
+        if not same or earlier.schema_version != self.schema_version:
+            return self
+        rows = {_key(row): row for row in (*earlier.rows, *self.rows)}
+        base = {_base_key(row): row for row in (*earlier.base, *self.base)}
+        anew = {(row.teacher, row.task) for row in self.rows} | set(map(_about, self.skipped))
+        skipped = [line for line in earlier.skipped if _about(line) not in anew]
+        now = {*map(_key, self.rows), *map(_base_key, self.base)}
+        stays = {row.data for key, row in (*rows.items(), *base.items()) if key not in now}
+        notes = [line for line in earlier.notes if any(line.startswith(f"{s}: ") for s in stays)]
+        return self.model_copy(
+            update={
+                "data": _unique((*earlier.data, *self.data)),
+                "rows": tuple(rows.values()),
+                "base": tuple(base.values()),
+                "summary": summarize(list(rows.values())),
+                "skipped": _unique((*skipped, *self.skipped)),
+                "notes": _unique((*notes, *self.notes)),
+            }
+        )
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return row.data, row.task, row.teacher, row.limit
+
+
+def _base_key(row: BaseRow) -> tuple[object, ...]:
+    return row.data, row.metric, row.limit
+
+
+def _about(skipped: str) -> tuple[str, ...]:
+    """Teacher and task of a line of `skipped`, which begins with them."""
+    return tuple(skipped.partition(": ")[0].split(", ")[:2])
+
+
+def _unique(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(lines))
+
+
+def at_chance(teacher: float, chance: Chance | None) -> bool:
+    """Whether a score is no better than chance, as far as luck lets one see."""
+    return chance is not None and teacher <= chance.score + ERRORS * chance.error
 
 
 def retention(teacher: float, student: float) -> float | None:
@@ -107,9 +194,12 @@ def gain(teacher: float, untrained: float, student: float) -> float | None:
     return (student - untrained) / room if room > 0 else None
 
 
-def summarize(rows: list[Row]) -> Summary:
+def summarize(rows: Sequence[Row]) -> Summary:
     """The summary of the tasks' rows, the base's own left out."""
-    counted = [row for row in rows if not row.base and row.task != "fidelity"]
+    tasks = [row for row in rows if not row.base and row.task != FIDELITY]
+    limits = {row.limit for row in tasks}
+    limit = None if None in limits else max((n for n in limits if n is not None), default=None)
+    counted = [row for row in tasks if row.limit == limit and not row.at_chance]
 
     def mean_min(field: str) -> tuple[float | None, float | None]:
         values: dict[str, list[float]] = {}
@@ -128,4 +218,6 @@ def summarize(rows: list[Row]) -> Summary:
         retention_min=retention_min,
         gain_mean=gain_mean,
         gain_min=gain_min,
+        limit=limit,
+        left_out=len(tasks) - len(counted),
     )

@@ -25,12 +25,14 @@ class Item:
         metric: What its score is called.
         source: Where the data comes from.
         data: What the source holds for the task.
+        limit: At most so many of its images were taken; None if all were.
     """
 
     task: str
     metric: str
     source: Source
     data: LabeledImages
+    limit: int | None = None
 
 
 @dataclass
@@ -39,17 +41,22 @@ class Worklist:
 
     Attributes:
         teachers: Each teacher's items.
-        knn: k-NN's sources.
-        images: Any images and where they come from, for teachers that solve no task.
+        knn: k-NN's items; their data is `ClassData`.
+        images: Any item, whose images are for teachers that solve no task.
         skipped: What cannot be measured, and why.
         notes: What was repaired or passed over when labels were read, a line each.
     """
 
     teachers: dict[str, list[Item]] = field(default_factory=dict[str, list[Item]])
-    knn: list[tuple[Source, ClassData]] = field(default_factory=list[tuple[Source, ClassData]])
-    images: tuple[Source, LabeledImages] | None = None
+    knn: list[Item] = field(default_factory=list[Item])
+    images: Item | None = None
     skipped: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
+
+    def note(self, line: str) -> None:
+        """Adds a note, unless it is there."""
+        if line not in self.notes:
+            self.notes.append(line)
 
 
 def list_work(
@@ -77,11 +84,11 @@ def list_work(
             if task.task in finder.tasks:
                 items += _items(spec, task.task, finder, work)
     if KNN.name in finder.tasks:
-        for source, found in finder.find(KNN):
-            if isinstance(found, ClassData) and len(set(found.targets)) < len(found.targets):
-                work.knn.append((source, found))
-    found = [(item.source, item.data) for items in work.teachers.values() for item in items]
-    found += work.knn
+        for item in finder.find(KNN):
+            data_of = item.data
+            if isinstance(data_of, ClassData) and len(set(data_of.targets)) < len(data_of.targets):
+                work.knn.append(item)
+    found = [item for items in work.teachers.values() for item in items] + work.knn
     if not found:
         sources = ", ".join(str(s) for group in finder.sources.values() for s in group)
         reasons = "; ".join(dict.fromkeys(work.skipped))
@@ -97,16 +104,16 @@ def _items(spec: TeacherSpec, name: str, finder: _Finder, work: Worklist) -> lis
     """The items of one task of a teacher; what it cannot be measured on is noted as skipped."""
     items: list[Item] = []
     task, classes = find_task(name), label_names(spec.task(name).labels)
-    for source, data in finder.find(task):
+    for item in finder.find(task):
         try:
             # A meter refuses data whose classes are none of the teacher's.
-            resolve_reference(task.meter)(data, classes)
+            resolve_reference(task.meter)(item.data, classes)
         except DataError as error:
             if name in finder.sources:
                 raise
-            work.skipped.append(f"{spec.name}, {name}, {source}: {error.message}")
+            work.skipped.append(f"{spec.name}, {name}, {item.source}: {error.message}")
         else:
-            items.append(Item(name, task.metric, source, data))
+            items.append(item)
     if not items:
         work.skipped.append(f"{spec.name}, {name}: no data for it")
     return items
@@ -127,21 +134,27 @@ class _Finder:
         if not data:
             raise UsageError("no data to evaluate on", "--data FOLDER, or --data TASK=FOLDER")
         self.sources, self.tasks, self.limit = parse_data(data, known), tasks or known, limit
-        self.read: dict[tuple[Source, str], LabeledImages | None] = {}
+        self.read: dict[tuple[Source, str], Item | None] = {}
         # As keys: the tasks of one source read the same labels, and each note is for a reader once.
         self.notes: dict[str, None] = {}
 
-    def find(self, task: Measured) -> list[tuple[Source, LabeledImages]]:
+    def find(self, task: Measured) -> list[Item]:
         """Every source that has something for a task, with what it has."""
         own = task.name in self.sources
-        found: list[tuple[Source, LabeledImages]] = []
+        found: list[Item] = []
         for source in self.sources.get(task.name, self.sources.get("", [])):
             key = source, task.name
             if key not in self.read:
                 data = load_data(source, task) if own else find_data(source, task)
-                self.read[key] = data.take(self.limit) if data else None
+                self.read[key] = self._taken(task, source, data) if data else None
                 self.notes |= {f"{source}: {note}": None for note in (data.notes if data else ())}
-            data = self.read[key]
-            if data is not None:
-                found.append((source, data))
+            item = self.read[key]
+            if item is not None:
+                found.append(item)
         return found
+
+    def _taken(self, task: Measured, source: Source, data: LabeledImages) -> Item:
+        # A limit that leaves no image out is none.
+        cuts = self.limit is not None and self.limit < len(data.paths)
+        limit = self.limit if cuts else None
+        return Item(task.name, task.metric, source, data.take(limit), limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import UsageError, printable
 from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.result import Prediction
 from kivfm_core.reference import resolve_reference
@@ -61,8 +62,8 @@ def predict(
             one. A teacher that is given stays where it is.
 
     Raises:
-        UsageError: If no teacher solves the task, several do, labels or points are missing, or
-            there is no such accelerator.
+        UsageError: If no teacher solves the task or several do, labels or points do not fit it,
+            `out` is the image's own file, or there is no such accelerator.
         DataError: If the image cannot be decoded.
     """
     device = find_device(accelerator)
@@ -71,8 +72,10 @@ def predict(
     name = choose(specs, task, teacher).name
     record, given = find_task(task), {"labels": labels, "points": points}
     _check(record, given)
-    model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
+    _check_out(image, out)
     pixels = _read(image)
+    _check_points(points or (), pixels)
+    model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
     found = _solve(model, record, pixels, given)
     drawing = Drawing(pixels)
     names = labels or label_names(model.spec.task(task).labels)
@@ -132,7 +135,37 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
 
 
 def _check(record: TaskRecord, given: Mapping[str, Any]) -> None:
-    for flag in record.prompt.flags if record.prompt else ():
+    """Refuses a prompt that lacks something, and one that the task does not take."""
+    takes = record.prompt.flags if record.prompt else ()
+    for flag in FLAGS:
+        if given[flag] and flag not in takes:
+            own = flag == "labels" and record.classes == "teacher"
+            why = ": its classes are the teacher's" if own else ""
+            raise UsageError(f"{record.name} takes no {flag}{why}", f"leave --{flag} away")
+    for flag in takes:
         if not given[flag]:
             what, hint = FLAGS[flag]
             raise UsageError(f"{record.name} needs {what}", hint)
+
+
+def _check_points(points: Sequence[Point], pixels: Tensor) -> None:
+    """Refuses clicks beside an image `[3, H, W]`, or nowhere."""
+    height, width = pixels.shape[1:]
+    for x, y in points:
+        if not (0 <= x < width and 0 <= y < height):
+            raise UsageError(
+                f"the point {x:g},{y:g} is outside the image",
+                f"x is at least 0 and less than {width}, y less than {height}",
+            )
+
+
+def _check_out(image: str | Path | Image.Image, out: str | Path | None) -> None:
+    """Refuses to draw over the image that is looked at, by whatever name."""
+    if out is None or isinstance(image, Image.Image):
+        return
+    drawn, original = Path(out), Path(image)
+    if drawn.exists() and original.exists() and drawn.samefile(original):
+        raise UsageError(
+            f"{printable(drawn)} is the image itself, and would be overwritten",
+            f"-o {shlex.quote(str(drawn.with_name(f'{drawn.stem}-result.png')))}",
+        )

@@ -352,7 +352,14 @@ def test_runs(kivfm, tmp_path):
     (run / "costs.json").write_text(json.dumps(costs))
     (found,) = json.loads(kivfm("runs", "list", "--json")[1])["runs"]
     assert (found["step"], found["steps"], found["student"]) == (100, 200, False)
-    assert "a/b, c/d" in kivfm("runs", "list")[1]
+    listed = kivfm("runs", "list")[1]
+    assert "a/b, c/d" in listed and "80.0 %" in listed
+    # What was measured on a part of the images is no result of the run.
+    part = {**evaluation, "summary": {**summary, "retention_mean": 1.449, "limit": 3}}
+    (run / "evaluation.json").write_text(json.dumps(part))
+    assert "144.9" not in kivfm("runs", "list")[1]
+    assert json.loads(kivfm("runs", "list", "--json")[1])["runs"][0]["summary"] is None
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
     shown = kivfm("runs", "show", str(run))[1]
     assert re.search(r"c/d +detection +AP +0.500 +0.000 +0.400 +80.0 %", shown)
     assert "predicted 90 s, took 99.5 s" in shown

@@ -40,28 +40,48 @@ def evaluate(
             metavar="N", min=1, help="Maximum number of images for each task. Default: all."
         ),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File for this evaluation alone. Default: add it to RUN/evaluation.json.",
+        ),
+    ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
-    """Score the student and its teachers on labeled data, and write RUN/evaluation.json."""
+    """Score the student and its teachers on labeled data, and write RUN/evaluation.json.
+
+    The file keeps earlier results of the same student that were measured on other data, tasks or
+    numbers of images.
+    """
     from kivfm_cli.progress import make_progress
-    from kivfm_core.evaluation.evaluate import evaluate as work
+    from kivfm_core.evaluation.evaluate import measure_run
+    from kivfm_core.evaluation.store import find_place
+    from kivfm_core.runs.run import open_run
+    from kivfm_core.student.on_device import find_device
 
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
+    find_device(accelerator)
+    opened = open_run(run)
+    place = find_place(opened.path, out)  # before anything is measured
     try:
-        result = work(
-            run, data, tasks=chosen, limit=limit, accelerator=accelerator,
-            progress=progress,
-        )  # fmt: skip
+        result = measure_run(
+            opened, data, tasks=chosen, limit=limit, accelerator=accelerator, progress=progress
+        )
     finally:
         progress.close()
     record = result.model_dump(mode="json", by_alias=True)
+    # Printed before it is written: what was measured is not lost with a full disk.
     if json:
         print_json(record)
-        return
-    render(record)
-    print(f"\nwritten: {run / 'evaluation.json'}")
+    else:
+        render(record)
+    whole = place.write(result)
+    if not json:
+        more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
+        print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
 
 
 def render(evaluation: dict[str, Any]) -> None:
@@ -77,12 +97,14 @@ def render(evaluation: dict[str, Any]) -> None:
             score(row["student_score"]),
             percent(row["retention"]),
             percent(row["gain"]),
+            _counted(row, "pictures"),
+            _counted(row, "objects"),
             *([score(row.get("bound_score"))] if bounded else []),
         )
         for row in evaluation["rows"]
     ]
     columns = ("teacher", "task", "metric", "teacher's", "untrained", "student", "retention")
-    columns = (*columns, "gain", *(("bound",) if bounded else ()))
+    columns = (*columns, "gain", "images", "objects", *(("bound",) if bounded else ()))
     print_table(columns, rows, "The student beside its teachers")
     if bounded:
         print(
@@ -92,10 +114,15 @@ def render(evaluation: dict[str, Any]) -> None:
     if evaluation["base"]:
         print()
         base = [
-            (row["metric"], score(row["base_score"]), score(row["student_score"]))
+            (
+                row["metric"],
+                score(row["base_score"]),
+                score(row["student_score"]),
+                _counted(row, "pictures"),
+            )
             for row in evaluation["base"]
         ]
-        print_table(("preserved from the base", "base", "student"), base)
+        print_table(("preserved from the base", "base", "student", "images"), base)
     bad: dict[str, int] = {}
     for row in (*evaluation["rows"], *evaluation["base"]):
         bad[row["data"]] = max(bad.get(row["data"], 0), row.get("bad", 0))
@@ -104,12 +131,34 @@ def render(evaluation: dict[str, Any]) -> None:
             print(f"skipped, since they cannot be decoded: {number} images of {data}")
     for what in evaluation.get("skipped", ()):
         print(f"not measured: {what}")
-    summary = evaluation["summary"]
+    for row in evaluation["rows"]:
+        if row.get("at_chance"):
+            print(
+                f"nothing to retain: {row['teacher']}, {row['task']}, {row['data']}: its"
+                f" {score(row['teacher_score'])} is no better than chance,"
+                f" {score(row['chance_score'])}"
+            )
+    _render_summary(evaluation["summary"])
+
+
+def _render_summary(summary: dict[str, Any]) -> None:
+    part = summary.get("limit")
     print(
         f"\nretention: mean {percent(summary['retention_mean'])}, "
         f"least {percent(summary['retention_min'])}; "
         f"gain: mean {percent(summary['gain_mean'])}, least {percent(summary['gain_min'])}"
+        + (f"; of at most {part} images of each source" if part else "")
     )
+    if left := summary.get("left_out"):
+        print(f"left out of these: {left} rows, at chance or of fewer images than others")
+
+
+def _counted(row: dict[str, Any], what: str) -> str:
+    """How many images or objects a row rests on, `-` if it does not say."""
+    number, limit = row.get(what), row.get("limit")
+    if number is None:
+        return "-"
+    return f"{number} (a part)" if limit and what == "pictures" else str(number)
 
 
 def score(value: float | None) -> str:

@@ -35,7 +35,7 @@ def predict(
         typer.Option(
             "--points",
             metavar="X,Y",
-            help="Click in pixels (promptable segmentation only). May be repeated.",
+            help="Click in pixels (promptable segmentation only). Repeated: a mask each.",
         ),
     ] = None,
     out: Annotated[

@@ -93,6 +93,7 @@ def remove(
 def describe(run: RunFiles) -> dict[str, Any]:
     """What a run folder records of its run, as JSON."""
     plan, environment, costs = run.read_composition(), run.environment, run.costs
+    summary = run.evaluation.get("summary")
     weights = environment.get("weights", {})
     return {
         "run": str(run.path),
@@ -105,7 +106,8 @@ def describe(run: RunFiles) -> dict[str, Any]:
         "round_trip": environment.get("round_trip", {}),
         "predicted_seconds": costs.get("predicted_seconds"),
         "took_seconds": costs.get("took_seconds"),
-        "summary": run.evaluation.get("summary"),
+        # What was measured on a part of the images is no result of the run.
+        "summary": None if (summary or {}).get("limit") else summary,
     }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import match
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, printable
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import ClassLogits
-from kivfm_core.task import Meter
+from kivfm_core.task import Chance, Meter
 
 
 class Classification(Meter):
@@ -25,6 +26,7 @@ class Classification(Meter):
     """
 
     def __init__(self, data: ClassData, space: tuple[str, ...] | None) -> None:
+        self.data, self.classes = data, len(space or ())
         self.targets: list[int | None] = list(data.targets)
         for path, target in zip(data.paths, data.targets, strict=True):
             if data.classes is None and not 0 <= target < len(space or ()):
@@ -51,8 +53,36 @@ class Classification(Meter):
             self.right += target == label
 
     def compute(self) -> float:
-        """The share of images whose predicted class is right."""
+        """The share of images whose predicted class is right.
+
+        Raises:
+            DataError: If no image has a class that the teacher knows.
+        """
+        if not self.seen:
+            raise DataError("no image has a class that the teacher knows")
         return self.right / self.seen
+
+    def objects(self) -> int:
+        """The images whose class the teacher knows: the others do not count."""
+        return self.seen
+
+    def chance(self) -> Chance | None:
+        """A guess among all classes."""
+        guess = 1 / max(1, self.classes)
+        return Chance(guess, sqrt(guess * (1 - guess) / self.seen)) if self.seen else None
+
+    def notes(self) -> tuple[str, ...]:
+        """Classes without an image."""
+        shown = set(self.data.targets)
+        return absent([n for i, n in enumerate(self.data.classes or ()) if i not in shown])
+
+
+def absent(names: Sequence[str]) -> tuple[str, ...]:
+    """The note that classes do not occur; none if there are none."""
+    if not names:
+        return ()
+    listed = ", ".join(printable(name) for name in names[:5]) + (", ..." if len(names) > 5 else "")
+    return (f"classes that never occur: {len(names)} ({listed})",)
 
 
 def no_match(given: Sequence[str], space: Sequence[str]) -> DataError:

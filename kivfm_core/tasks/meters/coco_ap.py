@@ -11,7 +11,7 @@ from torch import Tensor
 from kivfm_core.data.formats.coco import CocoData, run_lengths
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
-from kivfm_core.tasks.meters.classification import no_match
+from kivfm_core.tasks.meters.classification import absent, no_match
 
 
 class AveragePrecision:
@@ -65,6 +65,15 @@ class AveragePrecision:
         if stats[0] < 0:
             raise DataError("the images show no instance of a class that the teacher knows")
         return float(stats[0])
+
+    def objects(self) -> int:
+        """The instances of known categories, crowds left out."""
+        return sum(not item["iscrowd"] for item in self._truth()["annotations"])
+
+    def notes(self) -> tuple[str, ...]:
+        """Categories without an instance."""
+        shown = {item["category_id"] for items in self.data.annotations for item in items}
+        return absent([name for id, name in self.data.names.items() if id not in shown])
 
     def stats(self) -> Sequence[float]:
         """COCO's twelve figures: AP, AP50, AP75, ..."""

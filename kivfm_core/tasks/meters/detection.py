@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Detections
-from kivfm_core.task import Meter
+from kivfm_core.task import Chance, Meter
 from kivfm_core.tasks.meters.coco_ap import AveragePrecision
 
 
@@ -28,3 +28,15 @@ class Detection(Meter):
     def compute(self) -> float:
         """AP over IoU 0.50..0.95."""
         return self.precision.compute()
+
+    def objects(self) -> int:
+        """The instances of known categories, crowds left out."""
+        return self.precision.objects()
+
+    def chance(self) -> Chance:
+        """Who finds nothing scores nothing."""
+        return Chance(0.0)
+
+    def notes(self) -> tuple[str, ...]:
+        """Categories without an instance."""
+        return self.precision.notes()

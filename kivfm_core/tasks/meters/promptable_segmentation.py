@@ -14,7 +14,7 @@ from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Masks
-from kivfm_core.task import Meter, Prompter
+from kivfm_core.task import Chance, Meter, Prompter
 
 
 class PromptableSegmentation(Meter):
@@ -28,6 +28,7 @@ class PromptableSegmentation(Meter):
     def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
         self.data = data
         self.ious: list[float] = []
+        self.shares: list[float] = []
         self.masks = lru_cache(maxsize=32)(self._masks)
 
     def _masks(self, index: int) -> list[NDArray[np.bool_]]:
@@ -49,6 +50,7 @@ class PromptableSegmentation(Meter):
         found = predictions.to_original(frames)
         for index, masks in zip(indices, found, strict=True):
             for true, mask in zip(self.masks(index), masks.cpu().numpy(), strict=True):
+                self.shares.append(float(true.mean()))
                 self.ious.append(float((true & mask).sum() / (true | mask).sum()))
 
     def compute(self) -> float:
@@ -60,6 +62,14 @@ class PromptableSegmentation(Meter):
         if not self.ious:
             raise DataError("the images show no object to click on")
         return sum(self.ious) / len(self.ious)
+
+    def objects(self) -> int:
+        """The objects that were clicked on."""
+        return len(self.ious)
+
+    def chance(self) -> Chance | None:
+        """The mask of the whole image, whatever the click."""
+        return Chance(sum(self.shares) / len(self.shares)) if self.shares else None
 
 
 def inside(mask: NDArray[np.bool_]) -> tuple[float, float]:

@@ -15,8 +15,8 @@ from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import SemanticLogits
-from kivfm_core.task import Meter
-from kivfm_core.tasks.meters.classification import no_match
+from kivfm_core.task import Chance, Meter
+from kivfm_core.tasks.meters.classification import absent, no_match
 
 
 class ClassMaps(Protocol):
@@ -56,6 +56,7 @@ class SemanticSegmentation(Meter):
             raise no_match(names, self.space)
         k = len(self.space)
         self.confusion = torch.zeros(k, k, dtype=torch.long)
+        self.labeled = 0
 
     def update(
         self, predictions: SemanticLogits, indices: Sequence[int], frames: Sequence[Frame]
@@ -69,12 +70,30 @@ class SemanticSegmentation(Meter):
                     f"{self.data.paths[index]} has {tuple(logits.shape[1:])} pixels (height,"
                     f" width), its labels {tuple(target.shape)}"
                 )
+            self.labeled += bool((target >= 0).any())
             label = logits.max(dim=0).indices  # twice as fast as argmax on a CPU
             self.confusion += confusion(target, label.cpu(), len(self.space))
 
     def compute(self) -> float:
         """Mean IoU over the classes that the labels show."""
         return mean_iou(self.confusion)
+
+    def objects(self) -> int:
+        """The images with a pixel of a class that the teacher knows."""
+        return self.labeled
+
+    def chance(self) -> Chance | None:
+        """One class at every pixel: the most frequent, whose IoU is its share; the others' is 0."""
+        true = self.confusion.sum(1)
+        occur = int((true > 0).sum())
+        return Chance(float(true.max() / true.sum()) / occur) if occur else None
+
+    def notes(self) -> tuple[str, ...]:
+        """Classes that the teacher knows, and no pixel shows."""
+        shown = (self.confusion.sum(1) > 0).tolist()
+        where = match(self.data.classes, self.space)
+        pairs = zip(self.data.classes, where, strict=True)
+        return absent([name for name, label in pairs if label is not None and not shown[label]])
 
 
 def confusion(target: Tensor, predicted: Tensor, classes: int) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.data.label_spaces import label_names
+from kivfm_core.data.label_spaces import are_ids, label_names
 from kivfm_core.geometry import Frame
 from kivfm_core.task import Prompter
 from kivfm_core.tasks.meters.classification import Classification
@@ -25,6 +25,12 @@ class ZeroShot(Classification):
         super().__init__(data, names)
         self.labels = [name.replace("_", " ") for name in names]
         self._prompt: Any = None
+
+    def notes(self) -> tuple[str, ...]:
+        """Classes without an image, and names that mean nothing."""
+        ids = self.data.classes is not None and are_ids(self.data.classes)
+        hint = ("class names are numbers or ids: they carry no meaning for zero-shot",)
+        return super().notes() + (hint if ids else ())
 
     def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
         """The class names through the text tower, computed once."""

@@ -182,3 +182,42 @@ def test_a_map_in_colors_covers_the_image() -> None:
     drawing.cover(red.to(torch.uint8))
     drawn = drawing.to_pil()
     assert drawn.size == (640, 320) and drawn.getcolors() == [(640 * 320, (255, 0, 0))]
+
+
+def never(levels: Any, prompt: Any) -> Any:
+    raise AssertionError("run all the same")
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "told"),
+    [
+        ("detection", {"labels": ["a", "b"]}, "takes no labels: its classes are the teacher"),
+        ("semantic-segmentation", {"labels": ["a"]}, "takes no labels"),
+        ("detection", {"points": [(1.0, 1.0)]}, "takes no points"),
+        ("zero-shot", {"labels": ["a"], "points": [(1.0, 1.0)]}, "takes no points"),
+    ],
+)
+def test_a_prompt_that_the_task_does_not_take_is_refused(
+    image: Path, task: str, given: Any, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        predict(Oracle(oracle_spec({task: ("x", "y")}), never), image, task, **given)
+    assert caught.value.hint in ("leave --labels away", "leave --points away")
+
+
+@pytest.mark.parametrize("point", [(W, 10), (10, H), (-1, 10), (float("nan"), 1), (1, 1e300)])
+def test_a_click_outside_the_image_is_refused(image: Path, point: Any) -> None:
+    spec = oracle_spec({"promptable-segmentation": "none"}, CONTRACT)
+    with pytest.raises(UsageError, match="outside the image") as caught:
+        predict(Oracle(spec, never), image, "promptable-segmentation", points=[(5, 5), point])
+    assert f"less than {W}, y less than {H}" in caught.value.hint
+
+
+def test_the_image_is_not_drawn_over(image: Path) -> None:
+    before, link = image.read_bytes(), image.with_name("b.png")
+    link.symlink_to(image)
+    for out in (image, image.parent / "." / image.name, link):
+        with pytest.raises(UsageError, match="is the image itself") as caught:
+            predict(Oracle(oracle_spec({"detection": ("x",)}), never), image, "detection", out=out)
+        assert "-result.png" in caught.value.hint
+    assert image.read_bytes() == before

@@ -1,0 +1,115 @@
+"""Where an evaluation is written: checked before anything is measured, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from kivfm_core.errors import KivfmError, UsageError, one_line, printable
+from kivfm_core.evaluation.result import Evaluation
+from kivfm_core.files import PARTIAL, write_text
+from kivfm_core.run_files import EVALUATION, STUDENT_STATE, RunFiles, read_record
+
+# Seconds to wait for another process that adds its results to the same file.
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Place:
+    """The file that an evaluation is written to.
+
+    Attributes:
+        file: Its path.
+        adds: Whether it keeps earlier results of the same student, as a run's file does. A file
+            of the user's own holds one evaluation, the last.
+    """
+
+    file: Path
+    adds: bool
+
+    def write(self, result: Evaluation) -> Evaluation:
+        """Writes what was measured.
+
+        Returns:
+            What the file holds now.
+
+        Raises:
+            KivfmError: If it cannot be written; what was there stays.
+        """
+        try:
+            # Another process may add to the file at the same time: neither loses its results.
+            with self._lock() if self.adds else nullcontext():
+                earlier = self.read() if self.adds else None
+                whole = result.added_to(earlier) if earlier else result
+                write_text(self.file, whole.text())
+        except OSError as error:  # the lock's timeout is one
+            raise KivfmError(
+                f"{printable(self.file)} cannot be written: {error.strerror or one_line(error)}",
+                "what was measured is above; --out FILE writes it elsewhere",
+            ) from error
+        return whole
+
+    def _lock(self) -> FileLock:
+        lock = self.file.with_name(f".{self.file.name}.lock")
+        return FileLock(lock, timeout=PATIENCE, is_singleton=False)
+
+    def read(self) -> Evaluation | None:
+        """What the file holds; None if there is no such file.
+
+        Raises:
+            UsageError: If it is damaged, or something else.
+        """
+        if not self.file.exists():
+            return None
+        try:
+            return Evaluation.model_validate(read_record(self.file))
+        except ValidationError as error:
+            raise UsageError(
+                f"{printable(self.file)} is no evaluation: {printable(one_line(error))}",
+                "move it away, or write elsewhere: --out FILE",
+            ) from error
+
+
+def find_place(run: Path, out: str | Path | None = None) -> Place:
+    """Where an evaluation is to be written: into the run's folder, or to a file of one's own.
+
+    Args:
+        run: The run's folder.
+        out: The file; the run's by default.
+
+    Raises:
+        UsageError: If it cannot be written there, or something else is there already.
+    """
+    own = run / EVALUATION
+    file = own if out is None else Path(out)
+    place = Place(file, adds=file.resolve() == own.resolve())
+    folder = place.file.parent
+    probe = folder / f".{token_hex(6)}{PARTIAL}"
+    try:
+        if place.file.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"{printable(place.file)} cannot be written: {error.strerror or error}",
+            "write elsewhere: --out FILE",
+        ) from error
+    place.read()
+    return place
+
+
+def identify_student(run: Path) -> str:
+    """A hash of a run's student: its plan and its trained weights."""
+    files, digest = RunFiles(run), hashlib.sha256()
+    for file in (files.composition_file, files.bundle / STUDENT_STATE):
+        if file.is_file():
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
