@@ -4,6 +4,8 @@ Every error that a user can cause has a hint, if possible a command that can be 
 code that the command line returns for it.
 """
 
+import errno
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -55,6 +57,50 @@ def validation_lines(error: ValidationError) -> list[str]:
         told = item["type"] != "missing" and len(given) <= 60
         lines.append(f"{path}: {item['msg']}" + (f" (given: {given})" if told else ""))
     return lines
+
+
+# What the system refuses, in words that say what is wrong with the place.
+_REFUSALS = {
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EISDIR: "this is a folder, not a file",
+    errno.EEXIST: "there is already something of this name",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your share of the disk is full",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "these links lead in a circle",
+    errno.EMFILE: "too many open files",
+    errno.EIO: "the disk fails to read or write",
+}
+
+
+def system_error(error: BaseException) -> tuple[int, str] | None:
+    """What the system refused.
+
+    Libraries written in other languages raise errors of their own, with the system's words but not
+    its number.
+
+    Returns:
+        The system's number and a sentence with the path, if it is known; None for other errors.
+    """
+    if isinstance(error, OSError):
+        number, words = error.errno or 0, error.strerror or str(error) or type(error).__name__
+        names = [name for name in (error.filename, error.filename2) if isinstance(name, str | Path)]
+        place = " -> ".join(map(printable, names))
+    else:
+        said, place = str(error), ""
+        number = next((n for n in _REFUSALS if os.strerror(n) in said), 0)
+        if not number:
+            return None
+        words = said
+    if isinstance(error, OSError) and words != os.strerror(number):
+        return number, f"{place}: {words}" if place else words  # a library's own words say more
+    sentence = _REFUSALS.get(number, words)
+    return number, f"{place}: {sentence}" if place else f"{sentence} ({' '.join(words.split())})"
 
 
 def one_line(error: BaseException) -> str:
