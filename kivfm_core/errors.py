@@ -103,6 +103,18 @@ def system_error(error: BaseException) -> tuple[int, str] | None:
     return number, f"{place}: {sentence}" if place else f"{sentence} ({' '.join(words.split())})"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, a device's or the computer's.
+
+    On the CPU, torch says so by a plain `RuntimeError`, in words that depend on the system.
+    """
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    said = str(error).lower() if isinstance(error, RuntimeError) else ""
+    words = ("out of memory", "not enough memory", "allocate memory")
+    return any(word in said for word in words)
+
+
 def one_line(error: BaseException) -> str:
     """An error as one line, for a list."""
     if isinstance(error, ValidationError):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 import kivfm_core
 from kivfm_cli.lazy import LazyGroup, make_app
 from kivfm_cli.streams import steady_streams
-from kivfm_core.errors import KivfmError, printable, system_error, validation_lines
+from kivfm_core.errors import KivfmError, is_out_of_memory, printable, system_error, validation_lines
 
 app = make_app(
     cls=LazyGroup,
@@ -99,7 +99,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ValidationError):
         _report("\n  ".join(("invalid values:", *validation_lines(error))))
         return 2
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         _report("out of memory", "close other programs, or take fewer or smaller images")
         return 1
     if isinstance(error, UnicodeEncodeError):
