@@ -15,7 +15,13 @@ from pydantic import ValidationError
 import kivfm_core
 from kivfm_cli.lazy import LazyGroup, make_app
 from kivfm_cli.streams import steady_streams
-from kivfm_core.errors import KivfmError, is_out_of_memory, printable, system_error, validation_lines
+from kivfm_core.errors import (
+    KivfmError,
+    is_out_of_memory,
+    printable,
+    system_error,
+    validation_lines,
+)
 
 app = make_app(
     cls=LazyGroup,
