@@ -6,6 +6,8 @@ code that the command line returns for it.
 
 import errno
 import os
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -47,16 +49,51 @@ class DataError(KivfmError):
     """Images or labels cannot be used."""
 
 
-def validation_lines(error: ValidationError) -> list[str]:
-    """What pydantic found wrong, a line for each field: its path, the problem, the given value."""
+# What is wrong with a value, by pydantic's name of the problem; braces take its context.
+_PROBLEMS = {
+    "extra_forbidden": "there is no such key",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be one of {expected}",
+    "too_short": "must have at least {min_length} of them",
+    "finite_number": "must be a finite number",
+    "value_error": "{error}",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    "string_type": "must be text",
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), "must be a table"),
+}
+
+
+def validation_lines(error: ValidationError, known: Collection[str] = ()) -> list[str]:
+    """What is wrong with a record, a line for each field: its path, the problem, the given value.
+
+    Args:
+        error: What pydantic found.
+        known: The keys that there are, dotted, of which the nearest to a wrong one is named.
+    """
     lines: list[str] = []
     for item in error.errors():
         path = ".".join(map(str, item["loc"])) or error.title
         given = repr(item["input"])
+        problem = _PROBLEMS.get(item["type"], "") or item["msg"]
+        problem = problem.format(**item.get("ctx", {})) if problem != item["msg"] else problem
+        if item["type"] == "extra_forbidden" and (near := _nearest(path, known)):
+            problem += f"; did you mean {near}?"
         # Of a missing field, pydantic gives the whole record that lacks it.
         told = item["type"] != "missing" and len(given) <= 60
-        lines.append(f"{path}: {item['msg']}" + (f" (given: {given})" if told else ""))
+        lines.append(f"{path}: {problem}" + (f" (given: {given})" if told else ""))
     return lines
+
+
+def _nearest(path: str, known: Collection[str]) -> str:
+    """The known key that was meant: in another table, or spelled a little differently."""
+    last = path.rpartition(".")[2]
+    elsewhere = [key for key in known if key.rpartition(".")[2] == last]
+    return next(iter(elsewhere or get_close_matches(path, known, n=1, cutoff=0.75)), "")
 
 
 # What the system refuses, in words that say what is wrong with the place.
