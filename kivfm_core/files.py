@@ -31,8 +31,10 @@ def write_text(path: Path, text: str) -> None:
         _write_new(aside, text.encode("utf-8"))
         _sync(aside)
         os.replace(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # the folder may be a file, or gone
+            aside.unlink(missing_ok=True)
+        _name(error, path)
         raise
 
 
@@ -55,6 +57,9 @@ def new_folder(folder: Path) -> Generator[Path]:
     try:
         yield aside
         put_in_place(aside, folder)
+    except OSError as error:
+        _name(error, folder)
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -117,6 +122,15 @@ def only_writer(folder: Path, work: str) -> Generator[None]:
 def is_partial(name: str) -> bool:
     """Whether a name is of something that was being written."""
     return name.startswith(".") and name.endswith(PARTIAL)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """Names what could not be written.
+
+    The system names no file that was open, and nobody knows the fresh name.
+    """
+    if isinstance(error, OSError) and (error.filename is None or PARTIAL in str(error.filename)):
+        error.filename, error.filename2 = str(path), None
 
 
 def _fresh(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -13,7 +14,14 @@ from pydantic import ValidationError
 
 import kivfm_core
 from kivfm_cli.lazy import LazyGroup, make_app
-from kivfm_core.errors import KivfmError, validation_lines
+from kivfm_cli.streams import steady_streams
+from kivfm_core.errors import (
+    KivfmError,
+    is_out_of_memory,
+    printable,
+    system_error,
+    validation_lines,
+)
 
 app = make_app(
     cls=LazyGroup,
@@ -67,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 success, 1 the work failed, 2 wrong usage, 3 plugin, 130 interrupted.
     """
+    steady_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if "--no-plugins" in words:
         os.environ["KIVFM_NO_PLUGINS"] = "1"
@@ -74,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [word for word in words if word not in ("--debug", "--no-plugins")]
     try:
         code = app(words, prog_name="kivfm", standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         _report("interrupted")
@@ -95,8 +105,31 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ValidationError):
         _report("\n  ".join(("invalid values:", *validation_lines(error))))
         return 2
+    if is_out_of_memory(error):
+        _report("out of memory", "close other programs, or take fewer or smaller images")
+        return 1
+    if isinstance(error, UnicodeEncodeError):
+        _report(
+            f"{printable(error.object[max(0, error.start - 40) : error.end + 40])}: a name that is"
+            f" not {error.encoding.upper()}",
+            "rename it, or have this command read names as UTF-8: PYTHONUTF8=1 kivfm ...",
+        )
+        return 1
+    if found := system_error(error):
+        number, sentence = found
+        _report(sentence, _HINTS.get(number, ""))
+        return 1
     _report(f"{type(error).__name__}: {error}", "run it again with --debug for the traceback")
     return 1
+
+
+# What helps against what the system refuses.
+_HINTS = {
+    errno.ENOSPC: "make room, and run it again",
+    errno.EDQUOT: "make room, and run it again",
+    errno.EFBIG: "ulimit -f unlimited",
+    errno.EMFILE: "ulimit -n 4096",
+}
 
 
 def _report(message: str, hint: str = "") -> None:

@@ -23,7 +23,7 @@ def make_app(**more: Any) -> typer.Typer:
     """A Typer app with rich help on a terminal and plain text when piped."""
     return typer.Typer(
         pretty_exceptions_enable=False,
-        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        rich_markup_mode="rich" if sys.stdout and sys.stdout.isatty() else None,
         context_settings={"help_option_names": ["-h", "--help"]},
         **{"add_completion": False, **more},
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import tomli_w
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from kivfm_core.config.run import RunConfig
 from kivfm_core.errors import UsageError, validation_lines
@@ -61,8 +61,18 @@ def build_config(
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        text = "\n  ".join(("the configuration is wrong:", *validation_lines(error)))
+        text = "\n  ".join(("the configuration is wrong:", *validation_lines(error, _keys())))
         raise UsageError(text) from error
+
+
+def _keys() -> list[str]:
+    """All keys of a configuration, dotted."""
+    keys: list[str] = []
+    for name, field in RunConfig.model_fields.items():
+        table = field.annotation
+        inside = isinstance(table, type) and issubclass(table, BaseModel)
+        keys += [f"{name}.{key}" for key in table.model_fields] if inside else [name]
+    return keys
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:

@@ -14,6 +14,7 @@ from kivfm_core.config.sections import (
     DataConfig,
     EngineConfig,
     OptimConfig,
+    Place,
     StudentConfig,
     TeacherChoice,
 )
@@ -29,7 +30,7 @@ class RunConfig(Record):
     recipe: str = "kpu"
     variant: str | None = None
     teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
-    weights: dict[str, str] = Field(default_factory=dict)
+    weights: dict[str, Place] = Field(default_factory=dict)
     student: StudentConfig = StudentConfig()
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from kivfm_core.adapters.table import check_adapter_kind
 from kivfm_core.data.views import SMALLEST
@@ -12,6 +13,10 @@ from kivfm_core.spec import Record
 
 LatentMap = Literal["fixed", "learned"]
 Strategy = Literal["auto", "ddp", "fsdp"]
+
+
+# A place on this computer, of which the shell may not have seen the `~`: `clip=~/clip.pth`.
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class TeacherChoice(Record):
@@ -51,7 +56,7 @@ class StudentConfig(Record):
 
     base: str | None = None
     model: str | None = None
-    start: str | None = None
+    start: Place | None = None
     adapter: str = "side"
     width: int | None = Field(default=None, gt=0)
     trunk_size: int | None = Field(default=None, gt=0)
@@ -87,7 +92,7 @@ class DataConfig(Record):
         bad_limit: Number of undecodable images that are skipped before the run stops.
     """
 
-    path: str | None = None
+    path: Place | None = None
     image_size: tuple[Annotated[int, Field(gt=0)], ...] = ()
     teacher_size: int | None = Field(default=None, gt=0)
     views: int = Field(default=0, ge=0)
@@ -182,7 +187,7 @@ class CacheConfig(Record):
             `latent-int8` store only as many principal coordinates as the shared latent takes.
     """
 
-    path: str | None = None
+    path: Place | None = None
     limit: float | None = Field(default=None, gt=0)
     encoding: Literal["bf16", "int8", "latent-bf16", "latent-int8"] = "bf16"
 

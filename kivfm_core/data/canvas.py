@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
-from kivfm_core.geometry import Frame, Size, View, plan_frame, plan_view
+from kivfm_core.data.resize import resize_part
+from kivfm_core.geometry import Box, Frame, Size, View, plan_frame, plan_view
 from kivfm_core.spec import InputContract, Triple
 
 
@@ -20,6 +21,9 @@ def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
 
 
+# A resized image of more canvases than this is computed only where it shows: under a crop, one of
+# 1 x 2000 pixels would take a gigabyte. Others are resized whole, as the original models do it.
+HUGE = 16
 Look = tuple[str, bool, Triple]
 
 
@@ -40,16 +44,26 @@ def render(image: Tensor, frame: Frame, contract: InputContract) -> Tensor:
         RGB float32 `[3, h, w]` in [0, 1]; not normalized.
     """
     x0, y0, x1, y1 = frame.source
-    content = image[:, y0:y1, x0:x1].float() / 255
-    if content.shape[1:] != frame.resized:
-        mode = InterpolationMode(contract.interpolation)
-        content = T.resize(content, list(frame.resized), mode, antialias=contract.antialias)
-        content = content.clamp_(0, 1)
     (ox, oy), (h, w), (ch, cw) = frame.origin, frame.resized, frame.canvas
-    canvas = torch.tensor(contract.pad_value).view(3, 1, 1).repeat(1, ch, cw)
     top, left, bottom, right = max(oy, 0), max(ox, 0), min(oy + h, ch), min(ox + w, cw)
-    canvas[:, top:bottom, left:right] = content[:, top - oy : bottom - oy, left - ox : right - ox]
+    shown = left - ox, top - oy, right - ox, bottom - oy  # of the resized image
+    content = _resize(image[:, y0:y1, x0:x1], frame, contract, shown)
+    canvas = torch.tensor(contract.pad_value).view(3, 1, 1).repeat(1, ch, cw)
+    canvas[:, top:bottom, left:right] = content
     return canvas.flip(-1) if frame.flip else canvas
+
+
+def _resize(content: Tensor, frame: Frame, contract: InputContract, shown: Box) -> Tensor:
+    """The part of the resized image that shows on the canvas, in [0, 1]."""
+    (h, w), (ch, cw), (x0, y0, x1, y1) = frame.resized, frame.canvas, shown
+    kind, antialias = contract.interpolation, contract.antialias
+    if h * w > HUGE * ch * cw:
+        return (resize_part(content, (h, w), shown, kind, antialias) / 255).clamp_(0, 1)
+    content = content.float() / 255
+    if content.shape[1:] != (h, w):
+        content = T.resize(content, [h, w], InterpolationMode(kind), antialias=antialias)
+        content = content.clamp_(0, 1)
+    return content[:, y0:y1, x0:x1]
 
 
 def render_views(

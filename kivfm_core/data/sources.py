@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,10 @@ def parse_source(text: str, formats: Collection[str] = FORMATS.keys()) -> Source
         DataError: If there is no such path.
     """
     head, colon, rest = text.partition(":")
-    source = Source(Path(rest), head) if colon and head in formats else Source(Path(text))
+    named = bool(colon) and head in formats
+    # The shell sees no `~` after `TASK=` or `FORMAT:`.
+    path = Path(os.path.expanduser(rest if named else text))
+    source = Source(path, head if named else None)
     if not source.path.exists():
         raise DataError(f"no such data: {source.path}", "give a folder that exists")
     return source

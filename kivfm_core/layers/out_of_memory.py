@@ -1,4 +1,4 @@
-"""Splits batches when memory runs out."""
+"""Splits batches when memory runs out, a GPU's or the computer's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from kivfm_core.errors import KivfmError
+from kivfm_core.errors import KivfmError, is_out_of_memory
 
 _T = TypeVar("_T")
 
@@ -43,7 +43,9 @@ class BatchSplitter:
             size = min(self.size or count, count)
             try:
                 return work([slice(i, min(i + size, count)) for i in range(0, count, size)])
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not isinstance(error, torch.OutOfMemoryError) and not is_out_of_memory(error):
+                    raise
                 if size == 1 or not self.alone:
                     raise self._error(size) from error
             # Outside of the `except` block: the error's traceback holds the tensors that filled the

@@ -45,6 +45,36 @@ def test_every_wrong_value_is_named_with_its_key():
         build_config(None, {"teachers": "clip"}, ["optim.lr=-1", "data.colour=3"])
     _, *lines = str(caught.value).splitlines()
     assert sorted(line.strip() for line in lines) == [
-        "data.colour: Extra inputs are not permitted (given: 3)",
-        "optim.lr: Input should be greater than 0 (given: -1)",
+        "data.colour: there is no such key (given: 3)",
+        "optim.lr: must be greater than 0.0 (given: -1)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("optim.lrr=1", "optim.lrr: there is no such key; did you mean optim.lr? (given: 1)"),
+        ("lr=1", "lr: there is no such key; did you mean optim.lr? (given: 1)"),
+        ("optim.batch-size=1", "optim.batch-size: there is no such key; did you mean optim.batch"),
+        ("sed=1", "sed: there is no such key; did you mean seed? (given: 1)"),
+        ("optim.steps=soon", "optim.steps: must be a whole number (given: 'soon')"),
+        ("optim.steps=1.5", "optim.steps: must be a whole number (given: 1.5)"),
+        ("optim.lr=fast", "optim.lr: must be a number (given: 'fast')"),
+        ("optim.optimizer=sgd", "optim.optimizer: must be one of 'muon' or 'adamw' (given: 'sgd')"),
+        ("optim=3", "optim: must be a table (given: 3)"),
+        ("recipe=none", "recipe: no recipe 'none'; one of: kpu"),
+        ("engine.activation_checkpointing=si", "must be true or false (given: 'si')"),
+    ],
+)
+def test_what_is_wrong_is_said_in_our_words(given: str, said: str):
+    with pytest.raises(UsageError) as caught:
+        build_config(None, {"teachers": "clip"}, [given])
+    assert said in str(caught.value)
+
+
+def test_a_home_folder_is_found_in_every_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    paths = {"data.path": "~/a", "cache.path": "~/b", "student.start": "~/c", "data.views": 1}
+    config = build_config(None, {"teachers": "clip", "weights": {"clip": "~/d"}, **paths})
+    assert (config.data.path, config.cache.path) == ("/home/ann/a", "/home/ann/b")
+    assert (config.student.start, config.weights["clip"]) == ("/home/ann/c", "/home/ann/d")
