@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from kivfm_core.predictions import ClassLogits, Detections, SemanticLogits
 
 
 def check_logits(predictions: ClassLogits | SemanticLogits, classes: int | None) -> str:
     """Logits `[B, K, ...]` have a channel for each class."""
-    return _other(classes) if classes not in (None, predictions.logits.shape[1]) else ""
+    found = predictions.logits.shape[1]
+    if classes in (None, found):
+        return ""
+    return f"it predicts {found} classes, another number than the {classes} of its label space"
 
 
 def check_objects(predictions: Detections, classes: int | None) -> str:
-    """Every object's label is the index of a class."""
-    highest = max((int(labels.max()) for labels in predictions.labels if len(labels)), default=-1)
-    return _other(classes) if classes is not None and highest >= classes else ""
+    """Every object has a box, a score in 0..1, and the index of a class as its label."""
+    items = zip(predictions.boxes, predictions.scores, predictions.labels, strict=True)
+    return next(filter(None, (_wrong(*item, classes) for item in items)), "")
 
 
-def _other(classes: int | None) -> str:
-    return f"it predicts another number of classes than the {classes} of its label space"
+def _wrong(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int | None) -> str:
+    """What is wrong with the objects of one image; empty if nothing is."""
+    shapes = [tuple(x.shape) for x in (boxes, scores, labels)]
+    if shapes != [(len(scores), 4), (len(scores),), (len(scores),)]:
+        return f"its boxes, scores and labels are {shapes}: give [N, 4], [N] and [N] an image"
+    if labels.is_floating_point() or labels.dtype.itemsize < 2:
+        return f"its labels are {labels.dtype}: give whole numbers, as labels.long() does"
+    if not len(scores):
+        return ""
+    low, high = float(scores.min()), float(scores.max())
+    if low < 0 or high > 1:
+        return (
+            f"its scores reach from {low:.3g} to {high:.3g}, outside of 0..1: "
+            "give probabilities, such as logits.sigmoid()"
+        )
+    first, last = int(labels.min()), int(labels.max())
+    if first < 0:
+        return f"it gives the label {first}: labels are indices of the names, the first is 0"
+    if classes is not None and last >= classes:
+        return (
+            f"it gives the label {last}, more than the {classes} of its label space have "
+            f"(0 to {classes - 1}): names are missing, or labels count from 1"
+        )
+    return ""

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from kivfm_core.errors import one_line
 from kivfm_core.teacher import Levels
+from kivfm_core.testing.boxes import louder
 from kivfm_core.testing.decoders import all_prompted, values
 from kivfm_core.testing.images import canvases
 from kivfm_core.testing.outcome import Finding
-from kivfm_core.testing.subject import Subject, difference
+from kivfm_core.testing.subject import Subject, off
 
 # Relative difference of levels that batching may make: kernels add in another order.
 SAME = 1e-3
@@ -61,34 +62,62 @@ def batch(subject: Subject) -> None:
         alone = subject.teacher.encode(images[index : index + 1], [frame])
         own = {name: together[name][index : index + 1] for name in together}
         for name in together:
-            apart = difference(alone[name], own[name])
-            if not apart <= SAME:
+            words = off(alone[name], own[name], SAME, "that in a batch")
+            if words:
                 raise Finding(
-                    f"level {name!r} of an image alone is {apart:.0%} off that in a batch",
+                    f"level {name!r} of an image alone is {words}",
                     "compute nothing over the batch; check reshapes and batch norm",
                 )
         # From the same levels: otherwise the encoder's small differences would count against the
         # decoder.
         for task, (value,) in values(subject, Levels(own, [frame])).items():
-            apart = _apart(value, predicted[task][index])
-            if not apart <= SAME_CHOICE:
+            words = off(*_paired(value, predicted[task][index]), SAME_CHOICE, "that in a batch")
+            if words:
                 raise Finding(
-                    f"{task} of an image alone is {apart:.0%} off that in a batch",
+                    f"{task} of an image alone is {words}",
                     "let the decoder compute nothing over the batch; check reshapes and batch norm",
                 )
     all_prompted(subject)
 
 
-def _apart(alone: Tensor, together: Tensor) -> float:
-    """The relative difference.
+def _paired(alone: Tensor, together: Tensor) -> tuple[Tensor, Tensor]:
+    """What is compared.
 
     One list of scores may be longer than the other, if what it adds is as low as its last score.
     """
     if alone.ndim == 1 and len(alone) and len(together):
         length = max(len(alone), len(together))
-        pads = [F.pad(x, (0, length - len(x)), value=float(x[-1])) for x in (alone, together)]
-        return difference(*pads)
-    return difference(alone, together) if alone.shape == together.shape else float("inf")
+        alone, together = (
+            F.pad(x, (0, length - len(x)), value=float(x[-1])) for x in (alone, together)
+        )
+    return alone, together
+
+
+def _are_one(first: Tensor, second: Tensor) -> bool:
+    """Whether two images have one level or prediction; to find nothing in both says nothing."""
+    return first.numel() > 0 and torch.equal(first, second)
+
+
+def responds(subject: Subject) -> None:
+    """Levels and predictions change with the image."""
+    levels = subject.levels()
+    for name, (first, second) in levels.items():
+        if _are_one(first, second):
+            raise Finding(
+                f"level {name!r} is the same for two images",
+                "look for what replaces the encoder's input, or takes the first of a batch for all",
+            )
+    # In random weights images may leave no trace; in noise they differ enough for any decoder.
+    fixed = values(subject, levels)
+    for given in (levels, *louder(levels)):
+        found = values(subject, given) if fixed else {}
+        fixed = {task: pair for task, pair in found.items() if task in fixed and _are_one(*pair)}
+    for task in fixed:
+        raise Finding(
+            f"{task} is the same for two images",
+            "let the decoder read the levels that it gets, an image's own for each",
+        )
+    all_prompted(subject)
 
 
 def bfloat16(subject: Subject) -> None:
@@ -103,10 +132,10 @@ def bfloat16(subject: Subject) -> None:
             "create tensors with the dtype of their input: x.new_zeros(...)",
         ) from error
     for name in full:
-        apart = difference(half[name].float(), full[name])
-        if not apart <= CLOSE:
+        words = off(half[name].float(), full[name], CLOSE, "under bfloat16")
+        if words:
             raise Finding(
-                f"level {name!r} is {apart:.0%} off under bfloat16",
+                f"level {name!r} is {words}",
                 "compute what needs precision in float32: x.float() where it does",
             )
 

@@ -7,13 +7,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kivfm_core.errors import one_line
-from kivfm_core.testing.behavior import batch, bfloat16, deterministic, frozen, gradients
+from kivfm_core.testing.behavior import (
+    batch,
+    bfloat16,
+    deterministic,
+    frozen,
+    gradients,
+    responds,
+)
 from kivfm_core.testing.contract import contract
-from kivfm_core.testing.declared import builds, parameters, references, schema, weights_fit
+from kivfm_core.testing.declared import (
+    builds,
+    packaged,
+    parameters,
+    references,
+    schema,
+    weights_fit,
+)
 from kivfm_core.testing.decoders import decoders
 from kivfm_core.testing.discovery import discovery
 from kivfm_core.testing.original import original
-from kivfm_core.testing.outcome import Finding, NotChecked
+from kivfm_core.testing.outcome import Finding, NotChecked, traceback_of
+from kivfm_core.testing.preprocess import preprocess
 from kivfm_core.testing.published import checksum, golden
 from kivfm_core.testing.readouts import readouts
 from kivfm_core.testing.safety import safe_loading
@@ -24,9 +39,10 @@ Check = Callable[[Subject], None]
 
 CHECKS: tuple[Check, ...] = (
     # Whatever a module does when it is imported, it does it the first time only.
-    *(schema, discovery, safe_loading, references, builds, weights_fit, parameters),
-    *(levels, attachments, deterministic, frozen, batch, bfloat16, gradients, contract),
-    *(decoders, readouts, original, checksum, golden),
+    *(schema, discovery, safe_loading, references, packaged, builds, weights_fit, parameters),
+    *(levels, attachments, deterministic, frozen, batch, responds, bfloat16),
+    *(gradients, contract),
+    *(decoders, readouts, original, preprocess, checksum, golden),
 )
 
 
@@ -50,6 +66,7 @@ class Result:
         status: How it ended.
         message: What was found, or why it was not checked.
         fix: What to do about it.
+        traceback: Of what the teacher's code raised; empty if it raised nothing.
     """
 
     name: str
@@ -57,6 +74,7 @@ class Result:
     status: Literal["ok", "finding", "not checked"]
     message: str = ""
     fix: str = ""
+    traceback: str = ""
 
 
 def run_checks(subject: Subject) -> Iterator[Result]:
@@ -68,9 +86,10 @@ def run_checks(subject: Subject) -> Iterator[Result]:
         except NotChecked as reason:
             yield Result(name, meaning, "not checked", reason.message, reason.fix)
         except Finding as finding:
-            yield Result(name, meaning, "finding", finding.message, finding.fix)
+            trace = traceback_of(finding)
+            yield Result(name, meaning, "finding", finding.message, finding.fix, trace)
         except Exception as error:  # whatever a plugin's code raises
-            fix = "run the teacher's own tests for the traceback"
-            yield Result(name, meaning, "finding", one_line(error), fix)
+            fix = "repair what raises it: the traceback says where"
+            yield Result(name, meaning, "finding", one_line(error), fix, traceback_of(error))
         else:
             yield Result(name, meaning, "ok")

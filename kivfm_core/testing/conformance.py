@@ -8,7 +8,7 @@ import pytest
 
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.testing.checks import CHECKS, Check, name_of
-from kivfm_core.testing.outcome import Finding, NotChecked
+from kivfm_core.testing.outcome import Finding, NotChecked, traceback_of
 from kivfm_core.testing.subject import Subject
 
 
@@ -43,4 +43,5 @@ class TeacherConformance:
         except NotChecked as reason:
             pytest.skip(f"not checked: {reason}")
         except Finding as finding:
-            pytest.fail(str(finding), pytrace=False)
+            text = "\n".join(filter(None, (str(finding), traceback_of(finding))))
+            pytest.fail(text, pytrace=False)

@@ -11,6 +11,7 @@ from kivfm_core.task import LabelFormat, TaskRecord
 from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.outcome import Finding
 from kivfm_core.testing.subject import Subject
+from kivfm_core.weights.locate import locate
 
 
 def schema(subject: Subject) -> None:
@@ -58,6 +59,20 @@ def _references(task: TaskRecord) -> list[str]:
     formats = [kind.read for kind in task.formats if isinstance(kind, LabelFormat)]
     optional = [task.check, task.prompt.build if task.prompt else None]
     return [task.prediction, task.meter, task.draw, *formats, *filter(None, optional)]
+
+
+def packaged(subject: Subject) -> None:
+    """Weights and tokenizers that the spec says are in a package are there."""
+    spec = subject.spec
+    sources = [spec.weights.source, *(task.tokenizer for task in spec.tasks if task.tokenizer)]
+    for source in sources:
+        if source.startswith("package:") and locate(source) is None:
+            package, _, path = source.removeprefix("package:").partition("/")
+            raise Finding(
+                f"{source} is not in the installed package",
+                f"put {path} into the folder {package}, and see that the wheel has it: "
+                f"unzip -l dist/*.whl",
+            )
 
 
 def builds(subject: Subject) -> None:

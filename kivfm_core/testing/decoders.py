@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from torch import Tensor
@@ -10,11 +11,12 @@ from torch import Tensor
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import one_line
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import Predictions
+from kivfm_core.predictions import Detections, Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task, get_tasks
-from kivfm_core.spec import TaskSpec
+from kivfm_core.spec import TaskSpec, TeacherSpec
 from kivfm_core.teacher import Levels
+from kivfm_core.testing.boxes import boxes_fit, louder
 from kivfm_core.testing.outcome import Finding, NotChecked
 from kivfm_core.testing.subject import Subject
 from kivfm_core.weights.tokenizer import locate_tokenizer
@@ -76,9 +78,15 @@ def decoders(subject: Subject) -> None:
         except Exception as error:
             raise Finding(
                 f"the decoder of {task.task} raises {one_line(error)}",
-                "its forward(levels, prompt) gets the levels that the task declares, no others",
+                _repair(subject.spec, task, error),
             ) from error
         _has_form(task, found, len(items), len(levels.frames))
+        if isinstance(found, Detections):
+            boxes_fit(task.task, found.boxes, levels.canvas)
+            for noise in louder(levels):
+                with suppress(Exception):  # noise is nothing that a decoder must take
+                    found = subject.teacher.decode(task.task, noise, prompt)
+                _has_classes(task, found)
 
 
 def values(subject: Subject, levels: Levels) -> dict[str, list[Tensor]]:
@@ -100,6 +108,14 @@ def values(subject: Subject, levels: Levels) -> dict[str, list[Tensor]]:
     return found
 
 
+def _repair(spec: TeacherSpec, task: TaskSpec, error: Exception) -> str:
+    """What repairs a decoder that raises."""
+    name = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if name in {level.name for level in spec.levels} - {*task.levels}:
+        return f"add {name!r} to the task's levels: a decoder gets those that it declares, no more"
+    return f"repair {task.decoder}; what decoders get and return: docs/reference/decoders.md"
+
+
 def _has_form(task: TaskSpec, found: Predictions, items: int, images: int) -> None:
     record = find_task(task.task)
     wanted: type[Any] = resolve_reference(record.prediction)
@@ -108,10 +124,15 @@ def _has_form(task: TaskSpec, found: Predictions, items: int, images: int) -> No
             f"{task.task} gives {items} of {type(found).__name__} for {images} images",
             f"return {record.prediction.replace(':', '.')}, an item an image",
         )
+    _has_classes(task, found)
+
+
+def _has_classes(task: TaskSpec, found: Predictions) -> None:
+    record = find_task(task.task)
     if record.check is None:
         return
     classes = NAMES if record.classes == "prompt" else label_names(task.labels)
     wrong = resolve_reference(record.check)(found, None if classes is None else len(classes))
     if wrong:
-        fix = "correct the task's labels, or what the decoder returns"
+        fix = "correct the task's labels, or what the decoder returns: docs/reference/decoders.md"
         raise Finding(f"the decoder of {task.task}: {wrong}", fix)

@@ -37,7 +37,8 @@ def discovery(subject: Subject) -> None:
     quickest = float("inf")
     for _ in range(TRIES):
         text = subprocess.check_output([sys.executable, "-c", CODE], env=environment, text=True)
-        found = {(name, owner): rest for name, owner, *rest in json.loads(text)}
+        # The last line: what comes before it was printed by plugins.
+        found = {(name, owner): rest for name, owner, *rest in json.loads(text.splitlines()[-1])}
         spent, heavy = found[entry.bare, entry.distribution]
         if heavy:
             raise Finding(

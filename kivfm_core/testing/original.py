@@ -14,7 +14,7 @@ from kivfm_core.teacher import LoadedTeacher
 from kivfm_core.testing.decoders import raw_prompts, tasks_of
 from kivfm_core.testing.images import canvases
 from kivfm_core.testing.outcome import Finding, NotChecked
-from kivfm_core.testing.subject import Subject, difference, scrambled, seeded
+from kivfm_core.testing.subject import Subject, off, scrambled, seeded
 from kivfm_core.weights.loading import load_strict, read_state
 
 # Relative difference that another order of the same operations may make.
@@ -24,9 +24,13 @@ EQUAL = 1e-3
 def original(subject: Subject) -> None:
     """The decoders' predictions equal the original model's on the same canvas."""
     spec = subject.spec
-    if spec.original is None:
-        raise NotChecked("the spec names no original", "original='PACKAGE.MODULE:FUNCTION'")
     tasks = tasks_of(subject)
+    if spec.original is None:
+        raise NotChecked(
+            "the spec names no original, so nobody compared with it normalization, the order of "
+            "channels and classes, nor where boxes and maps lie",
+            "original='PACKAGE.MODULE:FUNCTION'; see docs/reference/conformance.md, The original",
+        )
     with seeded():
         whole: Any = resolve_reference(spec.original)(spec).eval()
         state = read_state(subject.weights) if subject.weights else scrambled(whole.state_dict())
@@ -46,16 +50,21 @@ def original(subject: Subject) -> None:
         theirs = whole(images, prompts)
     silent: list[str] = []
     for task in (task.task for task in tasks):
-        prompt = teacher.prompt(task, **prompts[task])
-        pairs = _pairs(teacher.decode(task, levels, prompt), theirs[task])
-        apart = max(_apart(ours, other) for ours, other in pairs)
-        if not apart <= EQUAL:
-            raise Finding(
-                f"{task} is {apart:.0%} off what the original gives",
-                "check normalization (scale, mean, std, channel_order), split() and the decoder",
-            )
-
-        if not any(ours.numel() for ours, _ in pairs):
+        try:
+            prompt = teacher.prompt(task, **prompts[task])
+            ours = teacher.decode(task, levels, prompt)
+        except Exception as error:
+            raise NotChecked(f"the decoder of {task} raises: see the check decoders") from error
+        pairs = _pairs(task, ours, theirs.get(task))
+        for name, mine, other in pairs:
+            words = off(mine.float(), other.float(), EQUAL, "what the original gives")
+            if words:
+                raise Finding(
+                    f"{task}: {name} is {words}",
+                    "check normalization (scale, mean, std, channel_order), split() and the "
+                    "decoder",
+                )
+        if not any(mine.numel() for _, mine, _ in pairs):
             silent.append(task)
     if silent:
         raise NotChecked(
@@ -64,19 +73,19 @@ def original(subject: Subject) -> None:
         )
 
 
-def _pairs(ours: Any, theirs: Any) -> list[tuple[Tensor, Tensor]]:
-    """The tensors of two predictions (dataclasses), in pairs."""
-    pairs: list[tuple[Tensor, Tensor]] = []
+def _pairs(task: str, ours: Any, theirs: Any) -> list[tuple[str, Tensor, Tensor]]:
+    """The tensors of two predictions (dataclasses), in pairs, with their field's name."""
+    kind = type(ours)
+    if not isinstance(theirs, kind):
+        raise Finding(
+            f"{task}: the original gives {type(theirs).__name__}, not {kind.__name__}",
+            "return {task: predictions} for all tasks of the spec from the original's forward",
+        )
+    pairs: list[tuple[str, Tensor, Tensor]] = []
     for field in fields(ours):
         mine, other = getattr(ours, field.name), getattr(theirs, field.name)
         if isinstance(mine, Tensor):
-            pairs.append((mine, other))
+            pairs.append((field.name, mine, other))
         elif not isinstance(mine, str | float):
-            pairs += zip(mine, other, strict=True)
+            pairs += [(field.name, *pair) for pair in zip(mine, other, strict=True)]
     return pairs
-
-
-def _apart(ours: Tensor, theirs: Tensor) -> float:
-    """Their relative difference; infinite if their shapes differ."""
-    same = ours.shape == theirs.shape
-    return difference(ours.float(), theirs.float()) if same else float("inf")

@@ -123,6 +123,27 @@ def scrambled(state: State) -> dict[str, Tensor]:
     return made
 
 
+def off(found: Tensor, wanted: Tensor, limit: float, than: str) -> str:
+    """How a tensor differs from another, in words; empty if it does not.
+
+    Args:
+        found: A tensor.
+        wanted: What it is compared with.
+        limit: Relative difference that is allowed.
+        than: What follows "off", such as `that in a batch`.
+    """
+    if found.shape != wanted.shape:
+        return f"of shape {tuple(found.shape)} and not {tuple(wanted.shape)}, unlike {than}"
+    if not found.isfinite().all():
+        return "not finite"
+    apart = difference(found.float(), wanted.float())
+    if apart <= limit:
+        return ""
+    if apart > 100:
+        return f"more than 100 times off {than}"
+    return f"{100 * apart:{'.2g' if apart < 0.1 else '.0f'}}% off {than}"
+
+
 def difference(found: Tensor, wanted: Tensor) -> float:
     """The distance of two tensors of one shape, relative to the second; nan if a value is nan."""
     found, wanted = found.detach(), wanted.detach()

@@ -10,6 +10,7 @@ import time
 import broken
 import pytest
 import toy
+from PIL import Image
 
 import kivfm_core
 from kivfm_cli import app, options
@@ -135,6 +136,36 @@ def test_check(kivfm, install):
     assert statuses["levels"] == "finding" and statuses["checksum"] == "not checked"
     code, out, _ = kivfm("teachers", "check", "good", "--json")
     assert code == 0 and json.loads(out)["ok"] is True
+
+
+LOUD = """
+print("discovered")
+@hookimpl
+def kivfm_register_teachers(): return [TeacherSpec.model_validate_json({spec!r})]
+"""
+
+
+def test_check_is_json_whatever_a_plugin_prints(kivfm, install, tmp_path):
+    spec = broken.GOOD.model_copy(update={"encoder": "broken:Talking"})
+    install("good", LOUD.format(spec=spec.model_dump_json()))
+    code, out, err = kivfm("teachers", "check", "good", "--json", "--out", str(tmp_path / "drawn"))
+    found = json.loads(out)
+    assert code == 0 and "I see" in err
+    assert {check["name"]: check["status"] for check in found["checks"]}["discovery"] == "ok"
+    assert set(found["drawings"]) == {"classification", "semantic-segmentation"}
+    for file in found["drawings"].values():
+        with Image.open(file) as drawing:
+            assert drawing.width >= 640 and drawing.height > 480
+
+
+def test_check_shows_where_a_decoder_raises(kivfm, install, tmp_path):
+    task = broken.GOOD.tasks[0].model_copy(update={"decoder": "broken:Falling"})
+    spec = broken.GOOD.model_copy(update={"tasks": (task,), "original": None})
+    install("good", WRONG.format(spec=spec.model_dump_json()))
+    code, out, _ = kivfm("teachers", "check", "good", "--out", str(tmp_path / "drawn"))
+    assert code == 1 and "the decoder of classification raises RuntimeError: no luck" in out
+    assert "repair broken:Falling" in out and "Traceback" in out and "broken.py" in out
+    assert not list(tmp_path.glob("drawn/*"))
 
 
 def test_check_with_weights(kivfm, install, tmp_path):

@@ -171,6 +171,12 @@ class Branching(Good):
         return found | {"global": found["global"] + small.mean() + stem.mean()}
 
 
+class Talking(Good):
+    def forward(self, x):
+        print("I see")
+        return super().forward(x)
+
+
 class Half(Good):
     def forward(self, x):
         return super().forward(x) | {"coarse": self.coarse(self.fine(x)).half()}
@@ -229,6 +235,11 @@ class Greedy(Wide):
 class Named(toy.ToyClassifier):
     def __init__(self, spec):
         super().__init__()
+
+
+class Falling(Named):
+    def forward(self, levels, prompt):
+        raise RuntimeError("no luck")
 
 
 class Restless(Named):

@@ -70,6 +70,19 @@ BROKEN = {
     "half precision": (encoder("Half"), "levels", "torch.float16"),
     "random numbers": (encoder("Noisy"), "deterministic", "the second time"),
     "a buffer that counts": (encoder("Counting"), "frozen", "'encoder.passes' changes"),
+    "weights left out of the package": (
+        weights(source="package:broken_away/weights.safetensors"),
+        "packaged",
+        "is not in the installed package",
+    ),
+    "the same for every image": (
+        {
+            "tasks": (broken.GOOD.tasks[0].model_copy(update={"decoder": "planted:Same"}),),
+            **NO_ORIGINAL,
+        },
+        "responds",
+        "classification is the same for two images",
+    ),
     "training mode": (encoder("Waking"), "frozen", "'encoder.fine' is in training mode"),
     "trainable": (encoder("Thawing"), "frozen", "requires a gradient"),
     "looks at its neighbors": (encoder("Crowded"), "batch", "off that in a batch"),
@@ -141,7 +154,9 @@ def file(tmp_path) -> Path:
 def test_a_good_teacher_passes_what_can_be_checked():
     results = {r.name: r for r in run_checks(Subject(broken.GOOD))}
     left = {name for name, result in results.items() if result.status != "ok"}
-    assert left == {"discovery", "weights-fit", "attachments", "checksum", "golden"}
+    assert left == {
+        *("discovery", "weights-fit", "attachments", "preprocess", "checksum", "golden")
+    }
     assert all(results[name].status == "not checked" and results[name].message for name in left)
     assert "--weights FILE" in results["checksum"].fix
     assert list(results) == [name_of(check) for check in CHECKS]
@@ -194,7 +209,7 @@ def test_decoders_without_their_tokenizer_are_not_checked():
     wordless = {"tasks": (first.model_copy(update={"tokenizer": "run:/no-such"}), *others)}
     results = run_checks(Subject(changed(broken.GOOD, wordless)))
     left = {r.name for r in results if "classification has no tokenizer" in r.message}
-    assert left == {"frozen", "batch", "decoders", "readouts", "original"}
+    assert left == {"frozen", "batch", "responds", "decoders", "readouts", "original"}
     for name, check in (("Counting", "frozen"), ("Crowded", "batch")):
         assert list(findings(Subject(changed(broken.GOOD, encoder(name) | wordless)))) == [check]
 
@@ -273,7 +288,8 @@ def test_slow_discovery_is_found(install, plugins, line, says):
 
 def test_every_check_is_seen_to_find_something():
     seen = {name for _, name, _ in (*BROKEN.values(), *BROKEN_FILE.values())}
-    assert seen | {"discovery", "attachments"} == {name_of(check) for check in CHECKS}
+    # The others are in tests below, and in test_planted.py.
+    assert seen | {"discovery", "attachments", "preprocess"} == {name_of(check) for check in CHECKS}
 
 
 def test_every_check_is_described():
