@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kivfm_core.errors import UsageError, one_line, printable
-from kivfm_core.files import is_partial
+from kivfm_core.files import LOCK, is_partial
 
 # In a run folder.
 CONFIG = "config.toml"
@@ -50,8 +50,19 @@ def checkpoint_name(step: int) -> str:
 
 
 def checkpoint_steps(folder: Path) -> list[int]:
-    """The steps of the checkpoints in a folder, sorted as numbers: names grow after a million."""
-    return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+    """The steps of the checkpoints in a folder, sorted as numbers: names grow after a million.
+
+    What has another name than a checkpoint (`step-000030.bak`) is the user's own.
+    """
+    numbers = (path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir())
+    steps = (int(number) for number in numbers if number.isascii() and number.isdigit())
+    return sorted(step for step in steps if (folder / checkpoint_name(step)).is_dir())
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a run can be resumed from a checkpoint: all of its files are there."""
+    files = (STUDENT_STATE, OPTIMIZER_STATE, RANDOM_STATE, CHECKPOINT_CARD)
+    return all((checkpoint / name).is_file() for name in files)
 
 
 # The checkpoint of step 0 is never removed: it holds the student before its first step.
@@ -114,7 +125,7 @@ class RunFiles:
         """Whether nothing is lost if a run begins here: there is at most a plan."""
         if not self.path.is_dir():
             return not self.path.exists()
-        names = {path.name for path in self.path.iterdir() if not is_partial(path.name)}
+        names = {path.name for path in self.path.iterdir() if not is_partial(path.name)} - {LOCK}
         # A configuration without the composition, which is written first, is the user's own.
         return names.issubset(PLAN) and (CONFIG not in names or COMPOSITION in names)
 
@@ -145,6 +156,19 @@ class RunFiles:
     def read_composition(self) -> dict[str, Any]:
         """The student's plan as JSON, not validated."""
         return read_record(self.composition_file)
+
+    def check_is_new(self) -> None:
+        """Refuses a folder in which a new run would replace something.
+
+        Raises:
+            UsageError: If it is not empty.
+        """
+        if not self.is_new:
+            raise UsageError(
+                f"the run folder {self.path} is not empty",
+                f"go on with it: kivfm distill --resume {self.path}; or choose another: "
+                f"--out {self.path}-2",
+            )
 
     def check_is_run(self) -> None:
         """Refuses a folder that is no run.

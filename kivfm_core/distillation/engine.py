@@ -17,11 +17,13 @@ from kivfm_core.distillation.prepare import Prepared, prepare
 from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
 from kivfm_core.distillation.processes.launch import all_reduce, launched, resolve_precision
 from kivfm_core.distillation.state.checkpoint import (
-    has_checkpoint,
+    latest_checkpoint,
     load_checkpoint,
+    named_latest,
     save_checkpoint,
 )
 from kivfm_core.distillation.state.disk_full import report_full_disk
+from kivfm_core.distillation.state.hold import hold
 from kivfm_core.distillation.state.resume import (
     ResumePlan,
     check_changes,
@@ -62,7 +64,7 @@ def distill(
 
     Raises:
         UsageError: If the configuration is wrong, or not the resumed run's, or the folder is not
-            empty.
+            empty, or another process is writing to it.
         WeightsError: If a teacher's weights cannot be had, or are not the resumed run's.
         DataError: If there are no images, or too many bad ones.
         Interrupted: If a signal asked to stop.
@@ -81,7 +83,7 @@ def distill(
         run = Run(Path(fabric.broadcast(str(run.path))))
         report = progress if progress is not None and fabric.is_global_zero else Silent()
         context = RunContext(fabric, run, plan.config, plan.composition, report)
-        with report_full_disk(f"kivfm distill --resume {run.path}"):
+        with report_full_disk(f"kivfm distill --resume {run.path}"), hold(context, resume is None):
             _run_stages(context, plan.changes, allow_changes, interrupt)
     return run.path
 
@@ -97,12 +99,8 @@ def _resumed_config(run: Run, config: RunConfig | None, steps: int | None) -> Ru
 def _new_run(out: str | Path | None) -> Run:
     path = Path(out) if out is not None else Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     run = Run(path)
-    if not run.is_new:
-        raise UsageError(
-            f"the run folder {path} is not empty",
-            f"go on with it: kivfm distill --resume {path}; or choose another: --out {path}-2",
-        )
-    run.forget_plan()
+    # Again once the folder is held; here, before anything is loaded or launched.
+    run.check_is_new()
     return run
 
 
@@ -124,12 +122,14 @@ def _run_stages(
 ) -> None:
     """All stages in order, in each of the run's processes."""
     # A run that was stopped before its first checkpoint has nothing to resume: it begins again.
-    resumed = has_checkpoint(context.run.checkpoints)
-    if not resumed:
+    checkpoint = latest_checkpoint(context.run.checkpoints)
+    if checkpoint is None:
         # Before anything is loaded, so that a run stopped while loading is a run, too.
         context.write_plan()
+    elif named_latest(context.run.checkpoints) != checkpoint.name:
+        context.log(f"checkpoints/latest is lost: {checkpoint.name} is the newest whole one")
     prepared = prepare(context)
-    if resumed:
+    if checkpoint is not None:
         start = resume_training(context, prepared, changes, allow_changes)
     else:
         start = begin(context, prepared)

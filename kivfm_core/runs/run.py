@@ -6,6 +6,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,7 @@ from kivfm_core.composition.composition import Composition, read_composition
 from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import WeightsError
-from kivfm_core.files import write_text
+from kivfm_core.files import LOCK, write_text
 from kivfm_core.run_files import UNTRAINED, RunFiles
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.bundle import load_trained, read_bundle
@@ -116,6 +117,19 @@ class Run(RunFiles):
     def forget_plan(self) -> None:
         """Removes an earlier try's configuration, lest a kill leave it beside another plan."""
         self.config_file.unlink(missing_ok=True)
+
+    def discard(self, folder: bool) -> None:
+        """Removes the plan of a run that did not start.
+
+        Args:
+            folder: Whether the run's folder goes, too, if nothing else is in it.
+        """
+        for file in (self.config_file, self.composition_file):
+            file.unlink(missing_ok=True)
+        if folder:
+            (self.path / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.rmdir()
 
     def write_plan(self, config: RunConfig, composition: Composition) -> None:
         """Writes composition and configuration."""

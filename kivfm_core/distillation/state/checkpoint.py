@@ -25,6 +25,7 @@ from kivfm_core.run_files import (
     STUDENT_STATE,
     checkpoint_name,
     checkpoint_steps,
+    is_whole,
 )
 from kivfm_core.student.bundle import load_trained, save_tensors
 from kivfm_core.student.student import Student
@@ -62,12 +63,26 @@ def save_checkpoint(
     for old in checkpoint_steps(folder)[1:-keep]:
         shutil.rmtree(folder / checkpoint_name(old))
     for torn in folder.glob(".step-*"):  # left by a kill
-        shutil.rmtree(torn)
+        shutil.rmtree(torn, ignore_errors=True)
 
 
-def has_checkpoint(folder: Path) -> bool:
-    """Whether there is a checkpoint to resume from."""
-    return (folder / LATEST).is_file()
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint to resume from; None if there is none.
+
+    It is the one that `latest` names. Where that is lost, it is the newest whole one.
+    """
+    steps = [step for step in checkpoint_steps(folder) if is_whole(folder / checkpoint_name(step))]
+    names = [checkpoint_name(step) for step in steps]
+    named = named_latest(folder)
+    return folder / (named if named in names else names[-1]) if names else None
+
+
+def named_latest(folder: Path) -> str:
+    """The name of the checkpoint in `latest`; empty if the file is lost, or no text."""
+    try:
+        return (folder / LATEST).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def load_checkpoint(
@@ -86,9 +101,8 @@ def load_checkpoint(
     Raises:
         UsageError: If there is none, or it is another optimizer's.
     """
-    if not has_checkpoint(folder):
+    if (path := latest_checkpoint(folder)) is None:
         raise UsageError(f"no checkpoint in {folder}", "start anew: kivfm distill --out ANOTHER")
-    path = folder / (folder / LATEST).read_text(encoding="utf-8").strip()
     load_trained(student, path)
     remembered = load_file(path / OPTIMIZER_STATE)
     its = _written_by(remembered)

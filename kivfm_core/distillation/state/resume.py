@@ -14,6 +14,7 @@ from typing import Any, cast
 from kivfm_core.composition.compose import check_engine, compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
+from kivfm_core.distillation.state.checkpoint import latest_checkpoint
 from kivfm_core.errors import UsageError
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.runs.run import Run
@@ -79,14 +80,33 @@ def plan_resume(run: Run, config: RunConfig, allow: bool) -> ResumePlan:
         allow: Whether everything may change that does not change the student's shape.
 
     Raises:
-        UsageError: If settings are not as the run began, or do not work with its adapter.
+        UsageError: If settings are not as the run began, or do not work with its adapter; or if
+            work would be lost.
     """
     changes = differences(recorded_config(run), config_at_start(config))
     changes += [line for spec in run.teachers for line in _redeclared(spec)]
     check_changes(run, changes, allow)
+    _check_nothing_is_lost(run, config.optim.steps)
     composition = _as_built(compose(config), run.composition) if changes else run.composition
     check_engine(config.engine, composition)
     return ResumePlan(config, composition, tuple(changes))
+
+
+def _check_nothing_is_lost(run: Run, steps: int) -> None:
+    """Refuses to end before the steps made, and to begin again where there is something."""
+    path = quote(str(run.path))
+    if latest_checkpoint(run.checkpoints) is None:
+        if run.has_student or run.steps:
+            raise UsageError(
+                f"{run.path} has no whole checkpoint to go on from, and beginning again would "
+                "replace what it has",
+                f"start anew: kivfm distill --out {path}-2",
+            )
+    elif steps < run.steps:
+        raise UsageError(
+            f"{run.path} made {run.steps} steps: it cannot end at {steps}",
+            f"kivfm distill --resume {path} --steps N, with a larger N",
+        )
 
 
 def _as_built(composition: Composition, before: Composition) -> Composition:
