@@ -69,7 +69,7 @@ def _keys() -> list[str]:
     """All keys of a configuration, dotted."""
     keys: list[str] = []
     for name, field in RunConfig.model_fields.items():
-        table = field.annotation
+        table: Any = field.annotation
         inside = isinstance(table, type) and issubclass(table, BaseModel)
         keys += [f"{name}.{key}" for key in table.model_fields] if inside else [name]
     return keys

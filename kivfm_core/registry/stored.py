@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from shlex import quote
 
 from kivfm_core.errors import PluginError, printable
-from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.registry import Registry
 from kivfm_core.spec import TeacherSpec
@@ -27,6 +25,14 @@ def check_stored(specs: Iterable[TeacherSpec], registry: Registry) -> None:
         PluginError: If a teacher is not installed, or a reference is not its own; nothing of what
             the spec names has been imported then.
     """
+    specs = list(specs)
+    missing = [spec for spec in specs if registry.origin(spec) is None]
+    if missing:
+        names = dict.fromkeys(_with_tasks(spec) for spec in missing)
+        raise PluginError(
+            f"no installed plugin brings {', '.join(names)}",
+            "install it: the student's student.json names the packages under distributions",
+        )
     for spec in specs:
         allowed = _allowed(spec, registry)
         for role, references in _references(spec).items():
@@ -60,19 +66,15 @@ def installed_spec(spec: TeacherSpec, registry: Registry) -> TeacherSpec | None:
     return resolve_provided(entry, entry.provider, spec.name)
 
 
-def _origin(spec: TeacherSpec, registry: Registry) -> Entry:
-    entry = registry.origin(spec)
-    if entry is None:
-        raise PluginError(
-            f"no installed plugin brings {printable(spec.name)}",
-            f"install it, then: kivfm teachers show {quote(spec.name)}",
-        )
-    return entry
+def _with_tasks(spec: TeacherSpec) -> str:
+    tasks = ", ".join(printable(task.task) for task in spec.tasks)
+    return printable(spec.name) + (f" (for {tasks})" if tasks else "")
 
 
 def _allowed(spec: TeacherSpec, registry: Registry) -> Mapping[str, set[str]]:
     """The references that the installed teacher, or its provider, names, by role."""
-    entry = _origin(spec, registry)
+    entry = registry.origin(spec)
+    assert entry is not None  # the caller has looked
     if entry.provider is None:
         assert entry.spec is not None
         return _references(entry.spec)
