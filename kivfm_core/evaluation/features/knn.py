@@ -39,7 +39,8 @@ def measure_knn(model: Teacher, data: ClassData, tick: Tick | None = None) -> tu
 def knn_accuracy(features: Tensor, targets: Tensor) -> float:
     """Leave-one-out k-NN accuracy, cosine similarity, votes weighted as DINO does.
 
-    k is 20, or as many others as the mean class has.
+    k is 20, or as many others as the mean class has. Equal votes go to the first class; of images
+    equally near at the k-th place, any may vote.
 
     Args:
         features: `[N, D]`.

@@ -2,14 +2,17 @@
 
 import json
 
+import numpy as np
 import open_clip
 import pytest
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import WeightsError
+from kivfm_core.evaluation.evaluate import evaluate_teacher
 from kivfm_core.teacher import Decoders, load_teacher
 from kivfm_teachers.clip.plugin import kivfm_register_teachers
 from kivfm_teachers.open_clip.model import TextTower, VisualTower
@@ -145,3 +148,45 @@ def test_unknown_names_are_answered_with_near_ones(name):
 def test_a_tower_that_cannot_stand_apart_is_refused():
     with pytest.raises(LookupError, match="cannot stand apart"):
         resolve("open_clip/coca_ViT-B-32/laion2b_s13b_b90k")
+
+
+def pictures(count: int) -> list[Image.Image]:
+    """Blurred colors, wide and high."""
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(20, 300, (count, 2)).tolist()
+    return [
+        Image.fromarray(rng.integers(0, 256, (3, 3, 3)).astype(np.uint8)).resize((width, height))
+        for width, height in sizes
+    ]
+
+
+def test_zero_shot_accuracy_as_open_clips_from_image_files(save, scramble, tmp_path):
+    spec = shrunk(resolve("open_clip/ViT-B-32/laion2b_s34b_b79k"))
+    torch.manual_seed(1)  # of random networks, one that does not see the same in all images
+    model = scramble(upstream(spec))
+    names = sorted(["red_star", "old bicycle", "ring", "tench", "cat", "green sofa"])
+    images = pictures(16)
+    preprocess = open_clip.image_transform(
+        spec.input.size, is_train=False, mean=spec.input.mean, std=spec.input.std
+    )
+    with torch.no_grad():
+        classifier = open_clip.build_zero_shot_classifier(
+            model,
+            open_clip.get_tokenizer(spec.config["model"]),
+            [name.replace("_", " ") for name in names],
+            open_clip.SIMPLE_IMAGENET_TEMPLATES,
+        )
+        batch = torch.stack([preprocess(image) for image in images])
+        logits = model.logit_scale.exp() * model.encode_image(batch, normalize=True) @ classifier
+    first, second = logits.topk(2).values.unbind(1)
+    clear = (first - second > 0.01).nonzero().flatten().tolist()
+    answers = logits.argmax(1).tolist()
+    assert len(clear) > 8 and len({answers[i] for i in clear}) > 2
+    # Every third image lies in another class than the one that open_clip sees in it.
+    for name in names:
+        (tmp_path / "classes" / name).mkdir(parents=True)
+    for i in clear:
+        name = names[(answers[i] + (i % 3 == 0)) % len(names)]
+        images[i].save(tmp_path / "classes" / name / f"{i}.png")
+    score = evaluate_teacher(load_teacher(spec, weights=save(model)), "zero-shot", str(tmp_path))
+    assert score == pytest.approx(sum(i % 3 > 0 for i in clear) / len(clear), abs=1e-6)
