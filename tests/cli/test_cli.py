@@ -138,6 +138,17 @@ def test_check(kivfm, install):
     assert code == 0 and json.loads(out)["ok"] is True
 
 
+def test_weights_that_a_package_lacks_are_missing(kivfm, install):
+    weights = broken.GOOD.weights.model_copy(update={"source": "package:good/w.safetensors"})
+    spec = broken.GOOD.model_copy(update={"weights": weights})
+    install("good", WRONG.format(spec=spec.model_dump_json()))
+    (row,) = [r for r in kivfm("teachers", "list")[1].splitlines() if r.startswith("good/small")]
+    assert "size unknown, missing" in row
+    assert "missing in the installed package" in kivfm("teachers", "show", "good")[1]
+    code, out, _ = kivfm("teachers", "check", "good")
+    assert code == 1 and "packaged, finding: package:good/w.safetensors is not in" in out
+
+
 LOUD = """
 print("discovered")
 @hookimpl
