@@ -19,6 +19,7 @@ from kivfm_core.errors import DataError
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
 from kivfm_core.planner.rates import Rates, save_rates
+from kivfm_core.registry.registry import get_registry
 
 
 @pytest.fixture
@@ -114,6 +115,21 @@ def test_broken_teacher(kivfm, install):
     install("bad", "raise RuntimeError('no luck')")
     code, _, err = kivfm("compose", "--teachers", "bad,dino")
     assert code == 3 and "no luck" in err and "hint: pip install --upgrade bad" in err
+
+
+def test_authors_are_not_sent_to_upgrade_their_own_package(kivfm, install):
+    origin = {"url": "file:///home/me/my%20bad", "dir_info": {"editable": True}}
+    folder = install("bad", "raise RuntimeError('no luck')")
+    record = folder / "bad-1.0.dist-info/direct_url.json"
+    for text, hint in (
+        (json.dumps(origin), "repair it in /home/me/my bad"),
+        ("[1]", "pip install --upgrade bad"),
+        ('{"dir_info": {}}', "pip install --upgrade bad"),
+    ):
+        record.write_text(text)
+        get_registry.cache_clear()
+        code, _, err = kivfm("teachers", "check", "bad")
+        assert code == 3 and f"hint: {hint}\n" in err
 
 
 WRONG = """
