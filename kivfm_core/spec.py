@@ -137,6 +137,9 @@ class InputContract(Record):
         return max((side for side in declared if side <= limit), default=min(declared))
 
 
+LabelSpace = Literal["imagenet-1k", "coco-80", "coco-91", "voc-21", "open", "none"]
+
+
 class TaskSpec(Record):
     """A task that the teacher solves out of the box.
 
@@ -146,8 +149,8 @@ class TaskSpec(Record):
         decoder: Reference to `(spec) -> nn.Module`; its `forward(levels, prompt)` returns
             predictions in canvas pixels, its optional `prompt(**raw)` prepares a prompt.
         part: Name of the decoder's own state; tasks of one part share one decoder.
-        labels: The label space: names in order, a known space (`imagenet-1k`, `coco-91`,
-            `voc-21`), or `open` if the prompt brings them, `none` if there are none.
+        labels: The label space: names in order, a known space (`imagenet-1k`, `coco-80`,
+            `coco-91`, `voc-21`), or `open` if the prompt brings them, `none` if there are none.
         tokenizer: The folder of the tokenizer that its prompts need: `hf:ORG/NAME` (the hub),
             `package:NAME/PATH` or `run:FOLDER`.
     """
@@ -156,7 +159,7 @@ class TaskSpec(Record):
     levels: tuple[str, ...] = Field(min_length=1)
     decoder: str = Field(pattern=REFERENCE)
     part: str = "decoder"
-    labels: tuple[str, ...] | Literal["imagenet-1k", "coco-91", "voc-21", "open", "none"] = "none"
+    labels: tuple[str, ...] | LabelSpace = "none"
     tokenizer: Annotated[str | None, AfterValidator(_stays_inside)] = Field(
         default=None, pattern=TOKENIZER
     )

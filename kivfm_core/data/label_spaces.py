@@ -11,9 +11,13 @@ from pathlib import Path
 # The module and class in torchvision whose metadata list the names of a known space.
 _KNOWN = {
     "imagenet-1k": ("resnet", "ResNet18_Weights"),
+    "coco-80": ("detection", "FasterRCNN_ResNet50_FPN_Weights"),
     "coco-91": ("detection", "FasterRCNN_ResNet50_FPN_Weights"),
     "voc-21": ("segmentation", "DeepLabV3_ResNet50_Weights"),
 }
+
+# Entries of COCO's 91 ids that are no class.
+_NO_CLASS = {"__background__", "N/A"}
 
 # A class as ImageNet's folders name it.
 _WORDNET = re.compile(r"n\d{8}")
@@ -98,4 +102,5 @@ def _known_names(space: str) -> tuple[str, ...]:
 
     module, weights = _KNOWN[space]
     models = import_module(f"torchvision.models.{module}")
-    return tuple(getattr(models, weights).DEFAULT.meta["categories"])
+    names = tuple(getattr(models, weights).DEFAULT.meta["categories"])
+    return tuple(name for name in names if name not in _NO_CLASS) if space == "coco-80" else names

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement
 from pydantic import ValidationError
 
 from kivfm_core.errors import PluginError, one_line
-from kivfm_core.registry.requirements import pip_install, unmet
+from kivfm_core.registry.requirements import pip_install, repair, unmet
 from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
 from kivfm_core.task import TaskRecord
 from kivfm_core.tasks.table import FIDELITY, KNN, TASKS
@@ -131,7 +131,7 @@ def _of_other_api(entry: Entry, api: int) -> Entry:
     read = " and ".join(map(str, READS))
     found = incompatible(entry, f"its api version is {api}, this kivfm reads {read}")
     if api < min(READS):
-        return replace(found, hint=f"pip install --upgrade {entry.distribution}")
+        return replace(found, hint=repair(entry.distribution))
     return found
 
 
@@ -142,7 +142,7 @@ def broken(entry: Entry, error: BaseException) -> Entry:
             # The plugin itself made a spec of another api version from our class, which refused it.
             if item["loc"] == ("api_version",) and str(item["input"]).isdigit():
                 return _of_other_api(entry, int(item["input"]))
-    hint = f"pip install --upgrade {entry.distribution}"
+    hint = repair(entry.distribution)
     if isinstance(error, ModuleNotFoundError) and error.name:
         hint = f"pip install {error.name.split('.')[0]}"
     return replace(entry, status="broken", cause=one_line(error), hint=hint)

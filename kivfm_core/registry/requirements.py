@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import Distribution, PackageNotFoundError, version
 from typing import cast
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
+
+from kivfm_core.errors import printable
 
 
 def unmet(requirements: Iterable[str]) -> list[str]:
@@ -18,6 +22,18 @@ def pip_install(requirements: Iterable[str]) -> str:
     """The command that installs requirements."""
     quoted = ("'" + text.replace("'", "'\\''") + "'" for text in requirements)
     return f"pip install {' '.join(quoted)}"
+
+
+def repair(distribution: str) -> str:
+    """What may repair an installed distribution: a newer version, or the hand that writes it."""
+    try:
+        origin = Distribution.from_name(distribution).read_text("direct_url.json")
+        url = json.loads(origin or "{}")
+        if url.get("dir_info", {}).get("editable"):
+            return f"repair it in {printable(unquote(urlsplit(url['url']).path))}"
+    except (PackageNotFoundError, ValueError, AttributeError, KeyError):
+        pass  # not installed, or its record says something else
+    return f"pip install --upgrade {distribution}"
 
 
 def is_met(requirement: Requirement) -> bool:

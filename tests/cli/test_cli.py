@@ -19,6 +19,7 @@ from kivfm_core.errors import DataError
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
 from kivfm_core.planner.rates import Rates, save_rates
+from kivfm_core.registry.registry import get_registry
 
 
 @pytest.fixture
@@ -116,6 +117,21 @@ def test_broken_teacher(kivfm, install):
     assert code == 3 and "no luck" in err and "hint: pip install --upgrade bad" in err
 
 
+def test_authors_are_not_sent_to_upgrade_their_own_package(kivfm, install):
+    origin = {"url": "file:///home/me/my%20bad", "dir_info": {"editable": True}}
+    folder = install("bad", "raise RuntimeError('no luck')")
+    record = folder / "bad-1.0.dist-info/direct_url.json"
+    for text, hint in (
+        (json.dumps(origin), "repair it in /home/me/my bad"),
+        ("[1]", "pip install --upgrade bad"),
+        ('{"dir_info": {}}', "pip install --upgrade bad"),
+    ):
+        record.write_text(text)
+        get_registry.cache_clear()
+        code, _, err = kivfm("teachers", "check", "bad")
+        assert code == 3 and f"hint: {hint}\n" in err
+
+
 WRONG = """
 @hookimpl
 def kivfm_register_teachers(): return [TeacherSpec.model_validate_json({spec!r})]
@@ -136,6 +152,17 @@ def test_check(kivfm, install):
     assert statuses["levels"] == "finding" and statuses["checksum"] == "not checked"
     code, out, _ = kivfm("teachers", "check", "good", "--json")
     assert code == 0 and json.loads(out)["ok"] is True
+
+
+def test_weights_that_a_package_lacks_are_missing(kivfm, install):
+    weights = broken.GOOD.weights.model_copy(update={"source": "package:good/w.safetensors"})
+    spec = broken.GOOD.model_copy(update={"weights": weights})
+    install("good", WRONG.format(spec=spec.model_dump_json()))
+    (row,) = [r for r in kivfm("teachers", "list")[1].splitlines() if r.startswith("good/small")]
+    assert "size unknown, missing" in row
+    assert "missing in the installed package" in kivfm("teachers", "show", "good")[1]
+    code, out, _ = kivfm("teachers", "check", "good")
+    assert code == 1 and "packaged, finding: package:good/w.safetensors is not in" in out
 
 
 LOUD = """

@@ -1,7 +1,9 @@
 """`kivfm teachers new`: names, and what is written."""
 
 import math
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import import_module
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -16,7 +19,15 @@ from safetensors.torch import load_file
 
 import kivfm_core
 from kivfm_cli.app import main
-from kivfm_cli.commands.teachers.new import TEMPLATE, check_name, module_of, suggest, write_package
+from kivfm_cli.commands.teachers.new import (
+    OTHERS,
+    TEMPLATE,
+    Task,
+    check_name,
+    module_of,
+    suggest,
+    write_package,
+)
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
 from kivfm_core.spec import NAME
@@ -64,6 +75,7 @@ def test_what_is_written(tmp_path, monkeypatch, capsys):
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files == {
         *("pyproject.toml", "README.md", "LICENSE", "tests/test_teacher.py"),
+        ".github/workflows/test.yml",
         *(f"kivfm_my_acme/{f}" for f in ("__init__.py", "plugin.py", "model.py")),
         "kivfm_my_acme/weights.safetensors",
     }
@@ -98,6 +110,79 @@ def test_it_teaches_as_it_is(teacher):
     assert logits.shape[1:] == (60, 80)
     assert {names[i] for i in logits.argmax(0)[:, :32].unique()} == {"red"}
     assert {names[i] for i in logits.argmax(0)[:, 48:].unique()} == {"black"}
+
+
+@pytest.mark.parametrize("task", Task)
+def test_each_kind_passes_its_own_tests_as_it_is_written(task, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["teachers", "new", "my-net", "--task", task.value]) == 0
+    folder = tmp_path / "kivfm-my-net"
+    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": path}, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    left = {"discovery"}  # it is not installed here
+    left |= {"decoders", "readouts", "original", "preprocess"} if task is Task.FEATURES else set()
+    left |= set() if task is Task.FEATURES else {"attachments"}
+    assert set(re.findall(r"::test_conforms\[([a-z0-9-]+)\]: ", done.stdout)) == left
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        assert file.suffix == ".safetensors" or "acme" not in file.read_text()
+
+
+def test_its_tests_run_where_it_is_published():
+    workflow = yaml.safe_load((TEMPLATE / ".github/workflows/test.yml").read_text())
+    steps = [step.get("run", "") for step in workflow["jobs"]["test"]["steps"]]
+    assert "pytest" in steps and any("kivfm teachers check acme" in step for step in steps)
+
+
+def written(task, folder, monkeypatch):
+    """The teacher of a package as it is written."""
+    write_package("my-net", folder, task)
+    monkeypatch.syspath_prepend(str(folder))
+    (spec,) = import_module("kivfm_my_net.plugin").kivfm_register_teachers()
+    return load_teacher(spec)
+
+
+@pytest.fixture
+def forgotten():
+    """Forgets the package that a test has imported."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("kivfm_my_net")]:
+        del sys.modules[name]
+
+
+def test_a_new_detector_finds_a_red_square(tmp_path, monkeypatch, forgotten):
+    teacher = written(Task.DETECTION, tmp_path / "made", monkeypatch)
+    picture = torch.zeros(3, 96, 96, dtype=torch.uint8)
+    picture[0, 40:56, 24:40] = 250
+    x, frames = make_canvases([picture], teacher.spec.input)
+    (found,) = teacher.decode("detection", teacher.encode(x, frames)).to_original(frames)
+    names = teacher.spec.tasks[0].labels
+    assert {names[i] for i in found["labels"]} == {"red"} and found["scores"][0] > 0.5
+    best = found["boxes"][0]
+    assert (best[:2] < torch.tensor([40, 56])).all() and (best[2:] > torch.tensor([24, 40])).all()
+
+
+def test_a_new_classifier_names_a_color(tmp_path, monkeypatch, forgotten):
+    teacher = written(Task.CLASSIFICATION, tmp_path / "made", monkeypatch)
+    picture = torch.zeros(3, 60, 80, dtype=torch.uint8)
+    picture[2] = 250
+    x, frames = make_canvases([picture], teacher.spec.input)
+    logits = teacher.decode("classification", teacher.encode(x, frames)).logits
+    assert teacher.spec.tasks[0].labels[int(logits.argmax())] == "blue"
+
+
+def test_new_features_can_be_a_base(tmp_path, monkeypatch, forgotten):
+    spec = written(Task.FEATURES, tmp_path / "made", monkeypatch).spec
+    assert spec.role == "general" and spec.attachments and not spec.tasks
+
+
+def test_another_task_is_refused(capsys):
+    assert main(["teachers", "new", "mine", "--task", "cooking"]) == 2
+    assert "'features'" in capsys.readouterr().err
+    assert {path.name for path in OTHERS.iterdir()} < {task.value for task in Task}
 
 
 def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):

@@ -15,6 +15,7 @@ import typer
 from kivfm_cli.commands.plugins import describe_plugins
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.registry.requirements import repair
 from kivfm_core.text import size
 
 app = make_app()
@@ -100,7 +101,7 @@ def _plugins() -> Iterator[Check]:
     for plugin in describe_plugins():
         name, spent = plugin["distribution"], f"loaded in {plugin['milliseconds']:.0f} ms"
         if plugin["heavy"]:
-            hint = f"pip install --upgrade {name}"
+            hint = repair(name)
             found = f"{spent}; imports {plugin['heavy']} at discovery"
             yield _check(f"plugin {name}", found, hint, wrong=True)
         else:

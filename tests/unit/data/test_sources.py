@@ -202,6 +202,9 @@ def test_known_label_spaces() -> None:
     coco_91, voc = label_names("coco-91"), label_names("voc-21")
     assert coco_91 and voc and (len(coco_91), len(voc)) == (91, 21)
     assert len(label_names("imagenet-1k") or ()) == 1000
+    coco_80 = label_names("coco-80") or ()
+    assert len(coco_80) == 80 and (coco_80[0], coco_80[-1]) == ("person", "toothbrush")
+    assert [name for name in coco_91 if name in coco_80] == list(coco_80)
     assert label_names("open") is None and label_names(("a", "b")) == ("a", "b")
     assert None not in match(list(voc), coco_91)  # every VOC class is a COCO class
 

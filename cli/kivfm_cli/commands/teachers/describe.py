@@ -71,12 +71,17 @@ def row(entry: Entry) -> tuple[str, ...]:
         ", ".join(_short(task.task) for task in spec.tasks) or "-",
         describe_levels(spec.levels),
         count(spec.parameters),
-        size(weights["bytes"]) + (", here" if weights["here"] else ""),
+        size(weights["bytes"]) + _where(spec.weights.source, weights["here"]),
         record["input"],
         spec.weights.license,
         origin,
         entry.status,
     )
+
+
+def _where(source: str, here: bool) -> str:
+    """Whether weights are on this machine; those of a package that are not cannot be fetched."""
+    return ", here" if here else ", missing" if source.startswith("package:") else ""
 
 
 def _short(task: str) -> str:

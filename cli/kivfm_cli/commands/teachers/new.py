@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +14,31 @@ from kivfm_core.errors import UsageError
 
 # A complete distribution, in which the name `acme` is replaced.
 TEMPLATE = Path(__file__).parents[2] / "template"
+# What a distribution for another task has in place of its files, by task.
+OTHERS = TEMPLATE.with_name("templates")
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_LENGTH = 40
 
 
+class Task(StrEnum):
+    """What a new teacher solves; `features` stands for none."""
+
+    SEGMENTATION = "semantic-segmentation"
+    CLASSIFICATION = "classification"
+    DETECTION = "detection"
+    FEATURES = "features"
+
+
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new family, such as my-net.")],
+    task: Annotated[
+        Task,
+        typer.Option(
+            metavar="TASK",
+            help="What it solves: classification, detection, semantic-segmentation, "
+            "or features (levels alone).",
+        ),
+    ] = Task.SEGMENTATION,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to write. Default: kivfm-NAME.")
     ] = None,
@@ -31,7 +51,7 @@ def new(
     folder = out or Path(f"kivfm-{name}")
     if folder.exists():
         raise UsageError(f"{folder} exists already", f"kivfm teachers new {name} --out {folder}-2")
-    write_package(name, folder)
+    write_package(name, folder, task)
     print(f"written: {folder}; edit plugin.py and model.py in {folder / module_of(name)}")
     print(f"next: pip install -e '{folder}[test]'; pytest {folder}; kivfm teachers check {name}")
 
@@ -73,12 +93,13 @@ def _families() -> set[str]:
     return taken | {alias for entry in entries if entry.spec for alias in entry.spec.aliases}
 
 
-def write_package(name: str, folder: Path) -> None:
+def write_package(name: str, folder: Path, task: Task = Task.SEGMENTATION) -> None:
     """Writes the template under another name.
 
     Args:
         name: A valid name.
         folder: Where to; it appears complete, or not at all.
+        task: What the teacher solves.
     """
     from kivfm_core.files import make_aside, put_in_place
 
@@ -86,10 +107,7 @@ def write_package(name: str, folder: Path) -> None:
         return re.sub("(kivfm_)?acme", lambda m: module_of(name) if m[1] else name, text)
 
     aside = make_aside(folder)
-    for file in sorted(TEMPLATE.rglob("*")):
-        path = file.relative_to(TEMPLATE)
-        if not file.is_file() or "__pycache__" in path.parts:
-            continue
+    for path, file in _files(task).items():
         target = aside.joinpath(*map(renamed, path.parts))
         target.parent.mkdir(parents=True, exist_ok=True)
         data = file.read_bytes()
@@ -97,3 +115,13 @@ def write_package(name: str, folder: Path) -> None:
             data = renamed(data.decode()).encode()
         target.write_bytes(data)
     put_in_place(aside, folder)
+
+
+def _files(task: Task) -> dict[Path, Path]:
+    """The files of a task's template, by where they lie in the package."""
+    return {
+        file.relative_to(root): file
+        for root in (TEMPLATE, OTHERS / task.value)
+        for file in sorted(root.rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
+    }

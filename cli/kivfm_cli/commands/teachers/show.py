@@ -27,6 +27,8 @@ def show(
         return
     weights = spec.weights
     here = "here" if record["weights"]["here"] else "not here"
+    if here != "here" and weights.source.startswith("package:"):
+        here = "missing in the installed package"
     print_fields(
         {
             "name": spec.name,

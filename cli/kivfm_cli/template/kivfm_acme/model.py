@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.predictions import SemanticLogits
@@ -53,6 +54,11 @@ class Original(nn.Module):
         """The outputs for canvases [B, 3, H, W], RGB in [0, 1], not normalized."""
         x = 2 * canvases - 1
         return {"semantic-segmentation": SemanticLogits(self.names(self.cells(x)))}
+
+    def preprocess(self, image: Tensor) -> Tensor:
+        """What the model was given of an image, uint8 [3, H, W]: call your own code here."""
+        x = F.interpolate(image[None] / 255, (96, 96), mode="bilinear", antialias=True)
+        return 2 * x[0] - 1
 
 
 def build_encoder(spec: TeacherSpec) -> nn.Module:
