@@ -6,13 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.summary import round_trips
 from kivfm_core.config import RunConfig
+from kivfm_core.data.unlabeled import check_images
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
+from kivfm_core.distillation.demo_data import demo_warning
 from kivfm_core.distillation.prepare import Prepared, prepare
 from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
 from kivfm_core.distillation.processes.launch import all_reduce, launched, resolve_precision
@@ -30,7 +33,7 @@ from kivfm_core.distillation.state.resume import (
 )
 from kivfm_core.distillation.training.calibrate import calibrate
 from kivfm_core.distillation.training.loop import train
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import UsageError, printable
 from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.runs.run import Run, open_run
@@ -74,6 +77,9 @@ def distill(
         config = resolve_precision(config.anchored())
         plan = ResumePlan(config, compose(config))
         run = _new_run(out)
+        if config.data.path is not None:
+            # Before weights are loaded or fetched: a typing error must not cost a download.
+            check_images(Path(config.data.path))
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
     with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
@@ -98,9 +104,14 @@ def _new_run(out: str | Path | None) -> Run:
     path = Path(out) if out is not None else Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     run = Run(path)
     if not run.is_new:
+        other = f"--out {quote(str(path).rstrip('/') + '-2')}"
+        if not run.is_run:
+            raise UsageError(
+                f"{printable(path)} is not empty, and no run", f"choose another: {other}"
+            )
         raise UsageError(
-            f"the run folder {path} is not empty",
-            f"go on with it: kivfm distill --resume {path}; or choose another: --out {path}-2",
+            f"the run folder {printable(path)} is not empty",
+            f"go on with it: kivfm distill --resume {quote(str(path))}; or choose another: {other}",
         )
     run.forget_plan()
     return run
@@ -128,6 +139,8 @@ def _run_stages(
     if not resumed:
         # Before anything is loaded, so that a run stopped while loading is a run, too.
         context.write_plan()
+    if warning := demo_warning(context.config, context.composition.teachers):
+        context.log(warning)  # before weights are fetched
     prepared = prepare(context)
     if resumed:
         start = resume_training(context, prepared, changes, allow_changes)
