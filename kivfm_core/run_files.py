@@ -9,6 +9,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, cast
 
 from kivfm_core.errors import UsageError, one_line, printable
@@ -163,12 +164,18 @@ class RunFiles:
         Raises:
             UsageError: If it is not empty.
         """
-        if not self.is_new:
+        if self.is_new:
+            return
+        other = f"--out {quote(str(self.path).rstrip('/') + '-2')}"
+        if not self.is_run:
             raise UsageError(
-                f"the run folder {self.path} is not empty",
-                f"go on with it: kivfm distill --resume {self.path}; or choose another: "
-                f"--out {self.path}-2",
+                f"{printable(self.path)} is not empty, and no run", f"choose another: {other}"
             )
+        resume = f"kivfm distill --resume {quote(str(self.path))}"
+        raise UsageError(
+            f"the run folder {printable(self.path)} is not empty",
+            f"go on with it: {resume}; or choose another: {other}",
+        )
 
     def check_is_run(self) -> None:
         """Refuses a folder that is no run.

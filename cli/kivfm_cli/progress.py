@@ -75,14 +75,21 @@ class Live:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
         from rich.progress import TimeRemainingColumn as Remaining
+        from rich.table import Column
 
         self.bar = Bar(
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("ETA"),
-            Remaining(),
-            TextColumn("{task.fields[info]}"),
+            BarColumn(bar_width=16, table_column=Column(min_width=16)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("ETA", table_column=Column(no_wrap=True)),
+            Remaining(table_column=Column(no_wrap=True)),
+            # What does not fit is cut off here, never the step or the ETA before it.
+            TextColumn(
+                "{task.fields[info]}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
             console=Console(stderr=True),
+            expand=True,
         )
         self.task = None
 

@@ -40,7 +40,7 @@ def compose(config: RunConfig) -> Composition:
         planned = _extend(config, teachers, read_composition(Path(config.student.start)))
     else:
         base = None if config.student.model else choose_base(config, teachers)
-        trunk = base or get_registry().resolve(str(config.student.model))
+        trunk = base or _backbone(str(config.student.model))
         assign_weights(config.weights, teachers)
         planned = _plan(config, teachers, base, trunk)
     check_engine(config.engine, planned)
@@ -65,6 +65,16 @@ def _select(config: RunConfig) -> list[TeacherSpec]:
             f"--teachers {','.join(dict.fromkeys(resolved))}",
         )
     return teachers
+
+
+def _backbone(name: str) -> TeacherSpec:
+    """The spec of a student that is trained from scratch."""
+    try:
+        return get_registry().resolve(name)
+    except UsageError as error:
+        if "/" in name or "::" in name:
+            raise
+        raise UsageError(f"no student is named {name!r}", f"--student timm/{name}") from error
 
 
 def check_engine(engine: EngineConfig, composition: Composition) -> None:

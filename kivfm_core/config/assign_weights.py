@@ -24,6 +24,9 @@ def assign_weights(weights: Mapping[str, str], teachers: Sequence[TeacherSpec]) 
         name = given.rpartition("::")[2]
         exact = [s for s in teachers if name in (s.name, *s.aliases)]
         found = exact or [s for s in teachers if s.family == name]
+        # A library's model may be selected without the tag of its weights, which its full name has:
+        # `timm/resnet18` is `timm/resnet18.a1_in1k`.
+        found = found or [s for s in teachers if s.name.startswith((f"{name}.", f"{name}/"))]
         if len(found) != 1:
             chosen = ", ".join(spec.name for spec in teachers)
             raise UsageError(

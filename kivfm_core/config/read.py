@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from kivfm_core.config.run import RunConfig
 from kivfm_core.errors import UsageError, validation_lines
@@ -69,9 +69,8 @@ def _keys() -> list[str]:
     """All keys of a configuration, dotted."""
     keys: list[str] = []
     for name, field in RunConfig.model_fields.items():
-        table: Any = field.annotation
-        inside = isinstance(table, type) and issubclass(table, BaseModel)
-        keys += [f"{name}.{key}" for key in table.model_fields] if inside else [name]
+        inside = getattr(field.annotation, "model_fields", None)  # of a table
+        keys += [f"{name}.{key}" for key in inside] if inside else [name]
     return keys
 
 

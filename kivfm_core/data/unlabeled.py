@@ -120,6 +120,19 @@ def find_images(path: Path) -> Images:
     return images
 
 
+def check_images(path: Path) -> None:
+    """Looks whether there are images or tars, before anything that takes long.
+
+    It stops at the first: all of them are listed later, and what cannot be read is found then.
+
+    Raises:
+        DataError: If there is no such folder or tar, or no image in it.
+    """
+    ends = (*SUFFIXES, ".tar")
+    if not (path.is_dir() and any(name.lower().endswith(ends) for name in _walk(path))):
+        find_images(path)
+
+
 def _unpack(file: Path) -> str:
     """The command that decompresses a tar."""
     tool = next(tool for end, tool in UNPACK.items() if file.name.lower().endswith(end))

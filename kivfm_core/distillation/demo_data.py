@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
@@ -11,6 +12,18 @@ from kivfm_core.config import RunConfig
 from kivfm_core.errors import DataError
 from kivfm_core.progress import Progress, stage
 from kivfm_core.scenes import PER_CLASS, TRAIN, VAL
+from kivfm_core.spec import TeacherSpec
+
+
+def demo_warning(config: RunConfig, teachers: Sequence[TeacherSpec]) -> str:
+    """What to tell somebody who distills teachers of photographs on drawn shapes; else empty."""
+    real = [spec.name for spec in teachers if spec.variant != "nano"]
+    if config.data.path or not real:
+        return ""
+    return (
+        f"warning: without --data FOLDER, {', '.join(real)} will be distilled on the demo's drawn"
+        " shapes, and the student will know little of photographs"
+    )
 
 
 def data_path(config: RunConfig, progress: Progress) -> Path:

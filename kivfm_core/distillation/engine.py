@@ -11,8 +11,10 @@ from typing import Any
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.summary import round_trips
 from kivfm_core.config import RunConfig
+from kivfm_core.data.unlabeled import check_images
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
+from kivfm_core.distillation.demo_data import demo_warning
 from kivfm_core.distillation.prepare import Prepared, prepare
 from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
 from kivfm_core.distillation.processes.launch import all_reduce, launched, resolve_precision
@@ -76,6 +78,9 @@ def distill(
         config = resolve_precision(config.anchored())
         plan = ResumePlan(config, compose(config))
         run = _new_run(out)
+        if config.data.path is not None:
+            # Before weights are loaded or fetched: a typing error must not cost a download.
+            check_images(Path(config.data.path))
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
     with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
@@ -128,6 +133,8 @@ def _run_stages(
         context.write_plan()
     elif named_latest(context.run.checkpoints) != checkpoint.name:
         context.log(f"checkpoints/latest is lost: {checkpoint.name} is the newest whole one")
+    if warning := demo_warning(context.config, context.composition.teachers):
+        context.log(warning)  # before weights are fetched
     prepared = prepare(context)
     if checkpoint is not None:
         start = resume_training(context, prepared, changes, allow_changes)

@@ -14,6 +14,9 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 # Smaller images are enlarged to this many pixels, so that text of this size fits.
 LONG_SIDE, TEXT = 640, 16
 
+# Objects of lower score are left out, unless a user says otherwise.
+CONFIDENCE = 0.3
+
 Color = tuple[int, int, int]
 
 
@@ -37,9 +40,11 @@ class Drawing:
 
     Args:
         image: RGB uint8 `[3, H, W]`; all that is drawn is given in its pixels.
+        threshold: Objects of lower score are left out.
     """
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, image: Tensor, threshold: float = CONFIDENCE) -> None:
+        self.threshold = threshold
         self.zoom = max(1, round(LONG_SIDE / max(image.shape[1:])))
         self.image = self._enlarged(image)
 

@@ -15,7 +15,7 @@ from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
-from kivfm_core.prediction.draw import Drawing
+from kivfm_core.prediction.draw import CONFIDENCE, Drawing
 from kivfm_core.prediction.result import Prediction
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
@@ -34,7 +34,7 @@ FLAGS = {
 }
 
 
-# Eight parameters, as the command has flags; most calls give three.
+# Nine parameters, as the command has flags; most calls give three.
 def predict(
     # A parameter for each flag of `kivfm predict`.
     run: str | Path | Run | Teacher,
@@ -44,6 +44,7 @@ def predict(
     teacher: str | None = None,
     labels: Sequence[str] | None = None,
     points: Sequence[Point] | None = None,
+    threshold: float = CONFIDENCE,
     out: str | Path | None = None,
     accelerator: str = "auto",
 ) -> Prediction:
@@ -57,6 +58,7 @@ def predict(
         teacher: Which of the run's teachers to stand in for, where several solve the task.
         labels: Class names, for a task whose prompt takes them, such as `zero-shot`.
         points: Clicks `(x, y)` in the image's pixels, for one such as `promptable-segmentation`.
+        threshold: Objects of a lower score are left out.
         out: A file for the image with the result drawn on it.
         accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
             one. A teacher that is given stays where it is.
@@ -77,7 +79,7 @@ def predict(
     _check_points(points or (), pixels)
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
     found = _solve(model, record, pixels, given)
-    drawing = Drawing(pixels)
+    drawing = Drawing(pixels, threshold)
     names = labels or label_names(model.spec.task(task).labels)
     clicks = torch.tensor(points or []).reshape(-1, 2)
     rows = resolve_reference(record.draw)(drawing, found, names, clicks)

@@ -13,8 +13,8 @@ from torchvision.ops import masks_to_boxes
 
 from kivfm_core.prediction.draw import Drawing, palette
 
-# Objects of lower score are left out; so many classes are listed.
-CONFIDENCE, TOP = 0.3, 5
+# So many classes are listed.
+TOP = 5
 
 Names = Sequence[str] | None
 Rows = list[dict[str, Any]]
@@ -35,10 +35,16 @@ def draw_classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor)
     return found
 
 
+def draw_boxes(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Rows:
+    """The confident objects of `{boxes, scores, labels}`; a decoder's masks are not shown."""
+    boxes = {key: value for key, value in item.items() if key != "masks"}
+    return draw_objects(drawing, boxes, names, points)
+
+
 def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points: Tensor) -> Rows:
     """The confident objects of `{boxes, scores, labels, masks?}`, best first."""
     order = item["scores"].argsort(descending=True)
-    order = order[item["scores"][order] >= CONFIDENCE]
+    order = order[item["scores"][order] >= drawing.threshold]
     item = {key: value[order] for key, value in item.items()}
     rows = zip(
         item["boxes"].tolist(), item["scores"].tolist(), item["labels"].tolist(), strict=True

@@ -12,6 +12,6 @@ DETECTION = TaskRecord(
     metric="box AP",
     meter="kivfm_core.tasks.meters.detection:Detection",
     kind="objects",
-    draw="kivfm_core.prediction.results:draw_objects",
+    draw="kivfm_core.prediction.results:draw_boxes",
     check="kivfm_core.tasks.checks:check_objects",
 )

@@ -1,8 +1,12 @@
 """Progress: what a log and a terminal get to see."""
 
+import re
 import sys
+from io import StringIO
 
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from kivfm_cli import progress
 from kivfm_cli.progress import Lines, Live, describe, eta, make_progress
@@ -75,3 +79,20 @@ def test_stages(capsys):
             count(done, total)
     ends = ["2/2  ETA 0:00  a", "2/2  ETA 0:00  b", "3/3  ETA 0:00  b"]
     assert capsys.readouterr().err.splitlines() == ends
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_step_and_the_time_left_are_seen_on_a_narrow_terminal(columns: int, monkeypatch):
+    screen = StringIO()
+    console = Console(file=screen, width=columns, force_terminal=True, legacy_windows=False)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console)
+    live = Live()
+    live.start(100000)
+    live.step({**INFO, "step": 12345, "losses": {f"teacher{i}/large": 0.1 for i in range(9)}})
+    live.bar.refresh()
+    live.close()
+    shown = Text.from_ansi(screen.getvalue()).plain
+    line = next(line for line in reversed(shown.splitlines()) if "12345" in line)
+    assert "12345/100000" in line and re.search(r"ETA\s+[-\d]+:[-\d]+:[-\d]+", line), line
+    assert "41.3 images/s" in line or columns < 80, line
+    assert len(line) <= columns

@@ -38,6 +38,10 @@ def predict(
             help="Click in pixels (promptable segmentation only). Repeated: a mask each.",
         ),
     ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(metavar="S", min=0.0, max=1.0, help="Leave out objects of a lower score."),
+    ] = 0.3,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -53,8 +57,8 @@ def predict(
     from kivfm_core.prediction.predict import predict as work
 
     found = work(
-        run, image, task, teacher=teacher, labels=names, points=clicks or None, out=out,
-        accelerator=accelerator,
+        run, image, task, teacher=teacher, labels=names, points=clicks or None,
+        threshold=threshold, out=out, accelerator=accelerator,
     )  # fmt: skip
     if json:
         print_json(found.as_dict())

@@ -146,6 +146,22 @@ def test_weights_are_assigned_by_any_name(composition: Composition):
         assign_weights({"nobody": "a.pth"}, composition.teachers)
 
 
+def test_weights_are_assigned_by_the_name_that_a_provider_took(composition: Composition):
+    first, *others = composition.teachers
+    tagged = first.model_copy(update={"name": "timm/resnet18.a1_in1k", "aliases": ()})
+    teachers = (tagged, *others)
+    assert assign_weights({"timm/resnet18": "a"}, teachers) == {"timm/resnet18.a1_in1k": "a"}
+    with pytest.raises(UsageError, match="0 of the selected"):
+        assign_weights({"timm/resnet1": "a"}, teachers)
+
+
+def test_a_backbone_without_its_library_is_hinted_at(config: RunConfig):
+    student = config.student.model_copy(update={"model": "vit_small_patch16_224"})
+    with pytest.raises(UsageError, match="no student is named 'vit_small_patch16_224'") as caught:
+        compose(config.model_copy(update={"student": student}))
+    assert caught.value.hint == "--student timm/vit_small_patch16_224"
+
+
 NANO = ("dino/nano", "clip/nano", "detector/nano", "segmenter/nano")
 
 

@@ -232,3 +232,13 @@ def test_wordnet_ids_are_found_among_imagenets_classes() -> None:
     assert (tench, toilet_tissue) == (0, 999) and space[0] == "tench"
     assert match(["n00000000"], space) == [None]
     assert match(["n01440764"], ["tench", "cat"]) == [None]
+
+
+@pytest.mark.parametrize("text", ["~/x", "coco:~/x", "detection=~/x", "detection=coco:~/x"])
+def test_a_home_folder_is_found_wherever_it_is_named(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "x").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ((source,),) = parse_data([text], MEASURED).values()
+    assert source.path == tmp_path / "x"

@@ -59,6 +59,22 @@ def test_nothing_found(image: Path) -> None:
 
     teacher = Oracle(oracle_spec({"detection": ("cat",)}, CONTRACT), decode)
     assert predict(teacher, image, "detection").lines() == ["nothing found"]
+    assert len(predict(teacher, image, "detection", threshold=0.05).found) == 1
+    assert predict(teacher, image, "detection", threshold=0.11).found == []
+
+
+def test_detection_by_a_decoder_that_gives_masks_draws_boxes_alone(image: Path) -> None:
+    def decode(levels: Any, prompt: Any) -> Instances:
+        mask = torch.zeros(1, 48, 48)
+        mask[:, 18:30, 14:22] = 1
+        return Instances([BOX], [torch.tensor([0.9])], [torch.tensor([0])], [mask], "canvas")
+
+    drawn = {}
+    for task in ("detection", "instance-segmentation"):
+        (item,) = solve(task, decode, image, ("cat",)).found
+        assert ("area" in item) == (task == "instance-segmentation")
+        drawn[task] = image.with_name("out.png").read_bytes()
+    assert drawn["detection"] != drawn["instance-segmentation"]
 
 
 def test_instances(image: Path) -> None:
