@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
@@ -47,6 +48,7 @@ def evaluate(
     from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.evaluate import evaluate as work
 
+    warn_of_changed_teachers(run)
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
     try:
