@@ -88,6 +88,12 @@ def put_in_place(aside: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def move_aside(folder: Path) -> Path:
+    """Renames a folder that is to be removed, at once, and returns its new path."""
+    aside = _fresh(folder.absolute())
+    return folder.rename(aside)
+
+
 @contextmanager
 def only_writer(folder: Path, work: str) -> Generator[None]:
     """Lets one process at a time write to a folder.

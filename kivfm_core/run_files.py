@@ -190,8 +190,16 @@ class RunFiles:
 
 
 def list_runs(folder: Path) -> list[RunFiles]:
-    """The runs in a folder, sorted by name."""
-    return [RunFiles(file.parent) for file in sorted(folder.glob(f"*/{COMPOSITION}"))]
+    """The runs in a folder, sorted by name; with the folders in it that cannot be looked into."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [RunFiles(path) for path in paths if not is_partial(path.name) and _may_be_run(path)]
+
+
+def _may_be_run(path: Path) -> bool:
+    try:
+        return (path / COMPOSITION).exists()
+    except PermissionError:
+        return True
 
 
 def read_record(file: Path) -> dict[str, Any]:

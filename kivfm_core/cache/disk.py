@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kivfm_core.cache.codec import Maps
 from kivfm_core.cache.encoding import Layout
+from kivfm_core.cache.in_use import Use
 from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.maps import load_maps, write_maps
 from kivfm_core.cache.meta import META, open_store, used_bytes, write_meta
@@ -40,11 +41,13 @@ class DiskCache:
     ) -> None:  # fmt: skip
         self.folder, self.keys, self.limit, self.report = folder, keys, limit, report
         self.stores: dict[str, Store] = {}
+        self.uses: dict[str, Use] = {}
         with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for source, key in keys.items():
                 if (store := find(folder, key)) is not None:
                     self.stores[source] = store
+                    self.uses[source] = Use(store.folder)
                     os.utime(store.folder / META)  # when it was last used, for `cache prune`
             self.used = used_bytes(folder)
 
@@ -100,7 +103,10 @@ class DiskCache:
             if source not in self.stores or self.stores[source].layout != layout:
                 key = self.keys[source]
                 self.stores[source] = Store(self.folder / key.folder, key, layout)
+            if not (self.stores[source].folder / META).exists():
+                # It is new, or was removed from under this run.
                 write_meta(self.stores[source])
+                self.uses[source] = Use(self.stores[source].folder)
             self.used += self.stores[source].put(places, rows) * rows.shape[1]
 
     def get(self, source: str, places: Sequence[Place]) -> list[Tensor] | None:

@@ -46,23 +46,42 @@ class Index:
 
     def __init__(self, file: Path, images: int) -> None:
         self.file, self.images = file, images
-        self.read = self.next_row = 0
-        self.rows = np.empty((0, images), np.int64)
-        self.crcs = np.empty((0, images), np.uint32)
-        self.states = np.empty((0, images), np.uint8)
+        self._forget()
         self.refresh()
+
+    def _forget(self) -> None:
+        self.read = self.next_row = 0
+        self.which: tuple[int, int] | None = None
+        self.rows = np.empty((0, self.images), np.int64)
+        self.crcs = np.empty((0, self.images), np.uint32)
+        self.states = np.empty((0, self.images), np.uint8)
 
     def row(self, image: int, view: int) -> int:
         """The row of a view's record, -1 if there is none."""
         return int(self.rows[view, image]) if view < len(self.rows) else -1
 
     def refresh(self) -> None:
-        """Reads entries that any process has appended since; skips torn ones."""
-        whole = self.file.stat().st_size // ENTRY.itemsize if self.file.exists() else 0
+        """Reads entries that any process has appended since; skips torn ones.
+
+        If the file was removed, cut or replaced, all entries are read anew.
+        """
+        try:
+            found = self.file.stat()
+        except FileNotFoundError:
+            whole, which = 0, None
+        else:
+            whole, which = found.st_size // ENTRY.itemsize, (found.st_dev, found.st_ino)
+        if whole < self.read or which != self.which:
+            self._forget()
+            self.which = which
         if whole > self.read:
             start = self.read * ENTRY.itemsize
             self._take(np.fromfile(self.file, ENTRY, whole - self.read, offset=start))
             self.read = whole
+
+    def doubt(self, start: int, stop: int) -> None:
+        """Forgets of all rows from `start` to before `stop` whether they are sound."""
+        self.states[(self.rows >= start) & (self.rows < stop) & (self.states == SOUND)] = UNKNOWN
 
     def append(self, entries: NDArray[np.void]) -> None:
         """Writes entries after the last complete one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,15 @@ from pathlib import Path
 from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.store import Store
 from kivfm_core.errors import DataError, KivfmError
-from kivfm_core.files import write_text
+from kivfm_core.files import is_partial, write_text
 
 META = "meta.json"
+
+# The names of a store's files.
+STORE_FILE = re.compile(
+    r"meta\.json|index\.bin|records-\d+\.bin|maps-[0-9a-f]+\.safetensors|\.maps\.partial|"
+    r"lock|maps\.lock|in-use"
+)
 
 
 def write_meta(store: Store) -> None:
@@ -69,6 +76,12 @@ def free_space(folder: Path, limit: float | None) -> tuple[int, str]:
     return free, where
 
 
+def _is_marked(folder: Path) -> bool:
+    """Whether a folder has a store's description, and nothing but a store's files."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return META in names and all(is_partial(n) or STORE_FILE.fullmatch(n) for n in names)
+
+
 def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:
     """Every store of a cache with its folder, or the error where it cannot be opened.
 
@@ -77,8 +90,10 @@ def list_stores(folder: Path) -> Iterator[tuple[Path, Store | KivfmError]]:
     """
     if not folder.is_dir():
         raise DataError(f"no cache {folder}", "kivfm cache build makes one")
-    # Only folders that are named as stores: a user may keep other things beside them.
+    # Only folders that are named as stores, and marked: a user may keep other things beside them.
     for path in sorted(folder.glob("*-" + 16 * "[0-9a-f]")):
+        if path.is_symlink() or not _is_marked(path):
+            continue
         try:
             yield path, open_store(path)
         except KivfmError as error:

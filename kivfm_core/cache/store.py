@@ -52,6 +52,7 @@ class Store:
         facts = [key.digest, self.layout, *([maps.name] if maps is not None else [])]
         self.seed = zlib.crc32(json.dumps(facts).encode())
         self.maps: dict[int, NDArray[np.uint8]] = {}
+        self.seen: dict[int, tuple[int, ...]] = {}
 
     def __contains__(self, place: Place) -> bool:
         image, view = place
@@ -80,17 +81,27 @@ class Store:
 
     def _map(self, shard: int) -> None:
         path = self._shard(shard)
-        # Mapped at its present length: access past the end of the file would kill the process.
-        shape = path.stat().st_size // self.bytes if path.exists() else 0, self.bytes
-        if shard not in self.maps or shape != self.maps[shard].shape:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            now, size = (), 0
+        else:
+            now = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+            size = found.st_size
+        if shard not in self.maps or now != self.seen[shard]:
+            # Mapped at its present length: access past the end of the file would kill the process.
+            shape = size // self.bytes, self.bytes
             mapped = np.memmap(path, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape)
-            self.maps[shard] = np.asarray(mapped, np.uint8)
+            self.maps[shard], self.seen[shard] = np.asarray(mapped, np.uint8), now
+            # The file may have been cut or replaced: what was sound in it is compared again.
+            self.index.doubt(shard * self.per_shard, (shard + 1) * self.per_shard)
 
     def _read(self, place: Place, shard: int, row: int) -> NDArray[np.uint8] | None:
         image, view = place
         state, record = BAD, None
         if row < len(self.maps[shard]):
-            record = self.maps[shard][row]
+            # A copy: the file may be cut before the record is decoded.
+            record = self.maps[shard][row].copy()
             state = int(self.index.states[view, image])
             if state == UNKNOWN:
                 crc = self._crc(place, record)

@@ -148,6 +148,7 @@ def _run_stages(
             save_measured_rates(start.costs, prepared.stream, context.log)
         raise
     finish(context, prepared, start.costs)
+    prepared.skipped.check_share(context.config.optim.steps - start.step)
 
 
 def begin(context: RunContext, prepared: Prepared) -> Start:

@@ -14,6 +14,7 @@ from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.base_features import measure_features
 from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.evaluation.fidelity import measure_fidelity
+from kivfm_core.evaluation.hold import holding_run
 from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import (
     BaseRow,
@@ -39,6 +40,7 @@ from kivfm_core.teacher import Encoder, Teacher
 Move = Callable[[Teacher], Teacher]
 
 
+@holding_run
 def evaluate(
     run: str | Path | Run,
     data: Sequence[str],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from torch import Tensor
 
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
-from kivfm_core.files import new_folder, write_text
+from kivfm_core.files import new_folder, only_writer, write_text
 from kivfm_core.run_files import STUDENT_STATE, UNTRAINED
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import save_tensors, write_bundle
@@ -36,11 +37,18 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
 
     Raises:
         UsageError: If the student has no such teacher, or it is the base or the last one, or the
-            folder is there already.
+            folder is there already, or another process is writing to the run.
     """
     earlier, path = open_run(run), Path(out)
     if path.exists():
         raise UsageError(f"{path} is there already", f"choose another: --out {path}-2")
+    with only_writer(earlier.path, f"kivfm runs remove {quote(str(run))} {teacher} --out {path}"):
+        _write_without(earlier, teacher, path)
+    return path
+
+
+def _write_without(earlier: Run, teacher: str, path: Path) -> None:
+    """Writes the new run; the earlier one is held meanwhile."""
     plan = _without(earlier.composition, teacher)
     weights = {name: made for name, made in earlier.environment["weights"].items()
                if name != teacher}  # fmt: skip
@@ -56,7 +64,6 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
         before = _reduced(earlier.load_student(untrained=True), plan)
         save_tensors(before.trained(), untrained / STUDENT_STATE)
         write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path)
-    return path
 
 
 def _without(plan: Composition, teacher: str) -> Composition:

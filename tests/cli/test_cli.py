@@ -1,6 +1,7 @@
 """The command line: answers, exit codes, and what goes to which stream."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import kivfm_core
 from kivfm_cli import app, options
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.errors import DataError
+from kivfm_core.files import only_writer
 from kivfm_core.planner import placement
 from kivfm_core.planner.placement import Machine
 from kivfm_core.planner.rates import Rates, save_rates
@@ -431,6 +433,57 @@ def test_runs(kivfm, tmp_path):
     assert re.search(r"shared latent +keeps 98.7% of c/d:p8, all of the others", shown)
     assert re.search(r"detection +AP .* 0.480", shown)
     assert "bound: the teacher's own score after its levels pass through" in shown
+
+
+def begun(run):
+    """A folder as of a run that was begun."""
+    run.mkdir(parents=True)
+    plan = {"teachers": [{"name": "a/b"}], "base": "a/b"}
+    (run / "composition.json").write_text(json.dumps(plan))
+    (run / "config.toml").write_text("[optim]\nsteps = 200\n")
+    return run
+
+
+def test_runs_that_cannot_be_read_are_listed_beside_the_rest(kivfm, tmp_path):
+    runs = tmp_path / "runs"
+    for name in ("fine", os.fsdecode(b"caf\xe9"), "torn", "listed", "toml"):
+        begun(runs / name)
+    (runs / "torn/composition.json").write_text('{"teachers": [')
+    (runs / "listed/composition.json").write_text('{"teachers": ["a"]}')
+    (runs / "toml/config.toml").write_bytes(b"\xff")
+    (runs / ".gone.0123456789ab.partial").mkdir()
+    (runs / ".gone.0123456789ab.partial/composition.json").write_text("{}")
+    code, out, _ = kivfm("runs", "list")
+    assert code == 0 and out.encode("utf-8") and "gone" not in out
+    assert re.search(r"runs/fine +a/b +0/200 +unfinished", out)
+    assert re.search(r"'runs/caf\\udce9' +a/b +0/200 +unfinished", out)
+    assert len(re.findall(r" unreadable  ", out)) == 3
+    assert "runs/torn is unreadable: runs/torn/composition.json is damaged" in out
+    found = json.loads(kivfm("runs", "list", "--json")[1])["runs"]
+    assert {r["run"].strip("'"): bool(r["cause"]) for r in found} == {
+        "runs/fine": False, r"runs/caf\udce9": False, "runs/torn": True, "runs/listed": True,
+        "runs/toml": True,
+    }  # fmt: skip
+
+
+def test_runs_delete(kivfm, tmp_path):
+    runs = tmp_path / "runs"
+    one, two, held = (begun(runs / name) for name in ("one", "two", "held"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.jpg").write_text("")
+    (one / "tensorboard").symlink_to(tmp_path / "photos")
+    (runs / "link").symlink_to(held)
+    for name, why in (("photos", "is no run folder"), ("runs/link", "is a link")):
+        code, _, err = kivfm("runs", "delete", name)
+        assert code == 2 and why in err
+    with only_writer(held, ""):
+        code, _, err = kivfm("runs", "delete", "runs/held")
+    assert code == 2 and "another process is writing to runs/held" in err
+    assert (held / "config.toml").exists() and (tmp_path / "photos/a.jpg").exists()
+    code, out, _ = kivfm("runs", "delete", "runs/one", str(two))
+    assert code == 0 and "deleted: runs/one" in out
+    assert {path.name for path in runs.iterdir()} == {"held", "link"}
+    assert (tmp_path / "photos/a.jpg").exists()
 
 
 def test_scenes(kivfm, tmp_path):

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -50,6 +51,24 @@ def distill_toys(
         distill(resume=run)
     else:
         distill(RunConfig.model_validate(values), out=run)
+
+
+def take_place(values: dict[str, Any], run: str, mark: str) -> None:
+    """As `distill_toys`, but stops for good once its teachers are being loaded.
+
+    Args:
+        values: The run's configuration.
+        run: The run folder.
+        mark: The file that appears then.
+    """
+    from kivfm_core.distillation import engine
+
+    def wait(*_: object) -> None:
+        Path(mark).write_text("")
+        time.sleep(600)
+
+    engine.prepare = wait
+    distill_toys(values, run)
 
 
 def die_at(count: int, folder: str) -> None:

@@ -110,36 +110,40 @@ def prune(
     older_than: Annotated[
         float | None,
         typer.Option(
-            metavar="DAYS", help="Only remove stores that were not used for so many days."
+            metavar="DAYS", min=0, help="Only remove stores that were not used for so many days."
         ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove all stores.")] = False,
     dry_run: Dry = False,
     json: Json = False,
 ) -> None:
-    """Remove stores from a cache, and list what was removed."""
+    """Remove stores from a cache, but none that a running process uses; list what was removed."""
     if not (everything or keep or older_than is not None):
         raise UsageError(
             "it is not given what to remove",
             f"kivfm cache prune {path} --keep RUN, or --older-than 30",
         )
-    import shutil
+    from kivfm_core.cache.in_use import remove_unused
 
     kept = {name for file in keep or [] for name in _used(file)}
     age = 0.0 if older_than is None else older_than * 86400
     removed: list[dict[str, Any]] = []
+    used: list[str] = []
     for folder, store in list(_stores(path)):
         record = describe(folder, store)
         if folder.name not in kept and time.time() - record["last_used"] >= age:
-            removed.append(record)
-            if not dry_run:
-                shutil.rmtree(folder)
+            if remove_unused(folder, dry_run=dry_run):
+                removed.append(record)
+            else:
+                used.append(folder.name)
     if json:
-        print_json({"cache": str(path), "dry_run": dry_run, "removed": removed})
+        print_json({"cache": str(path), "dry_run": dry_run, "removed": removed, "in_use": used})
         return
     _print(removed)
     word = "would remove" if dry_run else "removed"
     print(f"{word}: {len(removed)} stores, {size(sum(store['bytes'] for store in removed))}")
+    if used:
+        print(f"left, since a running process uses them: {', '.join(used)}")
 
 
 def _stores(path: Path) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
@@ -61,6 +62,7 @@ def evaluate(
     from kivfm_core.runs.run import open_run
     from kivfm_core.student.on_device import find_device
 
+    warn_of_changed_teachers(run)
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
     find_device(accelerator)

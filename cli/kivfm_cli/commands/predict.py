@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_tasks, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
@@ -56,6 +57,7 @@ def predict(
     names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     from kivfm_core.prediction.predict import predict as work
 
+    warn_of_changed_teachers(run)
     found = work(
         run, image, task, teacher=teacher, labels=names, points=clicks or None,
         threshold=threshold, out=out, accelerator=accelerator,

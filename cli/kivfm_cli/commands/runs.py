@@ -9,7 +9,7 @@ import typer
 
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_fields, print_json, print_table
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import KivfmError, UsageError, one_line, printable
 from kivfm_core.run_files import RunFiles, list_runs
 from kivfm_core.text import percent
 
@@ -24,7 +24,7 @@ def list_command(
     json: Json = False,
 ) -> None:
     """List the runs in a folder."""
-    runs = [describe(run) for run in list_runs(folder)]
+    runs = [_describe_any(run) for run in list_runs(folder)]
     if json:
         print_json({"runs": runs})
         return
@@ -35,15 +35,18 @@ def list_command(
     rows = [
         (
             run["run"],
-            ", ".join(run["teachers"]),
-            f"{run['step']}/{run['steps']}",
-            "ready" if run["student"] else "unfinished",
+            ", ".join(printable(name) for name in run["teachers"]),
+            "-" if run["cause"] else f"{run['step']}/{run['steps']}",
+            _status(run),
             percent((run["summary"] or {}).get("retention_mean")),
             percent((run["summary"] or {}).get("gain_mean")),
         )
         for run in runs
     ]
     print_table(columns, rows)
+    for run in runs:
+        if run["cause"]:
+            print(f"{run['run']} is unreadable: {run['cause']}")
 
 
 @app.command()
@@ -90,13 +93,42 @@ def remove(
     print(f"run: {remove_teacher(run, teacher, out)}")
 
 
+@app.command()
+def delete(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+) -> None:
+    """Delete run folders with all that is in them, without asking; not while one is written."""
+    from kivfm_core.runs.delete import delete_run
+
+    for run in runs:
+        delete_run(run)
+        print(f"deleted: {printable(run)}")
+
+
+def _status(run: dict[str, Any]) -> str:
+    if run["cause"]:
+        return "unreadable"
+    return "ready" if run["student"] else "unfinished"
+
+
+def _describe_any(run: RunFiles) -> dict[str, Any]:
+    """As `describe`; of a run that cannot be read, the cause and nothing else."""
+    try:
+        return describe(run)
+    except (KivfmError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        cause = error.message if isinstance(error, KivfmError) else one_line(error)
+    nothing = dict.fromkeys(("base", "step", "steps", "predicted_seconds", "took_seconds"))
+    empty = {"teachers": [], "student": False, "weights": {}, "round_trip": {}, "summary": None}
+    return {"run": printable(run.path), **nothing, **empty, "cause": printable(cause)}
+
+
 def describe(run: RunFiles) -> dict[str, Any]:
     """What a run folder records of its run, as JSON."""
     plan, environment, costs = run.read_composition(), run.environment, run.costs
     summary = run.evaluation.get("summary")
     weights = environment.get("weights", {})
     return {
-        "run": str(run.path),
+        "run": printable(run.path),
         "teachers": [spec["name"] for spec in plan["teachers"]],
         "base": plan["base"],
         "step": run.steps,
@@ -108,6 +140,7 @@ def describe(run: RunFiles) -> dict[str, Any]:
         "took_seconds": costs.get("took_seconds"),
         # What was measured on a part of the images is no result of the run.
         "summary": None if (summary or {}).get("limit") else summary,
+        "cause": None,
     }
 
 

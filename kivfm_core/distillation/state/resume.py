@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
-from typing import Any, cast
+from typing import Any
 
 from kivfm_core.composition.compose import check_engine, compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.state.checkpoint import latest_checkpoint
 from kivfm_core.errors import UsageError
+from kivfm_core.registry.redeclared import changed, flatten, redeclared
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.runs.run import Run
-from kivfm_core.spec import TeacherSpec
 
 # Settings, and tables of them, that a resumed run may change.
 FREE = (
@@ -52,9 +52,6 @@ EARLIER = {
     ("data", "mosaic"): 0.0,
 }
 
-# The fields of a spec that a teacher's outputs depend on, beside its weights.
-SPEC = ("encoder", "config", "levels", "input", "tasks", "attachments")
-
 
 @dataclass(frozen=True)
 class ResumePlan:
@@ -84,7 +81,7 @@ def plan_resume(run: Run, config: RunConfig, allow: bool) -> ResumePlan:
             work would be lost.
     """
     changes = differences(recorded_config(run), config_at_start(config))
-    changes += [line for spec in run.teachers for line in _redeclared(spec)]
+    changes += redeclared(run.teachers, get_registry())
     check_changes(run, changes, allow)
     _check_nothing_is_lost(run, config.optim.steps)
     composition = _as_built(compose(config), run.composition) if changes else run.composition
@@ -158,36 +155,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
         >>> differences({"seed": 0, "optim": {"steps": 1}}, {"seed": 1, "optim": {"steps": 2}})
         ['seed: 0, now 1']
     """
-    old, new = _flat(before), _flat(after)
-    return [
-        f"{key}: {old.get(key, 'not given')}, now {new.get(key, 'not given')}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and not key.startswith(FREE)
-    ]
-
-
-def _redeclared(spec: TeacherSpec) -> list[str]:
-    """Where the installed plugin declares a teacher differently than it did when the run began."""
-    entry = get_registry().origin(spec)
-    if entry is None or entry.spec is None:
-        # A missing plugin is reported when the teacher is loaded. A provider makes its specs from
-        # the library's models, so it declares none.
-        return []
-    old, new = (s.model_dump(mode="json", include=set(SPEC)) for s in (spec, entry.spec))
-    return [f"{spec.name} declares {line}" for line in differences(old, new)]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys and their values; tables in a list are keyed by name, and the list by order."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-            items = cast(list[dict[str, Any]], value)
-            names = [str(item.get("name", item.get("task", i))) for i, item in enumerate(items)]
-            flat[prefix + key] = ", ".join(names)
-            value = dict(zip(names, items, strict=True))
-        if isinstance(value, Mapping):
-            flat |= _flat(cast(Mapping[str, Any], value), f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    old, new = (
+        {key: value for key, value in flatten(table).items() if not key.startswith(FREE)}
+        for table in (before, after)
+    )
+    return changed(old, new)

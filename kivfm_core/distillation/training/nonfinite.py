@@ -42,7 +42,7 @@ class SkippedSteps:
         self.run, self.stream = context.run, stream
         self.rank, self.log = context.fabric.global_rank, context.log_anywhere
         self.waiting: list[tuple[int, Tensor]] = []
-        self.skipped = 0
+        self.skipped = self.lost = 0
 
     def finite_targets(self, student: Student, stop: int) -> Iterator[Targets]:
         """The targets of the steps before `stop`, without those that are not finite.
@@ -75,6 +75,7 @@ class SkippedSteps:
         made: list[bool] = torch.stack([finite for _, finite in self.waiting]).tolist()
         skipped = [step for (step, _), good in zip(self.waiting, made, strict=True) if not good]
         self.waiting = []
+        self.lost += len(skipped)
         trained = whole(student.trained()) if skipped else {}
         for step in skipped:
             # A step's batch follows from its number, so none had to be held until now.
@@ -82,6 +83,22 @@ class SkippedSteps:
             wrong = not_finite(targets, self.stream.image_names(step))
             self._check_limit(self._record(step, trained, canvas, targets, wrong), wrong)
         return len(skipped)
+
+    def check_share(self, steps: int) -> None:
+        """Refuses to pass for success where most steps were skipped.
+
+        Args:
+            steps: How many this process was to make.
+
+        Raises:
+            KivfmError: If it skipped more than half of them.
+        """
+        if self.lost > steps / 2:
+            raise KivfmError(
+                f"{self.lost} of {steps} steps were skipped, since values were not finite: the "
+                f"student in {self.run.path} has hardly been trained",
+                f"look into {self.folder}, then: kivfm distill --out ANOTHER",
+            )
 
     def _record(
         self, step: int, trained: Mapping[str, Tensor], canvas: Tensor, targets: Targets,

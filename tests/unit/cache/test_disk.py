@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -137,3 +138,20 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(KivfmError, match="cannot write to the cache"):
         DiskCache(tmp_path / "file", {})
+
+
+def test_a_cache_that_is_removed_under_a_run_is_filled_anew(
+    config: RunConfig, tmp_path: Path, asked: Asked
+):
+    disk = with_cache(config, tmp_path / "cache")
+    whole = batches(disk)
+    asked.since()
+    going = stream(disk)
+    found = []
+    for step, (canvas, targets, _) in enumerate(going.steps(0, STEPS)):
+        found.append({"canvas": canvas.clone(), **targets.named()})
+        if step == STEPS // 2:
+            for store in (tmp_path / "cache").iterdir():
+                shutil.rmtree(store)
+    assert same(whole, found)
+    assert same(whole, batches(disk))

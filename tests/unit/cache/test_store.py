@@ -262,3 +262,37 @@ def test_a_store_describes_itself(tmp_path: Path):
     assert meta["schema"] == 1 and meta["owner"] == "toy"
     assert meta["record"] == {"bytes": 70, "tensors": {"global": [3], "dense": [2, 4, 4]}}
     assert meta["depends_on"]["weights"] == "ab"
+
+
+def shortened(store: Store) -> None:
+    file = store.folder / "records-0000.bin"
+    size = file.stat().st_size
+    os.truncate(file, 0)
+    os.truncate(file, size)  # as long as before, all zeros
+
+
+def replaced(store: Store) -> None:
+    """By a store of another seed, in another order."""
+    shutil.rmtree(store.folder)
+    other = make(store.folder.parent)
+    other.put(PLACES[::-1], records(seed=1))
+
+
+@pytest.mark.parametrize("spoil", [shortened, replaced, lambda store: shutil.rmtree(store.folder)])
+def test_a_store_that_changes_under_a_run_never_gives_other_records(tmp_path: Path, spoil):
+    store = full(tmp_path)
+    before = said(store)
+    assert len(before) == len(PLACES)
+    spoil(store)
+    theirs = {
+        place: row.tobytes() for place, row in zip(PLACES[::-1], records(seed=1), strict=True)
+    }
+    for place in PLACES:
+        found = store.read([place])
+        assert found is None or found[0].tobytes() in (before[place], theirs[place]), place
+    write_meta(store)
+    for place, record in zip(PLACES, records(), strict=True):
+        store.put([place], record[None])
+    after = said(store)
+    assert after.keys() == before.keys()
+    assert all(after[place] in (before[place], theirs[place]) for place in PLACES)

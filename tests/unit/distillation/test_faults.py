@@ -134,13 +134,17 @@ def test_a_skipped_step_changes_neither_what_is_trained_nor_the_optimizer(
         return student.flatten(1).sum(1) * float("nan")
 
     monkeypatch.setitem(DISTANCES, "mse-cosine", sick)
-    distill(resume=begun, steps=4)
+    with pytest.raises(KivfmError, match="2 of 2 steps were skipped") as caught:
+        distill(resume=begun, steps=4)
+    assert caught.value.exit_code == 1
     there = begun / "checkpoints"
     for part in ("student", "optimizer"):
         before, after = (load_file(there / f"step-00000{n}/{part}.safetensors") for n in (2, 4))
         assert all(torch.equal(before[name], after[name]) for name in before)
     # Nor does anything that was skipped before the first step was made.
-    none = distill(with_optim(config, optimizer=optimizer, steps=2), out=tmp_path / "none")
+    none = tmp_path / "none"
+    with pytest.raises(KivfmError, match="2 of 2 steps were skipped"):
+        distill(with_optim(config, optimizer=optimizer, steps=2), out=none)
     memory = load_file(none / "checkpoints/step-000002/optimizer.safetensors")
     assert not any(x.any() for name, x in memory.items() if not name.endswith("use_muon"))
 

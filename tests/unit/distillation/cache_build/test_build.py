@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -138,6 +140,16 @@ def test_what_does_not_fit_is_refused_before_it_is_written(
     assert used_bytes(tmp_path / "cache") == 0
 
 
+USING = """
+import sys, time
+from pathlib import Path
+from kivfm_core.cache.in_use import Use
+use = Use(Path(sys.argv[1]))
+print("using", flush=True)
+time.sleep(60)
+"""
+
+
 def test_the_commands(config: RunConfig, tmp_path: Path, capsys):
     def kivfm(*words: str) -> tuple[int, str]:
         code = main(["cache", *map(str, words)])
@@ -179,7 +191,21 @@ def test_the_commands(config: RunConfig, tmp_path: Path, capsys):
     (Path(cache) / "mine").mkdir()
     (Path(cache) / stores()["trunk@64"]["store"] / "meta.json").write_text("no json")
     assert kivfm("verify", cache)[0] == 1 and "broken" in kivfm("info", cache)[1]
+    # Neither what only has a store's name, nor what has more in it than a store.
+    for name in ("photos-0123456789abcdef", "mine-0123456789abcdef"):
+        (Path(cache) / name).mkdir()
+        (Path(cache) / name / "a.jpg").write_text("precious")
+    (Path(cache) / "mine-0123456789abcdef/meta.json").write_text("{}")
+    assert kivfm("prune", cache, "--older-than", "-1")[0] == 2
+    command = [sys.executable, "-c", USING, str(next(Path(cache).glob("canvas@64-*")))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as user:
+        assert user.stdout is not None and user.stdout.readline() == b"using\n"
+        out = kivfm("prune", cache, "--all", "--dry-run")[1]
+        assert "would remove: 1 stores" in out and "a running process uses them: canvas@64" in out
+        user.kill()
     assert "would remove: 2 stores" in kivfm("prune", cache, "--all", "--dry-run")[1]
     assert "removed: 2 stores" in kivfm("prune", cache, "--all")[1]
-    assert [path.name for path in Path(cache).iterdir()] == ["mine"]
+    assert {path.name for path in Path(cache).iterdir()} == {
+        "mine", "photos-0123456789abcdef", "mine-0123456789abcdef",
+    }  # fmt: skip
     assert kivfm("info", tmp_path / "nothing")[0] == 1
