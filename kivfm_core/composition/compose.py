@@ -141,7 +141,7 @@ def _extend(
         )
     if [spec.name for spec in teachers[: len(known)]] != list(known) or not added:
         raise UsageError(
-            f"the student to start from knows {', '.join(known)}",
+            f"the student to start from has learned {', '.join(known)}",
             "kivfm distill --from RUN --add-teacher NAME",
         )
     trunk = earlier.trunk

@@ -37,6 +37,16 @@ def examples(monkeypatch):
         exec(compile(code, path, "exec"), vars(module))
 
 
+def test_the_places_that_the_page_names_are_there():
+    tables = "\n".join(line for line in PAGE.read_text("utf-8").splitlines() if line[:1] == "|")
+    places = [p for p in re.findall(r"`([^`\s]+/[^`\s]*)`", tables) if "NAME" not in p]
+    assert len(places) > 15
+    for place in places:
+        assert (PAGE.parents[2] / place).exists(), place
+    for name, place in re.findall(r"`(\w+)` in `([^`]+\.py)`", tables):
+        assert re.search(rf"^(class )?{name}\b", (PAGE.parents[2] / place).read_text(), re.M), name
+
+
 def test_an_adapter_changes_nothing_at_the_start():
     from kivfm_core.adapters.scale import ScaleAdapter, ScalePlan
 
