@@ -71,7 +71,7 @@ def check_engine(engine: EngineConfig, composition: Composition) -> None:
     """Refuses what cannot be done with shards, or with changes inside the base.
 
     Raises:
-        UsageError: If a setting would not do what it says.
+        UsageError: If a setting cannot take effect.
     """
     if engine.sharded and engine.compile != "off":
         raise UsageError("compile cannot follow fsdp", "--set engine.compile=off")
