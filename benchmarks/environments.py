@@ -8,8 +8,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+# Seconds that an installation may take.
 LIMIT = 600
-"""Seconds that an installation may take."""
 
 
 def cache_folder() -> Path:

@@ -19,12 +19,12 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
 NAME = "benchmark_teachers"
+# The three that benchmarks share.
 MODELS = {
     "random/dinov2-b": "vit_base_patch14_reg4_dinov2.lvd142m",
     "random/clip-b-16": "vit_base_patch16_clip_224.openai",
     "random/sam-b": "samvit_base_patch16.sa1b",
 }
-"""The three that benchmarks share."""
 
 
 def write_teachers(root: Path, models: Mapping[str, str], side: int) -> dict[str, str]:

@@ -138,6 +138,7 @@ def paste_masks(masks: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
 
     torchvision's own pasting, so that Mask R-CNN's masks equal the original model's.
     """
+    # Takes a second to import, and only Mask R-CNN's masks need it.
     from torchvision.models.detection.roi_heads import paste_masks_in_image
 
     pasted = masks.new_zeros((len(masks), *size))

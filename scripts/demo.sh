@@ -8,6 +8,9 @@ VAL=${VAL:-150}
 DATA=runs/demo-data
 RUN=${RUN:-runs/demo}
 TEACHERS=dino/nano,clip/nano,sam/nano,detector/nano,segmenter/nano
+# The plan is that of the run: both commands get the same flags.
+FLAGS=(--teachers "$TEACHERS" --steps "$STEPS" --batch-size 8 --image-size 96
+  --set data.views=1 --set student.width=192)
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -20,11 +23,10 @@ say "The demo data: $TRAIN images, and $VAL held out, with labels"
 kivfm scenes "$DATA" --train "$TRAIN" --val "$VAL" --seed 0
 
 say "The plan"
-kivfm compose --teachers "$TEACHERS"
+kivfm compose "${FLAGS[@]}" --data "$DATA/train/images"
 
 say "Distilling, $STEPS steps"
-kivfm distill --teachers "$TEACHERS" --data "$DATA/train/images" --steps "$STEPS" --out "$RUN" \
-  --batch-size 8 --image-size 96 --set data.views=1 --set student.width=192
+kivfm distill "${FLAGS[@]}" --data "$DATA/train/images" --out "$RUN"
 
 say "The student beside its teachers, on held-out images"
 kivfm evaluate "$RUN" --data "$DATA/val"
@@ -42,5 +44,7 @@ say "Done in $((SECONDS - started)) s"
 echo "run:        $RUN"
 echo "table:      $RUN/evaluation.json"
 echo "predictions: $RUN/predictions/"
-echo "the same with your own images:"
-echo "  .venv/bin/kivfm distill --teachers $TEACHERS --data FOLDER"
+echo "the same with images of your own:"
+echo "  kivfm distill ${FLAGS[*]} --data FOLDER"
+echo "the tiny teachers know drawn scenes only; with real ones, which are downloaded first:"
+echo "  kivfm distill --teachers dino,clip,sam,detector,segmenter --data FOLDER"

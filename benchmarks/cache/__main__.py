@@ -22,8 +22,8 @@ from benchmarks.cache.loss import measure_losses
 from benchmarks.cache.speed import BATCH, SHAPE, measure_speeds
 from benchmarks.common import KEEP_FREED, machine, table, write_results
 
+# Share of the raw map's speed; not of reads that compare checksums.
 BAR = 0.8
-"""Share of the raw map's speed; not of reads that compare checksums."""
 BARRED = ("write", "warm", "cold")
 
 

@@ -18,8 +18,8 @@ from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.encoding import Encoding
 from kivfm_core.cache.key import StoreKey
 
+# A ViT-B's tokens at 224, beside the global one.
 SHAPE = (196, 768)
-"""A ViT-B's tokens at 224, beside the global one."""
 BATCH = 32
 SOURCE = "teacher"
 LAYOUT = {"global": (SHAPE[1],), "dense": (SHAPE[1], 14, 14)}

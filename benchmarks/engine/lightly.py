@@ -19,8 +19,8 @@ from PIL import Image
 from benchmarks.engine import work
 
 PEER = "lightly-train"
+# First steps of each call, which are not counted.
 WARM = 3
-"""First steps of each call, which are not counted."""
 QUIET = {"NO_ALBUMENTATIONS_UPDATE": "1", "LIGHTLY_DID_VERSION_CHECK": "True"}
 
 

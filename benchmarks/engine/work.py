@@ -19,8 +19,8 @@ SIDE = 64
 BATCH = 32
 TEACHER, STUDENT = "vit_small_patch16_224.augreg_in21k_ft_in1k", "vit_tiny_patch16_224"
 LR, WEIGHT_DECAY, BETAS, CLIP = 1e-4, 0.02, (0.9, 0.98), 1.0
+# Batches that there are; they take turns.
 KINDS = 8
-"""Batches that there are; they take turns."""
 
 
 def network(name: str) -> Any:

@@ -29,13 +29,13 @@ from kivfm_core.scenes.write import write_scenes
 
 SIDE, BATCH, PICTURES = 64, 16, 64
 MODEL, STUDENT = "vit_tiny_patch16_224", "timm/vit_tiny_patch16_224"
+# Prints a command's peak memory in MiB; a process that was started by a large one has its peak.
 PEAK = """
 import os, subprocess, sys
 _, status, usage = os.wait4(subprocess.Popen(sys.argv[1:]).pid, 0)
 print(usage.ru_maxrss / 1024)
 sys.exit(bool(status))
 """
-"""Says a command's peak memory in MiB; a process that was started by a large one has its peak."""
 KIND = "dino/nano,clip/nano,sam/nano"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
+# Images in each folder of a tar.
 FOLDER = 1000
-"""Images in each folder of a tar."""
 
 
 def write_tar(path: Path, images: int) -> None:

@@ -12,6 +12,11 @@ from benchmarks.method.jobs import Job
 
 SHARES = (8, 4, 2)
 
+# What is changed, by name.
+#
+# Bottlenecks and lora are as wide as it takes to have as many parameters as ours. `plain squared
+# error` is the rival `mse`: no shared latent, no decoders, no convolution. The cache that is shared
+# has no outputs for further views, so those runs have caches of their own.
 FLAGS = {
     **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, CHANGED_RECIPES, strict=True)},
     "no decoders": ("--recipe", "levels"),
@@ -37,12 +42,6 @@ FLAGS = {
         *("--image-size", "64,96,128"),
     ),
 }
-"""What is changed, by name.
-
-Bottlenecks and lora are as wide as it takes to have as many parameters as ours. `plain squared
-error` is the rival `mse`: no shared latent, no decoders, no convolution. What teachers say of
-further views is not part of that, so those runs have caches of their own.
-"""
 
 
 def ablations(plain: Job, pool: Path, root: Path) -> Iterator[Job]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from kivfm_core.scenes import DOMAINS, HELD_OUT_DOMAIN
 from kivfm_core.scenes.write import write_scenes
 
+# Of test images: each is scored by itself, so that comparisons can draw blocks anew.
 BLOCKS = 6
-"""Of test images: each is scored by itself, so that comparisons can draw blocks anew."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from benchmarks.plugin import write_plugin
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.spec import TeacherSpec
 
+# The domain that each mostly saw in training, by family.
 DOMAINS = {"detector": "paper", "segmenter": "flat", "clip": "painted"}
-"""The domain that each mostly saw in training, by family."""
 EXTRA_TEACHERS = tuple(f"{family}/nano-{domain}" for family, domain in DOMAINS.items())
 NAME = "benchmark_extra_teachers"
 SEED = 1

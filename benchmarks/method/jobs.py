@@ -13,13 +13,13 @@ from benchmarks.method.data import SuiteImages
 from benchmarks.method.equal_parameters import IMAGE_SIZE, Size
 from benchmarks.method.workers import LABELS, call
 
+# What the purpose teachers solve, by family.
 TASKS = {
     "clip": ("zero-shot",),
     "sam": ("promptable-segmentation",),
     "detector": ("detection", "instance-segmentation"),
     "segmenter": ("semantic-segmentation",),
 }
-"""What the purpose teachers solve, by family."""
 BATCH = 8
 
 

@@ -12,8 +12,8 @@ from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
 from benchmarks.method.workers import LABELS
 
+# Those whose tasks have labels in the scenes, and whose loss is known.
 TEACHERS = ("detector/nano", "segmenter/nano")
-"""Those whose tasks have labels in the scenes, and whose loss is known."""
 SHARES = (8, 4, 2, 1)
 BASE = "dino/nano"
 

@@ -46,11 +46,11 @@ from training import detector, segmenter
 from training.pool import Sample, cut
 
 Judge = Callable[[nn.Module, Mapping[str, Tensor]], Tensor]
+# What the nano teachers were trained with.
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "detector/nano": detector.label_loss,
     "segmenter/nano": segmenter.label_loss,
 }
-"""What the nano teachers were trained with."""
 LOG_EVERY = 50
 
 

@@ -15,8 +15,8 @@ from kivfm_core.data.unlabeled import Images
 from kivfm_core.scenes import DOMAINS
 from training.pool import Sample, draw
 
+# Of the demo's scenes.
 SEED = 0
-"""Of the demo's scenes."""
 
 
 def write_labels(pool: Path, file: Path) -> None:

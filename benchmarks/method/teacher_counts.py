@@ -9,8 +9,8 @@ from benchmarks.method.extra_teachers import EXTRA_TEACHERS
 from benchmarks.method.jobs import Job
 
 BASE = "dino/nano"
+# In the order in which they are added: the hardest to inherit first, the extra ones last.
 ADDED = ("detector/nano", "segmenter/nano", "sam/nano", "clip/nano", *EXTRA_TEACHERS)
-"""In the order in which they are added: the hardest to inherit first, the extra ones last."""
 
 
 def teacher_counts(plain: Job) -> Iterator[Job]:

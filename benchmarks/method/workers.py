@@ -18,8 +18,8 @@ from benchmarks.common import KEEP_FREED
 from benchmarks.method.changed_recipes import CHANGED_RECIPES
 from kivfm_core.recipes.table import RECIPES
 
+# The one command that is not kivfm's.
 LABELS = "labels"
-"""The one command that is not kivfm's."""
 
 
 def make_workers(count: int, threads: int) -> ProcessPoolExecutor:

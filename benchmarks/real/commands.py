@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+# Their files in the assets' `weights/`; the base comes first.
 TEACHERS = {
     "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k": (
         "vit_tiny_patch16_224.augreg_in21k_ft_in1k.pth"
@@ -13,17 +14,16 @@ TEACHERS = {
     "yolox/nano": "yolox_nano.coco80.pth",
     "deeplab/mnv2-voc": "deeplabv3_mnv2.voc21.pth",
 }
-"""Their files in the assets' `weights/`; the base comes first."""
+# One more, beside which the base is measured as a classifier.
 CLASSIFIER = {"torchvision/squeezenet1_0": "squeezenet1_0.deepcompression_in1k.torchvision.pth"}
-"""One more, beside which the base is measured as a classifier."""
 
+# Tasks, and the kind of images that each is measured on.
 MEASURED = (
     ("classification", "held-out"),
     ("detection", "coco_val"),
     ("detection", "coco_val_boxes"),
     ("semantic-segmentation", "coco_val"),
 )
-"""Tasks, and the kind of images that each is measured on."""
 
 
 def parser(module: str, about: str | None) -> argparse.ArgumentParser:

@@ -12,8 +12,8 @@ from benchmarks.method.job_rows import by_task, figures
 from benchmarks.method.page import compared, per_task, ranked
 from kivfm_core.evaluation.result import Evaluation, Row
 
+# Detector and segmenter.
 DENSE = ("yolox/nano", "deeplab/mnv2-voc")
-"""Detector and segmenter."""
 FIGURES = {
     "retention, mean": "retention_mean",
     "least": "retention_min",

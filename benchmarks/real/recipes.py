@@ -32,6 +32,7 @@ from kivfm_core.recipes.table import RECIPES
 RESULTS = Path(__file__).parent / "results"
 ALL = TEACHERS | CLASSIFIER
 NAMES = ",".join(ALL)
+# Canvases and views, as in the run `vit-tiny-muon` of the history.
 SETS = (
     "data.image_size=320",
     "optim.batch_size=8",
@@ -40,9 +41,8 @@ SETS = (
     "student.trunk_size=513",
     "checkpoint.keep=1",
 )
-"""Canvases and views, as in the run `vit-tiny-muon` of the history."""
+# Of ours: the default width on a ViT-Tiny.
 SIZE = Size(144, 192)
-"""Of ours: the default width on a ViT-Tiny."""
 
 
 def main() -> None:

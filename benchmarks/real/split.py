@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+# Of many things each; most of the other photos show a single one.
 CROWDED = ("coco_photos/images", "camvid/train")
-"""Of many things each; most of the other photos show a single one."""
+# Links to each of these, so that as many more of the views show many things.
 COPIES = 4
-"""Links to each of these, so that as many more of the views show many things."""
+# Images with boxes and outlines, that no network is trained on.
 LABELED = ("coco_val", "coco_val_boxes")
-"""Images with boxes and outlines, that no network is trained on."""
 BLOCKS = 4
 
 

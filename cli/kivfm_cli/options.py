@@ -26,7 +26,8 @@ Variant = Annotated[
     str | None,
     typer.Option(
         metavar="V",
-        help="Variant of all teachers named by family only, such as nano. Default: each its own.",
+        help="Variant of all teachers that are named by family only, such as nano. "
+        "Default: each family's own.",
     ),
 ]
 Base = Annotated[

@@ -35,7 +35,9 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     from rich.table import Table
     from rich.text import Text
 
-    gap = 1 if len(columns) > 8 else 2  # many columns need the room on a narrow terminal
+    console = Console()
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    gap = 2 if sum(widths) + 2 * len(widths) <= console.width else 1
     table = Table(
         title=title or None,
         title_justify="left",
@@ -48,7 +50,7 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
+    console.print(table)
 
 
 _STYLES = {

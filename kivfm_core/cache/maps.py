@@ -23,6 +23,7 @@ def find_maps(folder: Path) -> Path | None:
 
 def load_maps(folder: Path) -> Maps | None:
     """Reads the maps of a store; None if there are no sound ones."""
+    # Imports torch, which `kivfm cache info` does without.
     from safetensors.torch import load
 
     if (file := find_maps(folder)) is None:
@@ -38,6 +39,7 @@ def write_maps(folder: Path, maps: Maps) -> None:
     Raises:
         OSError: If the disk is full.
     """
+    # Imports torch, as above.
     from safetensors.torch import save
 
     pairs = [(name, dict(zip(PARTS, fit, strict=True))) for name, fit in maps.items()]

@@ -81,7 +81,7 @@ def check_engine(engine: EngineConfig, composition: Composition) -> None:
     """Refuses what cannot be done with shards, or with changes inside the base.
 
     Raises:
-        UsageError: If a setting would not do what it says.
+        UsageError: If a setting cannot take effect.
     """
     if engine.sharded and engine.compile != "off":
         raise UsageError("compile cannot follow fsdp", "--set engine.compile=off")
@@ -151,7 +151,7 @@ def _extend(
         )
     if [spec.name for spec in teachers[: len(known)]] != list(known) or not added:
         raise UsageError(
-            f"the student to start from knows {', '.join(known)}",
+            f"the student to start from has learned {', '.join(known)}",
             "kivfm distill --from RUN --add-teacher NAME",
         )
     trunk = earlier.trunk

@@ -85,7 +85,7 @@ class DataConfig(Record):
         smallest: Smallest side of a view, in short sides of its image.
         whole: Share of the views that hold the whole image; the rest are cut out at random.
         mosaic: Share of the canvases that show four images, a quarter each. They have more and
-            smaller objects than photographs of single things.
+            smaller objects than photos of single things.
         memory: GiB that stored outputs may take in memory; networks whose outputs do not fit run
             again for every view.
         workers: Loader processes.

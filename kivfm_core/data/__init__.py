@@ -1,1 +1,1 @@
-"""Images on disk, views, canvases, label formats, and the procedural demo scenes."""
+"""Images on disk, views, canvases, and sources of labeled images."""

@@ -12,6 +12,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.errors import DataError
 from kivfm_core.progress import Progress, stage
 from kivfm_core.scenes import PER_CLASS, TRAIN, VAL
+from kivfm_core.scenes.write import write_scenes
 from kivfm_core.spec import TeacherSpec
 
 
@@ -34,8 +35,6 @@ def data_path(config: RunConfig, progress: Progress) -> Path:
     """
     if config.data.path:
         return Path(config.data.path)
-    from kivfm_core.scenes.write import write_scenes
-
     folder = platformdirs.user_cache_path("kivfm") / "scenes"
     progress.message(f"no --data: distilling on the demo scenes in {folder}")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from kivfm_core.cache.meta import free_space
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.summary import WORK
 from kivfm_core.config import RunConfig
 from kivfm_core.planner.choice import Demand, choose, demand
 from kivfm_core.planner.networks import list_networks
@@ -201,8 +202,8 @@ def _why(config: RunConfig, costs: Sequence[Cost]) -> str:
     if (config.engine.devices, config.engine.nodes) != (1, 1):
         return "a run on several devices is not predicted"
     if any(cost.views is None for cost in costs):
-        return "the number of pictures is not known"
-    unknown = [cost.name for cost in costs if cost.seconds is None]
+        return "the number of images is not known"
+    unknown = [WORK.get(cost.name, cost.name) for cost in costs if cost.seconds is None]
     return f"not measured here yet: {', '.join(unknown)}" if unknown else ""
 
 

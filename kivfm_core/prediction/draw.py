@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from kivfm_core.data.canvas import to_tensor
+
 # Smaller images are enlarged to this many pixels, so that text of this size fits.
 LONG_SIDE, TEXT = 640, 16
 
@@ -132,6 +134,4 @@ def _to_pil(image: Tensor) -> Image.Image:
 
 
 def _to_tensor(drawn: Image.Image) -> Tensor:
-    from kivfm_core.data.canvas import to_tensor
-
     return to_tensor(drawn).to(torch.uint8)

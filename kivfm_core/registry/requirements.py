@@ -47,7 +47,7 @@ def is_met(requirement: Requirement) -> bool:
 
 
 def stored_requirements(values: object) -> list[str]:
-    """Requirements that a file holds: names and versions only, whatever else it says.
+    """Requirements that a file holds: names and versions only, whatever else it holds.
 
     Raises:
         ValueError: If they are none.

@@ -90,12 +90,12 @@ class Run(RunFiles):
                 f"put the file with sha256 {known} back",
             )
 
-    def changes(self, weights: Mapping[str, Provenance | None], pictures: str) -> list[str]:
+    def changes(self, weights: Mapping[str, Provenance | None], images: str) -> list[str]:
         """What is not as the run began, a line each: teachers' weights, and images.
 
         Args:
             weights: The teachers' weights now.
-            pictures: What `Stream.digest` gives for the images now.
+            images: What `Stream.digest` gives for the images now.
         """
         known = self.environment["weights"]
         lines = [
@@ -103,8 +103,12 @@ class Run(RunFiles):
             for name, now in weights.items()
             if now is not None and name in known and known[name]["sha256"] != now.sha256
         ]
-        before = self.environment.get("pictures", pictures)
-        return lines + ([f"pictures: {before}, now {pictures}"] if before != pictures else [])
+        before = self.environment.get("pictures", images)
+        if before != images:
+            # Digests keep the words of earlier runs; a reader gets today's.
+            words = f"images: {before}, now {images}".replace(" pictures,", " images,")
+            lines.append(words)
+        return lines
 
     def load_student(self, untrained: bool = False) -> Student:
         """Loads the student, as it is at the end, or as it was before its first step."""

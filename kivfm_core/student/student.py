@@ -58,8 +58,8 @@ class Student(nn.Module):
             self._freeze_kept()
 
     def _freeze_kept(self) -> None:
-        # Stand-ins of kept teachers read only parts that are frozen here, so their outputs stay the
-        # same bit for bit.
+        # Stand-ins of frozen teachers read only parts that are frozen here, so their outputs stay
+        # the same bit for bit.
         self.requires_grad_(False)
         self.extensions[-1].requires_grad_(True)
         for spec in self.composition.learned:

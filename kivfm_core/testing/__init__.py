@@ -14,6 +14,7 @@ __all__ = ["TeacherConformance"]
 def __getattr__(name: str) -> Any:
     if name != "TeacherConformance":
         raise AttributeError(f"module 'kivfm_core.testing' has no attribute {name!r}")
+    # Imports torch.
     from kivfm_core.testing.conformance import TeacherConformance
 
     return TeacherConformance

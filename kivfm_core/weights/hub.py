@@ -25,6 +25,7 @@ def download_file(source: str) -> Path:
     Args:
         source: `hf:ORG/NAME/FILE`.
     """
+    # Imported when something is downloaded: plans and lists use this module, too.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
     org, name, file = source.removeprefix("hf:").split("/", 2)
@@ -41,6 +42,7 @@ def download_files(source: str, patterns: Sequence[str]) -> None:
         source: `hf:ORG/NAME`.
         patterns: Such as `*.json`.
     """
+    # As in `download_file`.
     from huggingface_hub import HfApi, snapshot_download
 
     name = source.removeprefix("hf:")
@@ -67,6 +69,7 @@ def page(source: str) -> str:
     """The web page of a source, where a person asks for access."""
     if not source.startswith("hf:"):
         return "its source"
+    # As in `download_file`.
     from huggingface_hub.constants import ENDPOINT
 
     return f"{ENDPOINT}/{'/'.join(source.removeprefix('hf:').split('/')[:2])}"
@@ -83,6 +86,7 @@ def why_unreachable() -> str | None:
 
 
 def _request() -> str | None:
+    # Slow to import, and only `kivfm doctor` needs it.
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 

@@ -92,6 +92,23 @@ def test_list_as_text(kivfm, install):
     assert "bad (bad): RuntimeError: no luck\n  pip install --upgrade bad" in out
 
 
+def test_the_list_fits_a_terminal(kivfm, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    code, out, _ = kivfm("teachers", "list")
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[\d+m", "", out).splitlines()]
+    listed = json.loads(kivfm("teachers", "list", "--json")[1])["teachers"]
+    assert code == 0 and max(map(len, lines)) <= 80
+    for teacher in listed:  # a line each: nothing is folded
+        (line,) = [line for line in lines if line.split(" ")[0] == teacher["name"]]
+        assert (" * " in line) == (teacher["name"].split("/")[0] in teacher["aliases"])
+        assert f" {teacher['weights']['license']} " in line
+    assert re.search(r"^clip/nano +zero-shot +616\.5 k +here +Apache-2\.0 +ready *$", out, re.M)
+    monkeypatch.setenv("COLUMNS", "250")
+    assert "short-side-crop 224" in kivfm("teachers", "list", "--wide")[1]
+
+
 def test_show(kivfm, install):
     install("two", TWO)
     code, out, _ = kivfm("teachers", "show", "base")
@@ -272,7 +289,7 @@ def test_compose_plans_what_is_kept_and_what_it_takes(kivfm, install, tmp_path, 
     (tmp_path / "cache").mkdir()
     assert "note: what cache has" in kivfm(*words, "--set", "cache.path=cache")[1]
     out = kivfm(*words, "--data", "nowhere")[1]
-    assert "time: not predicted; the number of pictures is not known" in out
+    assert "time: not predicted; the number of images is not known" in out
     assert "several devices" in kivfm(*words, "--devices", "2")[1]
 
 

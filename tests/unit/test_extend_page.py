@@ -12,10 +12,14 @@ import pytest
 import torch
 
 from kivfm_core.adapters.table import ADAPTERS
+from kivfm_core.aligners.table import ALIGNERS
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.layers.trunk_output import TrunkOutput
+from kivfm_core.prediction.draw import Drawing
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.reference import resolve_reference
+from kivfm_core.runs.run import open_run
 from kivfm_core.spec import Level
 from kivfm_core.student.bundle import load_student
 
@@ -35,6 +39,16 @@ def examples(monkeypatch):
         module = ModuleType(name)
         monkeypatch.setitem(sys.modules, name, module)
         exec(compile(code, path, "exec"), vars(module))
+
+
+def test_the_places_that_the_page_names_are_there():
+    tables = "\n".join(line for line in PAGE.read_text("utf-8").splitlines() if line[:1] == "|")
+    places = [p for p in re.findall(r"`([^`\s]+/[^`\s]*)`", tables) if "NAME" not in p]
+    assert len(places) > 15
+    for place in places:
+        assert (PAGE.parents[2] / place).exists(), place
+    for name, place in re.findall(r"`(\w+)` in `([^`]+\.py)`", tables):
+        assert re.search(rf"^(class )?{name}\b", (PAGE.parents[2] / place).read_text(), re.M), name
 
 
 def test_an_adapter_changes_nothing_at_the_start():
@@ -83,6 +97,29 @@ def test_a_recipe_names_what_there_is():
         assert match.target in TARGETS and match.distance in DISTANCES
 
 
+@pytest.mark.parametrize("aligner", ["latent", "linear"])
+def test_a_student_learns_by_the_recipe(config: RunConfig, tmp_path: Path, monkeypatch, aligner):
+    from kivfm_core.aligners.linear import LinearPlan
+    from kivfm_core.recipes.cosine import COSINE
+
+    monkeypatch.setitem(ALIGNERS, "linear", LinearPlan)
+    monkeypatch.setitem(RECIPES, "cosine", COSINE.model_copy(update={"aligner": aligner}))
+    values = config.model_dump(by_alias=True, exclude_none=True)
+    run = open_run(
+        distill(build_config(None, {**values, "recipe": "cosine"}), out=tmp_path / "run")
+    )
+    plans = [plan for plan in run.composition.aligners if not plan.native]
+    assert plans and {plan.kind for plan in plans} == {aligner}
+    now, before = run.load_student(), run.load_student(untrained=True)
+    for plan in plans:
+        pairs = zip(
+            now.aligner(plan.teacher, plan.level.name).parameters(),
+            before.aligner(plan.teacher, plan.level.name).parameters(),
+            strict=True,
+        )
+        assert any(not torch.equal(a, b) for a, b in pairs)
+
+
 def test_a_task_reads_and_measures_its_labels(tmp_path):
     from kivfm_light.plugin import kivfm_register_tasks
 
@@ -92,7 +129,9 @@ def test_a_task_reads_and_measures_its_labels(tmp_path):
     meter = resolve_reference(task.meter)(data, None)
     meter.update(resolve_reference(task.prediction)(torch.tensor([0.5, 0.5])), [0, 1], [])
     assert data.take(1).paths == (tmp_path / "a.png",) and meter.compute() == 0.75
-    assert callable(resolve_reference(task.draw))
+    drawing = Drawing(torch.zeros(3, 8, 8, dtype=torch.uint8))
+    rows = resolve_reference(task.draw)(drawing, 0.5, None, torch.zeros(0, 2))
+    assert rows == [{"brightness": 0.5}]
 
 
 def test_a_command_runs(capsys, tmp_path):

@@ -17,9 +17,13 @@ app = make_app()
 @app.command()
 def scenes(
     folder: Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")],
-    train: Annotated[int, typer.Option(min=0, help="Number of unlabeled training images.")] = TRAIN,
-    val: Annotated[int, typer.Option(min=0, help="Number of labeled, held-out images.")] = VAL,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    train: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Number of unlabeled training images.")
+    ] = TRAIN,
+    val: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Number of labeled, held-out images.")
+    ] = VAL,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed.")] = 0,
 ) -> None:
     """Write the demo data: drawn images in several styles, labeled in common formats."""
     from kivfm_cli.progress import make_progress

@@ -1,1 +1,4 @@
-"""Formats of labeled images, one file each."""
+"""Formats of labeled images: `coco`, `folder`, `labels` and `masks`, named in `table`.
+
+The other files are what these share.
+"""

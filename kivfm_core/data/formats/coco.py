@@ -85,6 +85,7 @@ class CocoData(LabeledImages):
 
     def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]:
         """The mask `[H, W]` of one of an image's instances."""
+        # Imported when it is used: lists and plans name this format, and decode nothing.
         from faster_coco_eval.core import mask as codec
 
         return codec.decode(run_lengths(annotation["segmentation"], *self.size(index))) > 0
@@ -111,6 +112,7 @@ class CocoData(LabeledImages):
 
 def run_lengths(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """COCO's compressed run lengths of polygons, or of compressed or plain run lengths."""
+    # Imported when it is used, as in `mask`.
     from faster_coco_eval.core import mask as codec
 
     if isinstance(segmentation, list):
@@ -191,6 +193,7 @@ def _as_dict(
 
 
 def _box_of(segmentation: Any, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    # Imported when it is used, as in `mask`.
     from faster_coco_eval.core import mask as codec
 
     x, y, w, h = codec.toBbox(run_lengths(segmentation, *size)).tolist()

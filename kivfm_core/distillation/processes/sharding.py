@@ -34,6 +34,7 @@ def shard(module: nn.Module, mesh: Any) -> nn.Module:
     Raises:
         UsageError: If it has parameters that cannot be sharded.
     """
+    # Takes a second to import, and most runs are not sharded.
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
@@ -112,6 +113,7 @@ def local_of(tensor: Tensor, like: Tensor) -> Tensor:
 def _as(like: Tensor, tensor: Tensor) -> Tensor:
     if not _is_sharded(like):
         return tensor
+    # As in `shard`.
     from torch.distributed.tensor import distribute_tensor
 
     its = cast(Any, like)

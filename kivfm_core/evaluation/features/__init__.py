@@ -1,1 +1,1 @@
-"""What features know of classes: k-NN and a linear probe."""
+"""How well features separate classes: k-NN and a linear probe."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from faster_coco_eval import COCO, COCOeval_faster
 from torch import Tensor
 
 from kivfm_core.data.formats.coco import CocoData, run_lengths
@@ -77,8 +78,6 @@ class AveragePrecision:
 
     def stats(self) -> Sequence[float]:
         """COCO's twelve figures: AP, AP50, AP75, ..."""
-        from faster_coco_eval import COCO, COCOeval_faster
-
         truth = COCO(self._truth())
         evaluator = COCOeval_faster(
             truth, truth.loadRes(self.found), self.kind, print_function=_silent

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from faster_coco_eval.core import mask as codec
 
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
@@ -24,8 +25,6 @@ class InstanceSegmentation(Meter):
         self, predictions: Instances, indices: Sequence[int], frames: Sequence[Frame]
     ) -> None:
         """Adds masks, as run lengths at once: a hundred whole masks an image take much memory."""
-        from faster_coco_eval.core import mask as codec
-
         found = predictions.to_original(frames)
         for index, item in zip(indices, found, strict=True):
             masks = item["masks"].cpu().numpy().astype(np.uint8).transpose(1, 2, 0)

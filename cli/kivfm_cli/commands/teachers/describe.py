@@ -23,6 +23,8 @@ COLUMNS = (
     "distribution",
     "status",
 )
+# What a terminal of 80 columns has room for.
+NARROW_COLUMNS = ("name", "tasks", "parameters", "weights", "license", "status")
 
 
 def describe_entry(entry: Entry, spec: TeacherSpec | None = None) -> dict[str, Any]:
@@ -82,6 +84,24 @@ def row(entry: Entry) -> tuple[str, ...]:
 def _where(source: str, here: bool) -> str:
     """Whether weights are on this machine; those of a package that are not cannot be fetched."""
     return ", here" if here else ", missing" if source.startswith("package:") else ""
+
+
+def narrow_row(entry: Entry) -> tuple[str, ...]:
+    """A teacher's line in the list on a terminal, under `NARROW_COLUMNS`.
+
+    A star marks the teacher that its family's name stands for.
+    """
+    if entry.spec is None:
+        return (entry.name, *[""] * (len(NARROW_COLUMNS) - 2), entry.status)
+    spec, file = entry.spec, locate(entry.spec.weights.source)
+    return (
+        f"{entry.name} *" if spec.family in spec.aliases else entry.name,
+        ", ".join(_short(task.task) for task in spec.tasks) or "-",
+        count(spec.parameters),
+        "here" if file else size(spec.weights.bytes) if spec.weights.bytes else "unknown",
+        spec.weights.license,
+        entry.status,
+    )
 
 
 def _short(task: str) -> str:

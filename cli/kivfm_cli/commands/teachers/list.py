@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from kivfm_cli.output import Json, print_json, print_table
 
+if TYPE_CHECKING:
+    from kivfm_core.registry.entry import Entry
 
-def list_command(json: Json = False) -> None:
+
+def list_command(
+    wide: Annotated[
+        bool,
+        typer.Option("--wide", help="Show all columns on a terminal, as in a pipe or file."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """List teachers, libraries usable by name (as timm/NAME), and plugins that failed to load."""
-    from kivfm_cli.commands.teachers.describe import COLUMNS, describe_entry, row
+    from kivfm_cli.commands.teachers.describe import describe_entry
     from kivfm_core.registry.registry import list_teachers
 
     entries = list_teachers()
@@ -22,15 +37,7 @@ def list_command(json: Json = False) -> None:
         )
         return
     teachers.sort(key=lambda entry: (entry.status != "ready", entry.bare))
-    print_table(COLUMNS, [row(entry) for entry in teachers])
-    if providers:
-        print()
-        rows = [
-            (f"{e.provider.prefix}NAME", e.provider.summary, f"{e.distribution} {e.version}")
-            for e in providers
-            if e.provider and e.status == "ready"
-        ]
-        print_table(("by name", "what", "distribution"), rows)
+    _print(teachers, providers, wide or not sys.stdout.isatty())
     problems = [entry for entry in entries if entry.cause or entry.heavy]
     if problems:
         print()
@@ -39,3 +46,23 @@ def list_command(json: Json = False) -> None:
         print(f"{entry.name} ({entry.distribution}): {entry.cause or slow}")
         if entry.hint:
             print(f"  {entry.hint}")
+
+
+def _print(teachers: Sequence[Entry], providers: Sequence[Entry], wide: bool) -> None:
+    """Prints the table of teachers, and that of the libraries."""
+    from kivfm_cli.commands.teachers import describe
+
+    if wide:
+        print_table(describe.COLUMNS, [describe.row(entry) for entry in teachers])
+    else:
+        print_table(describe.NARROW_COLUMNS, [describe.narrow_row(entry) for entry in teachers])
+        print("* The family's name alone means this one. More columns: --wide")
+    rows = [
+        (f"{e.provider.prefix}NAME", e.provider.summary, f"{e.distribution} {e.version}")
+        for e in providers
+        if e.provider and e.status == "ready"
+    ]
+    if providers:
+        columns = ("by name", "what", "distribution")
+        print()
+        print_table(columns[: 3 if wide else 2], [row[: 3 if wide else 2] for row in rows])
