@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 import kivfm_core
 from kivfm_cli.lazy import LazyGroup, make_app
-from kivfm_core.errors import KivfmError, validation_lines
+from kivfm_core.errors import KivfmError, escaped, validation_lines
 
 app = make_app(
     cls=LazyGroup,
@@ -100,9 +100,9 @@ def _explain(error: Exception) -> int:
 
 
 def _report(message: str, hint: str = "") -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {escaped(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {escaped(hint)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

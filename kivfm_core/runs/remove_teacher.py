@@ -42,7 +42,7 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
     if path.exists():
         raise UsageError(f"{path} is there already", f"choose another: --out {path}-2")
     plan = _without(earlier.composition, teacher)
-    weights = {name: made for name, made in earlier.environment["weights"].items()
+    weights = {name: made for name, made in earlier.recorded_weights.items()
                if name != teacher}  # fmt: skip
     trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
              if level.partition(":")[0] != teacher}  # fmt: skip
