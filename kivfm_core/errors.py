@@ -24,9 +24,10 @@ class KivfmError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # Names in it may be a stranger's, and it is shown on a terminal.
+        self.message = escaped(message)
+        self.hint = escaped(hint)
+        super().__init__(self.message)
 
 
 class UsageError(KivfmError):
@@ -167,3 +168,15 @@ def printable(name: str | Path) -> str:
     """A file's name as a message may show it: on one line, and none of it a terminal's command."""
     text = str(name)
     return text if text.isprintable() else ascii(text)
+
+
+def escaped(text: str) -> str:
+    r"""A text with what is a terminal's command in it, or no character, written out; lines stay.
+
+    Example:
+        >>> escaped("a\x1b[31mred")
+        'a\\x1b[31mred'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.files import LOCK, is_partial
@@ -28,6 +31,7 @@ COSTS = "costs.json"
 EVALUATION = "evaluation.json"
 
 # In the folder of checkpoints, and in each of them.
+CHECKPOINT = re.compile("step-[0-9]{6,18}")
 LATEST = "latest"
 OPTIMIZER_STATE = "optimizer.safetensors"
 RANDOM_STATE = "rng.safetensors"
@@ -55,9 +59,8 @@ def checkpoint_steps(folder: Path) -> list[int]:
 
     What has another name than a checkpoint (`step-000030.bak`) is the user's own.
     """
-    numbers = (path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir())
-    steps = (int(number) for number in numbers if number.isascii() and number.isdigit())
-    return sorted(step for step in steps if (folder / checkpoint_name(step)).is_dir())
+    names = [path.name for path in folder.glob("step-*") if path.is_dir()]
+    return sorted(int(name.removeprefix("step-")) for name in names if CHECKPOINT.fullmatch(name))
 
 
 def is_whole(checkpoint: Path) -> bool:
@@ -68,6 +71,97 @@ def is_whole(checkpoint: Path) -> bool:
 
 # The checkpoint of step 0 is never removed: it holds the student before its first step.
 UNTRAINED = checkpoint_name(0)
+
+
+class _Shape(BaseModel):
+    """What a record must hold, as far as it is read here.
+
+    A run may come from a stranger, or from another version: further fields are not looked at.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class _Teacher(_Shape):
+    name: str
+
+
+class _Composition(_Shape):
+    teachers: list[_Teacher]
+    base: str | None
+
+
+class _Optim(_Shape):
+    steps: int | None = None
+
+
+class _Config(_Shape):
+    student: dict[str, Any] = {}
+    data: dict[str, Any] = {}
+    optim: _Optim = _Optim()
+    engine: dict[str, Any] = {}
+    cache: dict[str, Any] = {}
+
+
+class _Weights(_Shape):
+    source: str
+    sha256: str
+    keys: int
+
+
+class _Environment(_Shape):
+    weights: dict[str, _Weights] = {}
+    round_trip: dict[str, float] = {}
+    pictures: str = ""
+    configuration: _Config | None = None
+    argv: list[str] = []
+    changes: list[str] = []
+    earlier: list[list[str]] = []
+
+
+class _Costs(_Shape):
+    took_seconds: float
+    predicted_seconds: float | None = None
+
+
+class _Row(_Shape):
+    teacher: str
+    task: str
+    metric: str
+    data: str = ""
+    teacher_score: float
+    untrained_score: float
+    student_score: float
+    retention: float | None
+    gain: float | None
+    bound_score: float | None = None
+    bad: int = 0
+
+
+class _BaseRow(_Shape):
+    metric: str
+    data: str = ""
+    base_score: float
+    student_score: float
+    bad: int = 0
+
+
+class _Summary(_Shape):
+    retention_mean: float | None
+    retention_min: float | None
+    gain_mean: float | None
+    gain_min: float | None
+
+
+class _Evaluation(_Shape):
+    rows: list[_Row]
+    base: list[_BaseRow]
+    summary: _Summary
+    skipped: list[str] = []
+
+
+class _Checkpoint(_Shape):
+    step: int = Field(ge=0)
 
 
 @dataclass(frozen=True)
@@ -138,25 +232,40 @@ class RunFiles:
     @property
     def environment(self) -> dict[str, Any]:
         """What the run was made with; empty before its aligners are fitted."""
-        return read_record(self.environment_file)
+        return _checked(read_record(self.environment_file), _Environment, self.environment_file)
 
     @property
     def costs(self) -> dict[str, Any]:
         """What the run was predicted to cost, and did cost; empty before its end."""
-        return read_record(self.costs_file)
+        return _checked(read_record(self.costs_file), _Costs, self.costs_file)
 
     @property
     def evaluation(self) -> dict[str, Any]:
         """The latest evaluation; empty if there is none."""
-        return read_record(self.evaluation_file)
+        return _checked(read_record(self.evaluation_file), _Evaluation, self.evaluation_file)
 
     def read_config(self) -> dict[str, Any]:
-        """The configuration as tables, not validated."""
-        return tomllib.loads(self.config_file.read_text(encoding="utf-8"))
+        """The configuration as tables, not validated but for what is read from them here.
+
+        Raises:
+            UsageError: If it is damaged.
+        """
+        file = self.config_file
+        text = _read_own(file) or b""
+        try:
+            content = tomllib.loads(text.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise _damaged(file, error) from error
+        return _checked(content, _Config, file)
 
     def read_composition(self) -> dict[str, Any]:
-        """The student's plan as JSON, not validated."""
-        return read_record(self.composition_file)
+        """The student's plan as JSON, not validated but for its teachers' names.
+
+        Raises:
+            UsageError: If it is damaged.
+        """
+        file = self.composition_file
+        return _checked(read_record(file) or {"": None}, _Composition, file)
 
     def check_is_new(self) -> None:
         """Refuses a folder in which a new run would replace something.
@@ -202,6 +311,16 @@ def _may_be_run(path: Path) -> bool:
         return True
 
 
+def read_checkpoint_card(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint's folder says of it.
+
+    Raises:
+        UsageError: If that is missing or damaged.
+    """
+    file = checkpoint / CHECKPOINT_CARD
+    return _checked(read_record(file) or {"": None}, _Checkpoint, file)
+
+
 def read_record(file: Path) -> dict[str, Any]:
     """A record of a run or bundle, which may come from a stranger.
 
@@ -214,14 +333,34 @@ def read_record(file: Path) -> dict[str, Any]:
     Raises:
         UsageError: If it is damaged, or is no record.
     """
-    if file.is_symlink() or not file.is_file():
+    text = _read_own(file)
+    if text is None:
         return {}
     try:
-        content: Any = json.loads(file.read_bytes().decode("utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
+        content: Any = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}") from error
+        raise _damaged(file, error) from error
     if not isinstance(content, dict):
         raise UsageError(f"{printable(file)} is damaged: it holds no record")
     return cast(dict[str, Any], content)
+
+
+def _read_own(file: Path) -> bytes | None:
+    """The bytes of a folder's own file; None if there is none, or a link or pipe in its place."""
+    try:
+        return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
+
+
+def _checked(content: dict[str, Any], shape: type[BaseModel], file: Path) -> dict[str, Any]:
+    """A record as it is; refused unless it is empty or of the shape."""
+    try:
+        _ = shape.model_validate(content) if content else None
+    except (ValidationError, RecursionError) as error:
+        raise _damaged(file, error) from error
+    return content
+
+
+def _damaged(file: Path, error: Exception) -> UsageError:
+    return UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}")

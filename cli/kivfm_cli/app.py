@@ -17,6 +17,7 @@ from kivfm_cli.lazy import LazyGroup, make_app
 from kivfm_cli.streams import steady_streams
 from kivfm_core.errors import (
     KivfmError,
+    escaped,
     is_out_of_memory,
     printable,
     system_error,
@@ -133,9 +134,9 @@ _HINTS = {
 
 
 def _report(message: str, hint: str = "") -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {escaped(message)}", file=sys.stderr)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        print(f"hint: {escaped(hint)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kivfm_core.errors import escaped
 from kivfm_core.text import table_lines
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else on stdout.")]
@@ -21,6 +22,7 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Prints a table: rich on a terminal, else one line a row, columns aligned."""
+    rows = [[_cell(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_rich(columns, rows, title)
         return
@@ -69,4 +71,9 @@ def print_fields(fields: Mapping[str, str]) -> None:
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         if value:
-            print(f"{name.ljust(width)}  {value}")
+            print(f"{_cell(name.ljust(width))}  {_cell(value)}")
+
+
+def _cell(text: str) -> str:
+    """A text as a table may show it: on one line, and none of it a terminal's command."""
+    return escaped(text).replace("\n", "\\n")

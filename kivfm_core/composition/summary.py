@@ -104,7 +104,7 @@ class Summary:
 
         rows = (
             (
-                WORK.get(cost["name"], cost["name"]),
+                WORK.get(str(cost["name"]), str(cost["name"])),
                 cost["answers"],
                 amount(cost["batch"], str),
                 amount(cost["device"], str),

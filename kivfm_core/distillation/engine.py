@@ -230,7 +230,7 @@ def _record_changes(context: RunContext, prepared: Prepared, changes: Sequence[s
     """Once allowed, changes are how the run is from now on; what it was before is listed."""
     known = context.run.environment
     facts = _facts(context, prepared)
-    facts["round_trip"] = known["round_trip"]
+    facts["round_trip"] = known.get("round_trip", {})
     facts["changes"] = [*known.get("changes", []), *changes]
-    facts["earlier"] = [*known.get("earlier", []), known["argv"]]
+    facts["earlier"] = [*known.get("earlier", []), known.get("argv", [])]
     context.run.write_environment(context.config.seed, prepared.models.provenance, **facts)

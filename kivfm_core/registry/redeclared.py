@@ -62,7 +62,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Dotted keys and their values; tables in a list are keyed by name, and the list by order."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+        if _is_table_list(value):
             items = cast(list[dict[str, Any]], value)
             names = [str(item.get("name", item.get("task", i))) for i, item in enumerate(items)]
             flat[prefix + key] = ", ".join(names)
@@ -72,3 +72,9 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _is_table_list(value: object) -> bool:
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return all(isinstance(item, dict) for item in cast(list[object], value))

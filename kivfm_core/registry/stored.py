@@ -53,7 +53,9 @@ def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) ->
     Raises:
         WeightsError: If there is none.
     """
-    if given is None and locate(spec.weights.source) is None:
+    # A cache has what the name says, whoever says it; a folder of this machine has anything.
+    anywhere = spec.weights.source.startswith("run:")
+    if given is None and (anywhere or locate(spec.weights.source) is None):
         spec = installed_spec(spec, registry) or spec
     return obtain(spec, given, registry.offline_variant(spec))
 

@@ -50,7 +50,7 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
 def _write_without(earlier: Run, teacher: str, path: Path) -> None:
     """Writes the new run; the earlier one is held meanwhile."""
     plan = _without(earlier.composition, teacher)
-    weights = {name: made for name, made in earlier.environment["weights"].items()
+    weights = {name: made for name, made in earlier.recorded_weights.items()
                if name != teacher}  # fmt: skip
     trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
              if level.partition(":")[0] != teacher}  # fmt: skip

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from kivfm_core.composition.composition import Composition, read_composition
-from kivfm_core.config import RunConfig, Strategy, build_config, dump_config, load_config
+from kivfm_core.config import RunConfig, Strategy, build_config, dump_config
 from kivfm_core.config.assign_weights import assign_weights
-from kivfm_core.errors import WeightsError
+from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.files import LOCK, write_text
 from kivfm_core.run_files import UNTRAINED, RunFiles
 from kivfm_core.spec import TeacherSpec
@@ -37,7 +37,7 @@ class Run(RunFiles):
     def config(self) -> RunConfig:
         """The resolved configuration."""
         # Earlier versions took Fabric's other strategies, and their runs can still be opened.
-        engine = load_config(self.config_file).get("engine", {})
+        engine = self.read_config().get("engine", {})
         known = engine.get("strategy") in get_args(Strategy)
         return build_config(self.config_file, {} if known else {"engine.strategy": "auto"})
 
@@ -57,9 +57,24 @@ class Run(RunFiles):
         return self.composition.base
 
     @property
+    def recorded_weights(self) -> dict[str, Any]:
+        """Source and hash of every teacher's weights, by name, as the run recorded them.
+
+        Raises:
+            UsageError: If it recorded none, so that nothing tells whether weights are the same.
+        """
+        weights = self.environment.get("weights")
+        if weights is None:
+            raise UsageError(
+                f"{self.environment_file} does not say which weights the run was made with",
+                "put the file back as the run wrote it",
+            )
+        return weights
+
+    @property
     def provenance(self) -> dict[str, Provenance]:
         """Where every teacher's weights were from, when they were loaded."""
-        return {name: Provenance(**made) for name, made in self.environment["weights"].items()}
+        return {name: Provenance(**made) for name, made in self.recorded_weights.items()}
 
     @property
     def files(self) -> dict[str, str]:
@@ -83,7 +98,7 @@ class Run(RunFiles):
         Raises:
             WeightsError: If their hashes differ.
         """
-        known = self.environment["weights"].get(name, {}).get("sha256")
+        known = self.recorded_weights.get(name, {}).get("sha256")
         if found is not None and known not in (None, found.sha256):
             raise WeightsError(
                 f"the weights of {name} ({found.source}) are not those of the run {self.path}",
@@ -97,7 +112,7 @@ class Run(RunFiles):
             weights: The teachers' weights now.
             images: What `Stream.digest` gives for the images now.
         """
-        known = self.environment["weights"]
+        known = self.recorded_weights
         lines = [
             f"weights of {name}: sha256 {known[name]['sha256']}, now {now.sha256}"
             for name, now in weights.items()

@@ -18,6 +18,7 @@ from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.requirements import pip_install, stored_requirements, unmet
 from kivfm_core.run_files import BUNDLE, CONFIG, DECODERS, STUDENT_CARD, STUDENT_STATE, read_record
+from kivfm_core.student.building import building
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
 from kivfm_core.weights.loading import load_strict, read_state
@@ -102,11 +103,14 @@ def read_bundle(folder: Path) -> Student:
     card = read_record(file)
     _check_installed(card, file)
     plan = stored_composition(card.get("composition"), file)
-    student = Student(plan)
-    load_strict(student, read_state(folder / STUDENT_STATE), "the student")
+    path = folder / STUDENT_STATE
+    with building(file, path):
+        student = Student(plan)
+    load_strict(student, read_state(path), "the student")
     for spec in plan.teachers:
-        decoders = Decoders(with_kept(spec, folder / DECODERS / slug(spec.name)))
         path = folder / DECODERS / f"{slug(spec.name)}.safetensors"
+        with building(file, path):
+            decoders = Decoders(with_kept(spec, folder / DECODERS / slug(spec.name)))
         load_strict(decoders, read_state(path), f"{spec.name}'s decoders")
         student.decoders[spec.name] = decoders.requires_grad_(False).eval()
     return student.eval()

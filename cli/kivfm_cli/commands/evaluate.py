@@ -12,6 +12,7 @@ from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json, print_table
+from kivfm_core.errors import escaped
 from kivfm_core.text import percent
 
 app = make_app()
@@ -127,18 +128,19 @@ def render(evaluation: dict[str, Any]) -> None:
         print_table(("preserved from the base", "base", "student", "images"), base)
     bad: dict[str, int] = {}
     for row in (*evaluation["rows"], *evaluation["base"]):
-        bad[row["data"]] = max(bad.get(row["data"], 0), row.get("bad", 0))
+        data = row.get("data", "")
+        bad[data] = max(bad.get(data, 0), row.get("bad", 0))
     for data, number in bad.items():
         if number:
-            print(f"skipped, since they cannot be decoded: {number} images of {data}")
+            print(f"skipped, since they cannot be decoded: {number} images of {escaped(data)}")
     for what in evaluation.get("skipped", ()):
-        print(f"not measured: {what}")
+        print(f"not measured: {escaped(what)}")
     for row in evaluation["rows"]:
         if row.get("at_chance"):
             print(
-                f"nothing to retain: {row['teacher']}, {row['task']}, {row['data']}: its"
-                f" {score(row['teacher_score'])} is no better than chance,"
-                f" {score(row['chance_score'])}"
+                f"nothing to retain: {escaped(row['teacher'])}, {row['task']},"
+                f" {escaped(row['data'])}: its {score(row['teacher_score'])} is no better than"
+                f" chance, {score(row['chance_score'])}"
             )
     _render_summary(evaluation["summary"])
 

@@ -1,0 +1,152 @@
+"""A small finished run of toy teachers, as a stranger could send it, and what opens it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import toy
+from toy_pictures import write_pictures
+
+from kivfm_core.config import build_config
+from kivfm_core.distillation.engine import distill
+from kivfm_core.distillation.state.resume import plan_resume
+from kivfm_core.registry import registry
+from kivfm_core.registry.entry import Entry
+from kivfm_core.run_files import CHECKPOINTS
+from kivfm_core.runs.run import open_run
+from kivfm_core.student.bundle import load_student
+
+SPECS = (toy.BASE, toy.PURPOSE)
+# A module of the stranger's, which must never be imported.
+FOREIGN = "marker_of_a_stranger:call"
+
+EVALUATION = {
+    "schema": 1,
+    "data": ["labels"],
+    "rows": [
+        {
+            "teacher": "toypurpose/small", "task": "classification", "metric": "accuracy",
+            "data": "labels", "pictures": 12, "bad": 0, "teacher_score": 0.5, "base_score": None,
+            "untrained_score": 0.25, "student_score": 0.5, "bound_score": 0.5, "base": False,
+            "retention": 1.0, "gain": 1.0,
+        }
+    ],
+    "base": [
+        {
+            "metric": "k-NN", "data": "labels", "pictures": 12, "bad": 0, "base_score": 0.5,
+            "student_score": 0.5,
+        }
+    ],
+    "summary": {
+        "retention_mean": 1.0, "retention_min": 1.0, "gain_mean": 1.0, "gain_min": 1.0,
+    },
+    "skipped": ["zero-shot: no data"],
+    "seconds": 1.0,
+}  # fmt: skip
+
+
+@contextmanager
+def toys_installed() -> Iterator[None]:
+    """The toy teachers are the ones that are installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        entries = [Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in SPECS]
+        patch.setattr(registry, "discover", lambda: entries)
+        registry.get_registry.cache_clear()
+        yield
+    registry.get_registry.cache_clear()
+
+
+def make_run(folder: Path) -> Path:
+    """A finished run in a folder, evaluated, with a cache beside it."""
+    weights = {}
+    for spec in SPECS:
+        weights[spec.name] = str(folder / f"{spec.family}.safetensors")
+        toy.save(spec, weights[spec.name])
+    flags = {
+        "teachers": "toybase,toypurpose",
+        "weights": weights,
+        "data.path": str(write_pictures(folder / "pictures")),
+        "data.views": 1,
+        "cache.path": str(folder / "cache"),
+        "engine.accelerator": "cpu",
+        "optim.steps": 2,
+        "optim.batch_size": 4,
+        "optim.calibration": 8,
+        "optim.warmup": 1,
+        "checkpoint.every": 1,
+    }
+    with toys_installed():
+        run = distill(build_config(None, flags), out=folder / "runs" / "a")
+    (run / "evaluation.json").write_text(json.dumps(EVALUATION))
+    return run
+
+
+def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes a JSON record where it is."""
+    record = json.loads(file.read_text())
+    change(record)
+    file.write_text(json.dumps(record))
+
+
+def plan_of(record: dict[str, Any]) -> dict[str, Any]:
+    """The composition in `composition.json` or `student.json`."""
+    return record.get("composition", record)
+
+
+def resume(run: Path) -> None:
+    """Plans to go on with a run, and does not."""
+    opened = open_run(run)
+    plan_resume(opened, opened.config, False)
+
+
+def latest(run: Path) -> Path:
+    """The folder of a run's latest checkpoint."""
+    return run / CHECKPOINTS / (run / CHECKPOINTS / "latest").read_text()
+
+
+OPENERS: dict[str, Callable[[Path], Any]] = {
+    "load_student": load_student,
+    "open_run": open_run,
+    "resume": resume,
+}
+
+# What a record may hold in place of a value. The first stands for its removal.
+REMOVED = object()
+JUNK: tuple[Any, ...] = (
+    REMOVED, None, True, -1, 0, 3, 10**12, 10**400, 1.5, -1e308, float("nan"), float("inf"), "",
+    "\x1b[31mred\x07", "a" * 5000, "../../etc/passwd", "\ud800", FOREIGN, [], {}, [[1], None, "a"],
+    {"a": {"b": [{}]}, "\x1b]0;title": 1},
+)  # fmt: skip
+
+Place = tuple[str | int, ...]
+
+
+def places(value: Any, at: Place = ()) -> Iterator[Place]:
+    """The places of all values in a record."""
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        yield (*at, key)
+        yield from places(item, (*at, key))
+
+
+def mutated(record: Any, place: Place, junk: Any) -> Any:
+    """A copy of a record, with something else in one place."""
+    copy = json.loads(json.dumps(record))
+    *path, last = place
+    inner = copy
+    for key in path:
+        inner = inner[key]
+    if junk is REMOVED:
+        del inner[last]
+    else:
+        inner[last] = junk
+    return copy

@@ -1,0 +1,361 @@
+"""Runs and bundles from strangers: opening them is refused with a sentence, or does no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from stranger import (
+    FOREIGN,
+    JUNK,
+    OPENERS,
+    make_run,
+    mutated,
+    places,
+    plan_of,
+    resume,
+    rewrite,
+    toys_installed,
+)  # fmt: skip
+
+from kivfm_cli.app import main
+from kivfm_core.errors import KivfmError, PluginError, UsageError, WeightsError
+from kivfm_core.runs.run import open_run
+from kivfm_core.student.bundle import load_student
+
+SLOW_OPENING = 5.0
+RECORDS = (
+    "composition.json", "environment.json", "evaluation.json", "costs.json", "config.toml",
+    "student/student.json",
+)  # fmt: skip
+STATES = ("student/student.safetensors", "student/decoders/toypurpose--small.safetensors")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that no test changes."""
+    return make_run(tmp_path_factory.mktemp("strangers"))
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A copy of a finished run, with the stranger's module where Python would find it."""
+    (tmp_path / "foreign").mkdir()
+    module = FOREIGN.partition(":")[0]
+    marker = tmp_path / "executed"
+    code = f"open({str(marker)!r}, 'w').close()\ndef call(*a, **k): open({str(marker)!r}, 'w')\n"
+    (tmp_path / "foreign" / f"{module}.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path / "foreign"))
+    copy = Path(shutil.copytree(made, tmp_path / "runs" / "a"))
+    with toys_installed():
+        yield copy
+    assert module not in sys.modules and not marker.exists()
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit code and all output of a command."""
+    capsys.readouterr()
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out + err
+
+
+def foreign_encoder(spec: dict[str, Any]) -> None:
+    spec["encoder"] = FOREIGN
+
+
+def foreign_decoder(spec: dict[str, Any]) -> None:
+    spec["tasks"][0]["decoder"] = FOREIGN
+
+
+def foreign_split(spec: dict[str, Any]) -> None:
+    spec["weights"]["split"] = FOREIGN
+
+
+def foreign_fetch(spec: dict[str, Any]) -> None:
+    spec["weights"]["fetch"] = FOREIGN
+
+
+def foreign_original(spec: dict[str, Any]) -> None:
+    spec["original"] = FOREIGN
+
+
+ROLES = (foreign_encoder, foreign_decoder, foreign_split, foreign_fetch, foreign_original)
+
+
+@pytest.mark.parametrize("file", ["composition.json", "student/student.json"])
+@pytest.mark.parametrize("whose", [0, 1, "trunk"])
+@pytest.mark.parametrize("role", ROLES)
+def test_foreign_code_is_refused(run: Path, file: str, whose: Any, role: Callable[..., None]):
+    def change(record: dict[str, Any]) -> None:
+        plan = plan_of(record)
+        spec = plan["trunk"] if whose == "trunk" else plan["teachers"][whose]
+        if role is foreign_decoder and not spec["tasks"]:
+            tasks = json.loads(json.dumps(plan["teachers"][1]["tasks"][:1]))
+            spec["tasks"] = [{**tasks[0], "levels": ["dense"]}]
+        role(spec)
+
+    rewrite(run / file, change)
+    opener = open_run if file == "composition.json" else load_student
+    with pytest.raises(PluginError, match=FOREIGN):
+        opener(run)
+    if file == "composition.json":
+        with pytest.raises(PluginError, match=FOREIGN):
+            resume(run)
+
+
+@pytest.mark.parametrize("part", ["adapter", "aligners"])
+@pytest.mark.parametrize("kind", [FOREIGN, "no-such-kind", "os:system"])
+def test_kinds_are_names_in_our_tables(run: Path, part: str, kind: str):
+    def change(record: dict[str, Any]) -> None:
+        plan = plan_of(record)
+        (plan[part] if part == "adapter" else plan[part][0])["kind"] = kind
+
+    for file, opener in (("composition.json", open_run), ("student/student.json", load_student)):
+        rewrite(run / file, change)
+        with pytest.raises(UsageError, match="no a"):
+            opener(run)
+
+
+@pytest.mark.parametrize(
+    "source", ["torch:/etc/passwd", "torch:../../x.pth", "hf:a/b/../../x", "file:///etc/passwd",
+               "data:,x", "package:os/../x"],
+)  # fmt: skip
+def test_sources_stay_inside(run: Path, source: str):
+    for file, opener in (("composition.json", open_run), ("student/student.json", load_student)):
+        rewrite(run / file, lambda r: plan_of(r)["teachers"][1]["weights"].update(source=source))
+        with pytest.raises(UsageError, match="is damaged"):
+            opener(run)
+
+
+def test_a_folder_of_this_machine_is_no_source_because_a_stranger_says_so(
+    run: Path, tmp_path: Path
+):
+    secret = tmp_path / "secret.safetensors"
+    save_file({"encoder.x": torch.ones(1)}, secret)
+    for file in (run / "composition.json", run / "config.toml"):
+        if file.suffix == ".json":
+            rewrite(file, lambda r: plan_of(r)["teachers"][1]["weights"].update(
+                source=f"run:{secret}"))  # fmt: skip
+        else:
+            config = tomllib.loads(file.read_text())
+            del config["weights"]["toypurpose/small"]
+            file.write_text(tomli_w.dumps(config))
+    with pytest.raises(WeightsError) as caught:
+        open_run(run).load_teacher("toypurpose/small")
+    assert str(secret) not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    ["x' ; touch /tmp/x ; '", "nothing @ https://evil.example/a.whl", "$(touch x)", "`id`",
+     "--index-url https://evil.example", "nothing==1; rm -rf /", "nothing-such[$(id)]"],
+)  # fmt: skip
+@pytest.mark.parametrize("field", ["requirements", "distributions"])
+def test_hints_hold_names_and_versions(run: Path, field: str, requirement: str):
+    value = [requirement] if field == "requirements" else {requirement: "1.0"}
+    rewrite(run / "student/student.json", lambda r: r.update({field: value}))
+    with pytest.raises((UsageError, PluginError)) as caught:
+        load_student(run)
+    assert caught.value.hint in ("", "pip install 'nothing'")
+
+
+@pytest.mark.parametrize("file", [*RECORDS, *STATES])
+@pytest.mark.parametrize("plant", ["link", "pipe", "folder"])
+@pytest.mark.timeout(30)
+def test_links_and_pipes_are_not_followed(run: Path, file: str, plant: str, tmp_path: Path, capsys):
+    path = run / file
+    away = Path(shutil.move(path, tmp_path / "elsewhere"))
+    if plant == "link":
+        path.symlink_to(away)
+    elif plant == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    if file.startswith("student/"):
+        with pytest.raises(KivfmError):
+            load_student(run)
+    for words in (("runs", "show", str(run)), ("runs", "list", str(run.parent))):
+        code, text = shown(capsys, *words)
+        assert code in (0, 1, 2) and "--debug" not in text
+    assert away.exists()
+
+
+def hostile(name: str, state: dict[str, torch.Tensor], file: Path) -> None:
+    key = sorted(state)[0]
+    if name == "terabytes":
+        header = {key: {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
+        text = json.dumps(header).encode()
+        with file.open("wb") as opened:
+            opened.write(struct.pack("<Q", len(text)) + text)
+            opened.truncate(8 + len(text) + 2**40)  # a hole: it takes no room on the disk
+        return
+    made = {
+        "int64": lambda t: t.long(),
+        "complex": lambda t: t.to(torch.complex64),
+        "nan": lambda t: t * float("nan"),
+        "shape": lambda t: t.flatten()[:1].repeat(5),
+    }[name]
+    save_file({**state, key: made(state[key]).contiguous()}, file)
+
+
+@pytest.mark.parametrize("file", STATES)
+@pytest.mark.parametrize("name", ["int64", "complex", "nan", "shape", "terabytes"])
+def test_hostile_tensors(run: Path, file: str, name: str):
+    hostile(name, load_file(run / file), run / file)
+    with pytest.raises(KivfmError):
+        load_student(run)
+
+
+HUGE = (10**6, 10**9, 10**12, 10**30)
+
+
+@pytest.mark.parametrize("size", HUGE)
+@pytest.mark.parametrize(
+    "place",
+    ["adapter.widths.0", "adapter.widths.2", "adapter.x_channels", "adapter.v_channels",
+     "aligners.2.hidden", "aligners.3.latent", "aligners.3.level.channels", "aligners.4.maps.V",
+     "aligners.4.x_channels", "adapter.taps.0.channels"],
+)  # fmt: skip
+def test_sizes_that_the_weights_do_not_justify(run: Path, place: str, size: int):
+    def change(record: dict[str, Any]) -> None:
+        inner: Any = plan_of(record)
+        *path, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+        for key in path:
+            inner = inner[key]
+        inner[last] = size
+
+    rewrite(run / "student/student.json", change)
+    began = time.monotonic()
+    with pytest.raises((UsageError, WeightsError)):
+        load_student(run)
+    assert time.monotonic() - began < SLOW_OPENING
+
+
+ESCAPE = "\x1b]0;owned\x07\x1b[31mred\nfake: line"
+
+
+def test_escape_sequences_are_shown_as_text(run: Path, capsys):
+    rewrite(run / "environment.json",
+            lambda r: r["weights"]["toybase/small"].update(source=ESCAPE))  # fmt: skip
+
+    def change(record: dict[str, Any]) -> None:
+        record["rows"][0].update(teacher=ESCAPE, metric=ESCAPE, data=ESCAPE, bad=1)
+        record["base"][0].update(metric=ESCAPE)
+        record["skipped"] = [ESCAPE]
+
+    rewrite(run / "evaluation.json", change)
+    code, text = shown(capsys, "runs", "show", str(run))
+    assert code == 0 and "\x1b" not in text and "\x07" not in text and r"\x1b[31mred" in text
+    rewrite(run / "composition.json", lambda r: plan_of(r)["teachers"][0].update(name=ESCAPE))
+    code, text = shown(capsys, "runs", "list", str(run.parent))
+    assert code == 0 and "\x1b" not in text and r"\x1b[31mred" in text
+    with pytest.raises(KivfmError) as caught:
+        open_run(run)
+    assert "\x1b" not in str(caught.value) + caught.value.message
+
+
+CONTENTS = {
+    "empty": b"", "null": b"null", "list": b"[1, 2]", "number": b"7",
+    "text": b'"a"', "record": b"{}",
+    "deep": b'{"a":' * 100_000, "deep list": b"[" * 100_000 + b"]" * 100_000,
+    "latin": b'{"a": "\xe9"}', "utf-16": '{"a": 1}'.encode("utf-16"), "cut": b'{"a": ',
+    "zeros": bytes(100), "huge number": b'{"base": ' + b"9" * 10_000 + b"}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", RECORDS)
+@pytest.mark.parametrize("name", CONTENTS)
+def test_damaged_records(run: Path, file: str, name: str, capsys):
+    (run / file).write_bytes(CONTENTS[name])
+    check_opens_or_says(run, file, capsys)
+
+
+@pytest.mark.parametrize("file", RECORDS)
+def test_records_that_lack_a_field(run: Path, file: str, capsys):
+    text = (run / file).read_text()
+    record = tomllib.loads(text) if file.endswith(".toml") else json.loads(text)
+    for key in record:
+        less = {name: value for name, value in record.items() if name != key}
+        write(run / file, less)
+        check_opens_or_says(run, file, capsys)
+
+
+def write(file: Path, record: Any) -> None:
+    text = tomli_w.dumps(record) if file.suffix == ".toml" else json.dumps(record)
+    file.write_text(text)
+
+
+def check_opens_or_says(run: Path, file: str, capsys: Any) -> None:
+    """Every way to open a run that reads this file gives a result or a sentence, soon."""
+    of_student = file.startswith("student/")
+    for name, opener in OPENERS.items():
+        if of_student != (name == "load_student"):
+            continue
+        began = time.monotonic()
+        try:
+            opener(run)
+        except KivfmError as error:
+            assert error.message.replace("\n", "").isprintable()
+        assert time.monotonic() - began < SLOW_OPENING
+    if of_student:
+        return
+    for words in (("runs", "show", str(run)), ("runs", "show", str(run), "--json"),
+                  ("runs", "list", str(run.parent))):  # fmt: skip
+        code, text = shown(capsys, *words)
+        assert code in (0, 1, 2, 3)
+        assert "--debug" not in text and "\x1b" not in text, text
+
+
+def fuzz(run: Path, capsys: Any, count: int) -> None:
+    """Changes one value of one record, in so many ways."""
+    texts = {file: (run / file).read_text() for file in RECORDS}
+    records = {
+        file: tomllib.loads(text) if file.endswith(".toml") else json.loads(text)
+        for file, text in texts.items()
+    }
+    all_places = {file: list(places(record)) for file, record in records.items()}
+
+    @settings(
+        max_examples=count, deadline=None, database=None, derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        file = data.draw(st.sampled_from(RECORDS))
+        place = data.draw(st.sampled_from(all_places[file]))
+        junk = data.draw(st.sampled_from(JUNK) | st.text() | st.integers() | st.floats())
+        try:
+            write(run / file, mutated(records[file], place, junk))
+        except (TypeError, ValueError, AttributeError):
+            return  # TOML cannot hold it
+        try:
+            check_opens_or_says(run, file, capsys)
+        finally:
+            (run / file).write_text(texts[file])
+
+    check()
+
+
+def test_fuzzed_records(run: Path, capsys):
+    fuzz(run, capsys, 300)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_many_fuzzed_records(run: Path, capsys):
+    fuzz(run, capsys, 10_000)
