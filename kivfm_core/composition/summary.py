@@ -15,7 +15,7 @@ from kivfm_core.text import count, duration, percent, size, table_lines
 # A larger share of a level's variance is shown as all of it.
 WHOLE = 0.9995
 # What is shown for the work beside the networks', which plans store under these names.
-WORK = {"pictures": "decoding", "fitting": "fitting", "learning": "training"}
+WORK: dict[str, str] = {"pictures": "decoding", "fitting": "fitting", "learning": "training"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Summary:
 
         rows = (
             (
-                WORK.get(str(cost["name"]), str(cost["name"])),
+                WORK.get(cost["name"]) or cost["name"],
                 cost["answers"],
                 amount(cost["batch"], str),
                 amount(cost["device"], str),

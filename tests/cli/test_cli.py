@@ -93,6 +93,7 @@ def test_list_as_text(kivfm, install):
 
 
 def test_the_list_fits_a_terminal(kivfm, monkeypatch):
+    monkeypatch.setenv("KIVFM_PLUGINS", "kivfm-nano")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
