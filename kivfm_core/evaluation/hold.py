@@ -28,9 +28,12 @@ def holding_run(work: Work) -> Work:
         if given.get("out") is not None:
             return work(*args, **named)
         run = given["run"]
-        files = run if isinstance(run, RunFiles) else RunFiles(Path(run))
-        files.check_is_run()
-        with only_writer(files.path, f"kivfm evaluate {quote(str(files.path))} --data D"):
+        if isinstance(run, str | Path):
+            path = Path(run)
+            RunFiles(path).check_is_run()  # before a lock is written into what is none
+        else:
+            path = run.path
+        with only_writer(path, f"kivfm evaluate {quote(str(path))} --data D"):
             return work(*args, **named)
 
     return cast(Work, held)
