@@ -27,8 +27,8 @@ def original(subject: Subject) -> None:
     tasks = tasks_of(subject)
     if spec.original is None:
         raise NotChecked(
-            "the spec names no original, so nobody compared with it normalization, the order of "
-            "channels and classes, nor where boxes and maps lie",
+            "the spec names no original: normalization, the order of channels and classes, and "
+            "where boxes and maps lie are compared with nothing",
             "original='PACKAGE.MODULE:FUNCTION'; see docs/reference/conformance.md, The original",
         )
     with seeded():

@@ -35,8 +35,8 @@ def preprocess(subject: Subject) -> None:
         whole: Any = resolve_reference(spec.original)(spec)
     if not hasattr(whole, "preprocess"):
         raise NotChecked(
-            "the original has no preprocess(image), so nobody compared the input contract with it: "
-            "policy, sizes, interpolation, channel order",
+            "the original has no preprocess(image): the input contract's policy, sizes, "
+            "interpolation and channel order are compared with nothing",
             "see docs/reference/conformance.md, The original",
         )
     side = spec.input.size

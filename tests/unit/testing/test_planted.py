@@ -84,7 +84,7 @@ def test_what_shows_with_the_original_only(spec, check, says, mend):
     assert says in found[check].message and mend in found[check].fix
     without = results(spec.model_copy(update={"original": None}))
     assert not [r for r in without.values() if r.status == "finding"]
-    assert "channels and classes, nor where boxes" in without["original"].message
+    assert "channels and classes, and where boxes" in without["original"].message
     assert without["preprocess"].status == "not checked"
 
 
