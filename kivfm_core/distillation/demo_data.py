@@ -17,13 +17,13 @@ from kivfm_core.spec import TeacherSpec
 
 
 def demo_warning(config: RunConfig, teachers: Sequence[TeacherSpec]) -> str:
-    """What to tell somebody who distills teachers of photographs on drawn shapes; else empty."""
+    """What to tell somebody who distills teachers of photos on drawn shapes; else empty."""
     real = [spec.name for spec in teachers if spec.variant != "nano"]
     if config.data.path or not real:
         return ""
     return (
         f"warning: without --data FOLDER, {', '.join(real)} will be distilled on the demo's drawn"
-        " shapes, and the student will know little of photographs"
+        " shapes, and the student will know little of photos"
     )
 
 
