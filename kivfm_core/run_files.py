@@ -161,7 +161,7 @@ class _Evaluation(_Shape):
 
 
 class _Checkpoint(_Shape):
-    step: int = Field(ge=0)
+    step: int = Field(ge=0, lt=10**18)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 # `crc` is the record's checksum, `check` the entry's own.
 ENTRY = np.dtype([(name, "<u4") for name in ("image", "view", "row", "crc", "check")])
 
+# Views of an image, and of all images together, that an index has room for: a table takes 13 bytes
+# for each.
+MOST_VIEWS, MOST_PLACES = 2**20, 2**31
+
 # State of a record: not read yet, its checksum matches, or it does not.
 UNKNOWN, SOUND, BAD = range(3)
 
@@ -100,7 +104,11 @@ class Index:
         entries = entries[mine]
         if not len(entries):
             return
-        more = int(entries["view"].max()) + 1 - len(self.rows)
+        views = int(entries["view"].max()) + 1
+        # A forged entry could ask for any amount of memory.
+        if views > MOST_VIEWS or views * self.images > MOST_PLACES:
+            raise ValueError(f"its index names view {views - 1} of {self.images} images")
+        more = views - len(self.rows)
         if more > 0:
             grow = ((0, more), (0, 0))
             self.rows = np.pad(self.rows, grow, constant_values=-1)

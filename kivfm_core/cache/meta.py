@@ -6,12 +6,15 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from kivfm_core.cache.key import StoreKey
-from kivfm_core.cache.store import Store
-from kivfm_core.errors import DataError, KivfmError
+from kivfm_core.cache.store import SHARD, Store
+from kivfm_core.errors import DataError, KivfmError, one_line, printable
 from kivfm_core.files import is_partial, write_text
+from kivfm_core.run_files import read_record
 
 META = "meta.json"
 
@@ -43,17 +46,30 @@ def open_store(folder: Path) -> Store:
         DataError: If the folder is no store, or is not what its name says.
     """
     try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta = read_record(folder / META)
         key = StoreKey(meta["owner"], meta["depends_on"])
         if key.folder != folder.name:
             raise ValueError("it holds another's records than its name says")
-        tensors = meta["record"]["tensors"]
-        return Store(folder, key, {name: tuple(shape) for name, shape in tensors.items()})
+        return Store(folder, key, _layout(meta["record"]["tensors"]))
+    except KivfmError as error:
+        raise DataError(error.message, error.hint) from error
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise DataError(
-            f"{folder} cannot be read as a store: {error}",
+            f"{printable(folder)} cannot be read as a store: {one_line(error)}",
             "a run that needs it creates it again; otherwise remove the folder",
         ) from error
+
+
+def _layout(tensors: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of a record's tensors, as a file says them."""
+    layout: dict[str, tuple[int, ...]] = {}
+    for name, shape in tensors.items():
+        if not shape or not all(type(side) is int and 0 < side < 2**31 for side in shape):
+            raise ValueError(f"{name} has no shape {shape}")
+        layout[name] = tuple(shape)
+    if not layout or sum(map(prod, layout.values())) > SHARD:
+        raise ValueError("its records are empty, or larger than any")
+    return layout
 
 
 def used_bytes(folder: Path) -> int:

@@ -18,6 +18,7 @@ from kivfm_core.cache.encoding import Layout
 from kivfm_core.cache.index import BAD, SOUND, UNKNOWN, Index, make_entries
 from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.maps import find_maps
+from kivfm_core.errors import DataError, printable
 
 # Index of an image, and of the view of it.
 Place = tuple[int, int]
@@ -42,6 +43,7 @@ class Store:
 
     def __init__(self, folder: Path, key: StoreKey, layout: Layout) -> None:
         self.folder, self.key, self.layout = folder, key, dict(layout)
+        _check_files(folder)
         self.bytes = sum(key.encoding.bytes(*part) for part in layout.items())
         self.per_shard = max(1, SHARD // self.bytes)
         self.index = Index(folder / "index.bin", key.facts["pictures"]["number"])
@@ -147,3 +149,18 @@ class Store:
 
     def _crc(self, place: Place, record: NDArray[np.uint8]) -> int:
         return zlib.crc32(record.data, zlib.crc32(np.array(place, "<u4").tobytes(), self.seed))
+
+
+def _check_files(folder: Path) -> None:
+    """Refuses a store with links or pipes in it, since its files are written to, too.
+
+    Raises:
+        DataError: Naming one.
+    """
+    inside = folder.iterdir() if folder.is_dir() else ()
+    for path in (folder, *inside):
+        if path.is_symlink() or (path.exists() and path != folder and not path.is_file()):
+            raise DataError(
+                f"{printable(path)} is a link or no file, and a store has none",
+                "a cache from somebody else? remove its folder",
+            )

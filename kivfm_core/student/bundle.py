@@ -21,7 +21,7 @@ from kivfm_core.run_files import BUNDLE, CONFIG, DECODERS, STUDENT_CARD, STUDENT
 from kivfm_core.student.building import building
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
-from kivfm_core.weights.loading import load_strict, read_state
+from kivfm_core.weights.loading import load_strict, read_own_state
 from kivfm_core.weights.tokenizer import keep_tokenizers, with_kept
 
 CARD = """# A kivfm student
@@ -106,12 +106,12 @@ def read_bundle(folder: Path) -> Student:
     path = folder / STUDENT_STATE
     with building(file, path):
         student = Student(plan)
-    load_strict(student, read_state(path), "the student")
+    load_strict(student, read_own_state(path), "the student")
     for spec in plan.teachers:
         path = folder / DECODERS / f"{slug(spec.name)}.safetensors"
         with building(file, path):
             decoders = Decoders(with_kept(spec, folder / DECODERS / slug(spec.name)))
-        load_strict(decoders, read_state(path), f"{spec.name}'s decoders")
+        load_strict(decoders, read_own_state(path), f"{spec.name}'s decoders")
         student.decoders[spec.name] = decoders.requires_grad_(False).eval()
     return student.eval()
 
@@ -132,7 +132,7 @@ def load_trained(student: Student, checkpoint: Path) -> None:
     Raises:
         UsageError: If the checkpoint does not fit the student.
     """
-    state, own = read_state(checkpoint / STUDENT_STATE), student.state_dict()
+    state, own = read_own_state(checkpoint / STUDENT_STATE), student.state_dict()
     if not student.trained().keys() <= state.keys() <= own.keys():
         run = checkpoint.parents[1]
         raise UsageError(

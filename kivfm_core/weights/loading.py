@@ -71,6 +71,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return cast(dict[str, Tensor], state)
 
 
+def read_own_state(path: Path) -> dict[str, Tensor]:
+    """Reads a file of a run's own folder, in which a link leads nowhere.
+
+    Raises:
+        WeightsError: As `read_state`, or if it is a link.
+    """
+    if path.is_symlink():
+        raise WeightsError(f"{path} is a link, and not followed", "put the file itself there")
+    return read_state(path)
+
+
 def load_strict(module: nn.Module, state: State, what: str) -> int:
     """Loads a state of exactly the module's keys and shapes; returns how many tensors.
 

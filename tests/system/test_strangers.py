@@ -23,6 +23,7 @@ from stranger import (
     FOREIGN,
     JUNK,
     OPENERS,
+    latest,
     make_run,
     mutated,
     places,
@@ -33,7 +34,11 @@ from stranger import (
 )  # fmt: skip
 
 from kivfm_cli.app import main
-from kivfm_core.errors import KivfmError, PluginError, UsageError, WeightsError
+from kivfm_core.cache.index import make_entries
+from kivfm_core.cache.key import StoreKey
+from kivfm_core.cache.store import Store
+from kivfm_core.distillation.engine import distill
+from kivfm_core.errors import DataError, KivfmError, PluginError, UsageError, WeightsError
 from kivfm_core.runs.run import open_run
 from kivfm_core.student.bundle import load_student
 
@@ -293,6 +298,120 @@ def test_records_that_lack_a_field(run: Path, file: str, capsys):
         less = {name: value for name, value in record.items() if name != key}
         write(run / file, less)
         check_opens_or_says(run, file, capsys)
+
+
+CHECKPOINT_FILES = ("student.safetensors", "optimizer.safetensors", "rng.safetensors", "state.json")
+
+
+@pytest.mark.parametrize("file", CHECKPOINT_FILES)
+@pytest.mark.parametrize("plant", ["link", "pipe", "empty", "zeros", "nothing"])
+@pytest.mark.timeout(60)
+def test_planted_checkpoints(run: Path, file: str, plant: str, tmp_path: Path):
+    path = latest(run) / file
+    away = Path(shutil.move(path, tmp_path / "elsewhere"))
+    if plant == "link":
+        path.symlink_to(away)
+    elif plant == "pipe":
+        os.mkfifo(path)
+    elif plant != "nothing":
+        path.write_bytes(bytes(100 if plant == "zeros" else 0))
+    with pytest.raises(KivfmError):
+        distill(resume=run)
+
+
+@pytest.mark.parametrize("file", CHECKPOINT_FILES[:3])
+@pytest.mark.parametrize("name", ["int64", "complex", "nan", "shape", "terabytes"])
+def test_hostile_checkpoints(run: Path, file: str, name: str):
+    path = latest(run) / file
+    state = load_file(path)
+    if file == "optimizer.safetensors":
+        state = {key: value for key, value in state.items() if value.ndim and value.numel() > 1}
+        if name == "int64":
+            pytest.skip("steps are whole numbers")
+    hostile(name, state, path)
+    with pytest.raises(KivfmError):
+        distill(resume=run)
+
+
+@pytest.mark.parametrize(
+    "named", [b"", b"../../../etc", b"/etc", b"step-000009", b"step-", b"\xff", b"step-\x1b[31m"]
+)
+def test_latest_names_a_checkpoint_of_this_run(run: Path, named: bytes):
+    (run / "checkpoints" / "latest").write_bytes(named)
+    with pytest.raises(UsageError):
+        distill(resume=run)
+
+
+@pytest.mark.parametrize("step", [None, -1, "2", 1.5, [], 10**400])
+def test_steps_of_a_checkpoint(run: Path, step: Any):
+    card = {"schema": 1, "step": step, "precision": {}}
+    (latest(run) / "state.json").write_text(json.dumps(card))
+    with pytest.raises(UsageError, match="damaged"):
+        distill(resume=run)
+
+
+def test_folders_that_are_named_as_checkpoints(run: Path, capsys):
+    for name in ("step-x", "step-", "step-1e9", "step-\u00b2\u00b2\u00b2\u00b2\u00b2\u00b2"):
+        (run / "checkpoints" / name).mkdir()
+    code, text = shown(capsys, "runs", "show", str(run))
+    assert code == 0 and "2 of 2" in text
+
+
+@pytest.fixture
+def cache(made: Path, tmp_path: Path) -> Path:
+    """A copy of a cache."""
+    return Path(shutil.copytree(made.parents[1] / "cache", tmp_path / "cache"))
+
+
+def check_cache_says(cache: Path, capsys: Any) -> None:
+    for words in (("cache", "info"), ("cache", "verify"), ("cache", "verify", "--json")):
+        code, text = shown(capsys, *words, str(cache))
+        assert code in (0, 1) and "--debug" not in text and "\x1b" not in text, text
+
+
+@pytest.mark.parametrize(
+    "name", ["index.bin", "records-0000.bin", "meta.json", "lock", ".x.partial"]
+)
+@pytest.mark.parametrize("plant", ["link", "pipe", "broken link"])
+@pytest.mark.timeout(30)
+def test_links_in_a_cache_are_not_written_through(
+    cache: Path, name: str, plant: str, tmp_path: Path, capsys
+):
+    store = next(cache.iterdir())
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    (store / name).unlink(missing_ok=True)
+    if plant == "pipe":
+        os.mkfifo(store / name)
+    else:
+        (store / name).symlink_to(victim if plant == "link" else tmp_path / "nowhere")
+    _, text = shown(capsys, "cache", "info", str(cache))
+    assert "broken" in text
+    check_cache_says(cache, capsys)
+    with pytest.raises(DataError):
+        Store(store, StoreKey("a", {"pictures": {"number": 1}}), {"x": (2,)})
+    assert victim.read_bytes() == b"mine" and not (tmp_path / "nowhere").exists()
+
+
+def test_a_forged_index_asks_for_no_memory(cache: Path, capsys):
+    for store in cache.iterdir():
+        entries = make_entries([0], [2**32 - 1], [0], [0])
+        (store / "index.bin").write_bytes(entries.tobytes())
+    check_cache_says(cache, capsys)
+
+
+def test_fuzzed_caches(cache: Path, capsys):
+    file = next(cache.iterdir()) / "meta.json"
+    text = file.read_text()
+    record = json.loads(text)
+    for place in places(record):
+        for junk in JUNK[::3]:
+            file.write_text(json.dumps(mutated(record, place, junk)))
+            code, told = shown(capsys, "cache", "verify", str(cache))
+            assert code in (0, 1) and "--debug" not in told, told
+    for content in CONTENTS.values():
+        file.write_bytes(content)
+        check_cache_says(cache, capsys)
 
 
 def write(file: Path, record: Any) -> None:

@@ -177,8 +177,8 @@ def describe(folder: Path, store: Any) -> dict[str, Any]:
     record: dict[str, Any] = {
         "store": folder.name,
         "status": "ok",
-        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-        "last_used": (meta if meta.exists() else folder).stat().st_mtime,
+        "bytes": sum(file.lstat().st_size for file in folder.iterdir()),
+        "last_used": (meta if meta.exists() else folder).lstat().st_mtime,
     }
     if isinstance(store, KivfmError):
         return {**record, "status": "broken", "cause": store.message}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins import Precision
-from safetensors.torch import load_file
 from torch import Tensor
 
 from kivfm_core.distillation.processes.launch import is_first
 from kivfm_core.distillation.processes.sharding import whole
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import KivfmError, UsageError, one_line, printable
 from kivfm_core.files import new_folder, write_text
 from kivfm_core.run_files import (
+    CHECKPOINT,
     CHECKPOINT_CARD,
     LATEST,
     OPTIMIZER_STATE,
@@ -26,9 +27,11 @@ from kivfm_core.run_files import (
     checkpoint_name,
     checkpoint_steps,
     is_whole,
+    read_checkpoint_card,
 )
 from kivfm_core.student.bundle import load_trained, save_tensors
 from kivfm_core.student.student import Student
+from kivfm_core.weights.loading import read_own_state
 
 
 def save_checkpoint(
@@ -103,22 +106,55 @@ def load_checkpoint(
     """
     if (path := latest_checkpoint(folder)) is None:
         raise UsageError(f"no checkpoint in {folder}", "start anew: kivfm distill --out ANOTHER")
+    state = read_checkpoint_card(path)
     load_trained(student, path)
-    remembered = load_file(path / OPTIMIZER_STATE)
+    remembered = read_own_state(path / OPTIMIZER_STATE)
     its = _written_by(remembered)
     if its in (None, _name_of(optimizer)):
-        _restore(student, optimizer, remembered)
+        with _sound(path / OPTIMIZER_STATE):
+            _restore(student, optimizer, remembered)
     elif not anew:
         run = folder.parent
         raise UsageError(
             f"the checkpoints in {run} are those of another optimizer, {its}",
             f"kivfm distill --resume {run} --set optim.optimizer={its} --allow-changes",
         )
-    torch.set_rng_state(load_file(path / RANDOM_STATE)["torch"])
-    state = json.loads((path / CHECKPOINT_CARD).read_text(encoding="utf-8"))
+    with _sound(path / RANDOM_STATE):
+        torch.set_rng_state(read_own_state(path / RANDOM_STATE)["torch"])
     if scale := state.get("precision"):
-        precision.load_state_dict(scale)
-    return int(state["step"])
+        with _sound(path / CHECKPOINT_CARD):
+            precision.load_state_dict(scale)
+    return state["step"]
+
+
+def latest_checkpoint(folder: Path) -> Path:
+    """The folder of the latest checkpoint.
+
+    Raises:
+        UsageError: If what names it is damaged, or it is not there.
+    """
+    file = folder / LATEST
+    named = file.read_bytes()[:100].decode("utf-8", "replace").strip()
+    path = folder / named
+    if file.is_symlink() or not CHECKPOINT.fullmatch(named) or path.is_symlink():
+        raise UsageError(f"{printable(file)} is damaged: it names no checkpoint")
+    if not path.is_dir():
+        raise UsageError(f"{printable(file)} names {named}, which is not there")
+    return path
+
+
+@contextmanager
+def _sound(file: Path) -> Generator[None]:
+    """Turns what is wrong with a checkpoint's file into one error."""
+    try:
+        yield
+    except KivfmError:
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"{printable(file)} is damaged: {one_line(error)}",
+            "remove its folder, and write the name of an earlier one into checkpoints/latest",
+        ) from error
 
 
 def _name_of(optimizer: torch.optim.Optimizer) -> str:
@@ -158,7 +194,12 @@ def _restore(
     state: dict[int, dict[str, Tensor | bool]] = {}
     for key, value in tensors.items():
         whose, _, name = key.rpartition(".")
-        place = places[numbered[int(whose)] if whose.isdigit() else whose]
+        parameter = numbered[int(whose)] if whose.isdigit() else whose
+        if value.shape not in ((), trained[parameter].shape) or value.is_complex():
+            raise ValueError(f"{key} is {tuple(value.shape)}, {value.dtype}")
+        if value.isnan().any():
+            raise ValueError(f"{key}: not a number in it")
+        place = places[parameter]
         state.setdefault(place, {})[name] = bool(value) if value.dtype == torch.bool else value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
