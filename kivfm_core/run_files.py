@@ -59,7 +59,7 @@ def checkpoint_steps(folder: Path) -> list[int]:
 
     What has another name than a checkpoint (`step-000030.bak`) is the user's own.
     """
-    names = [path.name for path in folder.glob("step-*") if path.is_dir()]
+    names = [p.name for p in folder.glob("step-*") if p.is_dir() and not p.is_symlink()]
     return sorted(int(name.removeprefix("step-")) for name in names if CHECKPOINT.fullmatch(name))
 
 

@@ -81,11 +81,21 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def named_latest(folder: Path) -> str:
-    """The name of the checkpoint in `latest`; empty if the file is lost, or no text."""
-    try:
-        return (folder / LATEST).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+    """The name of the checkpoint in `latest`; empty if the file is lost.
+
+    Raises:
+        UsageError: If the file is there and names no checkpoint.
+    """
+    file = folder / LATEST
+    if not file.is_symlink() and not file.is_file():
         return ""
+    named = "" if file.is_symlink() else file.read_bytes()[:100].decode("utf-8", "replace").strip()
+    if not CHECKPOINT.fullmatch(named):
+        raise UsageError(
+            f"{printable(file)} is damaged: it names no checkpoint",
+            "remove the file, and the newest whole checkpoint is taken",
+        )
+    return named
 
 
 def load_checkpoint(
@@ -125,22 +135,6 @@ def load_checkpoint(
         with _sound(path / CHECKPOINT_CARD):
             precision.load_state_dict(scale)
     return state["step"]
-
-
-def latest_checkpoint(folder: Path) -> Path:
-    """The folder of the latest checkpoint.
-
-    Raises:
-        UsageError: If what names it is damaged, or it is not there.
-    """
-    file = folder / LATEST
-    named = file.read_bytes()[:100].decode("utf-8", "replace").strip()
-    path = folder / named
-    if file.is_symlink() or not CHECKPOINT.fullmatch(named) or path.is_symlink():
-        raise UsageError(f"{printable(file)} is damaged: it names no checkpoint")
-    if not path.is_dir():
-        raise UsageError(f"{printable(file)} names {named}, which is not there")
-    return path
 
 
 @contextmanager
