@@ -117,12 +117,19 @@ def only_writer(folder: Path, work: str) -> Generator[None]:
         ) from error
     except OSError as error:
         raise UsageError(
-            f"{printable(folder)} cannot be written to: {error.strerror or error}"
+            f"{printable(folder)} cannot be written to: {str(error.strerror or error).lower()}"
         ) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def remove_partials(folder: Path) -> None:
+    """Removes the files in a folder that a killed process was writing."""
+    for path in folder.iterdir():
+        if is_partial(path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def is_partial(name: str) -> bool:

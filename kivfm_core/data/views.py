@@ -15,7 +15,7 @@ from kivfm_core.geometry import Size, View
 SMALLEST = 0.5
 # Version of how images become canvases: raised with every change, so that cached outputs of the
 # old canvases are not used.
-VERSION = 1
+VERSION = 2
 
 
 def sample_view(

@@ -30,9 +30,11 @@ def holding_run(work: Work) -> Work:
         run = given["run"]
         if isinstance(run, str | Path):
             path = Path(run)
-            RunFiles(path).check_is_run()  # before a lock is written into what is none
         else:
             path = run.path
+        # The work itself says what is wrong with a folder that is none; no lock is written there.
+        if not path.is_dir() or (isinstance(run, str | Path) and not RunFiles(path).is_run):
+            return work(*args, **named)
         with only_writer(path, f"kivfm evaluate {quote(str(path))} --data D"):
             return work(*args, **named)
 

@@ -36,7 +36,6 @@ FLAGS = {
 
 # Nine parameters, as the command has flags; most calls give three.
 def predict(
-    # A parameter for each flag of `kivfm predict`.
     run: str | Path | Run | Teacher,
     image: str | Path | Image.Image,
     task: str,
@@ -56,8 +55,8 @@ def predict(
         image: The image.
         task: What to solve.
         teacher: Which of the run's teachers to stand in for, where several solve the task.
-        labels: Class names, for a task whose prompt takes them, such as `zero-shot`.
-        points: Clicks `(x, y)` in the image's pixels, for one such as `promptable-segmentation`.
+        labels: Class names, for tasks such as `zero-shot`.
+        points: Clicks `(x, y)` in the image's pixels, for such as `promptable-segmentation`.
         threshold: Objects of a lower score are left out.
         out: A file for the image with the result drawn on it.
         accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
@@ -85,8 +84,7 @@ def predict(
     rows = resolve_reference(record.draw)(drawing, found, names, clicks)
     if out is not None:
         drawing.save(Path(out))
-    height, width = pixels.shape[1:]
-    return Prediction(task, model.spec.name, width, height, record.kind, rows)
+    return Prediction(task, name, pixels.shape[2], pixels.shape[1], record.kind, rows)
 
 
 def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:

@@ -11,7 +11,7 @@ from kivfm_core.run_files import RunFiles
 
 
 def delete_run(run: str | Path) -> None:
-    """Deletes a run folder with all that is in it; nothing is asked.
+    """Deletes a run folder with all that is in it; without a question.
 
     Raises:
         UsageError: If the folder is no run, or a link, or another process is writing to it.

@@ -63,10 +63,10 @@ def evaluate(
     from kivfm_core.runs.run import open_run
     from kivfm_core.student.on_device import find_device
 
-    warn_of_changed_teachers(run)
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
     find_device(accelerator)
+    warn_of_changed_teachers(run)
     opened = open_run(run)
     place = find_place(opened.path, out)  # before anything is measured
     try:

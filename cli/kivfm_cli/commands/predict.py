@@ -56,7 +56,9 @@ def predict(
     clicks = [_point(text) for item in points or [] for text in item.split(";")]
     names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     from kivfm_core.prediction.predict import predict as work
+    from kivfm_core.student.on_device import find_device
 
+    find_device(accelerator)
     warn_of_changed_teachers(run)
     found = work(
         run, image, task, teacher=teacher, labels=names, points=clicks or None,

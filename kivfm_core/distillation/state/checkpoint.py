@@ -81,21 +81,12 @@ def latest_checkpoint(folder: Path) -> Path | None:
 
 
 def named_latest(folder: Path) -> str:
-    """The name of the checkpoint in `latest`; empty if the file is lost.
-
-    Raises:
-        UsageError: If the file is there and names no checkpoint.
-    """
+    """The name of the checkpoint in `latest`; empty if the file is lost, or names none."""
     file = folder / LATEST
-    if not file.is_symlink() and not file.is_file():
+    if file.is_symlink() or not file.is_file():
         return ""
-    named = "" if file.is_symlink() else file.read_bytes()[:100].decode("utf-8", "replace").strip()
-    if not CHECKPOINT.fullmatch(named):
-        raise UsageError(
-            f"{printable(file)} is damaged: it names no checkpoint",
-            "remove the file, and the newest whole checkpoint is taken",
-        )
-    return named
+    named = file.read_bytes()[:100].decode("utf-8", "replace").strip()
+    return named if CHECKPOINT.fullmatch(named) else ""
 
 
 def load_checkpoint(

@@ -8,7 +8,7 @@ from shlex import quote
 
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.errors import DataError, PluginError, UsageError, WeightsError
-from kivfm_core.files import only_writer
+from kivfm_core.files import only_writer, remove_partials
 
 # What was given is wrong, so the same command would fail again: no such run is worth keeping.
 WRONG = (UsageError, WeightsError, DataError, PluginError)
@@ -48,6 +48,7 @@ def _take(context: RunContext, new: bool, held: ExitStack) -> tuple[str, str] | 
     again = f"kivfm distill --resume {quote(str(run.path))}"
     try:
         held.enter_context(only_writer(run.path, again))
+        remove_partials(run.path)  # left by a kill; nobody else writes here now
         # What was looked at before may have changed until the folder was held.
         if new:
             run.check_is_new()

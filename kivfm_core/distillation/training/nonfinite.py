@@ -85,15 +85,15 @@ class SkippedSteps:
         return len(skipped)
 
     def check_share(self, steps: int) -> None:
-        """Refuses to pass for success where most steps were skipped.
+        """Refuses to pass for success where nearly all steps were skipped.
 
         Args:
             steps: How many this process was to make.
 
         Raises:
-            KivfmError: If it skipped more than half of them.
+            KivfmError: If it skipped nearly all of them.
         """
-        if self.lost > steps / 2:
+        if self.lost > 0.9 * steps:
             raise KivfmError(
                 f"{self.lost} of {steps} steps were skipped, since values were not finite: the "
                 f"student in {self.run.path} has hardly been trained",

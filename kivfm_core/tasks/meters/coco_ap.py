@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
+from faster_coco_eval.core import mask as codec
 from torch import Tensor
 
 from kivfm_core.data.formats.coco import CocoData, run_lengths
@@ -89,8 +90,6 @@ class AveragePrecision:
 
     def _truth(self) -> dict[str, Any]:
         """The images so far in COCO's form, with every field that its evaluation reads."""
-        from faster_coco_eval.core import mask as codec
-
         annotations: list[dict[str, Any]] = []
         for index in self.seen:
             image = self.data.images[index]["id"]

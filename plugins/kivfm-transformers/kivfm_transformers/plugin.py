@@ -30,6 +30,11 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
                     for _, decoder in family.decoders
                 ),
                 split=(f"{HERE}.model:split",),
+                original=tuple(
+                    f"{HERE}.{family.module}:{family.original}"
+                    for family in families
+                    if family.original
+                ),
             ),
         )
     ]

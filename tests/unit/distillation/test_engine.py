@@ -230,7 +230,8 @@ def test_a_run_folder_in_use_is_refused(config: RunConfig, tmp_path: Path):
     (tmp_path / "run/notes.txt").write_text("mine")
     with pytest.raises(UsageError) as caught:
         distill(config, out=tmp_path / "run")
-    assert "--resume" in caught.value.hint
+    # It is no run, so there is nothing to resume.
+    assert "--out" in caught.value.hint and "--resume" not in caught.value.hint
     assert (tmp_path / "run/notes.txt").read_text() == "mine"
 
 

@@ -146,5 +146,5 @@ def test_the_base_and_strangers_cannot_be_removed(earlier: Path, tmp_path: Path)
 def test_nothing_new_is_refused(earlier: Path, config: RunConfig):
     values = config.model_dump(by_alias=True, exclude_none=True)
     values["student"]["start"] = str(earlier)
-    with pytest.raises(UsageError, match="knows toybase/small, toypurpose/small"):
+    with pytest.raises(UsageError, match="has learned toybase/small, toypurpose/small"):
         compose(RunConfig.model_validate(values))

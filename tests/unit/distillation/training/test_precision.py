@@ -107,7 +107,7 @@ def test_a_plan_knows_what_auto_comes_to(
 
     assert plan("auto").seconds is not None
     assert plan("auto") == plan("32-true")
-    assert "learning" in plan("16-mixed").why
+    assert "training" in plan("16-mixed").why
 
 
 class Scaled(MixedPrecision):
