@@ -71,9 +71,9 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name!r} is no name for a family: use lower-case letters, digits and single "
             f"hyphens, begin with a letter, at most {MAX_LENGTH} in all, not with kivfm",
-            f"kivfm teachers new {suggest(name)}",
+            f"kivfm teachers new {_free(suggest(name))}",
         )
-    if find_spec(module_of(name)) or name in _families():
+    if _is_taken(name):
         raise UsageError(f"the name {name} is taken", f"kivfm teachers new {suggest('my-' + name)}")
 
 
@@ -83,6 +83,14 @@ def suggest(name: str) -> str:
     if not slug[:1].isalpha() or slug.startswith("kivfm"):
         slug = f"my-{slug}"
     return slug[:MAX_LENGTH].strip("-")
+
+
+def _free(name: str) -> str:
+    return suggest(f"my-{name}") if _is_taken(name) else name
+
+
+def _is_taken(name: str) -> bool:
+    return find_spec(module_of(name)) is not None or name in _families()
 
 
 def _families() -> set[str]:
