@@ -120,7 +120,8 @@ def test_each_kind_passes_its_own_tests_as_it_is_written(task, tmp_path, monkeyp
     path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": path}, text=True, capture_output=True,
+        cwd=folder, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     left = {"discovery"}  # it is not installed here
