@@ -75,6 +75,14 @@ class Registry:
                 return self._with_known_tasks(spec), entry
         raise explain_unknown(wanted, entries)
 
+    def knows(self, name: str) -> bool:
+        """Whether a name is a teacher's, an alias, or under a provider's prefix."""
+        return "::" in name or any(
+            name in (e.bare, *(e.spec.aliases if e.spec else ()))
+            or (e.provider is not None and name.startswith(e.provider.prefix))
+            for e in self.entries
+        )
+
     def _with_known_tasks(self, spec: TeacherSpec) -> TeacherSpec:
         """A provider's spec, judged as discovery judges one that a plugin gives."""
         for task in spec.tasks:

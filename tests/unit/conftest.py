@@ -29,6 +29,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "composition.compose",
             "composition.composition",
             "distillation.state.resume",
+            "models.open",
             "registry.registry",
             "student.bundle",
         ):

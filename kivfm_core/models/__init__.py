@@ -1,0 +1,1 @@
+"""MODEL: whatever sees, opened by name and used alike, be it a student or a teacher."""

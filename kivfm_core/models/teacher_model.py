@@ -1,0 +1,55 @@
+"""A teacher as a model of its own."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from kivfm_core.models.model import Model
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.student.on_device import on_device
+from kivfm_core.teacher import LoadedTeacher, Teacher, load_teacher
+
+
+class TeacherModel(Model):
+    """A teacher, without any student.
+
+    Args:
+        name: What it was opened by.
+        spec: The teacher.
+        device: Where its encoder computes.
+        weights: A file in place of the spec's source.
+    """
+
+    def __init__(
+        self, name: str, spec: TeacherSpec, device: torch.device, weights: Path | None = None
+    ) -> None:
+        super().__init__(name, (spec,), device)
+        self.spec, self.weights = spec, weights
+
+    @cached_property
+    def teacher(self) -> LoadedTeacher:
+        """The teacher with its weights."""
+        return load_teacher(self.spec, self.weights)
+
+    def load(self) -> LoadedTeacher:
+        """The teacher."""
+        return self.teacher
+
+    def solver(self, teacher: str) -> Teacher:
+        """The teacher itself."""
+        return on_device(self.teacher, self.device)
+
+    @property
+    def global_level(self) -> str:
+        """Its first global level; of a teacher that has none, its last dense one."""
+        kinds = {level.kind: level.name for level in reversed(self.spec.levels)}
+        return kinds.get("global") or self.spec.levels[-1].name
+
+    @property
+    def dense_level(self) -> str | None:
+        """Its last dense level, or None."""
+        dense = [level.name for level in self.spec.levels if level.kind == "dense"]
+        return dense[-1] if dense else None
