@@ -106,6 +106,28 @@ class Detections:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """What a detector finds before suppression, for exports: a fixed number of boxes an image.
+
+    A decoder offers it by a method `candidates(levels)`. Its predictions are these, suppressed
+    class by class.
+
+    Attributes:
+        boxes: `[B, N, 4]`, xyxy in canvas pixels.
+        scores: `[B, N, K]` in [0, 1], K classes.
+        threshold: Lower scores are left out.
+        iou: Of two boxes of one class that overlap by more, the better one stays.
+        most: So many are kept of an image, at most; None: all.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    threshold: float
+    iou: float
+    most: int | None = None
+
+
+@dataclass(frozen=True)
 class Instances(Detections):
     """Boxes with masks, as probabilities, an image each.
 

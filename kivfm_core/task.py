@@ -92,6 +92,9 @@ class TaskRecord(Measured):
         check: Reference to `(predictions, classes) -> str`, for the conformance kit: what is wrong
             with the form of predictions, one line, empty if nothing is. `classes` is how many
             there are, or None.
+        export: Reference to `(decoders, task, levels, prompt) -> (tensors, facts)`, for exports:
+            tensors by name, of shapes that do not depend on what an image shows, and a dict, ready
+            for JSON, of what one has to know to use them. None: the task is not exported.
     """
 
     api_version: Literal[1, 2] = API_VERSION
@@ -104,6 +107,7 @@ class TaskRecord(Measured):
     kind: str = Field(pattern=r"^[a-z_]+$")
     draw: str = Field(pattern=REFERENCE)
     check: str | None = Field(default=None, pattern=REFERENCE)
+    export: str | None = Field(default=None, pattern=REFERENCE)
 
 
 class LabeledImages:

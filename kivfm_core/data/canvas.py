@@ -113,6 +113,8 @@ def make_canvases(images: Sequence[Tensor], contract: InputContract) -> tuple[Te
 
 def repad(canvases: Tensor, frames: Sequence[Frame], value: Triple) -> Tensor:
     """Paints the padding of the first `len(frames)` canvases `[B, 3, H, W]` in another color."""
+    if not frames:  # an export has none, and leaves the batch's size open
+        return canvases
     out = canvases.clone()
     for canvas, frame in zip(out, frames, strict=False):
         x0, y0, x1, y1 = frame.content

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import torch
+from torch import nn
 
-from kivfm_core.spec import TeacherSpec
+from kivfm_core.geometry import Size
+from kivfm_core.spec import TeacherSpec, Triple
 from kivfm_core.student.on_device import on_device
 from kivfm_core.teacher import Encoder, Teacher
 
@@ -51,3 +53,18 @@ class Model(ABC):
     @abstractmethod
     def dense_level(self) -> str | None:
         """Name of the level that is its main dense map; None if it has none."""
+
+    @property
+    @abstractmethod
+    def canvas(self) -> Size:
+        """Height and width of the canvases that its own features are best read from, in pixels."""
+
+    @property
+    @abstractmethod
+    def pad_value(self) -> Triple:
+        """The color of padding, RGB in [0, 1], on the canvases that its encoder gets."""
+
+    @property
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """The encoder as a plain torch module, from normalized canvases to its levels by name."""

@@ -8,8 +8,10 @@ from pathlib import Path
 import torch
 
 from kivfm_core.composition.composition import Composition
+from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
 from kivfm_core.runs.run import Run
+from kivfm_core.spec import Triple
 from kivfm_core.student.bundle import read_bundle
 from kivfm_core.student.on_device import on_device
 from kivfm_core.student.student import Student
@@ -60,3 +62,19 @@ class StudentModel(Model):
     def dense_level(self) -> str:
         """The student's dense map."""
         return "V"
+
+    @property
+    def canvas(self) -> Size:
+        """The largest that it was trained on."""
+        side = max(self.composition.image_size)
+        return side, side
+
+    @property
+    def pad_value(self) -> Triple:
+        """That of its trunk, whatever the teacher's."""
+        return self.composition.trunk.input.pad_value
+
+    @property
+    def network(self) -> Student:
+        """The student."""
+        return self.student

@@ -6,9 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from torch import nn
 
+from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
-from kivfm_core.spec import TeacherSpec
+from kivfm_core.spec import TeacherSpec, Triple
 from kivfm_core.student.on_device import on_device
 from kivfm_core.teacher import LoadedTeacher, Teacher, load_teacher
 
@@ -53,3 +55,20 @@ class TeacherModel(Model):
         """Its last dense level, or None."""
         dense = [level.name for level in self.spec.levels if level.kind == "dense"]
         return dense[-1] if dense else None
+
+    @property
+    def canvas(self) -> Size:
+        """That of its contract; a square where the contract lets the image decide."""
+        contract = self.spec.input
+        side = -(-contract.size // contract.multiple) * contract.multiple
+        return side, side
+
+    @property
+    def pad_value(self) -> Triple:
+        """That of its contract."""
+        return self.spec.input.pad_value
+
+    @property
+    def network(self) -> nn.Module:
+        """The teacher's encoder."""
+        return self.teacher.encoder

@@ -14,4 +14,5 @@ CLASSIFICATION = TaskRecord(
     kind="classes",
     draw="kivfm_core.prediction.results:draw_classes",
     check="kivfm_core.tasks.checks:check_logits",
+    export="kivfm_core.exports.outputs:logits",
 )

@@ -14,4 +14,5 @@ DETECTION = TaskRecord(
     kind="objects",
     draw="kivfm_core.prediction.results:draw_boxes",
     check="kivfm_core.tasks.checks:check_objects",
+    export="kivfm_core.exports.outputs:boxes",
 )

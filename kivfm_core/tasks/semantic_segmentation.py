@@ -15,4 +15,5 @@ SEMANTIC_SEGMENTATION = TaskRecord(
     kind="classes",
     draw="kivfm_core.prediction.results:draw_class_map",
     check="kivfm_core.tasks.checks:check_logits",
+    export="kivfm_core.exports.outputs:logits",
 )

@@ -15,4 +15,5 @@ ZERO_SHOT = TaskRecord(
     kind="classes",
     draw="kivfm_core.prediction.results:draw_classes",
     check="kivfm_core.tasks.checks:check_logits",
+    export="kivfm_core.exports.outputs:logits",
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
 
-from kivfm_core.predictions import Instances
+from kivfm_core.predictions import Candidates, Instances
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
@@ -92,6 +92,14 @@ class Decoder(nn.Module):
         found = [self.heads[name](levels[name]) for name in STRIDES]
         return tuple(torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
 
+    def candidates(self, levels: Mapping[str, Tensor]) -> Candidates:
+        """Every place's box and scores, before suppression."""
+        classes, boxes, center, _ = self.dense(levels)
+        height, width = (STRIDES["p8"] * side for side in levels["p8"].shape[-2:])
+        scores = (classes.sigmoid() * center.sigmoid()[..., None]).sqrt()
+        boxes = clip_boxes_to_image(boxes, (height, width))
+        return Candidates(boxes, scores, threshold=0.05, iou=0.55, most=30)
+
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Classes, extents and centeredness, an object each at the places that find one."""
         classes, reach, center = self._heads(levels)
@@ -118,14 +126,12 @@ class Decoder(nn.Module):
 
     def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> Instances:
         """Find objects: at most 30 an image, scores above 0.05."""
-        classes, boxes, center, _ = self.dense(levels)
-        height, width = (STRIDES["p8"] * side for side in levels["p8"].shape[-2:])
-        scores = (classes.sigmoid() * center.sigmoid()[..., None]).sqrt()
+        every = self.candidates(levels)
         found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for score, box in zip(scores, boxes, strict=True):
-            place, label = (score > 0.05).nonzero(as_tuple=True)
-            score, box = score[place, label], clip_boxes_to_image(box[place], (height, width))
-            best = batched_nms(box, score, label, 0.55)[:30]
+        for score, box in zip(every.scores, every.boxes, strict=True):
+            place, label = (score > every.threshold).nonzero(as_tuple=True)
+            score, box = score[place, label], box[place]
+            best = batched_nms(box, score, label, every.iou)[: every.most]
             found.append((box[best], score[best], label[best]))
         boxes, sizes = [box for box, _, _ in found], [len(box) for box, _, _ in found]
         masks = self.mask_logits(levels["p8"], boxes).sigmoid().split(sizes)

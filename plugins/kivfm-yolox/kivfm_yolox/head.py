@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
-from kivfm_core.predictions import Detections
+from kivfm_core.predictions import Candidates, Detections
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
@@ -74,11 +74,21 @@ class Head(nn.Module):
             levels: `p3`, `p4`, `p5`.
             prompt: None; the classes are fixed.
         """
-        strides = [level.stride or 1 for level in self.levels]
-        cells = [_decode(x, s) for x, s in zip(self.raw(levels), strides, strict=True)]
-        found = [self._suppress(*cell) for cell in zip(*_join(cells), strict=True)]
+        found = [self._suppress(*cell) for cell in zip(*self._cells(levels), strict=True)]
         boxes, scores, labels = (list(column) for column in zip(*found, strict=True))
         return Detections(boxes, scores, labels)
+
+    def candidates(self, levels: Mapping[str, Tensor]) -> Candidates:
+        """Every cell's box, and its score in the column of its best class, before suppression."""
+        boxes, scores, labels = self._cells(levels)
+        best = labels[..., None] == torch.arange(len(self.classes), device=labels.device)
+        columns = torch.where(best, scores[..., None], scores.new_zeros(()))
+        return Candidates(boxes, columns, threshold=self.confidence, iou=self.nms)
+
+    def _cells(self, levels: Mapping[str, Tensor]) -> list[Tensor]:
+        """Boxes `[B, N, 4]`, scores and labels `[B, N]` of all cells of all levels."""
+        strides = [level.stride or 1 for level in self.levels]
+        return _join([_decode(x, s) for x, s in zip(self.raw(levels), strides, strict=True)])
 
     def _suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         sure = scores >= self.confidence

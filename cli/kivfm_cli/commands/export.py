@@ -1,0 +1,69 @@
+"""`kivfm export`: a model as a file that runs without kivfm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kivfm_cli.lazy import make_app
+from kivfm_cli.output import Json, print_json
+from kivfm_core.errors import UsageError
+from kivfm_core.exports.formats import FORMATS
+
+app = make_app()
+_CHOICES = "; ".join(f"{kind.name} ({kind.summary})" for kind in FORMATS.values())
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="Run, bundle, or a teacher's name.")],
+    format: Annotated[str, typer.Option(metavar="F", help=f"Format: {_CHOICES}.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="File to write.")],
+    task: Annotated[
+        str | None, typer.Option(metavar="T", help="Task to export. Default: the features.")
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(metavar="A", help="Teacher whose decoder to use, if several solve the task."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Names of the classes (zero-shot only).")
+    ] = None,
+    height: Annotated[
+        int | None,
+        typer.Option(metavar="H", min=1, help="Height of the canvas in pixels. Default: its own."),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(metavar="W", min=1, help="Width of the canvas in pixels. Default: its own."),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--check",
+            metavar="IMAGE",
+            help="Image to check the file with, at least eight. Default: drawn scenes.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a model, or one of its tasks, as a file that runs without kivfm, and check it."""
+    if (height is None) != (width is None):
+        raise UsageError("a canvas has a height and a width", "--height 224 --width 224")
+    names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
+    from kivfm_core.exports.export import export as work
+
+    size = (height, width) if height and width else None
+    done = work(
+        model, format, out, task=task, teacher=teacher, labels=names, size=size, images=images
+    )
+    if json:
+        print_json(done.card)
+        return
+    for name, error in done.errors.items():
+        shape = ", ".join(str(side) for side in done.card["outputs"][name])
+        print(f"{name} [{shape}]: largest error {error:.1e} of its largest value")
+    print(f"checked on {done.card['checked']['images']} images")
+    print(f"written: {done.file}, {done.file.name}.json")

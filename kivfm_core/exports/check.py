@@ -1,0 +1,80 @@
+"""An export beside its model, on images that differ: it says the same, and it looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kivfm_core.errors import KivfmError
+from kivfm_core.exports.program import Program
+from kivfm_core.scenes.render import render
+from kivfm_core.scenes.vocabulary import DOMAINS
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+# Sides of the images, in pixels, wide and high ones among them; three images of each.
+SIDES = ((96, 128), (240, 200), (480, 640))
+# The largest error allowed, as a part of an output's largest value.
+TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 1e-1}
+
+
+def check_images() -> list[Tensor]:
+    """Nine drawn scenes of three sizes, RGB uint8 `[3, H, W]`, for those who give no images."""
+    images: list[Tensor] = []
+    for index in range(3 * len(SIDES)):
+        scene = torch.from_numpy(render(7, index, DOMAINS[index % len(DOMAINS)]).image.copy())
+        h, w = SIDES[index % len(SIDES)]
+        pixels = scene.permute(2, 0, 1)[None].float()
+        sized = torch.nn.functional.interpolate(pixels, (h, w), mode="bilinear")
+        images.append(sized[0].round().to(torch.uint8))
+    return images
+
+
+def compare(
+    program: Program, canvases: Sequence[Tensor], found: Sequence[Arrays]
+) -> dict[str, float]:
+    """The largest error of every output, as a part of its largest value.
+
+    Args:
+        program: What was exported.
+        canvases: Batches `[B, 3, H, W]`.
+        found: What the export made of each.
+
+    Raises:
+        KivfmError: If an output has another shape, or is the same whatever the export is shown.
+    """
+    errors: dict[str, float] = {}
+    right = [program.run(batch) for batch in canvases]
+    # A format may hold some of the outputs only: timm's has the vector alone.
+    for name in (name for name in program.outputs if name in found[0]):
+        pairs = [(r[name].float().numpy(), f[name]) for r, f in zip(right, found, strict=True)]
+        for wanted, got in pairs:
+            if wanted.shape != got.shape:
+                raise KivfmError(f"the export's {name} is {got.shape}, not {wanted.shape}")
+        wanted, got = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
+        scale = max(float(np.abs(wanted).max()), 1e-6)
+        errors[name] = float(np.abs(wanted - got.astype(np.float32)).max()) / scale
+        if float(np.abs(got - got[:1]).max()) <= 1e-6 * scale:
+            raise KivfmError(
+                f"the export's {name} is the same whatever it is shown",
+                "a student that has learned nothing gives that, too: kivfm evaluate tells",
+            )
+    return errors
+
+
+def check(errors: dict[str, float], dtype: str) -> None:
+    """Refuses an export that says something else than its model.
+
+    Raises:
+        KivfmError: If an error is beyond tolerance, or no number.
+    """
+    for name, error in errors.items():
+        if not error <= TOLERANCE[dtype]:
+            raise KivfmError(
+                f"the export's {name} is {error:.2g} of its largest value off, more than"
+                f" {TOLERANCE[dtype]:g}; nothing is written"
+            )

@@ -1,0 +1,71 @@
+"""The table of export formats. Torch-free: `kivfm export --help` lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format in which a model leaves the house.
+
+    Attributes:
+        name: As in `--format NAME`.
+        summary: One line for help.
+        suffix: Of its file.
+        write: Reference to `(program, card, file) -> None`.
+        run: Reference to `(file, [canvases]) -> [outputs by name]`: how the check runs it, numpy
+            arrays `[B, 3, H, W]` in and numpy arrays out, without kivfm.
+        needs: Packages that writing and checking need beside kivfm's own, as import names.
+        extra: The extra of kivfm that brings them.
+        tasks: Whether a task can be exported; features always can.
+    """
+
+    name: str
+    summary: str
+    suffix: str
+    write: str
+    run: str
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+    tasks: bool = True
+
+
+_HOME = "kivfm_core.exports"
+FORMATS: dict[str, ExportFormat] = {
+    kind.name: kind
+    for kind in (
+        ExportFormat(
+            name="onnx",
+            summary="for ONNX Runtime, and what reads ONNX",
+            suffix=".onnx",
+            write=f"{_HOME}.onnx:write",
+            run=f"{_HOME}.onnx:run",
+            needs=("onnx", "onnxscript", "onnxruntime"),
+            extra="onnx",
+        ),
+        ExportFormat(
+            name="torch-export",
+            summary="for a program that has torch alone",
+            suffix=".pt2",
+            write=f"{_HOME}.torch_export:write",
+            run=f"{_HOME}.torch_export:run",
+        ),
+        ExportFormat(
+            name="timm",
+            summary="a state dict for timm.create_model; for a student that is a timm backbone",
+            suffix=".safetensors",
+            write=f"{_HOME}.timm:write",
+            run=f"{_HOME}.timm:run",
+            tasks=False,
+        ),
+        ExportFormat(
+            name="safetensors",
+            summary="the weights, and a JSON of the architecture",
+            suffix=".safetensors",
+            write=f"{_HOME}.safetensors:write",
+            run=f"{_HOME}.safetensors:run",
+            tasks=False,
+        ),
+    )
+}

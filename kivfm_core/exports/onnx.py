@@ -1,0 +1,44 @@
+"""ONNX, written by torch's exporter and run by ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from kivfm_core.exports.card import KEY
+from kivfm_core.exports.program import MOST, TRACED, Program
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
+    """Writes a program as ONNX with a batch of any size; its card is in the file's metadata."""
+    example = torch.rand(TRACED, 3, *program.size)
+    made = torch.onnx.export(
+        program.module,
+        (example,),
+        dynamo=True,
+        dynamic_shapes={"canvas": {0: torch.export.Dim("batch", min=1, max=MOST)}},
+        input_names=["canvas"],
+        output_names=list(program.outputs),
+        verbose=False,
+    )
+    assert made is not None
+    made.model.metadata_props[KEY] = json.dumps(card)
+    made.save(str(file))
+
+
+def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[Arrays]:
+    """The outputs of canvases, by ONNX Runtime on the CPU."""
+    # An extra: only those who export to ONNX have it.
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    found = (cast(list[Any], session.run(None, {"canvas": batch})) for batch in batches)
+    return [dict(zip(names, outputs, strict=True)) for outputs in found]

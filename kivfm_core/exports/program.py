@@ -1,0 +1,167 @@
+"""What is exported: a module from canvases to named tensors, and the contract for its input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kivfm_core.data.canvas import make_canvases, rescale
+from kivfm_core.errors import UsageError
+from kivfm_core.exports.outputs import Outputs
+from kivfm_core.geometry import Frame, Size
+from kivfm_core.models.model import Model
+from kivfm_core.reference import resolve_reference
+from kivfm_core.spec import InputContract, TeacherSpec
+from kivfm_core.task import TaskRecord
+from kivfm_core.teacher import Encoder, Levels
+
+# Batches of an export have 1 to this many canvases. Tracing one of two keeps the size symbolic.
+MOST, TRACED = 1024, 2
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model, or one task of it, ready to be written.
+
+    Attributes:
+        module: Canvases `[B, 3, H, W]`, RGB in [0, 1], to a tensor for each of `outputs`;
+            normalization is inside.
+        network: The encoder alone, from normalized canvases to its levels.
+        spec: From which the network is built.
+        outputs: The tensors' names.
+        contract: How an image becomes a canvas.
+        size: Height and width of the canvases, in pixels.
+        facts: What a user of the outputs has to know, such as how boxes are suppressed.
+    """
+
+    module: nn.Module
+    network: nn.Module
+    spec: TeacherSpec
+    outputs: tuple[str, ...]
+    contract: InputContract
+    size: Size
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, canvases: Tensor) -> dict[str, Tensor]:
+        """The outputs of canvases `[B, 3, H, W]`."""
+        with torch.no_grad():
+            return dict(zip(self.outputs, self.module(canvases), strict=True))
+
+    def shapes(self) -> dict[str, list[int | str]]:
+        """The shape of every output; `B` for the batch."""
+        found = self.run(torch.rand(1, 3, *self.size))
+        return {name: ["B", *value.shape[1:]] for name, value in found.items()}
+
+    def canvases(self, images: Sequence[Tensor]) -> Tensor:
+        """Canvases `[B, 3, H, W]` of images, RGB uint8 `[3, h, w]` each."""
+        made = [make_canvases([image], self.contract)[0] for image in images]
+        return torch.cat([rescale(canvas, self.size) for canvas in made])
+
+
+class _Features(nn.Module):
+    """All levels of an encoder."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        _register(self, encoder)
+
+    def forward(self, canvas: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.encoder.encode(canvas, []).values())
+
+
+class _Task(nn.Module):
+    """An encoder and one of its decoders."""
+
+    def __init__(self, solver: Any, record: TaskRecord, prompt: Any, size: Size) -> None:
+        super().__init__()
+        assert record.export is not None
+        self.solver, self.record, self.prompt = solver, record, prompt
+        self.tensors = resolve_reference(record.export)
+        # The canvas is all image: what is padding, whoever makes the canvas knows.
+        h, w = size
+        self.frames = [Frame(size, (0, 0, w, h), size, (0, 0), size)]
+        _register(self, solver)
+
+    def forward(self, canvas: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.outputs(canvas)[0].values())
+
+    def outputs(self, canvas: Tensor) -> Outputs:
+        levels = Levels(self.solver.encode(canvas, []).tensors, self.frames)
+        return self.tensors(self.solver.decoders, self.record.name, levels, self.prompt)
+
+
+def _register(module: nn.Module, encoder: Encoder) -> None:
+    """Makes the parameters of an encoder, which need not be a module, those of a module."""
+    for name, part in vars(encoder).items():
+        if isinstance(part, nn.Module):
+            module.add_module(f"of_{name}", part)
+
+
+def features_program(model: Model, size: Size | None = None) -> Program:
+    """A model's own features.
+
+    Args:
+        model: On the CPU.
+        size: Height and width of the canvases, in pixels; the model's own by default.
+    """
+    encoder = model.encoder
+    contract, size = _contract(encoder.spec.input, size or model.canvas)
+    module = _Features(encoder).eval()
+    names = tuple(encoder.encode(torch.rand(1, 3, *size), []))
+    return Program(module, model.network, encoder.spec, names, contract, size)
+
+
+def task_program(
+    model: Model, teacher: str, record: TaskRecord, prompt: Mapping[str, Any], size: Size | None
+) -> Program:
+    """One task of a model.
+
+    Args:
+        model: On the CPU.
+        teacher: Whose decoder solves it.
+        record: The task.
+        prompt: What it has to be told, such as `labels`; it becomes part of the export.
+        size: Height and width of the canvases, in pixels; the teacher's own by default.
+
+    Raises:
+        UsageError: If the task, or this decoder, cannot be exported.
+    """
+    if record.export is None:
+        raise UsageError(f"{record.name} cannot be exported", "export the features: leave --task")
+    solver = model.solver(teacher)
+    prepared = solver.prompt(record.name, **prompt) if record.prompt else None
+    contract, size = _contract(solver.spec.input, size or _square(solver.spec.input))
+    # A stand-in sees padding in the color that the student was trained with; there are no frames
+    # here to tell what is padding.
+    contract = contract.model_copy(update={"pad_value": model.pad_value})
+    module = _Task(solver, record, prepared, size).eval()
+    with torch.no_grad():
+        tensors, facts = module.outputs(torch.rand(1, 3, *size))
+    return Program(module, model.network, model.encoder.spec, tuple(tensors), contract, size, facts)
+
+
+def _square(contract: InputContract) -> Size:
+    side = -(-contract.size // contract.multiple) * contract.multiple
+    return side, side
+
+
+def _contract(contract: InputContract, size: Size) -> tuple[InputContract, Size]:
+    """The contract with which canvases of a size are made.
+
+    Raises:
+        UsageError: If the encoder does not take this size.
+    """
+    h, w = size
+    if h % contract.multiple or w % contract.multiple:
+        raise UsageError(
+            f"the canvas {h} x {w} does not fit", f"sides are multiples of {contract.multiple}"
+        )
+    if h != w or contract.policy == "short-side":
+        return contract.model_copy(update={"policy": "stretch", "size": max(h, w)}), size
+    resize = contract.resize and round(contract.resize * h / contract.size)
+    return contract.model_copy(update={"size": h, "resize": resize}), size

@@ -1,0 +1,64 @@
+"""torch.export's own file, which a process with torch alone can run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from kivfm_core.errors import KivfmError
+from kivfm_core.exports.card import KEY
+from kivfm_core.exports.program import MOST, TRACED, Program
+
+# What a user of the file runs, in a process of its own: nothing of kivfm is imported.
+SCRIPT = """
+import sys
+import torch
+from safetensors.torch import load_file, save_file
+file, given, out = sys.argv[1:]
+module = torch.export.load(file).module()
+for key, canvas in load_file(given).items():
+    with torch.no_grad():
+        found = module(canvas)
+    save_file({str(i): x.contiguous() for i, x in enumerate(found)}, f"{out}/{key}.safetensors")
+assert not any(name.startswith("kivfm") for name in sys.modules)
+"""
+
+
+def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
+    """Writes a program with a batch of any size; its card is an extra file of the archive."""
+    example = torch.rand(TRACED, 3, *program.size)
+    shapes = {"canvas": {0: torch.export.Dim("batch", min=1, max=MOST)}}
+    # Switches of gradients inside the model would be part of the graph otherwise.
+    with torch.no_grad():
+        made = torch.export.export(program.module, (example,), dynamic_shapes=shapes, strict=False)
+    said = {**card, "outputs": list(program.outputs)}
+    torch.export.save(made, file, extra_files={f"{KEY}.json": json.dumps(said)})
+
+
+def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
+    """The outputs of canvases, in a process that imports torch alone.
+
+    Raises:
+        KivfmError: If that process fails.
+    """
+    extra = {f"{KEY}.json": ""}
+    torch.export.load(file, extra_files=extra)
+    names = json.loads(extra[f"{KEY}.json"])["outputs"]
+    with TemporaryDirectory() as folder:
+        given = Path(folder) / "given.safetensors"
+        save_file({str(i): batch for i, batch in enumerate(batches)}, given)
+        words = [sys.executable, "-c", SCRIPT, str(file), str(given), folder]
+        done = subprocess.run(words, capture_output=True, text=True)
+        if done.returncode:
+            raise KivfmError(f"the export does not run: {done.stderr.strip()[-300:]}")
+        found = [load_file(f"{folder}/{i}.safetensors") for i in range(len(batches))]
+    return [{name: out[str(i)] for i, name in enumerate(names)} for out in found]
