@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kivfm_core.distillation.engine import distill
     from kivfm_core.evaluation.evaluate import evaluate
+    from kivfm_core.exports.export import export
     from kivfm_core.planner.preview import compose
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
@@ -20,6 +21,7 @@ __all__ = [
     "compose",
     "distill",
     "evaluate",
+    "export",
     "list_teachers",
     "load_student",
     "load_teacher",
@@ -31,6 +33,7 @@ _HOME = {
     "compose": "kivfm_core.planner.preview",
     "distill": "kivfm_core.distillation.engine",
     "evaluate": "kivfm_core.evaluation.evaluate",
+    "export": "kivfm_core.exports.export",
     "list_teachers": "kivfm_core.registry.registry",
     "load_student": "kivfm_core.student.bundle",
     "load_teacher": "kivfm_core.teacher",

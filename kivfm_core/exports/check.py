@@ -1,4 +1,4 @@
-"""An export beside its model, on images that differ: it says the same, and it looks at them."""
+"""An export beside its model: on images that differ, both give the same, and not one answer."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def compare(
 
 
 def check(errors: dict[str, float], dtype: str) -> None:
-    """Refuses an export that says something else than its model.
+    """Refuses an export that gives something else than its model.
 
     Raises:
         KivfmError: If an error is beyond tolerance, or no number.

@@ -36,7 +36,7 @@ class Export:
 
     Attributes:
         file: The export.
-        card: What it says of itself; also in `FILE.json`.
+        card: What one has to know to use it; also in `FILE.json`.
         errors: By output, the largest error as a part of its largest value.
     """
 
@@ -75,21 +75,18 @@ def export(
     Raises:
         UsageError: If the format is unknown, does not fit, or the task cannot be exported.
         PluginError: If a package is missing that the format needs.
-        KivfmError: If what was written does not say what the model says.
+        KivfmError: If what was written gives something else than the model.
     """
     kind = _format(format)
     place = _place(Path(out), kind)
     opened = open_model(model, "cpu")
     program, card = _program(opened, kind, task, teacher, labels, size)
     pixels = _pixels(images)
-    batches = [program.canvases(pixels[:1]), program.canvases(pixels[1:])]
     aside = make_aside(place)
     written = aside / place.name
     try:
         resolve_reference(kind.write)(program, card, written)
-        found = resolve_reference(kind.run)(written, [batch.numpy() for batch in batches])
-        errors = compare(program, batches, found)
-        check(errors, "fp32")
+        errors = _checked(kind, program, written, pixels)
         checked = {"images": len(pixels), "largest_error": errors, "bytes": written.stat().st_size}
         card |= {"format": kind.name, "file": place.name, "checked": checked}
         written.replace(place)
@@ -97,6 +94,17 @@ def export(
         _remove(aside)
     write_text(place.with_name(place.name + ".json"), json.dumps(card, indent=1))
     return Export(place, card, errors)
+
+
+def _checked(
+    kind: ExportFormat, program: Program, written: Path, pixels: Sequence[torch.Tensor]
+) -> dict[str, float]:
+    """The largest error of every output: of one image alone, and of the others in a batch."""
+    batches = [program.canvases(pixels[:1]), program.canvases(pixels[1:])]
+    found = resolve_reference(kind.run)(written, [batch.numpy() for batch in batches])
+    errors = compare(program, batches, found)
+    check(errors, "fp32")
+    return errors
 
 
 def _format(name: str) -> ExportFormat:
