@@ -126,8 +126,8 @@ def only_writer(folder: Path, work: str) -> Generator[None]:
 
 
 def remove_partials(folder: Path) -> None:
-    """Removes the files in a folder that a killed process was writing."""
-    for path in folder.iterdir():
+    """Removes the files in a folder, if there is one, that a killed process was writing."""
+    for path in folder.iterdir() if folder.is_dir() else ():
         if is_partial(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 

@@ -17,10 +17,12 @@ READS = (1, 2)
 Triple = tuple[float, float, float]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+# With a commit, tag or branch where one is pinned.
+HUB = r"hf:[^/@]+/[^/@]+(@\w[\w.-]*)?"
 # A package within a package is not taken: to find it, the outer one would be imported.
-SOURCE = r"^(package:\w+/.+|hf:[^/]+/[^/]+/.+|torch:.+|run:.+)$"
+SOURCE = rf"^(package:\w+/.+|{HUB}/.+|torch:.+|run:.+)$"
 TASK = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-TOKENIZER = r"^(package:\w+/.+|hf:[^/]+/[^/]+|run:.+)$"
+TOKENIZER = rf"^(package:\w+/.+|{HUB}|run:.+)$"
 
 # The name of a task. Which tasks there are, built-in and plugins', discovery knows.
 Task = Annotated[str, Field(pattern=TASK)]
@@ -151,8 +153,8 @@ class TaskSpec(Record):
         part: Name of the decoder's own state; tasks of one part share one decoder.
         labels: The label space: names in order, a known space (`imagenet-1k`, `coco-80`,
             `coco-91`, `voc-21`), or `open` if the prompt brings them, `none` if there are none.
-        tokenizer: The folder of the tokenizer that its prompts need: `hf:ORG/NAME` (the hub),
-            `package:NAME/PATH` or `run:FOLDER`.
+        tokenizer: The folder of the tokenizer that its prompts need: `hf:ORG/NAME[@REVISION]` (the
+            hub), `package:NAME/PATH` or `run:FOLDER`.
     """
 
     task: Task
@@ -189,8 +191,9 @@ class Weights(Record):
     """Where a teacher's weights come from, and what their license allows.
 
     Attributes:
-        source: `package:NAME/PATH` (a file in an installed package), `hf:ORG/NAME/FILE` (the
-            hub), `torch:FILE` (torch's hub cache), `run:FOLDER` (a student).
+        source: `package:NAME/PATH` (a file in an installed package),
+            `hf:ORG/NAME[@REVISION]/FILE` (the hub; a commit, tag or branch can be pinned),
+            `torch:FILE` (torch's hub cache), `run:FOLDER` (a student).
         split: Reference to `(spec, state) -> {"encoder": {...}, PART: {...}}`: how the upstream
             file's state becomes the encoder's and each decoder's. A part may be absent if it
             has no parameters.

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
+from kivfm_core.weights.locate import HubPath
+
 # Seconds that the hub gets for one response.
 TIMEOUT = 5.0
 
@@ -23,32 +25,34 @@ def download_file(source: str) -> Path:
     """Downloads one file into the hub library's cache.
 
     Args:
-        source: `hf:ORG/NAME/FILE`.
+        source: `hf:ORG/NAME[@REVISION]/FILE`.
     """
     # Imported when something is downloaded: plans and lists use this module, too.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    org, name, file = source.removeprefix("hf:").split("/", 2)
+    name, revision, file = HubPath.of(source)
     # One request first, without the download's retries of half a minute: without a network this
     # fails at once.
-    get_hf_file_metadata(hf_hub_url(f"{org}/{name}", file), timeout=TIMEOUT)
-    return Path(hf_hub_download(f"{org}/{name}", file, etag_timeout=TIMEOUT))
+    get_hf_file_metadata(hf_hub_url(name, file, revision=revision), timeout=TIMEOUT)
+    return Path(hf_hub_download(name, file, revision=revision, etag_timeout=TIMEOUT))
 
 
 def download_files(source: str, patterns: Sequence[str]) -> None:
     """Downloads the files of a repository that match patterns into the hub library's cache.
 
     Args:
-        source: `hf:ORG/NAME`.
+        source: `hf:ORG/NAME[@REVISION]`.
         patterns: Such as `*.json`.
     """
     # As in `download_file`.
     from huggingface_hub import HfApi, snapshot_download
 
-    name = source.removeprefix("hf:")
+    name, pinned, _ = HubPath.of(source)
     # One request first, without the download's retries: without a network this fails at once.
-    found = HfApi().model_info(name, timeout=TIMEOUT)
-    snapshot_download(name, revision=found.sha, allow_patterns=[*patterns], etag_timeout=TIMEOUT)
+    found = HfApi().model_info(name, revision=pinned, timeout=TIMEOUT)
+    # A tag is fetched by its own name, so that the cache knows which commit it means.
+    revision = pinned or found.sha
+    snapshot_download(name, revision=revision, allow_patterns=[*patterns], etag_timeout=TIMEOUT)
 
 
 def access_hint(error: Exception, source: str, hint: str, *, gated: bool = False) -> str:
@@ -72,7 +76,7 @@ def page(source: str) -> str:
     # As in `download_file`.
     from huggingface_hub.constants import ENDPOINT
 
-    return f"{ENDPOINT}/{'/'.join(source.removeprefix('hf:').split('/')[:2])}"
+    return f"{ENDPOINT}/{HubPath.of(source).repository}"
 
 
 def why_unreachable() -> str | None:

@@ -5,13 +5,35 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
+
+
+class HubPath(NamedTuple):
+    """What an `hf:` source names.
+
+    Attributes:
+        repository: `ORG/NAME`.
+        revision: The commit, tag or branch that is pinned, if any.
+        file: The path in the repository; empty for the repository itself.
+    """
+
+    repository: str
+    revision: str | None
+    file: str
+
+    @classmethod
+    def of(cls, source: str) -> HubPath:
+        """The parts of `hf:ORG/NAME[@REVISION][/FILE]`."""
+        org, name, *file = source.removeprefix("hf:").split("/", 2)
+        name, _, revision = name.partition("@")
+        return cls(f"{org}/{name}", revision or None, "".join(file))
 
 
 def locate(source: str) -> Path | None:
     """The local file of a weights source, or None if it must be fetched.
 
     Args:
-        source: `package:NAME/PATH`, `hf:ORG/NAME/FILE`, `torch:FILE` or `run:FOLDER`.
+        source: `package:NAME/PATH`, `hf:ORG/NAME[@REVISION]/FILE`, `torch:FILE` or `run:FOLDER`.
     """
     kind, _, rest = source.partition(":")
     if kind == "package":
@@ -20,13 +42,23 @@ def locate(source: str) -> Path | None:
         roots = spec.submodule_search_locations or [] if spec else []
         found = [Path(root, path) for root in roots]
     elif kind == "hf":
-        org, name, file = rest.split("/", 2)
-        found = sorted((hub_cache() / f"models--{org}--{name}" / "snapshots").glob(f"*/{file}"))
+        found = _in_hub_cache(HubPath.of(source))
     elif kind == "torch":
         found = [torch_cache() / rest]
     else:
         found = [Path(rest)]
     return next((path for path in found if path.exists()), None)
+
+
+def _in_hub_cache(path: HubPath) -> list[Path]:
+    """The places of a file in the hub library's cache: of the pinned revision, or of any."""
+    folder = hub_cache() / f"models--{path.repository.replace('/', '--')}"
+    if path.revision is None:
+        return sorted((folder / "snapshots").glob(f"*/{path.file}"))
+    # A tag or branch is a file that holds its commit; a commit is the snapshot's own name.
+    named = folder / "refs" / path.revision
+    commit = named.read_text("utf-8").strip() if named.is_file() else path.revision
+    return [folder / "snapshots" / commit / path.file]
 
 
 def _home(variable: str, default: str) -> Path:

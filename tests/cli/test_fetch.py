@@ -21,6 +21,8 @@ def kivfm_register_teachers():
         spec("closed/a", weights=weights("gated", gated=True)),
         spec("surprise/a", weights=weights("gated-since-then")),
         spec("known/a", weights=weights("known", sha256=SHA256)),
+        spec("pinned/a", weights=Weights(
+            source="hf:org/pinned@v1.0/model.safetensors", split="m:split")),
         spec("words/a", weights=weights("words"), tasks=(TaskSpec(
             task="zero-shot", levels=("x",), decoder="m:f", labels="open", tokenizer="hf:org/words",
         ),)),
@@ -78,6 +80,19 @@ def test_weights_without_their_tokenizer_are_not_enough_offline(fetch, hub):
     assert done.returncode == 1 and not hub.asked
     assert "the tokenizer of words/a (hf:org/words) is not here" in done.stderr
     assert "hint: kivfm teachers fetch words/a" in done.stderr
+
+
+def test_a_pinned_revision_is_what_is_fetched_and_found(fetch, hub, tmp_path):
+    assert json.loads(fetch("pinned/a", "--json").stdout)["teachers"][0]["status"] == "fetched"
+    assert any("/org/pinned/resolve/v1.0/" in path for path in hub.asked)
+    assert not any("/resolve/main/" in path for path in hub.asked)
+    hub.asked.clear()
+    assert "here already" in fetch("pinned/a", KIVFM_OFFLINE="1").stdout and not hub.asked
+    # Another revision's file is not the pinned one.
+    tag = tmp_path / "hf/hub/models--org--pinned/refs/v1.0"
+    tag.write_text("0" * 40)
+    refused = fetch("pinned/a", KIVFM_OFFLINE="1")
+    assert refused.returncode == 1 and "are not here" in refused.stderr
 
 
 def test_a_wrong_name_costs_no_download(fetch, hub):

@@ -20,8 +20,7 @@ from safetensors.torch import load_file
 import kivfm_core
 from kivfm_cli.app import main
 from kivfm_cli.commands.teachers.new import (
-    OTHERS,
-    TEMPLATE,
+    TEMPLATES,
     Task,
     check_name,
     module_of,
@@ -133,7 +132,7 @@ def test_each_kind_passes_its_own_tests_as_it_is_written(task, tmp_path, monkeyp
 
 
 def test_its_tests_run_where_it_is_published():
-    workflow = yaml.safe_load((TEMPLATE / ".github/workflows/test.yml").read_text())
+    workflow = yaml.safe_load((TEMPLATES / "common/.github/workflows/test.yml").read_text())
     steps = [step.get("run", "") for step in workflow["jobs"]["test"]["steps"]]
     assert "pytest" in steps and any("kivfm teachers check acme" in step for step in steps)
 
@@ -183,7 +182,7 @@ def test_new_features_can_be_a_base(tmp_path, monkeypatch, forgotten):
 def test_another_task_is_refused(capsys):
     assert main(["teachers", "new", "mine", "--task", "cooking"]) == 2
     assert "'features'" in capsys.readouterr().err
-    assert {path.name for path in OTHERS.iterdir()} < {task.value for task in Task}
+    assert {p.name for p in TEMPLATES.iterdir()} == {"common", *(task.value for task in Task)}
 
 
 def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
@@ -195,16 +194,16 @@ def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
 
 
 def test_caches_are_not_copied(tmp_path, monkeypatch):
-    (tmp_path / "template/kivfm_acme/__pycache__").mkdir(parents=True)
-    (tmp_path / "template/kivfm_acme/__pycache__/plugin.pyc").write_bytes(b"\xff")
-    (tmp_path / "template/kivfm_acme/plugin.py").write_text("")
-    monkeypatch.setattr("kivfm_cli.commands.teachers.new.TEMPLATE", tmp_path / "template")
+    (tmp_path / "common/kivfm_acme/__pycache__").mkdir(parents=True)
+    (tmp_path / "common/kivfm_acme/__pycache__/plugin.pyc").write_bytes(b"\xff")
+    (tmp_path / "common/kivfm_acme/plugin.py").write_text("")
+    monkeypatch.setattr("kivfm_cli.commands.teachers.new.TEMPLATES", tmp_path)
     write_package("mine", tmp_path / "made")
     assert [p.name for p in (tmp_path / "made/kivfm_mine").iterdir()] == ["plugin.py"]
 
 
 def test_the_weights_are_a_cosine_transform_and_nine_colors():
-    state = load_file(TEMPLATE / "kivfm_acme/weights.safetensors")
+    state = load_file(TEMPLATES / "semantic-segmentation/kivfm_acme/weights.safetensors")
     angles = (2 * torch.arange(8) + 1) * math.pi / 16
     waves = [torch.cos(k * angles) * (2 if k else 1) for k in range(3)]
     for channel in range(3):

@@ -85,10 +85,9 @@ def outputs(told, start):
 def test_wheels_have_all_that_is_needed_and_no_more(environment, tmp_path):
     run(f"pip wheel -w {tmp_path} . ./plugins/kivfm-nano", ROOT, environment)
     kivfm, nano = (read_wheel(next(tmp_path.glob(f"{n}-*.whl"))) for n in ("kivfm", "kivfm_nano"))
-    for name in ("template", "templates"):
-        root = ROOT / "cli/kivfm_cli" / name
-        files = {path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-        assert {f"kivfm_cli/{name}/{path.relative_to(root)}" for path in files} <= kivfm.keys()
+    root = ROOT / "cli/kivfm_cli/templates"
+    files = {path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {f"kivfm_cli/templates/{path.relative_to(root)}" for path in files} <= kivfm.keys()
     assert {name.partition("/")[0] for name in kivfm if ".dist-info/" not in name} == {
         *("kivfm_cli", "kivfm_core", "kivfm_teachers"),
     }

@@ -48,7 +48,8 @@ def _take(context: RunContext, new: bool, held: ExitStack) -> tuple[str, str] | 
     again = f"kivfm distill --resume {quote(str(run.path))}"
     try:
         held.enter_context(only_writer(run.path, again))
-        remove_partials(run.path)  # left by a kill; nobody else writes here now
+        for folder in (run.path, run.checkpoints):
+            remove_partials(folder)  # left by a kill; nobody else writes here now
         # What was looked at before may have changed until the folder was held.
         if new:
             run.check_is_new()

@@ -12,10 +12,8 @@ import typer
 
 from kivfm_core.errors import UsageError
 
-# A complete distribution, in which the name `acme` is replaced.
-TEMPLATE = Path(__file__).parents[2] / "template"
-# What a distribution for another task has in place of its files, by task.
-OTHERS = TEMPLATE.with_name("templates")
+# A distribution in which the name `acme` is replaced: `common/`, and a folder for each task.
+TEMPLATES = Path(__file__).parents[2] / "templates"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_LENGTH = 40
 
@@ -129,7 +127,7 @@ def _files(task: Task) -> dict[Path, Path]:
     """The files of a task's template, by where they lie in the package."""
     return {
         file.relative_to(root): file
-        for root in (TEMPLATE, OTHERS / task.value)
+        for root in (TEMPLATES / "common", TEMPLATES / task.value)
         for file in sorted(root.rglob("*"))
         if file.is_file() and "__pycache__" not in file.parts
     }

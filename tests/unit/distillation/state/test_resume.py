@@ -215,6 +215,7 @@ def test_what_a_killed_process_wrote_beyond_its_checkpoint_is_dropped(
     shutil.rmtree(path / "checkpoints/step-000004")
     (path / "checkpoints/latest").write_text("step-000002")
     (path / "checkpoints/.step-000004.partial").mkdir()
+    (path / "checkpoints/.latest.3f2184733ea5.partial").write_text("step-0000")
     with file.open("a") as stream:
         stream.write('{"step": 4, "loss"')
     distill(resume=path)
