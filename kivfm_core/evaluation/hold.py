@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar, cast
 
-from kivfm_core.files import only_writer
+from kivfm_core.files import only_writer, remove_partials
 from kivfm_core.run_files import RunFiles
 
 Work = TypeVar("Work", bound=Callable[..., Any])
@@ -36,6 +36,7 @@ def holding_run(work: Work) -> Work:
         if not path.is_dir() or (isinstance(run, str | Path) and not RunFiles(path).is_run):
             return work(*args, **named)
         with only_writer(path, f"kivfm evaluate {quote(str(path))} --data D"):
+            remove_partials(path)  # left by a kill; nobody else writes here now
             return work(*args, **named)
 
     return cast(Work, held)
