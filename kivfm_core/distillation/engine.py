@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from kivfm_core.composition.compose import compose
@@ -85,13 +84,12 @@ def distill(
             check_images(Path(config.data.path))
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
-    again = f"kivfm distill --resume {quote(str(run.path))}"
-    with Interrupt(run.path) as interrupt, launched(plan.config, again) as fabric:
+    with Interrupt(run.path) as interrupt, launched(plan.config, run.path) as fabric:
         # Each process may have read another time of day: the first one's folder counts.
         run = Run(Path(fabric.broadcast(str(run.path))))
         report = progress if progress is not None and fabric.is_global_zero else Silent()
         context = RunContext(fabric, run, plan.config, plan.composition, report)
-        with report_full_disk(again), hold(context, resume is None):
+        with report_full_disk(f"kivfm distill --resume {run.path}"), hold(context, resume is None):
             _run_stages(context, plan.changes, allow_changes, interrupt)
     return run.path
 

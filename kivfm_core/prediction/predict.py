@@ -70,7 +70,6 @@ def predict(
     device = find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
     specs = [run.spec] if isinstance(run, Teacher) else run.teachers
-    # The name of a task before who solves it: it may be a typing error.
     record, given = find_task(task), {"labels": labels, "points": points}
     name = choose(specs, task, teacher).name
     _check(record, given)

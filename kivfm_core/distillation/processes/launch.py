@@ -6,6 +6,8 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
 
 import torch
 from lightning_fabric import Fabric
@@ -44,20 +46,21 @@ def find_machine(device: torch.device) -> Machine:
 
 
 @contextmanager
-def launched(config: RunConfig, again: str = "") -> Generator[Fabric]:
+def launched(config: RunConfig, run: Path | None = None) -> Generator[Fabric]:
     """Starts all processes of a run, and stops those that it started if this one fails.
 
     Errors that all processes meet alike are reported by the first one only.
 
     Args:
         config: The run's.
-        again: The command that goes on with it.
+        run: Its folder, for the hint.
 
     Raises:
         UsageError: If there are no such devices, or the views of a step cannot be shared evenly.
         KivfmError: If another process is lost.
     """
     fabric = _make(config)
+    again = f"kivfm distill --resume {quote(str(run))}" if run is not None else ""
     family = Family(fabric, again)
     try:
         with warnings.catch_warnings(), family:
