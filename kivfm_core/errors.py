@@ -97,6 +97,17 @@ def _nearest(path: str, known: Collection[str]) -> str:
     return next(iter(elsewhere or get_close_matches(path, known, n=1, cutoff=0.75)), "")
 
 
+def did_you_mean(name: str, known: Collection[str], otherwise: str) -> str:
+    """A hint for a name that there is not: the nearest one that there is, or another hint.
+
+    Example:
+        >>> did_you_mean("detction", ["detection", "knn"], "tasks: ...")
+        'did you mean detection?'
+    """
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else otherwise
+
+
 # What the system refuses, in words that say what is wrong with the place.
 _REFUSALS = {
     errno.EACCES: "no permission",

@@ -26,9 +26,14 @@ LOCK = ".lock"
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file aside and renames it into place, safe from a loss of power."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`, of bytes."""
     aside = _fresh(path)
     try:
-        _write_new(aside, text.encode("utf-8"))
+        _write_new(aside, content)
         _sync(aside)
         os.replace(aside, path)
     except BaseException as error:
@@ -123,6 +128,21 @@ def only_writer(folder: Path, work: str) -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+def remove_aside(folder: Path) -> bool:
+    """Removes what killed processes left beside a folder; returns whether there was something."""
+    found = [*folder.parent.glob(f".{escape(folder.name)}.*{PARTIAL}")]
+    for path in found:
+        remove_folder(path)
+    return bool(found)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder, which another process may be removing, too."""
+    while folder.is_dir():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def remove_partials(folder: Path) -> None:

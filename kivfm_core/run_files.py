@@ -122,6 +122,7 @@ class _Environment(_Shape):
 class _Costs(_Shape):
     took_seconds: float
     predicted_seconds: float | None = None
+    failed: str | None = None
 
 
 class _Row(_Shape):

@@ -37,7 +37,7 @@ image="$DATA/val/images/000003.jpg"
 for task in detection instance-segmentation semantic-segmentation; do
   kivfm predict "$RUN" "$image" --task "$task" -o "$RUN/predictions/$task.png" >/dev/null
 done
-kivfm predict "$RUN" "$image" --task promptable-segmentation --points 64,64 \
+kivfm predict "$RUN" "$image" --task promptable-segmentation --points 59,90 \
   -o "$RUN/predictions/promptable-segmentation.png" >/dev/null
 
 say "Done in $((SECONDS - started)) s"

@@ -60,6 +60,7 @@ _STYLES = {
     "ok": "green",
     "needs": "yellow",
     "broken": "red",
+    "failed": "red",
     "conflict": "red",
     "incompatible": "red",
     "wrong": "red",

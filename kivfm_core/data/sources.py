@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kivfm_core.data.formats.table import FORMATS
-from kivfm_core.errors import DataError, PluginError, UsageError
+from kivfm_core.errors import DataError, PluginError, UsageError, did_you_mean
 from kivfm_core.reference import resolve_reference
 from kivfm_core.task import LabeledImages, LabelFormat, Measured
 
@@ -85,7 +85,8 @@ def parse_data(data: Sequence[str], tasks: Mapping[str, Measured]) -> dict[str, 
         if not equals or (task not in tasks and Path(text).exists()):
             task, rest = "", text
         elif task not in tasks:
-            raise UsageError(f"unknown task {task!r} in {text!r}", f"tasks: {', '.join(tasks)}")
+            hint = did_you_mean(task, tasks, f"tasks: {', '.join(tasks)}")
+            raise UsageError(f"unknown task {task!r} in {text!r}", hint)
         sources.setdefault(task, []).append(parse_source(rest, formats))
     return sources
 

@@ -49,15 +49,24 @@ def plan_costs(context: RunContext, stream: Stream, first: int | None = None) ->
     return plan
 
 
-def write_costs(context: RunContext, plan: RunPlan, stream: Stream) -> None:
-    """Writes what a run took beside what was predicted, and saves its rates for later plans."""
+def write_costs(
+    context: RunContext, plan: RunPlan, stream: Stream, failed: str | None = None
+) -> None:
+    """Writes what a run took beside what was predicted, and saves its rates for later plans.
+
+    Args:
+        context: The run.
+        plan: What was predicted.
+        stream: What was measured.
+        failed: Why the run failed although it came to its end, if it did.
+    """
     watch, record = stream.stopwatch, plan.as_dict()
     took = watch.total
     for cost in record["costs"]:
         cost["took_views"] = watch.views.get(cost["name"], 0)
         cost["took_seconds"] = watch.seconds.get(cost["name"], 0.0)
         cost["took_batch"] = stream.portion_size(cost["name"])
-    facts = {"schema": 1, "took_seconds": took, **record}
+    facts = {"schema": 1, "failed": failed, "took_seconds": took, **record}
     write_text(context.run.costs_file, json.dumps(facts, indent=1))
     context.log(compared(plan.seconds, took))
     save_measured_rates(plan, stream, context.log)

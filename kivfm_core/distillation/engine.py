@@ -33,8 +33,9 @@ from kivfm_core.distillation.state.resume import (
     plan_resume,
 )
 from kivfm_core.distillation.training.calibrate import calibrate
+from kivfm_core.distillation.training.failure import Failure, find_failure
 from kivfm_core.distillation.training.loop import train
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.runs.run import Run, open_run
@@ -65,11 +66,11 @@ def distill(
         The run folder.
 
     Raises:
-        UsageError: If the configuration is wrong, or not the resumed run's, or the folder is not
-            empty, or another process is writing to it.
+        UsageError: If the configuration is wrong, or not the resumed run's; or the folder is taken.
         WeightsError: If a teacher's weights cannot be had, or are not the resumed run's.
         DataError: If there are no images, or too many bad ones.
         Interrupted: If a signal asked to stop.
+        KivfmError: If the work failed, or the run diverged.
     """
     if resume is not None:
         run = open_run(resume)
@@ -83,7 +84,7 @@ def distill(
             check_images(Path(config.data.path))
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
-    with Interrupt(run.path) as interrupt, launched(plan.config) as fabric:
+    with Interrupt(run.path) as interrupt, launched(plan.config, run.path) as fabric:
         # Each process may have read another time of day: the first one's folder counts.
         run = Run(Path(fabric.broadcast(str(run.path))))
         report = progress if progress is not None and fabric.is_global_zero else Silent()
@@ -142,13 +143,15 @@ def _run_stages(
         start = begin(context, prepared)
     try:
         with prepared.stream.stopwatch.rest(LEARNING):
-            train(context, prepared, interrupt, start.step)
+            finite = train(context, prepared, interrupt, start.step)
     except Interrupted:
         if context.is_first:
             save_measured_rates(start.costs, prepared.stream, context.log)
         raise
-    finish(context, prepared, start.costs)
-    prepared.skipped.check_share(context.config.optim.steps - start.step)
+    failure = find_failure(context, prepared, context.config.optim.steps - start.step, finite)
+    finish(context, prepared, start.costs, failure)
+    if failure is not None:
+        raise KivfmError(failure.message, failure.hint)
 
 
 def begin(context: RunContext, prepared: Prepared) -> Start:
@@ -210,14 +213,17 @@ def resume_training(
     return Start(step, costs)
 
 
-def finish(context: RunContext, prepared: Prepared, costs: RunPlan) -> None:
-    """Writes the student and what the run cost."""
+def finish(
+    context: RunContext, prepared: Prepared, costs: RunPlan, failure: Failure | None
+) -> None:
+    """Writes the student, and what the run cost and whether it failed."""
     # All processes count together, since each of them saw other images.
     if bad := prepared.stream.count_bad():
         context.log(f"{bad} images were skipped, since they cannot be decoded")
     if context.is_first:
+        # Costs first: a kill between them leaves no student that passes for a good one.
+        write_costs(context, costs, prepared.stream, failure.message if failure else None)
         write_bundle(prepared.student, context.run.bundle)
-        write_costs(context, costs, prepared.stream)
 
 
 def _facts(context: RunContext, prepared: Prepared) -> dict[str, Any]:

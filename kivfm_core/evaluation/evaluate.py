@@ -14,7 +14,7 @@ from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.base_features import measure_features
 from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.evaluation.fidelity import measure_fidelity
-from kivfm_core.evaluation.hold import holding_run
+from kivfm_core.evaluation.hold import hold_run
 from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import (
     BaseRow,
@@ -40,7 +40,6 @@ from kivfm_core.teacher import Encoder, Teacher
 Move = Callable[[Teacher], Teacher]
 
 
-@holding_run
 def evaluate(
     run: str | Path | Run,
     data: Sequence[str],
@@ -81,10 +80,11 @@ def evaluate(
     find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
     place = find_place(run.path, out)
-    result = measure_run(
-        run, data, tasks=tasks, limit=limit, accelerator=accelerator, progress=progress
-    )
-    place.write(result)
+    with hold_run(run.path, out):
+        result = measure_run(
+            run, data, tasks=tasks, limit=limit, accelerator=accelerator, progress=progress
+        )
+        place.write(result)
     return result
 
 

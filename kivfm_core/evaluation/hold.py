@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from inspect import signature
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import Any, TypeVar, cast
 
-from kivfm_core.files import only_writer
-from kivfm_core.run_files import RunFiles
-
-Work = TypeVar("Work", bound=Callable[..., Any])
+from kivfm_core.files import only_writer, remove_partials
 
 
-def holding_run(work: Work) -> Work:
-    """Makes a function hold its argument `run`, unless it writes elsewhere, to its `out`.
+@contextmanager
+def hold_run(run: Path, out: str | Path | None = None) -> Generator[None]:
+    """Holds a run's folder until its evaluation is written, unless that goes elsewhere.
 
-    The function raises `UsageError` where another process is writing to the run, or it is none.
+    Args:
+        run: The folder.
+        out: Where else the evaluation is written to.
+
+    Raises:
+        UsageError: If another process is writing to the run.
     """
-    parameters = signature(work)
-
-    @wraps(work)
-    def held(*args: Any, **named: Any) -> Any:
-        given = parameters.bind(*args, **named).arguments
-        if given.get("out") is not None:
-            return work(*args, **named)
-        run = given["run"]
-        if isinstance(run, str | Path):
-            path = Path(run)
-        else:
-            path = run.path
-        # The work itself says what is wrong with a folder that is none; no lock is written there.
-        if not path.is_dir() or (isinstance(run, str | Path) and not RunFiles(path).is_run):
-            return work(*args, **named)
-        with only_writer(path, f"kivfm evaluate {quote(str(path))} --data D"):
-            return work(*args, **named)
-
-    return cast(Work, held)
+    if out is not None or not run.is_dir():
+        yield
+        return
+    with only_writer(run, f"kivfm evaluate {quote(str(run))} --data D"):
+        remove_partials(run)  # left by a kill; nobody else writes here now
+        yield

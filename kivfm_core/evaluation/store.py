@@ -95,7 +95,7 @@ def find_place(run: Path, out: str | Path | None = None) -> Place:
         if place.file.is_dir():
             raise IsADirectoryError(0, "it is a folder")
         probe.touch(exist_ok=False)
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # who holds the run tidies it up
     except OSError as error:
         raise UsageError(
             f"{printable(place.file)} cannot be written: {error.strerror or error}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.data.sources import Source, find_data, load_data, parse_data
-from kivfm_core.errors import DataError, UsageError
+from kivfm_core.errors import DataError, UsageError, did_you_mean
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.spec import TeacherSpec
@@ -130,7 +130,8 @@ class _Finder:
         known: dict[str, Measured] = {**get_tasks(), KNN.name: KNN}
         unknown = [task for task in tasks or () if task not in known]
         if unknown:
-            raise UsageError(f"unknown task {unknown[0]!r}", f"tasks: {', '.join(known)}")
+            hint = did_you_mean(unknown[0], known, f"tasks: {', '.join(known)}")
+            raise UsageError(f"unknown task {unknown[0]!r}", hint)
         if not data:
             raise UsageError("no data to evaluate on", "--data FOLDER, or --data TASK=FOLDER")
         self.sources, self.tasks, self.limit = parse_data(data, known), tasks or known, limit

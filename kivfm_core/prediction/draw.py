@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from kivfm_core.data.canvas import to_tensor
+from kivfm_core.files import write_bytes
 
 # Smaller images are enlarged to this many pixels, so that text of this size fits.
 LONG_SIDE, TEXT = 640, 16
@@ -120,9 +122,15 @@ class Drawing:
         self.image = _to_tensor(drawn)
 
     def save(self, file: Path) -> None:
-        """Writes the drawing to a file; makes its folder if there is none."""
+        """Writes the drawing to a file, whole or not at all; makes its folder if there is none."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.to_pil().save(file)
+        kind = Image.registered_extensions().get(file.suffix.lower())
+        if kind is None or (file.exists() and not file.is_file()):
+            self.to_pil().save(file)  # which says what is wrong; and a device is written to
+            return
+        drawn = BytesIO()
+        self.to_pil().save(drawn, kind)
+        write_bytes(file.resolve(), drawn.getvalue())
 
     def to_pil(self) -> Image.Image:
         """The drawing as it is now."""

@@ -70,8 +70,8 @@ def predict(
     device = find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
     specs = [run.spec] if isinstance(run, Teacher) else run.teachers
-    name = choose(specs, task, teacher).name
     record, given = find_task(task), {"labels": labels, "points": points}
+    name = choose(specs, task, teacher).name
     _check(record, given)
     _check_out(image, out)
     pixels = _read(image)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from kivfm_core.errors import KivfmError, PluginError, UsageError
+from kivfm_core.errors import KivfmError, PluginError, UsageError, did_you_mean
 from kivfm_core.registry.entry import Entry
 from kivfm_core.tasks.table import TASKS
 
@@ -92,8 +92,7 @@ def explain_unknown_task(name: str, entries: Sequence[Entry]) -> KivfmError:
             return PluginError(f"the task {name} comes with a newer {home}", hint)
         return _absent(f"the task {name}", home)
     known = [*TASKS, *(entry.task.name for entry in entries if entry.task)]
-    near = get_close_matches(name, known, n=1, cutoff=0.75)
-    hint = f"did you mean {near[0]}?" if near else f"tasks: {', '.join(known)}"
+    hint = did_you_mean(name, known, f"tasks: {', '.join(known)}")
     return UsageError(f"unknown task {name!r}", hint)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
-from kivfm_core.files import new_folder, only_writer, write_text
+from kivfm_core.files import LOCK, new_folder, only_writer, write_text
 from kivfm_core.run_files import STUDENT_STATE, UNTRAINED
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import save_tensors, write_bundle
@@ -37,14 +38,35 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
 
     Raises:
         UsageError: If the student has no such teacher, or it is the base or the last one, or the
-            folder is there already, or another process is writing to the run.
+            folder is there already, or another process is writing to one of the two.
     """
     earlier, path = open_run(run), Path(out)
-    if path.exists():
-        raise UsageError(f"{path} is there already", f"choose another: --out {path}-2")
-    with only_writer(earlier.path, f"kivfm runs remove {quote(str(run))} {teacher} --out {path}"):
+    _check_is_free(path)
+    again = f"kivfm runs remove {quote(str(run))} {teacher} --out {quote(str(path))}"
+    with only_writer(earlier.path, again), _held(path, again):
         _write_without(earlier, teacher, path)
     return path
+
+
+def _check_is_free(path: Path) -> None:
+    # A lock alone is what a kill leaves.
+    if path.exists() and (not path.is_dir() or {p.name for p in path.iterdir()} != {LOCK}):
+        raise UsageError(f"{path} is there already", f"choose another: --out {quote(f'{path}-2')}")
+
+
+@contextmanager
+def _held(path: Path, again: str) -> Generator[None]:
+    """Holds the new run's folder until the run stands in its place; a failure leaves none."""
+    with only_writer(path, again):
+        # What was looked at before may have changed until the folder was held.
+        _check_is_free(path)
+        try:
+            yield
+        except BaseException:
+            (path / LOCK).unlink(missing_ok=True)
+            with suppress(OSError):
+                path.rmdir()
+            raise
 
 
 def _write_without(earlier: Run, teacher: str, path: Path) -> None:

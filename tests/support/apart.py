@@ -13,6 +13,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+# Imported once, and not by every process.
+PRELOADED = [
+    "kivfm_core.distillation.engine",
+    "kivfm_core.distillation.cache_build.build",
+    "kivfm_core.evaluation.evaluate",
+    "kivfm_core.prediction.predict",
+    "kivfm_cli.app",
+    "torch.utils.tensorboard.writer",
+]
+
 WRITES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir")
 
 
@@ -71,13 +81,39 @@ def take_place(values: dict[str, Any], run: str, mark: str) -> None:
     distill_toys(values, run)
 
 
+def command(words: list[str], cwd: str, kill_at: int | None = None, said: str = "said") -> None:
+    """Runs a command of kivfm, and leaves with its exit code.
+
+    Args:
+        words: After the program's name.
+        cwd: Where.
+        kill_at: Which of its writes this process does not live to see.
+        said: The file that holds what it says.
+    """
+    import torch
+
+    from kivfm_cli.app import main
+
+    torch.set_num_threads(1)
+    os.chdir(cwd)
+    os.environ["XDG_CACHE_HOME"] = str(Path(cwd) / "home")
+    handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    for stream in (1, 2):
+        os.dup2(handle, stream)
+    if kill_at is not None:
+        die_at(kill_at, "")
+    code = main(words)
+    sys.stdout.flush()
+    os._exit(code)
+
+
 def die_at(count: int, folder: str) -> None:
     """This process dies, as by a power cut, at one of its writes below a folder."""
     left = count
 
     def watch(event: str, args: tuple[Any, ...]) -> None:
         nonlocal left
-        written = event in WRITES or (event == "open" and str(args[1])[0] in "wax")
+        written = event in WRITES or (event == "open" and _writes(args))
         if written and str(args[0]).startswith(folder):
             left -= 1
             if left < 0:
@@ -86,12 +122,16 @@ def die_at(count: int, folder: str) -> None:
     sys.addaudithook(watch)
 
 
+def _writes(args: tuple[Any, ...]) -> bool:
+    """Whether a file is opened to be written to; `os.open` names no mode."""
+    mode, flags = args[1:3]
+    return str(mode)[0] in "wax" if mode else bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
 def start(target: Callable[..., None], *args: Any) -> BaseProcess:
     """Starts a process, with what takes long to import imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["kivfm_core.distillation.engine", "torch.utils.tensorboard.writer"]
-    )
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=target, args=args)
     process.start()
     return process

@@ -9,11 +9,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from kivfm_core.scenes.write import write_scenes
+
 BIN = Path(sys.executable).parent
 DISTILL = (
     "distill --variant nano --teachers clip,dino --data pictures --batch-size 4 --image-size 64"
     " --steps 9999 --set optim.calibration=8 --set engine.accelerator=cpu --out run"
 ).split()
+# A run of seconds, on a folder of `write_few_scenes`.
+TINY = (
+    "--teachers dino,detector --variant nano --data scenes/train/images --image-size 64"
+    " --batch-size 4 --steps 4 --set optim.calibration=8 --set engine.accelerator=cpu"
+    " --set data.views=2"
+)
 
 
 def start(
@@ -40,3 +48,8 @@ def steps(run: Path) -> list[int]:
     file = run / "metrics.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
     return [json.loads(line)["step"] for line in lines]
+
+
+def write_few_scenes(folder: Path) -> None:
+    """Writes a few scenes with labels, as `kivfm scenes` does, but no images of classes."""
+    write_scenes(folder, train=12, val=4, per_class=0)

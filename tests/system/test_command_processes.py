@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -36,11 +37,29 @@ def test_two_processes_are_one_run(tmp_path: Path):
     assert steps(run)[-1] == done + 3 and (run / "student/student.safetensors").exists()
 
 
-def test_a_killed_first_process_leaves_none_behind(tmp_path: Path):
+@pytest.mark.parametrize("which", [0, 1])
+def test_when_one_process_is_lost_the_other_ends_and_says_so(tmp_path: Path, which: int):
     write_pictures(tmp_path / "pictures")
     process = start("kivfm", *DISTILL, "--devices", "2", "--strategy", "ddp", cwd=tmp_path)
-    while process.poll() is None and not steps(tmp_path / "run"):
+    run = tmp_path / "run"
+    while process.poll() is None and not steps(run):
         time.sleep(0.2)
-    process.kill()
-    process.communicate(timeout=120)  # until the other one has closed them, too
-    assert process.returncode == -signal.SIGKILL
+    began = time.monotonic()
+    os.kill([process.pid, *children(process.pid)][which], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)  # until every process has closed them: no orphan
+    assert time.monotonic() - began < 15
+    assert process.returncode == (1 if which else -signal.SIGKILL)
+    assert err.count("error: ") == 1 and "Traceback" not in err
+    assert f"error: process {which + 1} of 2 was lost" in err
+    assert "hint: kivfm distill --resume run" in err
+
+    going = ["distill", "--resume", "run", "--steps", "12", "--devices", "1"]
+    process = start("kivfm", *going, cwd=tmp_path)
+    _, err = process.communicate()
+    assert process.returncode == 0 and steps(run)[-1] == 12, err
+
+
+def children(pid: int) -> list[int]:
+    """The other processes of a run that this one started; not those that load images."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(x) for x in found if b"distill" in Path(f"/proc/{x}/cmdline").read_bytes()]

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from kivfm_core.scenes.render import render
+from kivfm_core.scenes.vocabulary import DOMAINS
+from kivfm_core.scenes.write import VAL_START
+
 SCRIPT = Path(__file__).parents[2] / "scripts/demo.sh"
+
+
+def test_the_click_is_on_an_object():
+    image, x, y = re.search(
+        r"images/0*(\d+)\.jpg.*--points (\d+),(\d+)", SCRIPT.read_text(), re.DOTALL
+    ).groups()
+    index = int(image)
+    scene = render(0, VAL_START + index, DOMAINS[index % len(DOMAINS)])
+    assert scene.semantic[int(y), int(x)] > 0
 
 
 @pytest.mark.slow

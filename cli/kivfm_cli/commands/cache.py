@@ -130,12 +130,15 @@ def prune(
     removed: list[dict[str, Any]] = []
     used: list[str] = []
     for folder, store in list(_stores(path)):
-        record = describe(folder, store)
-        if folder.name not in kept and time.time() - record["last_used"] >= age:
-            if remove_unused(folder, dry_run=dry_run):
-                removed.append(record)
-            else:
-                used.append(folder.name)
+        try:
+            record = describe(folder, store)
+            if folder.name not in kept and time.time() - record["last_used"] >= age:
+                if remove_unused(folder, dry_run=dry_run):
+                    removed.append(record)
+                else:
+                    used.append(folder.name)
+        except FileNotFoundError:
+            continue  # another process has removed it meanwhile
     if json:
         print_json({"cache": str(path), "dry_run": dry_run, "removed": removed, "in_use": used})
         return

@@ -59,6 +59,7 @@ def evaluate(
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.evaluate import measure_run
+    from kivfm_core.evaluation.hold import hold_run
     from kivfm_core.evaluation.store import find_place
     from kivfm_core.runs.run import open_run
     from kivfm_core.student.on_device import find_device
@@ -69,19 +70,20 @@ def evaluate(
     warn_of_changed_teachers(run)
     opened = open_run(run)
     place = find_place(opened.path, out)  # before anything is measured
-    try:
-        result = measure_run(
-            opened, data, tasks=chosen, limit=limit, accelerator=accelerator, progress=progress
-        )
-    finally:
-        progress.close()
-    record = result.model_dump(mode="json", by_alias=True)
-    # Printed before it is written: what was measured is not lost with a full disk.
-    if json:
-        print_json(record)
-    else:
-        render(record)
-    whole = place.write(result)
+    with hold_run(opened.path, out):
+        try:
+            result = measure_run(
+                opened, data, tasks=chosen, limit=limit, accelerator=accelerator, progress=progress
+            )
+        finally:
+            progress.close()
+        record = result.model_dump(mode="json", by_alias=True)
+        # Printed before it is written: what was measured is not lost with a full disk.
+        if json:
+            print_json(record)
+        else:
+            render(record)
+        whole = place.write(result)
     if not json:
         more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
         print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))

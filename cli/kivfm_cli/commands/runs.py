@@ -47,6 +47,8 @@ def list_command(
     for run in runs:
         if run["cause"]:
             print(f"{run['run']} is unreadable: {run['cause']}")
+        if run["failed"]:
+            print(f"{run['run']} failed: {run['failed']}")
 
 
 @app.command()
@@ -70,6 +72,7 @@ def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = 
             "step": f"{record['step']} of {record['steps']}",
             **({"shared latent": f"keeps {round_trips(trips)}"} if trips else {}),
             "student": str(files.bundle) if record["student"] else "not written yet",
+            "failed": record["failed"] or "",
             "time": _time(record),
             **{f"weights {name}": text for name, text in record["weights"].items()},
         }
@@ -108,7 +111,9 @@ def delete(
 def _status(run: dict[str, Any]) -> str:
     if run["cause"]:
         return "unreadable"
-    return "ready" if run["student"] else "unfinished"
+    if not run["student"]:
+        return "unfinished"
+    return "failed" if run["failed"] else "ready"
 
 
 def _describe_any(run: RunFiles) -> dict[str, Any]:
@@ -117,7 +122,8 @@ def _describe_any(run: RunFiles) -> dict[str, Any]:
         return describe(run)
     except (KivfmError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         cause = error.message if isinstance(error, KivfmError) else one_line(error)
-    nothing = dict.fromkeys(("base", "step", "steps", "predicted_seconds", "took_seconds"))
+    keys = ("base", "step", "steps", "predicted_seconds", "took_seconds", "failed")
+    nothing = dict.fromkeys(keys)
     empty = {"teachers": [], "student": False, "weights": {}, "round_trip": {}, "summary": None}
     return {"run": printable(run.path), **nothing, **empty, "cause": printable(cause)}
 
@@ -138,6 +144,8 @@ def describe(run: RunFiles) -> dict[str, Any]:
         "round_trip": environment.get("round_trip", {}),
         "predicted_seconds": costs.get("predicted_seconds"),
         "took_seconds": costs.get("took_seconds"),
+        # Stored words may be a stranger's.
+        "failed": printable(costs["failed"]) if costs.get("failed") else None,
         # What was measured on a part of the images is no result of the run.
         "summary": None if (summary or {}).get("limit") else summary,
         "cause": None,

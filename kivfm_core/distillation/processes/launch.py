@@ -6,6 +6,8 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
 
 import torch
 from lightning_fabric import Fabric
@@ -13,8 +15,9 @@ from torch import Tensor
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.processes.interrupt import Interrupted
+from kivfm_core.distillation.processes.lost import Family
 from kivfm_core.distillation.processes.sharding import sharding
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.placement import Machine, host_memory
 
 
@@ -43,29 +46,37 @@ def find_machine(device: torch.device) -> Machine:
 
 
 @contextmanager
-def launched(config: RunConfig) -> Generator[Fabric]:
+def launched(config: RunConfig, run: Path | None = None) -> Generator[Fabric]:
     """Starts all processes of a run, and stops those that it started if this one fails.
 
     Errors that all processes meet alike are reported by the first one only.
 
+    Args:
+        config: The run's.
+        run: Its folder, for the hint.
+
     Raises:
         UsageError: If there are no such devices, or the views of a step cannot be shared evenly.
+        KivfmError: If another process is lost.
     """
     fabric = _make(config)
+    again = f"kivfm distill --resume {quote(str(run))}" if run is not None else ""
+    family = Family(fabric, again)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), family:
             # Channels-last gradients have other strides; gathering them only takes a copy.
             warnings.filterwarnings("ignore", "Grad strides do not match")
             fabric.launch()
             yield fabric
     except BaseException as error:
-        started = getattr(fabric.strategy.launcher, "procs", [])
-        orphans = [*started]
-        started.clear()  # Fabric would kill this process, too, if it saw one of them end
-        for process in orphans:
-            process.kill()  # they would wait for this one forever
+        lost = family.explain(error)
+        family.kill()
         if fabric.global_rank and isinstance(error, Interrupted | UsageError):
             raise SystemExit(error.exit_code) from error
+        if lost == "":
+            raise SystemExit(1) from error
+        if lost is not None:
+            raise KivfmError(lost, again) from error
         raise
 
 

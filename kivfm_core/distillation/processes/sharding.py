@@ -47,7 +47,8 @@ def shard(module: nn.Module, mesh: Any) -> nn.Module:
     except (ValueError, NotImplementedError) as error:
         raise UsageError(f"this student cannot be sharded: {error}", "--strategy ddp") from error
     # Its parts have to be gathered there as in `forward`.
-    register_fsdp_forward_method(module, "teacher_gradients")
+    for method in ("teacher_gradients", "finite_features"):
+        register_fsdp_forward_method(module, method)
     return module
 
 

@@ -28,7 +28,7 @@ LOG_EVERY = 10
 GRADIENTS_EVERY = 100
 
 
-def train(context: RunContext, prepared: Prepared, interrupt: Interrupt, first: int) -> None:
+def train(context: RunContext, prepared: Prepared, interrupt: Interrupt, first: int) -> bool:
     """Trains a student from step `first` to the configured last.
 
     Args:
@@ -36,6 +36,10 @@ def train(context: RunContext, prepared: Prepared, interrupt: Interrupt, first: 
         prepared: What is trained, and on what.
         interrupt: Tells when a signal asked to stop.
         first: Steps made before.
+
+    Returns:
+        Whether the trained student's features are finite, for any image of this process's last
+        step; true if there was none.
 
     Raises:
         Interrupted: If a signal asked to stop; the step is finished and saved before.
@@ -51,17 +55,18 @@ def train(context: RunContext, prepared: Prepared, interrupt: Interrupt, first: 
     student.train()
     # From here on there is work to lose: a signal waits for the step, and for its checkpoint.
     interrupt.wait_for_step = True
-    _make_steps(context, prepared, Step(context, module, optimizer), interrupt, first)
+    finite = _make_steps(context, prepared, Step(context, module, optimizer), interrupt, first)
     interrupt.wait_for_step = False
     unshard(student)
     student.eval()
     context.progress.close()
+    return finite
 
 
 def _make_steps(
     context: RunContext, prepared: Prepared, make_step: Step, interrupt: Interrupt, first: int
-) -> None:
-    config, run, fabric = context.config, context.run, context.fabric
+) -> bool:
+    config, run, fabric, good = context.config, context.run, context.fabric, True
     student, stream, total = prepared.student, prepared.stream, config.optim.steps
     with ExitStack() as stack:
         metrics = None
@@ -94,6 +99,9 @@ def _make_steps(
                 # A process that left before the checkpoint is whole would take the others with it.
                 fabric.barrier()
                 raise interrupt.stopped()
+            if last:
+                good = make_step.has_finite_features(canvas, targets)
+    return good
 
 
 def _agree_to_stop(interrupt: Interrupt, context: RunContext, now: bool) -> bool:

@@ -26,12 +26,12 @@ class Metrics:
 
     def __init__(self, run: RunFiles, batch_size: int, first: int = 0) -> None:
         path = run.path / METRICS
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        write_text(path, "".join(f"{line}\n" for line in lines if _step(line) <= first))
+        kept = [line for line in read_metrics(run) if line["step"] <= first]
+        write_text(path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self.file = path.open("a", encoding="utf-8")
         # TensorBoard's files cannot be cut; it hides what lies beyond the first new step.
         self.board = SummaryWriter(str(run.path / TENSORBOARD), purge_step=first + 1)
-        self.batch_size = batch_size
+        self.batch_size, self.is_new = batch_size, not first
         self.gathered: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.began, self.waited = time.perf_counter(), 0.0
 
@@ -48,6 +48,9 @@ class Metrics:
         pairs = [(float(x), {k: float(v) for k, v in by.items()}) for x, by in self.gathered]
         pairs = [(loss, by) for loss, by in pairs if isfinite(loss)]
         info: dict[str, Any] = {"step": step}
+        if self.is_new and pairs:
+            # The first loss is from before the first step.
+            info["untrained"], self.is_new = pairs[0][1], False
         if pairs:
             info["loss"] = sum(loss for loss, _ in pairs) / len(pairs)
             info["losses"] = {n: sum(by[n] for _, by in pairs) / len(pairs) for n in pairs[0][1]}
@@ -77,8 +80,16 @@ class Metrics:
         self.board.close()
 
 
-def _step(line: str) -> float:
+def read_metrics(run: RunFiles) -> list[dict[str, Any]]:
+    """The lines of a run's metrics, without what is none: half a line is left by a kill."""
+    path = run.path / METRICS
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [found for line in text.splitlines() if (found := _parse(line)) is not None]
+
+
+def _parse(line: str) -> dict[str, Any] | None:
     try:
-        return json.loads(line)["step"]
+        found: Any = json.loads(line)
+        return found if isinstance(found["step"], int) else None
     except (ValueError, KeyError, TypeError):
-        return float("inf")  # half a line, left by a kill
+        return None

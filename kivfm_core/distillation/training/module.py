@@ -90,6 +90,15 @@ class Distillation(nn.Module):
         self.train(training)
         return torch.stack(gradients)
 
+    def finite_features(self, canvas: Tensor, targets: Targets) -> Tensor:
+        """For which images the student's features are finite, `[B]`; nothing is trained by this."""
+        training = self.training
+        self.eval()
+        with torch.no_grad():
+            features, _ = self._features(canvas, targets)
+        self.train(training)
+        return torch.stack([x.flatten(1).isfinite().all(1) for x in features.values()]).all(0)
+
     def _features(
         self, canvas: Tensor, targets: Targets
     ) -> tuple[Mapping[str, Tensor], TrunkOutput]:

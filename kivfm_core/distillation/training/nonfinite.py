@@ -84,21 +84,18 @@ class SkippedSteps:
             self._check_limit(self._record(step, trained, canvas, targets, wrong), wrong)
         return len(skipped)
 
-    def check_share(self, steps: int) -> None:
-        """Refuses to pass for success where nearly all steps were skipped.
+    def nearly_all(self, steps: int) -> str:
+        """What to say of a run of which nearly all steps were skipped; empty for any other.
 
         Args:
             steps: How many this process was to make.
-
-        Raises:
-            KivfmError: If it skipped nearly all of them.
         """
-        if self.lost > 0.9 * steps:
-            raise KivfmError(
-                f"{self.lost} of {steps} steps were skipped, since values were not finite: the "
-                f"student in {self.run.path} has hardly been trained",
-                f"look into {self.folder}, then: kivfm distill --out ANOTHER",
-            )
+        if self.lost <= 0.9 * steps:
+            return ""
+        return (
+            f"{self.lost} of {steps} steps were skipped, since values were not finite: the "
+            f"student in {self.run.path} has hardly been trained"
+        )
 
     def _record(
         self, step: int, trained: Mapping[str, Tensor], canvas: Tensor, targets: Targets,

@@ -124,6 +124,20 @@ class Step:
             for i, j in combinations(range(len(names)), 2)
         }
 
+    def has_finite_features(self, canvas: Tensor, targets: Targets) -> bool:
+        """Whether the student's features are finite for any image; all processes have to call it.
+
+        Not for every image: a teacher that fails at one is no fault of the student.
+
+        Args:
+            canvas: `[B, 3, H, W]` in [0, 1]; only the images of a first pass are used.
+            targets: The teachers' levels.
+        """
+        part = slice(self.splitter.size)
+        with self.fabric.autocast():
+            pixels = normalize(canvas[part], self.contract)
+            return bool(self._inner.finite_features(pixels, targets.rows(part)).any())
+
     @property
     def _inner(self) -> Distillation:
         return cast(Distillation, self.module.module)

@@ -180,8 +180,9 @@ def test_sources_of_all_and_of_one_task(tmp_path: Path) -> None:
     )
     assert [s.format for s in parsed["detection"]] == ["coco", None]
     assert [s.path for s in parsed[""]] == [tmp_path]
-    with pytest.raises(UsageError, match="unknown task 'detektion'"):
+    with pytest.raises(UsageError, match="unknown task 'detektion'") as caught:
         parse_data([f"detektion={tmp_path}"], MEASURED)
+    assert caught.value.hint == "did you mean detection?"
 
 
 def test_a_limit_keeps_every_class(tmp_path: Path) -> None:

@@ -14,8 +14,10 @@ from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import UsageError
+from kivfm_core.files import only_writer
 from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.runs.run import open_run
+from kivfm_core.student import bundle
 from kivfm_core.student.bundle import load_student
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
@@ -141,6 +143,27 @@ def test_the_base_and_strangers_cannot_be_removed(earlier: Path, tmp_path: Path)
         with pytest.raises(UsageError, match="cannot be removed"):
             remove_teacher(earlier, teacher, tmp_path / "less")
     assert not (tmp_path / "less").exists()
+
+
+def test_a_run_without_a_teacher_has_its_folder_for_itself(
+    earlier: Path, third: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    later, less = distill(further(earlier, third), out=tmp_path / "later"), tmp_path / "less"
+    with only_writer(less, ""), pytest.raises(UsageError, match="another process is writing") as e:
+        remove_teacher(later, OLD, less)
+    assert e.value.hint.endswith(f"kivfm runs remove {later} {OLD} --out {less}")
+
+    def meanwhile(*given: object) -> None:
+        with pytest.raises(UsageError, match="another process is writing"):
+            distill(further(earlier, third), out=less)
+        bundle.write_bundle(*given)
+
+    monkeypatch.setattr("kivfm_core.runs.remove_teacher.write_bundle", meanwhile)
+    remove_teacher(later, OLD, less)  # only the lock was there
+    assert [spec.name for spec in open_run(less).teachers] == ["toybase/small", NEW]
+    assert sorted(tmp_path.glob(".*")) == []
+    with pytest.raises(UsageError, match="is there already"):
+        remove_teacher(later, OLD, less)
 
 
 def test_nothing_new_is_refused(earlier: Path, config: RunConfig):

@@ -117,6 +117,10 @@ def test_only_some_tasks_and_images(colors: Path, tmp_path: Path) -> None:
     assert not result.rows and result.base[0].pictures == 6
     with pytest.raises(UsageError, match="unknown task 'flying'"):
         evaluate(FakeRun(tmp_path), [str(colors)], tasks=["flying"])
+    for name, meant in (("detction", "detection"), ("k-nn", "knn")):
+        with pytest.raises(UsageError, match=f"unknown task '{name}'") as caught:
+            evaluate(FakeRun(tmp_path), [str(colors)], tasks=[name])
+        assert caught.value.hint == f"did you mean {meant}?"
 
 
 def test_every_model_computes_where_it_is_told(

@@ -53,6 +53,14 @@ def test_detection(image: Path) -> None:
     assert found[0]["score"] == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("task", ["detction", "Detection"])
+def test_a_typing_error_names_the_task_that_was_meant(image: Path, task: str) -> None:
+    teacher = Oracle(oracle_spec({"detection": ("cat",)}, CONTRACT), None)
+    with pytest.raises(UsageError, match=f"unknown task '{task}'") as caught:
+        predict(teacher, image, task)
+    assert caught.value.hint == "did you mean detection?"
+
+
 def test_nothing_found(image: Path) -> None:
     def decode(levels: Any, prompt: Any) -> Detections:
         return Detections([BOX], [torch.tensor([0.1])], [torch.tensor([0])])
