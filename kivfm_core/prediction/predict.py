@@ -15,8 +15,12 @@ from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
+from kivfm_core.geometry import MaskPrompt
 from kivfm_core.prediction.draw import CONFIDENCE, Drawing
+from kivfm_core.prediction.everything import scan, with_scores
+from kivfm_core.prediction.prompts import Box, Clicks, gather, pointed
 from kivfm_core.prediction.result import Prediction
+from kivfm_core.prediction.results import draw_masks
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
@@ -25,16 +29,8 @@ from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
 
-Point = tuple[float, float]
 
-# What a prompt's flag stands for, and an example of it.
-FLAGS = {
-    "labels": ("class names", '--labels "a cat,a dog"'),
-    "points": ("a click", "--points x,y"),
-}
-
-
-# Nine parameters, as the command has flags; most calls give three.
+# Twelve parameters, as the command has flags; most calls give three.
 def predict(
     run: str | Path | Run | Teacher,
     image: str | Path | Image.Image,
@@ -42,7 +38,10 @@ def predict(
     *,
     teacher: str | None = None,
     labels: Sequence[str] | None = None,
-    points: Sequence[Point] | None = None,
+    points: Sequence[Clicks] | None = None,
+    boxes: Sequence[Box | None] | None = None,
+    prompts: str | Path | Sequence[MaskPrompt] | None = None,
+    everything: int | None = None,
     threshold: float = CONFIDENCE,
     out: str | Path | None = None,
     accelerator: str = "auto",
@@ -56,7 +55,12 @@ def predict(
         task: What to solve.
         teacher: Which of the run's teachers to stand in for, where several solve the task.
         labels: Class names, for tasks such as `zero-shot`.
-        points: Clicks `(x, y)` in the image's pixels, for such as `promptable-segmentation`.
+        points: For such as `promptable-segmentation`, in the image's pixels: a click `(x, y)`
+            for each mask, or a list of clicks for one mask. `Click(x, y, False)` is a negative one.
+        boxes: Boxes `(x0, y0, x1, y1)`, or None; each belongs to the clicks of the same position.
+        prompts: In place of both: `kivfm_core.geometry.MaskPrompt`s, or a JSON file of them.
+        everything: In place of all three: clicks a side of a grid that is laid over the image. The
+            masks that are worth it are kept, each once.
         threshold: Objects of a lower score are left out.
         out: A file for the image with the result drawn on it.
         accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
@@ -71,17 +75,21 @@ def predict(
     run = open_run(run) if isinstance(run, str | Path) else run
     specs = [run.spec] if isinstance(run, Teacher) else run.teachers
     name = choose(specs, task, teacher).name
-    record, given = find_task(task), {"labels": labels, "points": points}
-    _check(record, given)
+    record = find_task(task)
+    asked = gather(record, labels, points, boxes, prompts, everything)
     _check_out(image, out)
     pixels = _read(image)
-    _check_points(points or (), pixels)
+    name_of = None if isinstance(image, Image.Image) else image
+    given = asked.of(name_of, (pixels.shape[1], pixels.shape[2]))
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
-    found = _solve(model, record, pixels, given)
     drawing = Drawing(pixels, threshold)
-    names = labels or label_names(model.spec.task(task).labels)
-    clicks = torch.tensor(points or []).reshape(-1, 2)
-    rows = resolve_reference(record.draw)(drawing, found, names, clicks)
+    if asked.everything:
+        every = scan(model, record, pixels, asked.everything, threshold)
+        rows = with_scores(draw_masks(drawing, every.masks, None, every.prompts()), every)
+    else:
+        names = labels or label_names(model.spec.task(task).labels)
+        found = _solve(model, record, pixels, given)
+        rows = resolve_reference(record.draw)(drawing, found, names, pointed(record, given))
     if out is not None:
         drawing.save(Path(out))
     return Prediction(task, name, pixels.shape[2], pixels.shape[1], record.kind, rows)
@@ -132,31 +140,6 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
         names = ", ".join(spec.name for spec in solving)
         raise UsageError(f"several teachers solve {task}", f"--teacher one of: {names}")
     return solving[0]
-
-
-def _check(record: TaskRecord, given: Mapping[str, Any]) -> None:
-    """Refuses a prompt that lacks something, and one that the task does not take."""
-    takes = record.prompt.flags if record.prompt else ()
-    for flag in FLAGS:
-        if given[flag] and flag not in takes:
-            own = flag == "labels" and record.classes == "teacher"
-            why = ": its classes are the teacher's" if own else ""
-            raise UsageError(f"{record.name} takes no {flag}{why}", f"leave --{flag} away")
-    for flag in takes:
-        if not given[flag]:
-            what, hint = FLAGS[flag]
-            raise UsageError(f"{record.name} needs {what}", hint)
-
-
-def _check_points(points: Sequence[Point], pixels: Tensor) -> None:
-    """Refuses clicks beside an image `[3, H, W]`, or nowhere."""
-    height, width = pixels.shape[1:]
-    for x, y in points:
-        if not (0 <= x < width and 0 <= y < height):
-            raise UsageError(
-                f"the point {x:g},{y:g} is outside the image",
-                f"x is at least 0 and less than {width}, y less than {height}",
-            )
 
 
 def _check_out(image: str | Path | Image.Image, out: str | Path | None) -> None:
