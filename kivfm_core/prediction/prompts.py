@@ -1,4 +1,4 @@
-"""What a user points at: from clicks, boxes and files to the prompts of an image. Torch-free."""
+"""What a user points at: from clicks, boxes and files to the prompts of an image."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+import torch
 
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Click, MaskPrompt, Size
@@ -97,9 +99,6 @@ def gather(
 
 def pointed(record: TaskRecord, given: Mapping[str, Any]) -> Any:
     """What `TaskRecord.draw` gets of the clicks: prompts if the task takes them, or `[P, 2]`."""
-    # Only a prediction needs torch, and it is loaded by then; commands read this file before.
-    import torch
-
     if record.prompt is not None and "prompts" in record.prompt.flags:
         return given["prompts"]
     return torch.tensor(given["points"]).reshape(-1, 2)
