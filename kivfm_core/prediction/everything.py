@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -143,9 +142,3 @@ def _joined(*parts: Scan) -> Scan:
         torch.cat([part.scores for part in parts]),
         torch.cat([part.clicks for part in parts]),
     )
-
-
-def with_scores(rows: Sequence[dict[str, Any]], found: Scan) -> list[dict[str, Any]]:
-    """Rows of a drawing with the score of each mask."""
-    pairs = zip(rows, found.scores.tolist(), strict=True)
-    return [{"score": round(score, 4), **row} for row, score in pairs]

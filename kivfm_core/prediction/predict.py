@@ -17,10 +17,10 @@ from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.prediction.draw import CONFIDENCE, Drawing
-from kivfm_core.prediction.everything import scan, with_scores
+from kivfm_core.prediction.everything import scan
 from kivfm_core.prediction.prompts import Box, Clicks, gather, pointed
 from kivfm_core.prediction.result import Prediction
-from kivfm_core.prediction.results import draw_masks
+from kivfm_core.prediction.results import draw_everything
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
@@ -55,21 +55,20 @@ def predict(
         task: What to solve.
         teacher: Which of the run's teachers to stand in for, where several solve the task.
         labels: Class names, for tasks such as `zero-shot`.
-        points: For such as `promptable-segmentation`, in the image's pixels: a click `(x, y)`
-            for each mask, or a list of clicks for one mask. `Click(x, y, False)` is a negative one.
-        boxes: Boxes `(x0, y0, x1, y1)`, or None; each belongs to the clicks of the same position.
-        prompts: In place of both: `kivfm_core.geometry.MaskPrompt`s, or a JSON file of them.
-        everything: In place of all three: clicks a side of a grid that is laid over the image. The
-            masks that are worth it are kept, each once.
+        points: In the image's pixels, a click `(x, y)` for each mask, or a list of clicks for one;
+            `Click(x, y, False)` is a negative one.
+        boxes: `(x0, y0, x1, y1)` or None; each belongs to the clicks of the same position.
+        prompts: In place of both, `kivfm_core.geometry.MaskPrompt`s, or a JSON file of them.
+        everything: In place of all, clicks a side of a grid; their good masks are kept, each once.
         threshold: Objects of a lower score are left out.
         out: A file for the image with the result drawn on it.
         accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
             one. A teacher that is given stays where it is.
 
     Raises:
-        UsageError: If no teacher solves the task or several do, labels or points do not fit it,
+        UsageError: If no teacher solves the task or several do, labels or prompts do not fit it,
             `out` is the image's own file, or there is no such accelerator.
-        DataError: If the image cannot be decoded.
+        DataError: If the image or the file of prompts cannot be read.
     """
     device = find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
@@ -79,17 +78,13 @@ def predict(
     asked = gather(record, labels, points, boxes, prompts, everything)
     _check_out(image, out)
     pixels = _read(image)
-    name_of = None if isinstance(image, Image.Image) else image
-    given = asked.of(name_of, (pixels.shape[1], pixels.shape[2]))
+    given = asked.of(None if isinstance(image, Image.Image) else image, pixels.shape[1:])
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
     drawing = Drawing(pixels, threshold)
     if asked.everything:
-        every = scan(model, record, pixels, asked.everything, threshold)
-        rows = with_scores(draw_masks(drawing, every.masks, None, every.prompts()), every)
+        rows = draw_everything(drawing, scan(model, record, pixels, asked.everything, threshold))
     else:
-        names = labels or label_names(model.spec.task(task).labels)
-        found = _solve(model, record, pixels, given)
-        rows = resolve_reference(record.draw)(drawing, found, names, pointed(record, given))
+        rows = _draw(drawing, record, model, pixels, given)
     if out is not None:
         drawing.save(Path(out))
     return Prediction(task, name, pixels.shape[2], pixels.shape[1], record.kind, rows)
@@ -103,6 +98,15 @@ def _read(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
     opened = open_image(Path(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))
+
+
+def _draw(
+    drawing: Drawing, record: TaskRecord, model: Teacher, pixels: Tensor, given: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Draws what a model finds; a row for each thing."""
+    names = given["labels"] or label_names(model.spec.task(record.name).labels)
+    found = _solve(model, record, pixels, given)
+    return resolve_reference(record.draw)(drawing, found, names, pointed(record, given))
 
 
 def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:

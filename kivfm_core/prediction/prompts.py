@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 
 from kivfm_core.errors import UsageError
-from kivfm_core.geometry import Click, MaskPrompt, Size
+from kivfm_core.geometry import Click, MaskPrompt
 from kivfm_core.prediction.prompt_files import PromptFile, read_prompts
 from kivfm_core.task import TaskRecord
 
@@ -43,7 +43,7 @@ class Given:
     file: PromptFile | None = None
     everything: int = 0
 
-    def of(self, image: str | Path | None, size: Size) -> dict[str, Any]:
+    def of(self, image: str | Path | None, size: Sequence[int]) -> dict[str, Any]:
         """What `Prompt.build` takes, for an image.
 
         Args:
@@ -166,7 +166,7 @@ def _check_plain(record: TaskRecord, prompts: Sequence[MaskPrompt]) -> None:
         raise UsageError(f"{record.name} takes no negative clicks", "--points X,Y")
 
 
-def _check_inside(prompt: MaskPrompt, size: Size) -> None:
+def _check_inside(prompt: MaskPrompt, size: Sequence[int]) -> None:
     """Refuses clicks and boxes beside an image of `(height, width)`, or nowhere."""
     height, width = size
     for click in prompt.clicks:

@@ -14,6 +14,7 @@ from torchvision.ops import masks_to_boxes
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.prediction.draw import Drawing, palette
 from kivfm_core.prediction.draw_prompts import draw_prompts
+from kivfm_core.prediction.everything import Scan
 
 # So many classes are listed.
 TOP = 5
@@ -96,6 +97,13 @@ def draw_masks(
         positive = [[click.x, click.y] for click in prompt.clicks if click.positive]
         rows.append({"point": positive[0], **row} if positive else row)
     return rows
+
+
+def draw_everything(drawing: Drawing, found: Scan) -> Rows:
+    """All masks of an image, with their scores."""
+    rows = draw_masks(drawing, found.masks, None, found.prompts())
+    scores = found.scores.tolist()
+    return [{"score": round(s, 4), **row} for s, row in zip(scores, rows, strict=True)]
 
 
 def _as_row(prompt: MaskPrompt) -> dict[str, Any]:
