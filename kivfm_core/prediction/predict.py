@@ -18,7 +18,7 @@ from kivfm_core.errors import UsageError, printable
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.prediction.draw import CONFIDENCE, Drawing
 from kivfm_core.prediction.everything import scan
-from kivfm_core.prediction.prompts import Box, Clicks, gather, pointed
+from kivfm_core.prediction.prompts import Box, Clicks, Given, gather, pointed
 from kivfm_core.prediction.result import Prediction
 from kivfm_core.prediction.results import draw_everything
 from kivfm_core.reference import resolve_reference
@@ -49,8 +49,7 @@ def predict(
     """Solves a task for an image, in its original pixels.
 
     Args:
-        run: A run's folder, a run (its student stands in for the teacher that solves the task), or
-            a teacher.
+        run: A run or its folder (the student stands in for a teacher of it), or a teacher.
         image: The image.
         task: What to solve.
         teacher: Which of the run's teachers to stand in for, where several solve the task.
@@ -62,32 +61,26 @@ def predict(
         everything: In place of all, clicks a side of a grid; their good masks are kept, each once.
         threshold: Objects of a lower score are left out.
         out: A file for the image with the result drawn on it.
-        accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
-            one. A teacher that is given stays where it is.
+        accelerator: Where a run's student computes; a teacher that is given stays where it is.
 
     Raises:
-        UsageError: If no teacher solves the task or several do, labels or prompts do not fit it,
-            `out` is the image's own file, or there is no such accelerator.
+        UsageError: If teacher, labels, prompts or accelerator do not fit, or `out` is the image.
         DataError: If the image or the file of prompts cannot be read.
     """
     device = find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
     specs = [run.spec] if isinstance(run, Teacher) else run.teachers
     name = choose(specs, task, teacher).name
-    record = find_task(task)
-    asked = gather(record, labels, points, boxes, prompts, everything)
+    asked = gather(find_task(task), labels, points, boxes, prompts, everything)
     _check_out(image, out)
     pixels = _read(image)
     given = asked.of(None if isinstance(image, Image.Image) else image, pixels.shape[1:])
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
     drawing = Drawing(pixels, threshold)
-    if asked.everything:
-        rows = draw_everything(drawing, scan(model, record, pixels, asked.everything, threshold))
-    else:
-        rows = _draw(drawing, record, model, pixels, given)
+    rows = _draw(drawing, asked, model, pixels, given)
     if out is not None:
         drawing.save(Path(out))
-    return Prediction(task, name, pixels.shape[2], pixels.shape[1], record.kind, rows)
+    return Prediction(task, name, pixels.shape[2], pixels.shape[1], asked.task.kind, rows)
 
 
 def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:
@@ -101,9 +94,13 @@ def _read(image: str | Path | Image.Image) -> Tensor:
 
 
 def _draw(
-    drawing: Drawing, record: TaskRecord, model: Teacher, pixels: Tensor, given: Mapping[str, Any]
+    drawing: Drawing, asked: Given, model: Teacher, pixels: Tensor, given: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Draws what a model finds; a row for each thing."""
+    record = asked.task
+    if asked.everything:
+        found = scan(model, record, pixels, asked.everything, drawing.threshold)
+        return draw_everything(drawing, found)
     names = given["labels"] or label_names(model.spec.task(record.name).labels)
     found = _solve(model, record, pixels, given)
     return resolve_reference(record.draw)(drawing, found, names, pointed(record, given))

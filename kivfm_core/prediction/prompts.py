@@ -32,12 +32,14 @@ class Given:
     """What a user gives with an image, or with many.
 
     Attributes:
+        task: What for.
         labels: Class names.
         prompts: Prompts for every image, in its own pixels.
         file: Prompts by image.
         everything: Clicks a side of a grid that is laid over the image; 0 for none.
     """
 
+    task: TaskRecord
     labels: Sequence[str] | None = None
     prompts: tuple[MaskPrompt, ...] = ()
     file: PromptFile | None = None
@@ -91,10 +93,10 @@ def gather(
     if everything is not None and not 1 <= everything <= 128:
         raise UsageError(f"a grid of {everything} clicks a side", "--everything 16: 1 to 128")
     if isinstance(prompts, str | Path):
-        return Given(labels, file=read_prompts(Path(prompts)))
+        return Given(record, labels, file=read_prompts(Path(prompts)))
     own = tuple(prompts or ()) or join(points or (), boxes or ())
     _check_plain(record, own)
-    return Given(labels, own, everything=everything or 0)
+    return Given(record, labels, own, everything=everything or 0)
 
 
 def pointed(record: TaskRecord, given: Mapping[str, Any]) -> Any:

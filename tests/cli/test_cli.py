@@ -323,7 +323,10 @@ USAGE = {
         "'!3,4' is not X,Y.*\n.*not 40,40",
     ),
     "not a box": (["predict", "r", "i", "--task", "t", "--box", "1,2,3"], "is not X0,Y0,X1,Y1"),
-    "no grid": (["predict", "r", "i", "--task", "t", "--everything", "0"], "is not in the range"),
+    "no grid": (
+        ["predict", "r", "i", "--task", "t", "--everything", "0"],
+        "--everything.*equal to 1",
+    ),
     "resume elsewhere": (["distill", "--resume", "r", "--out", "s"], "leave out --out"),
     "resume what": (["distill", "--resume", "r", "--seed", "1"], "r is no run folder"),
     "not a run": (["runs", "show", "r"], "r is no run folder"),
