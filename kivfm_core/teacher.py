@@ -18,6 +18,7 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import obtain_weights
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.tasks.prompts import fitted
 from kivfm_core.weights.fetch import file_sha256
 from kivfm_core.weights.loading import Provenance, State, load_parts, load_strict
 
@@ -65,8 +66,10 @@ class Teacher(Encoder, Protocol):
         """Prepares a prompt.
 
         `zero-shot` takes `labels`, the class names, once for an evaluation.
-        `promptable-segmentation` takes `points`, the clicks of a batch: for each image `[P, 2]`,
-        (x, y) in canvas pixels, one mask for each click. Other tasks take none.
+        `promptable-segmentation` takes `prompts`: for each image of a batch its
+        `kivfm_core.geometry.MaskPrompt`s in canvas pixels, one mask for each. In their place it
+        takes `points`, a positive click for each mask: for each image `[P, 2]`, (x, y) in canvas
+        pixels. Other tasks take none.
         """
         ...
 
@@ -120,10 +123,16 @@ class Decoders(nn.Module):
         ]
 
     def prompt(self, task: str, **raw: Any) -> Any:
-        """Prepares a prompt; None for a decoder that takes none."""
-        part = self.part(task)
+        """Prepares a prompt; None for a decoder that takes none.
+
+        Raises:
+            UsageError: If the decoder takes single clicks, and a prompt is more than that.
+        """
+        part: Any = self.part(task)
+        if not hasattr(part, "prompt"):
+            return None
         with torch.no_grad():
-            return cast(Any, part).prompt(**raw) if hasattr(part, "prompt") else None
+            return part.prompt(**fitted(part.prompt, raw, self.spec.name))
 
     def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
         """Predictions of a task, computed from the levels that its spec names and no others."""

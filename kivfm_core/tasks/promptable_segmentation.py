@@ -1,4 +1,4 @@
-"""Promptable segmentation: the mask of what a click points at. Torch-free."""
+"""Promptable segmentation: the mask of what clicks and a box point at. Torch-free."""
 
 from kivfm_core.task import Prompt, TaskRecord
 
@@ -9,7 +9,7 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     prediction="kivfm_core.predictions:Masks",
     formats=("coco",),
     masks=True,
-    prompt=Prompt(flags=("points",), build="kivfm_core.tasks.prompts:clicks"),
+    prompt=Prompt(flags=("prompts",), build="kivfm_core.tasks.prompts:mask_prompts"),
     metric="one-click mIoU",
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",
