@@ -202,7 +202,9 @@ class SaveFormat:
 
 
 def _check_classes(classes: Sequence[str]) -> None:
-    wrong = [name for name in classes if not name.strip() or UNWRITABLE.search(name)]
+    wrong = [
+        name for name in classes if name.strip() != name or not name or UNWRITABLE.search(name)
+    ]
     if wrong:
         raise UsageError(f"{printable(wrong[0])!r} cannot be the name of a class in labels")
     if len(set(classes)) < len(classes):
