@@ -171,7 +171,6 @@ def _columns(row: dict[Any, Any]) -> _Columns | None:
 def _item(row: dict[Any, Any], columns: _Columns) -> dict[str, Any]:
     """File and class of a row; a cell of a table of indices is a number."""
     file, label = row.get(columns.file), row.get(columns.label)
-    file = file.strip() if isinstance(file, str) else file
     label = label.strip() if isinstance(label, str) else label
     if columns.indices and isinstance(label, str) and label.isdecimal():
         label = int(label)
