@@ -18,7 +18,14 @@ FOLDER = LabelFormat(
 )
 
 # What only other formats have: their folders of images are no classes.
-OTHERS = ("data.yaml", "Annotations", "JPEGImages", "leftImg8bit", "class_dict.csv")
+OTHERS = (
+    "data.yaml",
+    "701_StillsRaw_full",
+    "Annotations",
+    "JPEGImages",
+    "leftImg8bit",
+    "class_dict.csv",
+)
 
 
 def read_folder(path: Path) -> ClassData | None:

@@ -187,7 +187,7 @@ def _as_dict(item: VocObject, category: int, mask: dict[str, Any] | None) -> dic
     x, y = item.xmin - 1, item.ymin - 1
     return {
         "category_id": category,
-        "bbox": [x, y, item.xmax - x, item.ymax - y],
+        "bbox": [x, y, max(0.0, item.xmax - x), max(0.0, item.ymax - y)],
         "segmentation": mask,
         "iscrowd": int(item.difficult),
     }

@@ -14,6 +14,8 @@ from kivfm_core.errors import DataError, printable
 
 # An annotation has some kilobytes, and its elements are nested four deep.
 LIMIT, DEPTH = 10**7, 30
+# In pixels.
+ROUNDING = 0.01
 
 
 class _Record(BaseModel):
@@ -70,7 +72,8 @@ def read_voc_annotation(path: Path) -> VocAnnotation | None:
         for number, item in enumerate(root.findall("object"), 1)
     )
     for number, item in enumerate(objects, 1):
-        if item.xmax < item.xmin - 1 or item.ymax < item.ymin - 1:
+        # An empty box with decimals can end a little before it begins, by rounding.
+        if item.xmax < item.xmin - 1 - ROUNDING or item.ymax < item.ymin - 1 - ROUNDING:
             raise DataError(
                 f"{printable(path)}, object {number}: xmax or ymax is less than xmin or ymin"
             )
