@@ -11,6 +11,7 @@ from PIL import Image
 
 from kivfm_core.data.contents import labels_of
 from kivfm_core.data.images import open_image
+from kivfm_core.data.label_spaces import normalized
 from kivfm_core.data.saving.record import SavedImage
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.prediction.draw import Drawing, palette
@@ -62,7 +63,8 @@ def _draw(image: Image.Image, labels: SavedImage, names: tuple[str, ...]) -> Ima
     drawing = Drawing(torch.from_numpy(pixels).permute(2, 0, 1), threshold=0.0)
     lines, colors = [labels.file], [(24, 24, 24)]
     if labels.class_map is not None:
-        shown = np.unique(labels.class_map[labels.class_map >= 0]).tolist()
+        found = np.unique(labels.class_map[labels.class_map >= 0]).tolist()
+        shown = [place for place in found if normalized(names[place]) != "background"]
         masks = [_fit(labels.class_map == place, size) for place in shown]
         if masks:
             drawing.masks(torch.from_numpy(np.stack(masks)), [palette(p + 1) for p in shown])

@@ -123,8 +123,10 @@ def read_object_info(file: Path) -> Coding:
         if len(cells) < 2 or not cells[0].isdecimal() or int(cells[0]) not in VALUES:
             raise DataError(f"{printable(file)}, line {number} is no class with its number")
         name = cells[-1].split(",")[0].split(";")[0].strip()
-        if name in named:  # ADE20K has two classes whose first name is the same
-            name = cells[-1]
+        if name in named:
+            name = cells[-1]  # its first name alone is another class's
+        if name in named:
+            raise DataError(f"{printable(file)} names a class twice: {printable(name)}")
         named[name] = int(cells[0])
     if not named:
         raise DataError(f"{printable(file)} names no class")
