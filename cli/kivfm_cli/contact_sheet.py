@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from kivfm_core.data.contents import labels_of
-from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import normalized
+from kivfm_core.data.members import open_at
 from kivfm_core.data.saving.record import SavedImage
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.prediction.draw import Drawing, palette
@@ -40,7 +40,7 @@ def write_sheet(data: LabeledImages, file: Path) -> int:
             labels = labels_of(data, index)
             if labels is not None:
                 names = getattr(data, "classes", None) or ()
-                cells.append(_draw(open_image(data.paths[index]), labels, tuple(names)))
+                cells.append(_draw(open_at(data.paths[index]), labels, tuple(names)))
         except DataError:
             continue  # it is counted where the data is described
     if not cells:

@@ -13,7 +13,7 @@ from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.coco import VOID, CocoData
 from kivfm_core.data.formats.masks import MaskData
 from kivfm_core.data.formats.reading import ReadingNotes
-from kivfm_core.data.images import upright_size
+from kivfm_core.data.members import size_at
 from kivfm_core.data.saving.record import NO_CLASS, SavedImage, SavedObject
 from kivfm_core.data.sources import Source, formats_of
 from kivfm_core.errors import DataError
@@ -126,7 +126,7 @@ def _look_at_images(data: LabeledImages) -> tuple[str, ...]:
     notes = ReadingNotes()
     for index, path in enumerate(data.paths):
         try:
-            width, height = upright_size(path)
+            width, height = size_at(path)
         except DataError:
             notes.add("images that cannot be opened", path.name)
             continue
@@ -144,7 +144,7 @@ def labels_of(data: LabeledImages, index: int) -> SavedImage | None:
         DataError: If the image or its mask cannot be opened.
     """
     path = data.paths[index]
-    width, height = upright_size(path)
+    width, height = size_at(path)
     if isinstance(data, ClassData):
         return SavedImage(path.name, width, height, label=data.targets[index], source=path)
     if isinstance(data, MaskData):

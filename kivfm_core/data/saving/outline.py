@@ -17,13 +17,15 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     Returns:
         Corners `(x, y)` on the edges of pixels, `[K, 2]`; none for an empty mask.
     """
-    loops = _loops(mask)
-    if not loops:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
         return np.zeros((0, 2), np.int64)
+    top, left = rows[0], columns[0]
+    loops = _loops(mask[top : rows[-1] + 1, left : columns[-1] + 1])
     way = [np.concatenate((loop, loop[:1])) for loop in loops]
     back = [loop[:1] for loop in loops[-2:0:-1]]
     whole = np.concatenate((*way, *back))
-    return whole if len(loops) > 1 else whole[:-1]
+    return (whole if len(loops) > 1 else whole[:-1]) + (left, top)
 
 
 def _loops(mask: NDArray[np.bool_]) -> list[NDArray[np.int64]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from kivfm_core.data.formats.reading import ReadingNotes
 from kivfm_core.data.saving.journal import Journal
 from kivfm_core.data.saving.record import SavedImage, SavedObject
 from kivfm_core.errors import DataError, UsageError, printable
-from kivfm_core.files import only_writer
+from kivfm_core.files import only_writer, write_chunks
 
 # What of an image a format can hold: boxes, masks of objects, a map of classes, the image's class.
 Part = Literal["boxes", "masks", "map", "class"]
@@ -231,4 +230,5 @@ def _lay(source: Path, target: Path) -> None:
     try:
         os.link(source.resolve(), target)
     except OSError:  # another disk, or one without links
-        shutil.copyfile(source, target)
+        with source.open("rb") as file:
+            write_chunks(target, iter(lambda: file.read(2**20), b""), sync=False)

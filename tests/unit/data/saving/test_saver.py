@@ -161,3 +161,16 @@ def test_an_outline_goes_around_parts_and_holes():
     area = abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
     assert area in (8, 10)  # a hole counts against its outside, or for it, by direction
     assert outline(np.zeros((2, 2), bool)).shape == (0, 2)
+
+
+def test_a_copy_follows_no_link(tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*given: object) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr("os.link", refuse)
+    (tmp_path / "out/images").mkdir(parents=True)
+    (tmp_path / "out/images/a.png").symlink_to(tmp_path / "planted.png")
+    with open_saver("coco", tmp_path / "out", CLASSES) as saver:
+        saver.add(image("a.png", source=photo))
+    assert not (tmp_path / "planted.png").exists()
+    assert (tmp_path / "out/images/a.png").read_bytes() == photo.read_bytes()
