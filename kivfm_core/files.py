@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -26,7 +27,8 @@ LOCK = ".lock"
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file aside and renames it into place, safe from a loss of power."""
-    write_chunks(path, (text.encode("utf-8"),))
+    with _replaced(path, sync=True) as aside:
+        _write_new(aside, text.encode("utf-8"))
 
 
 def write_chunks(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> None:
@@ -37,17 +39,9 @@ def write_chunks(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> N
         chunks: Its content; only one of them is held at a time.
         sync: Whether to wait until it is safe from a loss of power, some milliseconds.
     """
-    aside = _fresh(path)
-    try:
-        _write_new(aside, chunks)
-        if sync:
-            _sync(aside)
-        os.replace(aside, path)
-    except BaseException as error:
-        with suppress(OSError):  # the folder may be a file, or gone
-            aside.unlink(missing_ok=True)
-        _name(error, path)
-        raise
+    with _replaced(path, sync=sync) as aside, _open_new(aside) as file:
+        for chunk in chunks:
+            file.write(chunk)
 
 
 def keep(path: Path, content: bytes) -> None:
@@ -58,7 +52,7 @@ def keep(path: Path, content: bytes) -> None:
     aside = _fresh(path)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(aside, (content,))
+        _write_new(aside, content)
         aside.replace(path)
 
 
@@ -163,12 +157,31 @@ def _fresh(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{token_hex(6)}{PARTIAL}")
 
 
-def _write_new(path: Path, chunks: Iterable[bytes]) -> None:
+@contextmanager
+def _replaced(path: Path, *, sync: bool) -> Generator[Path]:
+    """A fresh name beside a path; what is written there is renamed into place, or removed."""
+    aside = _fresh(path)
+    try:
+        yield aside
+        if sync:
+            _sync(aside)
+        os.replace(aside, path)
+    except BaseException as error:
+        with suppress(OSError):  # the folder may be a file, or gone
+            aside.unlink(missing_ok=True)
+        _name(error, path)
+        raise
+
+
+def _write_new(path: Path, content: bytes) -> None:
     """Writes a file that must not exist; a link in its place is not followed."""
+    with _open_new(path) as file:
+        file.write(content)
+
+
+def _open_new(path: Path) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
+    return os.fdopen(os.open(path, flags, 0o666), "wb")
 
 
 def _sync(path: Path) -> None:
