@@ -1,8 +1,9 @@
 """What a stored spec may name: only the code that its installed teacher names. Torch-free.
 
 Runs and bundles carry their teachers' specs, and may come from a stranger. A spec names code, and
-using it calls that code. So each reference of a stored spec is compared, role by role, with those
-of the installed teacher of that name, before any of them is imported.
+using it calls that code; it may also name a local folder with a tokenizer. So each reference of a
+stored spec is compared, role by role, with those of the installed teacher of that name, before any
+of them is imported or read.
 """
 
 from __future__ import annotations
@@ -94,5 +95,7 @@ def _references(spec: TeacherSpec) -> dict[str, set[str]]:
         "split": {spec.weights.split},
         "fetch": {spec.weights.fetch or ""},
         "original": {spec.original or ""},
+        # A folder of this machine has anything. A bundle's own tokenizers are found, not named.
+        "tokenizer": {t.tokenizer for t in spec.tasks if (t.tokenizer or "").startswith("run:")},
     }
-    return {role: references - {""} for role, references in roles.items()}
+    return {role: {name for name in references if name} for role, references in roles.items()}

