@@ -88,7 +88,7 @@ class Run(RunFiles):
             WeightsError: If these weights cannot be had any more.
         """
         spec = next(spec for spec in self.teachers if spec.name == name)
-        teacher = load_teacher(spec, self.files.get(name))
+        teacher = load_teacher(spec, self.files.get(name), described=self.composition_file)
         self.check_same(name, teacher.provenance)
         return teacher
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import struct
 import sys
@@ -346,6 +347,80 @@ def test_hostile_tensors(run: Path, file: str, name: str):
     hostile(name, load_file(run / file), run / file)
     with pytest.raises(KivfmError):
         load_student(run)
+
+
+# What a configuration and a plan can ask for, by the file and place that asks.
+GREEDY = (
+    ("config.toml", "optim.batch_size", 10**12), ("config.toml", "data.workers", 10**6),
+    ("config.toml", "engine.devices", 10**6), ("config.toml", "student.hidden", 10**12),
+    ("config.toml", "data.image_size", [10**7]),
+    ("config.toml", "student.width", 10**7), ("config.toml", "data.teacher_size", 10**8),
+    ("composition.json", "image_size", [10**7]), ("composition.json", "aligners.2.hidden", 10**9),
+    ("composition.json", "aligners.3.latent", 10**9),
+    ("composition.json", "adapter.widths.0", 10**6),
+    ("composition.json", "adapter.v_channels", 10**9), ("composition.json", "teacher_size", 10**8),
+    ("composition.json", "trunk.parameters", 10**15),
+)  # fmt: skip
+
+
+# The teachers' own sizes are the limit of these.
+CAPPED = ("data.teacher_size", "teacher_size", "student.hidden")
+
+
+def put(record: Any, place: str, value: Any) -> None:
+    *path, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+    for key in path:
+        record = record[key] if isinstance(record, list) else record.setdefault(key, {})
+    record[last] = value
+
+
+@pytest.mark.parametrize(("file", "place", "value"), GREEDY)
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
+@pytest.mark.timeout(60)
+def test_a_resumed_run_asks_for_no_memory_that_is_not_there(
+    run: Path, file: str, place: str, value: Any, begun: bool
+):
+    """Its records agree with each other: the stranger wrote them all."""
+    if not begun:
+        shutil.rmtree(run / "checkpoints")
+        shutil.rmtree(run / "student")
+    if file == "config.toml":
+        config = tomllib.loads((run / file).read_text())
+        put(config, place, value)
+        (run / file).write_text(tomli_w.dumps(config))
+        rewrite(run / "environment.json", lambda r: put(r["configuration"], place, value))
+    else:
+        rewrite(run / file, lambda r: put(r, place, value))
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        go_on(run)
+        refused = False
+    except (UsageError, WeightsError) as error:
+        refused = True
+        assert error.message.replace("\n", "").isprintable()
+    # A run that begins again does so by a plan of its own; what a plan says is not read elsewhere.
+    unread = (file == "composition.json") if not begun else place.startswith(("student", "data.im"))
+    assert refused == (place not in CAPPED and not unread)
+    assert time.monotonic() - began < 2 * SLOW_OPENING
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # a GiB, in KiB
+
+
+def test_an_encoder_asks_for_no_more_than_its_weights_hold(run: Path, monkeypatch):
+    """Of a spec that a run stores; the plugin's builder takes its width from there."""
+
+    def wide(spec: Any) -> Any:
+        return torch.nn.Linear(spec.config.get("width", 1), 10**6)
+
+    monkeypatch.setattr("toy.purpose", wide)
+    rewrite(run / "composition.json",
+            lambda r: plan_of(r)["teachers"][1].update(config={"width": 10**6}))  # fmt: skip
+    with pytest.raises(UsageError, match="do not agree: the networks would be far larger"):
+        measure(run)
+    with pytest.raises(UsageError, match="toypurpose/small declares config"):
+        go_on(run)
+    monkeypatch.setattr("kivfm_core.distillation.state.resume.redeclared", lambda *_: [])
+    with pytest.raises(UsageError, match="do not agree: the networks would be far larger"):
+        go_on(run)
 
 
 HUGE = (10**6, 10**9, 10**12, 10**30)
