@@ -71,7 +71,7 @@ def write_bundle(student: Student, folder: Path, run: Path | None = None) -> Non
         card = {
             "schema": 1,
             "kivfm": version("kivfm"),
-            **_packages(plan),
+            **list_packages(plan),
             "composition": plan.model_dump(mode="json"),
         }
         (aside / STUDENT_CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
@@ -144,8 +144,8 @@ def load_trained(student: Student, checkpoint: Path) -> None:
     load_strict(student, own | state, str(checkpoint))
 
 
-def _packages(plan: Composition) -> dict[str, Any]:
-    """Distributions of encoders and decoders, with versions, and what these require."""
+def list_packages(plan: Composition) -> dict[str, Any]:
+    """The `distributions` of encoders and decoders, with versions, and their `requirements`."""
     specs = (*plan.teachers, plan.trunk)
     entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
     libraries = {entry.provider.distribution for entry in entries if entry.provider}

@@ -30,6 +30,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "composition.composition",
             "distillation.state.resume",
             "registry.registry",
+            "runs.changed_teachers",
             "student.bundle",
         ):
             name = f"kivfm_core.{module}"
