@@ -646,6 +646,33 @@ def test_a_forged_index_asks_for_no_memory(cache: Path, capsys):
     check_cache_says(cache, capsys)
 
 
+def test_a_damaged_store_is_listed_with_its_cause_beside_the_rest(cache: Path, capsys):
+    first, *others = sorted(cache.iterdir())
+    (first / "meta.json").write_text("[")
+    code, text = shown(capsys, "cache", "info", str(cache))
+    assert code == 0 and f"{first.name} is broken: {first}/meta.json is damaged" in text
+    assert others and all(other.name in text for other in others)
+    code, text = shown(capsys, "cache", "info", str(cache), "--json")
+    statuses = {store["store"]: store["status"] for store in json.loads(text)["stores"]}
+    assert code == 0 and statuses == {first.name: "broken"} | {o.name: "ok" for o in others}
+
+
+@pytest.mark.parametrize("file", ["composition.json", "config.toml", "environment.json"])
+def test_a_damaged_run_is_a_row_with_its_cause_beside_the_rest(run: Path, file: str, capsys):
+    """Listing is no finding; the run itself, if asked for, is one."""
+    shutil.copytree(run, run.parent / "b")
+    (run / file).write_bytes(b"\xff")
+    code, text = shown(capsys, "runs", "list", str(run.parent))
+    assert code == 0 and f"{run} is unreadable: {run / file} is damaged: " in text
+    assert f"{run.parent / 'b'} " in text and "Traceback" not in text
+    code, text = shown(capsys, "runs", "list", str(run.parent), "--json")
+    causes = {record["run"]: record["cause"] for record in json.loads(text)["runs"]}
+    assert code == 0 and causes[str(run.parent / "b")] is None
+    assert causes[str(run)].startswith(f"{run / file} is damaged: ")
+    code, text = shown(capsys, "runs", "show", str(run))
+    assert code == 2 and f"{run / file} is damaged" in text
+
+
 def test_fuzzed_caches(cache: Path, capsys):
     file = next(cache.iterdir()) / "meta.json"
     text = file.read_text()
@@ -693,6 +720,9 @@ def commands_say(run: Path, capsys: Any, *commands: tuple[str, ...]) -> None:
         code, text = shown(capsys, "runs", *words, str(run.parent if "list" in words else run))
         assert code in (0, 1, 2, 3)
         assert "--debug" not in text and "\x1b" not in text, text
+
+
+COMMANDS = (("show",), ("list",), ("show", "--json"), ("list", "--json"))
 
 
 class Fuzz:
@@ -748,8 +778,7 @@ class Fuzz:
             name = list(DEAR)[number % len(DEAR)]
             opens_or_says(DEAR[name], self.copy() if name == "go on" else self.run)
         if not student:
-            form = ("--json",) if (self.opened + self.refused) % 2 else ()
-            commands_say(self.run, self.capsys, ("show", *form), ("list", *form))
+            commands_say(self.run, self.capsys, COMMANDS[(self.opened + self.refused) % 4])
 
     def copy(self) -> Path:
         """A copy of the run, which going on with it changes."""
