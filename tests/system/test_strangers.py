@@ -60,6 +60,9 @@ from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.runs.run import open_run
 from kivfm_core.student.bundle import load_student, read_bundle
 
+# A changed record often differs from what the installed plugin declares, which is no error.
+pytestmark = pytest.mark.filterwarnings("ignore::kivfm_core.errors.ChangedTeacherWarning")
+
 SLOW_OPENING = 5.0
 RECORDS = (
     "composition.json", "environment.json", "evaluation.json", "costs.json", "config.toml",
