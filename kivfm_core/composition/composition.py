@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.adapters.table import AnyAdapterPlan
@@ -54,6 +55,15 @@ class Composition(Record):
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None
     scales: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _a_canvas_holds_a_cell(self) -> Self:
+        """Otherwise canvases would be enlarged to a cell, however large a plan says that it is."""
+        levels = {level.name: level for level in self.trunk.levels}
+        stride = levels[self.v_level].stride if self.v_level in levels else None
+        if stride is not None and stride > max(self.trunk_size, self.trunk.input.train_side()):
+            raise ValueError(f"a cell of {self.v_level} ({stride} pixels) is larger than a canvas")
+        return self
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:

@@ -472,6 +472,16 @@ def test_an_encoder_asks_for_no_more_than_its_weights_hold(run: Path, monkeypatc
         go_on(run)
 
 
+@pytest.mark.parametrize("stride", [90, 1145, 10**9])
+def test_a_plan_that_its_networks_do_not_keep_is_a_sentence(run: Path, stride: int):
+    """Found by the fuzz test: canvases were enlarged to a cell, and a map had no cell."""
+    rewrite(run / "student/student.json",
+            lambda r: plan_of(r)["trunk"]["levels"][1].update(stride=stride))  # fmt: skip
+    for opener in (see, measure):
+        with pytest.raises(UsageError, match=r"is damaged|as its plan says"):
+            opener(run)
+
+
 HUGE = (10**6, 10**9, 10**12, 10**30)
 
 
