@@ -2,6 +2,7 @@
 
 What is written goes to a fresh name beside its place first. The name is new and nobody's link, so
 nothing planted in a folder is followed or overwritten; the user's umask decides who may read it.
+Nor is anything read through a link that a stranger's folder holds.
 """
 
 from __future__ import annotations
@@ -59,6 +60,34 @@ def keep(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_new(aside, content)
         aside.replace(path)
+
+
+def is_link(path: Path) -> bool:
+    """Whether a file or folder of a run or bundle is a link, and so not followed.
+
+    The hub's library keeps a snapshot's files as links to the blobs beside it: those are none.
+    """
+    if not path.is_symlink():
+        return False
+    try:
+        cache, target = hub_cache().resolve(), path.resolve()
+        repository, kind, *_ = path.parent.resolve().relative_to(cache).parts
+    except (OSError, ValueError, RuntimeError):  # it leads in a circle, or lies elsewhere
+        return True
+    return kind != "snapshots" or target.parent != cache / repository / "blobs"
+
+
+def hub_cache() -> Path:
+    """The hub library's cache folder, by its own rules."""
+    if "HF_HUB_CACHE" in os.environ:
+        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
+    return library_cache("HF_HOME", "huggingface") / "hub"
+
+
+def library_cache(variable: str, default: str) -> Path:
+    """A library's folder in the user's cache, unless its environment variable names another."""
+    root = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get(variable, f"{root}/{default}")).expanduser()
 
 
 @contextmanager

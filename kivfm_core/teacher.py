@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -19,6 +20,7 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import obtain_weights
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.tasks.prompts import fitted
+from kivfm_core.weights.building import building
 from kivfm_core.weights.fetch import file_sha256
 from kivfm_core.weights.loading import Provenance, State, load_parts, load_strict
 
@@ -176,12 +178,19 @@ class LoadedTeacher(nn.Module):
         return self.decoders.decode(task, levels, prompt)
 
 
-def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> LoadedTeacher:
+def load_teacher(
+    name: str | TeacherSpec,
+    weights: str | Path | None = None,
+    *,
+    described: Path | None = None,
+) -> LoadedTeacher:
     """Builds a teacher and loads its weights.
 
     Args:
         name: A teacher's name as `kivfm teachers list` shows it, or a spec.
         weights: A file to use instead of the spec's source.
+        described: The file that a spec is from, if it is not the installed teacher's own: its
+            networks may then take no more memory than their weights file justifies.
 
     Raises:
         UsageError: If no teacher has this name.
@@ -193,7 +202,8 @@ def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> 
     given = Path(weights) if weights is not None else None
     file = obtain_weights(spec, given, registry)
     parts = load_parts(spec, file)
-    teacher = LoadedTeacher(spec)
+    with building(described, file) if described is not None else nullcontext():
+        teacher = LoadedTeacher(spec)
     keys = teacher.load(parts)
     source = str(file) if given is not None else spec.weights.source
     teacher.provenance = Provenance(source, file_sha256(file), keys)

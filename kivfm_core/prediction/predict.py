@@ -23,6 +23,7 @@ from kivfm_core.prediction.result import Prediction
 from kivfm_core.prediction.results import draw_everything
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
+from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.on_device import find_device, on_device
@@ -69,6 +70,7 @@ def predict(
     """
     device = find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
+    warn_of_changed_teachers(run)
     specs = [run.spec] if isinstance(run, Teacher) else run.teachers
     asked = gather(find_task(task), labels, points, boxes, prompts, everything)
     name = choose(specs, task, teacher).name
