@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from kivfm_core.files import hub_cache, library_cache
+
 
 class HubPath(NamedTuple):
     """What an `hf:` source names.
@@ -26,9 +28,6 @@ class HubPath(NamedTuple):
         org, name, *file = source.removeprefix("hf:").split("/", 2)
         name, _, revision = name.partition("@")
         return cls(f"{org}/{name}", revision or None, "".join(file))
-
-
-from kivfm_core.files import hub_cache, library_cache
 
 
 def locate(source: str) -> Path | None:
