@@ -49,6 +49,11 @@ DECODERS = "decoders"
 PLAN = {COMPOSITION, CONFIG}
 
 
+def slug(teacher: str) -> str:
+    """A teacher's name as a file name."""
+    return teacher.replace("/", "--")
+
+
 def checkpoint_name(step: int) -> str:
     """The folder of the checkpoint after so many steps."""
     return f"step-{step:06d}"

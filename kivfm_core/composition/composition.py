@@ -14,6 +14,7 @@ from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import check_stored
+from kivfm_core.registry.students import is_student
 from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
@@ -166,7 +167,11 @@ def stored_composition(record: object, file: Path) -> Composition:
         composition = Composition.model_validate(record)
     except (ValidationError, RecursionError) as error:
         raise UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}") from error
-    check_stored((*composition.teachers, composition.trunk), get_registry())
+    specs = (*composition.teachers, composition.trunk)
+    check_stored(specs, get_registry())
+    for spec in filter(is_student, specs):
+        # A student that taught carries its own plan, from which its networks are built.
+        stored_composition(spec.config.get("composition"), file)
     return composition
 
 

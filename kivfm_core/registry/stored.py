@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from kivfm_core.errors import PluginError, printable
+from kivfm_core.errors import PluginError, WeightsError, printable
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.registry import Registry
+from kivfm_core.registry.students import students
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.weights.fetch import obtain
 from kivfm_core.weights.locate import locate
@@ -53,6 +54,11 @@ def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) ->
     Raises:
         WeightsError: If there is none.
     """
+    if given is None and registry.origin(spec) is students():
+        raise WeightsError(
+            f"{printable(spec.name)} is a student, and its folder is not named or not there",
+            f"--weights {spec.name}=RUN/student/student.safetensors",
+        )
     # A cache has what the name says, whoever says it; a folder of this machine has anything.
     anywhere = spec.weights.source.startswith("run:")
     if given is None and (anywhere or locate(spec.weights.source) is None):
@@ -70,6 +76,8 @@ def has_weights(spec: TeacherSpec, registry: Registry) -> bool:
 def installed_spec(spec: TeacherSpec, registry: Registry) -> TeacherSpec | None:
     """What the installed plugin says today of a spec's teacher; None if it brings none."""
     entry = registry.origin(spec)
+    if entry is students():
+        return None
     if entry is None or entry.provider is None:
         return entry.spec if entry is not None else None
     return resolve_provided(entry, entry.provider, spec.name)

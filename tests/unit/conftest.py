@@ -25,6 +25,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
         for module in (
             "cache.key",
+            "config.run",
             "composition.choose_base",
             "composition.compose",
             "composition.composition",
