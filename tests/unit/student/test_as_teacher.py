@@ -190,13 +190,25 @@ def test_evaluation_and_resuming_find_the_first(
     assert None not in (row.teacher_score, row.student_score, row.untrained_score)
 
 
+def test_a_further_teacher_after_a_student(
+    first: Path, toys: dict[str, str], pictures: Path, tmp_path: Path
+):
+    later = distill(second(first, toys, pictures), out=tmp_path / "runs" / "b")
+    shutil.rmtree(first)  # its stand-in stays as it is
+    names = {"teachers": f"{A},toybase/small,toypurpose/small", "student.start": str(later)}
+    plan = compose(build_config(later / "config.toml", names))
+    assert plan.frozen_teachers == (A, "toybase/small")
+    assert [spec.name for spec in plan.learned] == ["toypurpose/small"]
+
+
 def test_what_cannot_be(copied: Path, toys: dict[str, str], pictures: Path, tmp_path: Path):
     twin = Path(shutil.copytree(copied, tmp_path / "elsewhere" / "a"))
     with pytest.raises(UsageError, match="named twice: student/a") as caught:
         compose(second(copied, toys, pictures, teachers=f"{copied},{twin},toybase"))
     assert caught.value.hint == "rename one of the runs"
-    with pytest.raises(UsageError, match="no general teacher"):
+    with pytest.raises(UsageError, match="no general teacher") as caught:
         compose(second(copied, toys, pictures, teachers=str(copied), weights={}))
+    assert caught.value.hint == f"--teachers dino,{copied}"
     with pytest.raises(UsageError, match="cannot be trained in full"):
         compose(second(copied, toys, pictures, **{"student.model": str(twin)}))
     with pytest.raises(UsageError, match="cannot be the base"):
