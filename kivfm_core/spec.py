@@ -148,7 +148,8 @@ class TaskSpec(Record):
     Attributes:
         task: What is solved: a built-in task, or one that a plugin registers.
         levels: Names of the levels that the decoder reads.
-        decoder: Reference to `(spec) -> nn.Module`; its `forward(levels, prompt)` returns
+        decoder: Reference to `(spec) -> nn.Module`, where the spec has the tasks of this part
+            alone; its `forward(levels, prompt)` returns
             predictions in canvas pixels, its optional `prompt(**raw)` prepares a prompt.
         part: Name of the decoder's own state; tasks of one part share one decoder.
         labels: The label space: names in order, a known space (`imagenet-1k`, `coco-80`,

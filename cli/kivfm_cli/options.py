@@ -19,7 +19,8 @@ Teachers = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Teachers by name, separated by commas, or `installed` for all with local weights.",
+        help="Teachers by name, or by the folder of a run whose student is to teach, separated by "
+        "commas, or `installed` for all with local weights.",
     ),
 ]
 Variant = Annotated[
