@@ -28,12 +28,12 @@ class ImageReader:
     """Decodes images; skips and counts those that it cannot.
 
     Args:
-        total: How many will be opened; more than ten and more than a tenth of them broken is an
-            error.
+        total: How many will be opened.
+        limit: More of them broken is an error; by default ten, or a tenth.
     """
 
-    def __init__(self, total: int) -> None:
-        self.limit = max(10, total // 10)
+    def __init__(self, total: int, limit: int | None = None) -> None:
+        self.limit = max(10, total // 10) if limit is None else limit
         self.read = 0
         self.broken: list[str] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_images_of_many_shapes_do_not_pile_up(
     paths = write(tmp_path, 30)
     monkeypatch.setattr(module, "WAITING", 1500)
     found = [batch.indices for batch in batches(paths, CONTRACT)]
-    assert sorted(sum(found, [])) == list(range(30))
+    assert sorted(chain.from_iterable(found)) == list(range(30))
     assert found[0] == [0]  # the oldest went first, before all were read
     assert next(iter(batches(paths, CONTRACT))).read < 10
 
@@ -61,8 +62,7 @@ def test_a_patient_reader_names_every_broken_image(tmp_path: Path) -> None:
     paths = write(tmp_path, 12)
     for path in paths:
         path.write_bytes(b"broken")
-    reader = ImageReader(12)
-    reader.limit = 12
+    reader = ImageReader(12, limit=12)
     assert [*batches(paths, CONTRACT, reader=reader)] == []
     assert [str(path) in line for path, line in zip(paths, reader.broken, strict=True)] == [
         True
