@@ -14,7 +14,7 @@ from kivfm_core.errors import UsageError
 
 # In the order in which a new user meets them. A command is a file in `commands/` and a word here.
 COMMANDS = (
-    "teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "scenes",
+    "teachers", "plugins", "doctor", "compose", "data", "distill", "evaluate", "predict", "scenes",
     "cache", "runs",
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     short="prompt",
     summary="The mask of the object that you click on.",
     prediction="kivfm_core.predictions:Masks",
-    formats=("coco",),
+    formats=("coco", "voc", "yolo"),
     masks=True,
     prompt=Prompt(flags=("points",), build="kivfm_core.tasks.prompts:clicks"),
     metric="one-click mIoU",

@@ -118,20 +118,27 @@ class Saver:
             entries: What `write` gave, and `file`, image by image in the order of saving.
         """
 
-    def own_file(self, image: SavedImage, folder: str, suffix: str) -> Path:
+    def own_file(
+        self, image: SavedImage, folder: str, suffix: str, name: str | None = None
+    ) -> Path:
         """The path of a file for an image alone, `FOLDER/STEM.SUFFIX`; its folder is made.
+
+        Args:
+            image: The image.
+            folder: In the folder of the save.
+            suffix: Of the file.
+            name: What its stem is taken from; by default the image's name.
 
         Raises:
             DataError: If another image has the same stem.
         """
-        stem = _stem(image.file)
-        if stem in self.stems:
+        if _stem(image.file) in self.stems:
             raise DataError(
-                f"{printable(image.file)}: another image has the name {printable(stem)}, and this"
-                " format names labels by it",
+                f"{printable(image.file)}: another image has this name without its suffix, by which"
+                " the format names labels",
                 "save as coco, or rename one of the two",
             )
-        path = self.folder / folder / f"{stem}{suffix}"
+        path = self.folder / folder / f"{_stem(name or image.file)}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -202,7 +209,9 @@ class SaveFormat:
 
 
 def _check_classes(classes: Sequence[str]) -> None:
-    wrong = [name for name in classes if not name.strip() or UNWRITABLE.search(name)]
+    wrong = [
+        name for name in classes if name.strip() != name or not name or UNWRITABLE.search(name)
+    ]
     if wrong:
         raise UsageError(f"{printable(wrong[0])!r} cannot be the name of a class in labels")
     if len(set(classes)) < len(classes):

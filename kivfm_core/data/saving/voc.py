@@ -12,6 +12,9 @@ from kivfm_core.data.saving.record import SavedImage, SavedObject
 from kivfm_core.data.saving.saver import SaveFormat, Saver
 from kivfm_core.files import write_chunks
 
+# The last number that an object can have in a map; 255 means a border.
+LAST = 254
+
 
 class VocSaver(Saver):
     """Writes `Annotations/NAME.xml`; of images with masks `SegmentationObject/NAME.png` too.
@@ -43,6 +46,9 @@ class VocSaver(Saver):
         """The number of the object at every pixel `[H, W]`, 0 where there is none."""
         painted = np.zeros((image.height, image.width), np.int64)
         masks = [(n, item.mask) for n, item in enumerate(image.objects, 1) if item.mask is not None]
+        if any(number > LAST for number, _ in masks):
+            self.notes.add(f"masks of objects after the {LAST}th, left out", image.file)
+            masks = [(number, mask) for number, mask in masks if number <= LAST]
         masks.sort(key=lambda pair: -int(pair[1].sum()))
         for number, mask in masks:
             if (painted[mask] > 0).any():

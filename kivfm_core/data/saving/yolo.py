@@ -34,7 +34,9 @@ class YoloSaver(Saver):
 
     def write(self, image: SavedImage) -> dict[str, Any]:
         """Writes an image's file."""
-        file = self.own_file(image, "labels", ".txt")
+        # YOLO's tools put `labels` in the place of the last `images`, as in `images/day/images/`.
+        *before, last = f"{self.images}/{image.file}".rpartition("images/")
+        file = self.own_file(image, before[0] + "labels", ".txt", last)
         lines = [self._line(item, image) for item in image.objects]
         write_chunks(file, ("".join(f"{line}\n" for line in lines).encode(),), sync=False)
         return {}
