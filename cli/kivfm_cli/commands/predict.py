@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +10,14 @@ import typer
 
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_tasks, help_with
-from kivfm_cli.lazy import make_app
+from kivfm_cli.lazy import make_app, without_collector
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json
 from kivfm_core.errors import UsageError
 
 if TYPE_CHECKING:
     from kivfm_core.prediction.folder import Labeled
+    from kivfm_core.prediction.result import Prediction
 
 app = make_app()
 
@@ -108,34 +110,32 @@ def predict(
     clicks = [_point(text) for item in points or [] for text in item.split(";")]
     prompt = {"labels": _names(labels), "points": clicks or None}
     from kivfm_core.data.named_images import is_one_file
-    from kivfm_core.models.open import open_model
 
-    opened = open_model(model, accelerator, weights)
-    warn_of_changed_teachers(Path(model))
-    many = save is not None or draw or overwrite or not is_one_file(images)
-    if not many:
-        from kivfm_core.prediction.predict import predict as work
-
-        found = work(
-            opened, images[0], task, teacher=teacher, **prompt, threshold=threshold,
-            classes=_names(classes), top=top, suppress=suppress, out=out,
-        )  # fmt: skip
-        if json:
-            print_json(found.as_dict())
-            return
-        for line in found.lines():
-            print(line)
-        if out is not None:
-            print(f"written: {out}")
-        return
-    if out is None:
+    one = save is None and not draw and not overwrite and is_one_file(images)
+    if not one and out is None:
         raise UsageError("the labels of several images need a folder", "-o labels")
+    chosen, selected = tuple(_names(classes) or ()), {"top": top, "suppress": suppress}
+    # For one image, importing is most of the work.
+    with without_collector() if one else nullcontext():
+        from kivfm_core.models.open import open_model
+
+        opened = open_model(model, accelerator, weights)
+        warn_of_changed_teachers(Path(model))
+        if one:
+            from kivfm_core.prediction.predict import predict as work
+
+            found = work(
+                opened, images[0], task, teacher=teacher, **prompt, threshold=threshold,
+                classes=chosen, **selected, out=out,
+            )  # fmt: skip
+            _show(found, out, json)
+            return
     from kivfm_cli.progress import make_progress
     from kivfm_core.prediction.folder import predict_folder
     from kivfm_core.prediction.wanted import Wanted
 
-    wanted = Wanted(threshold, tuple(_names(classes) or ()) or None, top, suppress)
-    progress = make_progress()
+    assert out is not None
+    progress, wanted = make_progress(), Wanted(threshold, chosen or None, **selected)
     try:
         done = predict_folder(
             opened, images, task, out, save=save, draw=draw, overwrite=overwrite, teacher=teacher,
@@ -144,6 +144,16 @@ def predict(
     finally:
         progress.close()
     print_json(done.as_dict()) if json else _say(done)
+
+
+def _show(found: Prediction, out: Path | None, json: bool) -> None:
+    if json:
+        print_json(found.as_dict())
+        return
+    for line in found.lines():
+        print(line)
+    if out is not None:
+        print(f"written: {out}")
 
 
 def _say(done: Labeled) -> None:
