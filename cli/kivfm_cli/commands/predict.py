@@ -24,13 +24,10 @@ app = make_app()
 
 @app.command(cls=help_with(describe_tasks))
 def predict(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Run folder, bundle, or teacher's name.")
-    ],
+    model: Annotated[str, typer.Argument(help="Run folder, bundle, or teacher's name.")],
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGE...",
             help="Image file; or several, folders, and patterns such as 'photos/**/*.jpg', of "
             "which labels are saved.",
         ),
