@@ -73,7 +73,7 @@ def main() -> int:
             "side": args.side,
             "rounds": speeds,
             "memory": {str(count): _memory(root, _copies(root, count)) for count in counts},
-            "start": _starts(next((root / "one").iterdir()), args.rounds + 2),
+            "start": _starts(next((root / "one").iterdir()), args.rounds),
         }
     print(write_results("use.folder", record, page))
     found = _shares(record)
