@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kivfm_core.data.batches import Tick
 from kivfm_core.errors import DataError
-from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.fidelity import measure_fidelity
 from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
