@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kivfm_core.distillation.engine import distill
+    from kivfm_core.embedding.embed import embed
+    from kivfm_core.embedding.nearest import nearest
     from kivfm_core.evaluation.evaluate import evaluate
+    from kivfm_core.loaded.load import load
     from kivfm_core.planner.preview import compose
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
@@ -19,10 +22,13 @@ __version__ = "0.1.0"
 __all__ = [
     "compose",
     "distill",
+    "embed",
     "evaluate",
     "list_teachers",
+    "load",
     "load_student",
     "load_teacher",
+    "nearest",
     "predict",
 ]
 
@@ -30,10 +36,13 @@ __all__ = [
 _HOME = {
     "compose": "kivfm_core.planner.preview",
     "distill": "kivfm_core.distillation.engine",
+    "embed": "kivfm_core.embedding.embed",
     "evaluate": "kivfm_core.evaluation.evaluate",
     "list_teachers": "kivfm_core.registry.registry",
+    "load": "kivfm_core.loaded.load",
     "load_student": "kivfm_core.student.bundle",
     "load_teacher": "kivfm_core.teacher",
+    "nearest": "kivfm_core.embedding.nearest",
     "predict": "kivfm_core.prediction.predict",
 }
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -48,6 +49,26 @@ def keep(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_new(aside, content)
         aside.replace(path)
+
+
+@contextmanager
+def new_file(path: Path) -> Generator[BinaryIO]:
+    """A file to be written piece by piece. It appears whole and replaces an old one, or not at all.
+
+    Its folder is made if there is none.
+    """
+    aside = _fresh(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(_create(aside), "w+b") as file:
+            yield file
+        _sync(aside)
+        os.replace(aside, path)
+    except BaseException as error:
+        with suppress(OSError):  # the folder may be a file, or gone
+            aside.unlink(missing_ok=True)
+        _name(error, path)
+        raise
 
 
 @contextmanager
@@ -151,10 +172,14 @@ def _fresh(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{token_hex(6)}{PARTIAL}")
 
 
+def _create(path: Path) -> int:
+    """Opens a file that must not exist; a link in its place is not followed."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags, 0o666)
+
+
 def _write_new(path: Path, content: bytes) -> None:
-    """Writes a file that must not exist; a link in its place is not followed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+    with os.fdopen(_create(path), "wb") as file:
         file.write(content)
 
 

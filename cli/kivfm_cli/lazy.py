@@ -14,8 +14,8 @@ from kivfm_core.errors import UsageError
 
 # In the order in which a new user meets them. A command is a file in `commands/` and a word here.
 COMMANDS = (
-    "teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "scenes",
-    "cache", "runs",
+    "teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "embed",
+    "scenes", "cache", "runs",
 )  # fmt: skip
 
 

@@ -9,11 +9,13 @@ import torch
 
 from kivfm_core.composition.composition import Composition
 from kivfm_core.models.model import Model
+from kivfm_core.run_files import STUDENT_STATE
 from kivfm_core.runs.run import Run
 from kivfm_core.student.bundle import read_bundle
 from kivfm_core.student.on_device import on_device
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Teacher
+from kivfm_core.weights.fetch import file_sha256
 
 
 class StudentModel(Model):
@@ -50,6 +52,11 @@ class StudentModel(Model):
     def solver(self, teacher: str) -> Teacher:
         """The student in the role of a teacher."""
         return on_device(self.student.stand_in(teacher), self.device)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bundle's weights file."""
+        return file_sha256(self.bundle / STUDENT_STATE)
 
     @property
     def global_level(self) -> str:

@@ -16,7 +16,7 @@ from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.prediction.draw import CONFIDENCE, Drawing
-from kivfm_core.prediction.result import Prediction
+from kivfm_core.prediction.result import Prediction, take_masks
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run, open_run
@@ -78,13 +78,13 @@ def predict(
     _check_points(points or (), pixels)
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
     found = _solve(model, record, pixels, given)
-    drawing = Drawing(pixels, threshold)
-    names = labels or label_names(model.spec.task(task).labels)
+    drawing, names = Drawing(pixels, threshold), labels or label_names(model.spec.task(task).labels)
     clicks = torch.tensor(points or []).reshape(-1, 2)
     rows = resolve_reference(record.draw)(drawing, found, names, clicks)
     if out is not None:
         drawing.save(Path(out))
-    return Prediction(task, name, pixels.shape[2], pixels.shape[1], record.kind, rows)
+    (height, width), masks = pixels.shape[1:], take_masks(rows)
+    return Prediction(task, name, width, height, record.kind, rows, names, masks, drawing)
 
 
 def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:

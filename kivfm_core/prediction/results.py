@@ -1,6 +1,7 @@
 """From predictions in original pixels to a drawing and rows: what the built-in tasks' records name.
 
-Each function draws what was found in one image, and returns a row for each thing.
+Each function draws what was found in one image, and returns a row for each thing. A row's mask goes
+to `Prediction.masks`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
 from kivfm_core.prediction.draw import Drawing, palette
+from kivfm_core.prediction.result import MASK
 
 # So many classes are listed.
 TOP = 5
@@ -59,7 +61,7 @@ def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points
     if by_object:
         drawing.masks(item["masks"], colors)
         for entry, mask in zip(found, item["masks"], strict=True):
-            entry["area"] = int(mask.sum())
+            entry |= {"area": int(mask.sum()), MASK: mask}
     texts = [f"{entry['label']} {entry['score']:.2f}" for entry in found]
     drawing.boxes(item["boxes"].flip(0), texts[::-1], colors[::-1])  # the best on top
     return found
@@ -88,7 +90,7 @@ def draw_masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) ->
     rows: Rows = []
     for mask, point in zip(found, points.tolist(), strict=True):
         box = masks_to_boxes(mask[None])[0].tolist() if mask.any() else None
-        rows.append({"point": point, "area": int(mask.sum()), "box": box})
+        rows.append({"point": point, "area": int(mask.sum()), "box": box, MASK: mask})
     return rows
 
 
