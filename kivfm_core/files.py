@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -27,10 +27,22 @@ LOCK = ".lock"
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file aside and renames it into place, safe from a loss of power."""
+    write_chunks(path, (text.encode("utf-8"),))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> None:
+    """Writes a file aside, piece by piece, and renames it into place.
+
+    Args:
+        path: The file.
+        chunks: Its content; only one of them is held at a time.
+        sync: Whether to wait until it is safe from a loss of power, some milliseconds.
+    """
     aside = _fresh(path)
     try:
-        _write_new(aside, text.encode("utf-8"))
-        _sync(aside)
+        _write_new(aside, chunks)
+        if sync:
+            _sync(aside)
         os.replace(aside, path)
     except BaseException as error:
         with suppress(OSError):  # the folder may be a file, or gone
@@ -47,7 +59,7 @@ def keep(path: Path, content: bytes) -> None:
     aside = _fresh(path)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(aside, content)
+        _write_new(aside, (content,))
         aside.replace(path)
 
 
@@ -178,9 +190,10 @@ def _create(path: Path) -> int:
     return os.open(path, flags, 0o666)
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def _write_new(path: Path, chunks: Iterable[bytes]) -> None:
     with os.fdopen(_create(path), "wb") as file:
-        file.write(content)
+        for chunk in chunks:
+            file.write(chunk)
 
 
 def _sync(path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -16,23 +16,19 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from kivfm_core.data.canvas import to_tensor
+from kivfm_core.data.batches import Batch, batches
+from kivfm_core.data.labeled_images import ImageReader
+from kivfm_core.data.named_images import NamedImages, find_named
 from kivfm_core.embedding.kind import FILE, VECTOR, Manifest, Writer
-from kivfm_core.embedding.sources import NamedImages, find_named
 from kivfm_core.embedding.table import file_kind
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import new_file
-from kivfm_core.loaded.canvases import LARGEST, Batch, Canvas, batched, make_canvas
 from kivfm_core.loaded.features import Viewpoint, viewpoint
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.progress import Counter, Progress, Silent, stage
+from kivfm_core.progress import Progress, Silent
 from kivfm_core.runs.run import Run
-from kivfm_core.spec import InputContract
 from kivfm_core.teacher import Levels
-
-# Threads that decode images, while the model computes.
-READERS = 2
 
 Given = str | Path | Sequence[str | Path]
 
@@ -79,12 +75,12 @@ def embed(
 ) -> Embedded:
     """Writes a model's features of images to a file: paths, vectors, and maps if they are wanted.
 
-    Memory does not grow with the number of images, but for their names. Images of one canvas size
-    keep their order.
+    Memory does not grow with the number of images, but for their names. Rows are sorted by name;
+    images of one canvas size stay together.
 
     Args:
         model: A run's folder, a bundle's folder, or a teacher's name.
-        images: A folder, tar, image file or pattern such as `photos/**/*.jpg`; or several.
+        images: A folder, an image file or a pattern such as `photos/**/*.jpg`; or several.
         out: The file; its ending says which kind: `.parquet`, `.npz` or `.safetensors`.
         teacher: Store this teacher's levels, as the student predicts them, in place of the
             student's own features.
@@ -105,10 +101,9 @@ def embed(
     opened = open_model(model, accelerator, weights)
     seen = viewpoint(opened, teacher)
     chosen = _choose(seen, maps, pool)
-    count = stage(progress or Silent(), "embed")
     with new_file(file) as target, closing(kind.writer(target, file.parent)) as writer:
         rows = _Rows(seen, chosen, pool, writer)
-        broken = _fill(rows, found, seen.encoder.spec.input, count)
+        broken = _fill(rows, found, progress or Silent())
         manifest = _manifest(opened, rows, broken)
         writer.finish(manifest)
     return Embedded(file, rows.written, broken, manifest)
@@ -156,43 +151,27 @@ class _Rows:
         return {name: np.ascontiguousarray(rows) for name, rows in arrays.items()}
 
 
-def _fill(rows: _Rows, images: NamedImages, contract: InputContract, count: Counter) -> list[str]:
+def _fill(rows: _Rows, images: NamedImages, progress: Progress) -> list[str]:
     """Embeds all images; returns what is wrong with the broken ones."""
-    broken: list[str] = []
-    done = 0
-    for batch in batched(_canvases(images, contract, broken)):
-        rows.add([images.name(index) for index in batch.indices], batch)
-        done = max(done, rows.written + len(broken))
-        count(done, len(images))
+    paths = [images.path(name) for name in images.names]
+    reader = ImageReader(len(paths), limit=len(paths))
+    began = time.monotonic()
+    progress.start(len(paths))
+    for batch in batches(paths, rows.seen.encoder.spec.input, reader=reader):
+        rows.add([_from_here(paths[index]) for index in batch.indices], batch)
+        rate = rows.written / max(time.monotonic() - began, 1e-9)
+        progress.step({"step": batch.read, "images_per_second": rate})
     if not rows.written:
-        raise DataError(f"none of {len(images)} images can be decoded: {broken[0]}")
-    return broken
+        raise DataError(f"none of {len(paths)} images can be decoded: {reader.broken[0]}")
+    progress.step({"step": len(paths)})
+    return reader.broken
 
 
-def _canvases(images: NamedImages, contract: InputContract, broken: list[str]) -> Iterator[Canvas]:
-    """The canvases of all images in order, read ahead; broken images are noted and passed over."""
-
-    def read(index: int) -> Canvas | str:
-        try:
-            return make_canvas(index, to_tensor(images.open(index)), contract)
-        except DataError as error:
-            return error.message
-
-    with ThreadPoolExecutor(READERS) as pool:
-        ahead: deque[Future[Canvas | str]] = deque()
-        try:
-            for index in range(len(images) + LARGEST):
-                if index < len(images):
-                    ahead.append(pool.submit(read, index))
-                if ahead and (len(ahead) > LARGEST or index >= len(images)):
-                    made = ahead.popleft().result()
-                    if isinstance(made, Canvas):
-                        yield made
-                    else:
-                        broken.append(made)
-        finally:
-            for waiting in ahead:
-                waiting.cancel()
+def _from_here(path: Path) -> str:
+    """A path as a user here writes it; what is no UTF-8 in it is written out."""
+    here = Path.cwd()
+    shown = path.relative_to(here) if path.is_relative_to(here) else path
+    return os.fsencode(shown).decode("utf-8", "backslashreplace")
 
 
 def _manifest(model: Model, rows: _Rows, broken: Sequence[str]) -> Manifest:

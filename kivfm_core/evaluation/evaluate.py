@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kivfm_core.data.batches import Tick
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import formats_of, load_data, parse_source
 from kivfm_core.errors import DataError
-from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.base_features import measure_features
 from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.evaluation.fidelity import measure_fidelity

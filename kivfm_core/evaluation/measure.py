@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kivfm_core.data.batches import Batch, Tick, batches
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import DataError
-from kivfm_core.evaluation.batches import Batch, Tick, batches
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from kivfm_core.data.canvas import normalize
+from kivfm_core.data.batches import batched
+from kivfm_core.data.canvas import make_canvases, normalize
 from kivfm_core.errors import UsageError
-from kivfm_core.geometry import Frame
+from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.loaded.backbone import Backbone
-from kivfm_core.loaded.canvases import batched, make_canvas
 from kivfm_core.loaded.features import Features, in_order, viewpoint
 from kivfm_core.loaded.pixels import ImageLike, Images, as_list, read_pixels
 from kivfm_core.models.model import Model
@@ -91,11 +91,11 @@ class LoadedModel:
             DataError: If an image cannot be decoded.
             UsageError: If something is no image, or the canvases differ in size.
         """
-        contract = self.spec.input
-        made = [make_canvas(i, read_pixels(x), contract) for i, x in enumerate(as_list(images))]
-        if len({canvas.frame.canvas for canvas in made}) > 1:
+        pixels = [read_pixels(image) for image in as_list(images)]
+        sizes = {plan_frame((x.shape[1], x.shape[2]), self.spec.input).canvas for x in pixels}
+        if len(sizes) > 1:
             raise UsageError("the images have canvases of different sizes", "one call for each")
-        return torch.stack([canvas.pixels for canvas in made]), [canvas.frame for canvas in made]
+        return make_canvases(pixels, self.spec.input)
 
     def features(
         self, images: Images, *, teacher: str | None = None, maps: bool = True
@@ -113,11 +113,10 @@ class LoadedModel:
             UsageError: If something is no image, there is no such teacher, or maps differ in size.
         """
         seen = viewpoint(self.model, teacher)
-        contract, given = seen.encoder.spec.input, as_list(images)
-        made = (make_canvas(i, read_pixels(x), contract) for i, x in enumerate(given))
+        given = as_list(images)
         parts: dict[str, list[tuple[list[int], Tensor]]] = {}
         frames: dict[int, Frame] = {}
-        for batch in batched(made):
+        for batch in batched(map(read_pixels, given), seen.encoder.spec.input):
             levels = seen.encoder.encode(batch.images, batch.frames)
             found = {"": seen.vector(levels)}
             if maps:

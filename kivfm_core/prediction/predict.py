@@ -1,4 +1,4 @@
-"""Predicts one image with a run's student, or with any teacher."""
+"""Predicts one image with a model: a student in the role of a teacher, or a teacher."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
-from kivfm_core.prediction.draw import CONFIDENCE, Drawing
+from kivfm_core.models.model import Model
+from kivfm_core.models.open import open_model
+from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.result import Prediction, take_masks
+from kivfm_core.prediction.solver import Solver
+from kivfm_core.prediction.wanted import CONFIDENCE, TOP, Wanted
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
-from kivfm_core.runs.run import Run, open_run
+from kivfm_core.runs.run import Run
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
 
@@ -34,9 +37,9 @@ FLAGS = {
 }
 
 
-# Nine parameters, as the command has flags; most calls give three.
+# Twelve parameters, as the command has flags; most calls give three.
 def predict(
-    run: str | Path | Run | Teacher,
+    model: str | Path | Run | Model | Teacher,
     image: str | Path | Image.Image,
     task: str,
     *,
@@ -44,68 +47,83 @@ def predict(
     labels: Sequence[str] | None = None,
     points: Sequence[Point] | None = None,
     threshold: float = CONFIDENCE,
+    classes: Sequence[str] | None = None,
+    top: int = TOP,
+    suppress: float | None = None,
     out: str | Path | None = None,
     accelerator: str = "auto",
 ) -> Prediction:
     """Solves a task for an image, in its original pixels.
 
     Args:
-        run: A run's folder, a run (its student stands in for the teacher that solves the task), or
-            a teacher.
-        image: The image.
+        model: A run, a bundle's folder, or a teacher's name; or what these open as.
+        image: What to look at.
         task: What to solve.
-        teacher: Which of the run's teachers to stand in for, where several solve the task.
+        teacher: Which of a student's teachers to stand in for, where several solve the task.
         labels: Class names, for tasks such as `zero-shot`.
         points: Clicks `(x, y)` in the image's pixels, for such as `promptable-segmentation`.
         threshold: Objects of a lower score are left out.
+        classes: Only these of the model's classes are kept.
+        top: Of the classes of an image, so many are listed.
+        suppress: Of objects whose boxes overlap by more than this share (IoU), only the best is
+            kept, whatever their classes. By default this is so in the drawing alone.
         out: A file for the image with the result drawn on it.
-        accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
-            one. A teacher that is given stays where it is.
+        accelerator: Where the encoder computes, as in `engine.accelerator`.
 
     Raises:
-        UsageError: If no teacher solves the task or several do, labels or points do not fit it,
-            `out` is the image's own file, or there is no such accelerator.
+        UsageError: If the arguments do not fit each other; the message says why.
         DataError: If the image cannot be decoded.
     """
-    device = find_device(accelerator)
-    run = open_run(run) if isinstance(run, str | Path) else run
-    specs = [run.spec] if isinstance(run, Teacher) else run.teachers
-    name = choose(specs, task, teacher).name
-    record, given = find_task(task), {"labels": labels, "points": points}
-    _check(record, given)
+    wanted = Wanted(threshold, tuple(classes) if classes else None, top, suppress)
+    solver = ask(model, task, teacher, {"labels": labels, "points": points}, wanted, accelerator)
     _check_out(image, out)
     pixels = _read(image)
     _check_points(points or (), pixels)
-    model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
-    found = _solve(model, record, pixels, given)
-    drawing, names = Drawing(pixels, threshold), labels or label_names(model.spec.task(task).labels)
+    canvases, frames = make_canvases([pixels], solver.spec.input)
+    found = solver.solve(canvases, frames).to_original(frames)[0]
     clicks = torch.tensor(points or []).reshape(-1, 2)
-    rows = resolve_reference(record.draw)(drawing, found, names, clicks)
+    drawing = Drawing(pixels, wanted=wanted)
+    rows = resolve_reference(solver.record.draw)(drawing, found, solver.names, clicks)
     if out is not None:
         drawing.save(Path(out))
-    (height, width), masks = pixels.shape[1:], take_masks(rows)
-    return Prediction(task, name, width, height, record.kind, rows, names, masks, drawing)
+    about = task, solver.spec.name, pixels.shape[2], pixels.shape[1], solver.record.kind
+    return Prediction(*about, rows, solver.names, take_masks(rows), drawing)
 
 
-def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:
-    return on_device(run.load_student().stand_in(teacher), device)
+def ask(
+    model: str | Path | Run | Model | Teacher,
+    task: str,
+    teacher: str | None,
+    given: Mapping[str, Any],
+    wanted: Wanted,
+    accelerator: str,
+) -> Solver:
+    """Finds who solves a task, and checks the arguments, before anything that takes long.
+
+    Args:
+        model: As `predict` takes it.
+        task: What to solve.
+        teacher: Which of a student's teachers to stand in for.
+        given: What the task has to be told, by flag.
+        wanted: What of the predictions is kept.
+        accelerator: Where the encoder computes.
+
+    Raises:
+        UsageError: If the arguments do not fit each other.
+    """
+    opened = model if isinstance(model, Teacher) else open_model(model, accelerator)
+    specs = [opened.spec] if isinstance(opened, Teacher) else opened.specs
+    spec, record = choose(specs, task, teacher), find_task(task)
+    check_given(record, given)
+    names = given["labels"] or label_names(spec.task(task).labels)
+    wanted.indices(names)
+    return Solver(opened, spec, record, given, names, wanted)
 
 
 def _read(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
     opened = open_image(Path(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))
-
-
-def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:
-    """What a model finds in an image `[3, H, W]`, in the image's pixels."""
-    canvases, frames = make_canvases([pixels], model.spec.input)
-    prompt = None
-    if record.prompt is not None:
-        raw = resolve_reference(record.prompt.build)(given, frames)
-        prompt = model.prompt(record.name, **raw)
-    levels = model.encode(canvases, frames)
-    return model.decode(record.name, levels, prompt).to_original(frames)[0]
 
 
 def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:
@@ -126,6 +144,7 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
             f"{spec.name}: {', '.join(solved.task for solved in spec.tasks) or 'no task'}"
             for spec in specs
         )
+        name = name or (specs[0].name if len(specs) == 1 else None)
         who = f"{name} does not solve" if name else "no teacher of the run solves"
         raise UsageError(f"{who} {task}", can)
     if len(solving) > 1:
@@ -134,7 +153,7 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
     return solving[0]
 
 
-def _check(record: TaskRecord, given: Mapping[str, Any]) -> None:
+def check_given(record: TaskRecord, given: Mapping[str, Any]) -> None:
     """Refuses a prompt that lacks something, and one that the task does not take."""
     takes = record.prompt.flags if record.prompt else ()
     for flag in FLAGS:

@@ -1,6 +1,6 @@
 """Promptable segmentation: the mask of what a click points at. Torch-free."""
 
-from kivfm_core.task import Prompt, TaskRecord
+from kivfm_core.task import Prompt, Saved, TaskRecord
 
 PROMPTABLE_SEGMENTATION = TaskRecord(
     name="promptable-segmentation",
@@ -14,4 +14,5 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",
     draw="kivfm_core.prediction.results:draw_masks",
+    saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_masks"),
 )

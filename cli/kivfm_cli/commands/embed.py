@@ -25,8 +25,7 @@ def embed(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Folders, tars, image files, or quoted patterns; with --nearest, a file of"
-            " features."
+            help="Folders, image files, or quoted patterns; with --nearest, a file of features."
         ),
     ],
     out: Annotated[

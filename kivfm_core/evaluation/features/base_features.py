@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from kivfm_core.data.batches import Tick
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.knn import knn_accuracy
 from kivfm_core.evaluation.features.linear_probe import probe_accuracy
 from kivfm_core.evaluation.features.vectors import read_vectors

@@ -16,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from kivfm_cli.commands.evaluate import render
+from kivfm_core.data.batches import batches
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluation import evaluate as module
-from kivfm_core.evaluation.batches import batches
 from kivfm_core.evaluation.evaluate import evaluate, evaluate_teacher
 from kivfm_core.evaluation.measure import measure
 from kivfm_core.evaluation.result import Row, gain, retention, summarize
