@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from kivfm_core.embedding.kind import (
     FILE,
@@ -38,27 +39,38 @@ class ParquetWriter:
     def __init__(self, file: BinaryIO, folder: Path) -> None:
         self.file = file
         self.writer: Any = None
-        self.waiting: list[Any] = []
+        self.names: list[str] = []
+        # Rows are copied to where they wait: arrays that are kept one by one keep the memory around
+        # them from being used again, gigabytes of it.
+        self.waiting: dict[str, NDArray[Any]] = {}
 
     def write(self, names: Sequence[str], arrays: Arrays) -> None:
         """Adds rows; of a map, the values in the order of `[C, h, w]`."""
-        columns: dict[str, Any] = {FILE: pa.array(list(names), pa.string())}
-        for name, rows in arrays.items():
-            flat = pa.array(np.ascontiguousarray(rows, np.float32).reshape(-1))
-            columns[name] = pa.FixedSizeListArray.from_arrays(flat, rows[0].size)
-        self.waiting.append(pa.table(columns))
-        if sum(table.nbytes for table in self.waiting) >= GROUP:
-            self._flush()
+        if not self.waiting:
+            room = max(1, GROUP // sum(4 * rows[0].size for rows in arrays.values()))
+            self.waiting = {
+                name: np.empty((room, rows[0].size), np.float32) for name, rows in arrays.items()
+            }
+        for index, image in enumerate(names):
+            for name, rows in arrays.items():
+                self.waiting[name][len(self.names)] = rows[index].reshape(-1)
+            self.names.append(image)
+            if len(self.names) == len(self.waiting[VECTOR]):
+                self._flush()
 
     def _flush(self) -> None:
-        table = pa.concat_tables(self.waiting)
-        self.waiting.clear()
+        columns: dict[str, Any] = {FILE: pa.array(self.names, pa.string())}
+        for name, rows in self.waiting.items():
+            flat = pa.array(rows[: len(self.names)].reshape(-1))
+            columns[name] = pa.FixedSizeListArray.from_arrays(flat, rows.shape[1])
+        table = pa.table(columns)
         if self.writer is None:
             # Floats of features do not get smaller by compression.
             self.writer = pq.ParquetWriter(
                 self.file, table.schema, compression="none", use_dictionary=False
             )
         self.writer.write_table(table, row_group_size=len(table))
+        self.names = []
 
     def close(self) -> None:
         """Forgets what waits."""
@@ -66,7 +78,7 @@ class ParquetWriter:
 
     def finish(self, manifest: Manifest) -> None:
         """Writes the last group and the manifest."""
-        if self.waiting:
+        if self.names:
             self._flush()
         self.writer.add_key_value_metadata({MANIFEST: json.dumps(manifest)})
         self.writer.close()

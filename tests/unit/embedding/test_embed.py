@@ -174,7 +174,7 @@ def test_rows_are_written_as_they_come(bundle: Path, pictures: Path, tmp_path: P
 
     from kivfm_core.embedding import parquet
 
-    monkeypatch.setattr(parquet, "GROUP", 1)
+    monkeypatch.setattr(parquet, "GROUP", 4 * 48 * 30)  # 30 vectors
     for i in range(60):
         (pictures / f"x{i}.png").hardlink_to(pictures / "00.png")
     assert embed(bundle, pictures, tmp_path / "f.parquet").images == 72
