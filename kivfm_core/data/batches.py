@@ -5,7 +5,7 @@ Decoding and drawing on canvases is done ahead, in threads, while the last batch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,12 @@ def batches(
 def _batches(
     paths: Sequence[Path], contract: InputContract, reader: ImageReader
 ) -> Generator[Batch]:
+    decoded = in_order(_decode, paths, count_workers())
+    yield from batched((reader.count(pixels) for pixels in decoded), contract)
+
+
+def batched(images: Iterable[Tensor | None], contract: InputContract) -> Generator[Batch]:
+    """Makes the canvases of images, each RGB uint8 `[3, H, W]`; None is passed over."""
     # Canvases whose batch is not full yet, with their indices, by size; the longest waiting first.
     waiting: dict[Size, list[tuple[int, Tensor, Frame]]] = {}
     index = -1
@@ -85,8 +91,7 @@ def _batches(
         indices, canvases, frames = zip(*waiting.pop(size), strict=True)
         return Batch(list(indices), torch.stack(canvases), list(frames), index + 1)
 
-    for index, pixels in enumerate(in_order(_decode, paths, count_workers())):
-        found = reader.count(pixels)
+    for index, found in enumerate(images):
         if found is None:
             continue
         frame = plan_frame((found.shape[1], found.shape[2]), contract)

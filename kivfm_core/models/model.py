@@ -105,6 +105,11 @@ class Model(ABC):
 
     @property
     @abstractmethod
+    def sha256(self) -> str:
+        """Hash of its weights file, in hexadecimal."""
+
+    @property
+    @abstractmethod
     def dense_level(self) -> str | None:
         """Name of the level that is its main dense map; None if it has none."""
 

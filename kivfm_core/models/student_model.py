@@ -23,6 +23,7 @@ from kivfm_core.spec import Triple
 from kivfm_core.student.bundle import read_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Teacher, load_teacher
+from kivfm_core.weights.fetch import file_sha256
 
 
 class StudentModel(Model):
@@ -84,6 +85,11 @@ class StudentModel(Model):
     def identity(self) -> str:
         """Of the bundle's files."""
         return _digest([self.bundle / STUDENT_CARD, self.bundle / STUDENT_STATE])
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bundle's weights file."""
+        return file_sha256(self.bundle / STUDENT_STATE)
 
     @property
     def global_level(self) -> str:

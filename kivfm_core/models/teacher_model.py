@@ -56,6 +56,11 @@ class TeacherModel(Model):
         return {"base": Features(self.encoder, (self.global_level, *more))}
 
     @property
+    def sha256(self) -> str:
+        """Hash of the file that its weights were loaded from."""
+        return self.teacher.provenance.sha256 if self.teacher.provenance else ""
+
+    @property
     def global_level(self) -> str:
         """Its first global level; of a teacher that has none, its last dense one."""
         kinds = {level.kind: level.name for level in reversed(self.spec.levels)}

@@ -163,7 +163,7 @@ def _told(asked: Given) -> dict[str, Any]:
 
 def _weights(model: Model | Teacher) -> str:
     """A hash of the weights; empty for a teacher that was loaded by the caller."""
-    return model.identity if isinstance(model, Model) else ""
+    return model.sha256 if isinstance(model, Model) else ""
 
 
 def _open(kind: str, out: Path, classes: SavedClasses, about: Mapping[str, Any]) -> Saver:

@@ -20,7 +20,7 @@ from kivfm_core.models.open import open_model
 from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.everything import scan
 from kivfm_core.prediction.prompts import Box, Clicks, Given, gather, pointed
-from kivfm_core.prediction.result import Prediction
+from kivfm_core.prediction.result import Prediction, take_masks
 from kivfm_core.prediction.results import draw_everything
 from kivfm_core.prediction.solver import Solver
 from kivfm_core.prediction.wanted import CONFIDENCE, TOP, Wanted
@@ -87,7 +87,8 @@ def predict(
     rows = _draw(drawing, solver, pixels, given)
     if out is not None:
         drawing.save(Path(out))
-    return Prediction(task, solver.spec.name, width, height, asked.task.kind, rows)
+    about = task, solver.spec.name, width, height, asked.task.kind
+    return Prediction(*about, rows, solver.names, take_masks(rows), drawing)
 
 
 def find_solver(

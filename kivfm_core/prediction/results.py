@@ -1,6 +1,7 @@
 """From predictions in original pixels to a drawing and rows: what the built-in tasks' records name.
 
-Each function draws what was found in one image, and returns a row for each thing.
+Each function draws what was found in one image, and returns a row for each thing. A row's mask goes
+to `Prediction.masks`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from kivfm_core.prediction.colors import color_of
 from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.draw_prompts import draw_prompts
 from kivfm_core.prediction.everything import Scan
+from kivfm_core.prediction.result import MASK
 from kivfm_core.prediction.wanted import Names, distinct
 
 # Unless a user says otherwise, of boxes that overlap by more than this only the best is drawn.
@@ -60,7 +62,7 @@ def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points
     ]
     if "masks" in item:
         for entry, mask in zip(found, item["masks"], strict=True):
-            entry["area"] = int(mask.sum())
+            entry |= {"area": int(mask.sum()), MASK: mask}
     _draw_distinct(drawing, item, names)
     return found
 
@@ -115,7 +117,7 @@ def draw_masks(
     rows: Rows = []
     for mask, prompt in zip(found, prompts, strict=True):
         box = masks_to_boxes(mask[None])[0].tolist() if mask.any() else None
-        row = {"area": int(mask.sum()), "box": box, "prompt": _as_row(prompt)}
+        row = {"area": int(mask.sum()), "box": box, "prompt": _as_row(prompt), MASK: mask}
         positive = [[click.x, click.y] for click in prompt.clicks if click.positive]
         rows.append({"point": positive[0], **row} if positive else row)
     return rows

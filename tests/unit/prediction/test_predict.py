@@ -150,6 +150,8 @@ class FakeModel(Model):
         oracle_spec({"zero-shot": "open", "promptable-segmentation": "none"}, name="third/a"),
     )
 
+    sha256 = ""  # pyright: ignore[reportAssignmentType]
+
     def __init__(self) -> None:
         super().__init__("fake", self.teachers, torch.device("cpu"))
 
