@@ -10,6 +10,7 @@ import torch
 
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.on_device import on_device
+from kivfm_core.student.one_pass import Canvas, EncoderPass
 from kivfm_core.teacher import Encoder, Teacher
 
 
@@ -40,6 +41,15 @@ class Model(ABC):
 
         Args:
             teacher: The full name of one of `specs`.
+        """
+
+    @abstractmethod
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """The passes of its encoder after which all tasks of these teachers can be decoded.
+
+        Args:
+            teachers: Full names, of `specs`.
+            canvas: What a student sees the image on: see `Canvas`.
         """
 
     @property

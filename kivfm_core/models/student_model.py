@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kivfm_core.models.model import Model
 from kivfm_core.runs.run import Run
 from kivfm_core.student.bundle import read_bundle
 from kivfm_core.student.on_device import on_device
+from kivfm_core.student.one_pass import Canvas, EncoderPass, SharedPass, groups
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Teacher
 
@@ -50,6 +52,11 @@ class StudentModel(Model):
     def solver(self, teacher: str) -> Teacher:
         """The student in the role of a teacher."""
         return on_device(self.student.stand_in(teacher), self.device)
+
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """One pass for all on a shared canvas, or one for each canvas of the teachers' own."""
+        every = groups(self.student, teachers, canvas)
+        return [SharedPass(group, self.device) for group in every]
 
     @property
     def global_level(self) -> str:

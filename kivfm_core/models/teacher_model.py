@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from kivfm_core.models.model import Model
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.on_device import on_device
+from kivfm_core.student.one_pass import Canvas, EncoderPass, SoloPass
 from kivfm_core.teacher import LoadedTeacher, Teacher, load_teacher
 
 
@@ -41,6 +43,10 @@ class TeacherModel(Model):
     def solver(self, teacher: str) -> Teacher:
         """The teacher itself."""
         return on_device(self.teacher, self.device)
+
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """Its own pass; a teacher knows no canvas but its own."""
+        return [SoloPass(self.solver(name)) for name in teachers]
 
     @property
     def global_level(self) -> str:

@@ -15,6 +15,7 @@ from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
+from kivfm_core.geometry import Frame
 from kivfm_core.prediction.draw import CONFIDENCE, Drawing
 from kivfm_core.prediction.result import Prediction
 from kivfm_core.reference import resolve_reference
@@ -74,8 +75,8 @@ def predict(
     record, given = find_task(task), {"labels": labels, "points": points}
     _check(record, given)
     _check_out(image, out)
-    pixels = _read(image)
-    _check_points(points or (), pixels)
+    pixels = read_image(image)
+    check_points(points or (), pixels)
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
     found = _solve(model, record, pixels, given)
     drawing = Drawing(pixels, threshold)
@@ -91,7 +92,7 @@ def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:
     return on_device(run.load_student().stand_in(teacher), device)
 
 
-def _read(image: str | Path | Image.Image) -> Tensor:
+def read_image(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
     opened = open_image(Path(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))
@@ -100,12 +101,19 @@ def _read(image: str | Path | Image.Image) -> Tensor:
 def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:
     """What a model finds in an image `[3, H, W]`, in the image's pixels."""
     canvases, frames = make_canvases([pixels], model.spec.input)
-    prompt = None
-    if record.prompt is not None:
-        raw = resolve_reference(record.prompt.build)(given, frames)
-        prompt = model.prompt(record.name, **raw)
     levels = model.encode(canvases, frames)
-    return model.decode(record.name, levels, prompt).to_original(frames)[0]
+    prompt = make_prompt(model, record.name, levels.frames, given)
+    return model.decode(record.name, levels, prompt).to_original(levels.frames)[0]
+
+
+def make_prompt(
+    model: Teacher, task: str, frames: Sequence[Frame], given: Mapping[str, Any]
+) -> Any:
+    """The prompt of a task that takes one, from what the user gave; else None."""
+    record = find_task(task)
+    if record.prompt is None:
+        return None
+    return model.prompt(task, **resolve_reference(record.prompt.build)(given, frames))
 
 
 def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:
@@ -148,7 +156,7 @@ def _check(record: TaskRecord, given: Mapping[str, Any]) -> None:
             raise UsageError(f"{record.name} needs {what}", hint)
 
 
-def _check_points(points: Sequence[Point], pixels: Tensor) -> None:
+def check_points(points: Sequence[Point], pixels: Tensor) -> None:
     """Refuses clicks beside an image `[3, H, W]`, or nowhere."""
     height, width = pixels.shape[1:]
     for x, y in points:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,8 @@ def predict(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     image: Annotated[Path, typer.Argument(help="Image file.")],
     task: Annotated[
-        str, typer.Option("--task", metavar="T", help="Task to solve, such as detection.")
+        str,
+        typer.Option("--task", metavar="T", help="Task to solve, such as detection, or `all`."),
     ],
     teacher: Annotated[
         str | None,
@@ -46,7 +47,18 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="PNG", help="File for an image with the result drawn into it."
+            "-o",
+            "--out",
+            metavar="PNG",
+            help="File for an image with the result drawn into it; a folder for all tasks.",
+        ),
+    ] = None,
+    canvas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Short side in pixels of the canvas of all tasks, or `own`: each teacher's. "
+            "Default: the largest of the training.",
         ),
     ] = None,
     accelerator: Accelerator = "auto",
@@ -60,6 +72,16 @@ def predict(
 
     find_device(accelerator)
     warn_of_changed_teachers(run)
+    if task == "all":
+        if teacher is not None:
+            raise UsageError("--teacher is for one task", "leave --teacher away")
+        _predict_all(
+            run, image, json, labels=names, points=clicks or None, threshold=threshold, out=out,
+            canvas=_canvas(canvas), accelerator=accelerator,
+        )  # fmt: skip
+        return
+    if canvas is not None:
+        raise UsageError("--canvas is the canvas of all tasks", "--task all")
     found = work(
         run, image, task, teacher=teacher, labels=names, points=clicks or None,
         threshold=threshold, out=out, accelerator=accelerator,
@@ -71,6 +93,31 @@ def predict(
         print(line)
     if out is not None:
         print(f"written: {out}")
+
+
+def _predict_all(run: Path, image: Path, json: bool, **flags: Any) -> None:
+    """Predicts every task, and prints what was found."""
+    from kivfm_core.prediction.all_tasks import predict_all
+
+    results = predict_all(run, image, **flags)
+    if json:
+        print_json({"schema": 1, "predictions": [result.as_dict() for result in results]})
+        return
+    for result in results:
+        print(f"{result.task}, {result.teacher}")
+        for line in result.lines():
+            print(f"  {line}")
+    if flags["out"] is not None:
+        print(f"written: {flags['out']}")
+
+
+def _canvas(text: str | None) -> Any:
+    """`--canvas` as Python takes it."""
+    if text is None or text == "own":
+        return text
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(f"--canvas {text!r} is no number of pixels", "--canvas 224")
+    return int(text)
 
 
 def _point(text: str) -> tuple[float, float]:
