@@ -129,9 +129,9 @@ class _Row(_Shape):
     task: str
     metric: str
     data: str = ""
-    teacher_score: float
-    untrained_score: float
-    student_score: float
+    teacher_score: float | None = None
+    untrained_score: float | None = None
+    student_score: float | None = None
     retention: float | None
     gain: float | None
     bound_score: float | None = None
@@ -141,8 +141,8 @@ class _Row(_Shape):
 class _BaseRow(_Shape):
     metric: str
     data: str = ""
-    base_score: float
-    student_score: float
+    base_score: float | None = None
+    student_score: float | None = None
     bad: int = 0
 
 

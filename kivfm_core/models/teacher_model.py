@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 
-from kivfm_core.models.model import Model
+from kivfm_core.models.model import Features, Model, Role
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.on_device import on_device
 from kivfm_core.student.one_pass import Canvas, EncoderPass, SoloPass
 from kivfm_core.teacher import LoadedTeacher, Teacher, load_teacher
 
@@ -42,7 +42,17 @@ class TeacherModel(Model):
 
     def solver(self, teacher: str) -> Teacher:
         """The teacher itself."""
-        return on_device(self.teacher, self.device)
+        return self.there(self.teacher)
+
+    def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
+        """The teacher alone."""
+        return {"teacher": self.solver(teacher)}
+
+    def own_features(self) -> Mapping[Literal["base", "student"], Features]:
+        """The teacher's, at its own canvas."""
+        dense = self.dense_level
+        more = () if dense in (None, self.global_level) else (dense,)
+        return {"base": Features(self.encoder, (self.global_level, *more))}
 
     def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
         """Its own pass; a teacher knows no canvas but its own."""

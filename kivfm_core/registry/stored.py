@@ -60,6 +60,13 @@ def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) ->
     return obtain(spec, given, registry.offline_variant(spec))
 
 
+def has_weights(spec: TeacherSpec, registry: Registry) -> bool:
+    """Whether `obtain_weights` finds the weights of a stored spec on this machine."""
+    source, now = spec.weights.source, installed_spec(spec, registry)
+    sources = [] if source.startswith("run:") else [source]
+    return any(locate(s) is not None for s in (*sources, *([now.weights.source] if now else [])))
+
+
 def installed_spec(spec: TeacherSpec, registry: Registry) -> TeacherSpec | None:
     """What the installed plugin says today of a spec's teacher; None if it brings none."""
     entry = registry.origin(spec)

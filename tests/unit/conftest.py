@@ -30,8 +30,10 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "composition.composition",
             "distillation.state.resume",
             "models.open",
+            "models.student_model",
             "registry.registry",
             "student.bundle",
+            "teacher",
         ):
             name = f"kivfm_core.{module}"
             monkeypatch.setattr(import_module(name), "get_registry", lambda: registry)

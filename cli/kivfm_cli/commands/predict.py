@@ -10,7 +10,7 @@ import typer
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_tasks, help_with
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, read_canvas
 from kivfm_cli.output import Json, print_json
 from kivfm_core.errors import UsageError
 
@@ -77,7 +77,7 @@ def predict(
             raise UsageError("--teacher is for one task", "leave --teacher away")
         _predict_all(
             run, image, json, labels=names, points=clicks or None, threshold=threshold, out=out,
-            canvas=_canvas(canvas), accelerator=accelerator,
+            canvas=read_canvas(canvas, "own", "--canvas"), accelerator=accelerator,
         )  # fmt: skip
         return
     if canvas is not None:
@@ -109,15 +109,6 @@ def _predict_all(run: Path, image: Path, json: bool, **flags: Any) -> None:
             print(f"  {line}")
     if flags["out"] is not None:
         print(f"written: {flags['out']}")
-
-
-def _canvas(text: str | None) -> Any:
-    """`--canvas` as Python takes it."""
-    if text is None or text == "own":
-        return text
-    if not text.isdecimal() or int(text) == 0:
-        raise UsageError(f"--canvas {text!r} is no number of pixels", "--canvas 224")
-    return int(text)
 
 
 def _point(text: str) -> tuple[float, float]:
