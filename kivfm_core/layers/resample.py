@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -33,8 +34,8 @@ def resample(
         places = [_places(a, b, axis) for a, b in zip(frames, others, strict=True)]
         if count == grid[axis] and all(place == (1.0, 0.0) for place in places):
             continue
-        rows = torch.stack([_weights(count, grid[axis], *place) for place in places])
-        rows = rows.to(maps)[:, None]
+        rows = torch.stack([_weights(count, grid[axis], *place) for place in places])[:, None]
+        rows = rows.to(maps)
         out = rows @ out if axis == 0 else out @ rows.mT
     return out
 
@@ -49,6 +50,7 @@ def _places(frame: Frame, other: Frame, axis: int) -> tuple[float, float]:
     return factor * other.canvas[axis] / size, (shift - factor * other_shift) / size
 
 
+@lru_cache(maxsize=256)  # images of one size have them in common
 def _weights(count: int, cells: int, scale: float, shift: float) -> Tensor:
     """What each of `cells` new cells takes of each of `count` cells: `[cells, count]`."""
     middle = count * (scale * (torch.arange(cells, dtype=torch.float64) + 0.5) / cells + shift)
@@ -56,4 +58,4 @@ def _weights(count: int, cells: int, scale: float, shift: float) -> Tensor:
     width = max(1.0, abs(scale) * count / cells)
     away = (torch.arange(count, dtype=torch.float64) + 0.5 - middle[:, None]).abs()
     weights = (1 - away / width).clamp(min=0)
-    return weights / weights.sum(1, keepdim=True)
+    return (weights / weights.sum(1, keepdim=True)).float()

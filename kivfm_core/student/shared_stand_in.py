@@ -4,37 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pydantic import Field
 from torch import Tensor
 
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
-from kivfm_core.geometry import Frame, plan_frame
+from kivfm_core.geometry import Frame, Size, plan_frame
 from kivfm_core.layers.resample import resample
 from kivfm_core.spec import InputContract, Level
 from kivfm_core.student.stand_in import SharedEncoder, StandIn
 from kivfm_core.teacher import Levels
 
-# A shared canvas is at most so many times as long as it is short: a panorama takes no more memory.
+# A shared canvas is at most so many times as long as its side: a panorama takes no more memory.
 LONGEST = 2
 
 
-def shared_input(plan: Composition, side: int | None = None) -> InputContract:
-    """How a shared canvas is made: in the image's shape, since the student was trained on that.
+class SharedInput(InputContract):
+    """How a shared canvas is made: in the image's shape, which the student was trained on.
+
+    Attributes:
+        long: The long side has at least so many pixels.
+    """
+
+    long: int = Field(default=0, ge=0)
+
+    def short_side_scale(self, short: int, long: int) -> float:
+        """Resized / original: what the shorter and the longer side need."""
+        scale = max(self.size / short, self.long / long)
+        return scale if self.max_size is None else min(scale, self.max_size / long)
+
+
+def shared_input(plan: Composition, side: int | None = None) -> SharedInput:
+    """How a shared canvas is made.
+
+    By default as finely as the finest of the canvases that the stand-ins have of their own: no
+    task sees less than alone.
 
     Args:
         plan: The student's.
-        side: The short side in pixels; the largest of the student's training by default.
+        side: The short side in pixels.
 
     Raises:
         UsageError: If the side is smaller than a cell of the student's maps.
     """
     multiple = max((known.stride for known in plan.maps[1:]), default=plan.maps[0].stride)
-    size = side or max(plan.image_size)
-    if size < multiple:
-        raise UsageError(f"a shared canvas of {size} pixels is too small", f"--canvas {multiple}")
-    changes = {"policy": "short-side", "size": size, "max_size": LONGEST * size}
-    return plan.trunk.input.model_copy(update={**changes, "multiple": multiple})
+    if side is not None and side < multiple:
+        raise UsageError(f"a shared canvas of {side} pixels is too small", f"--canvas {multiple}")
+    size, long = (side, 0) if side else _finest(plan)
+    shape = {"policy": "short-side", "size": size, "resize": None, "multiple": multiple}
+    limits = {"long": long, "max_size": LONGEST * max(size, long), "train_sizes": ()}
+    return SharedInput.model_validate(plan.trunk.input.model_dump() | shape | limits)
+
+
+def _finest(plan: Composition) -> tuple[int, int]:
+    """The largest short and the largest long side that a stand-in's own canvas gives an image."""
+    short, long = [1], [0]
+    for spec in plan.teachers:
+        letterbox = spec.input.policy.startswith("letterbox")
+        side = spec.input.size if letterbox else spec.input.resize or spec.input.size
+        (long if letterbox else short).append(plan.student_size(spec.name, (side, side))[0])
+    return max(short), max(long)
 
 
 class SharedStandIn(StandIn):
@@ -73,12 +103,29 @@ class SharedStandIn(StandIn):
             frames: Of the shared canvases. The teacher's canvases of these images have one size.
             canvas: `(h, w)` of the shared canvases.
         """
-        plan, own = self.student.composition, self.frames(frames)
-        size = plan.student_size(self.spec.name, own[0].canvas)
-        used = {"V", *(name for aligner in plan.of(self.spec.name) for name in aligner.maps)}
-        seen = {"x": features["x"]}
-        for known in plan.maps:
-            if known.name in used:
-                grid = Level(kind="dense", **known.model_dump()).grid(size)
-                seen[known.name] = resample(features[known.name], frames, own, grid)
-        return super().read(seen, own, own[0].canvas)
+        own = self.frames(frames)
+        if own == list(frames):
+            return super().read(features, frames, canvas)
+        seen = {
+            name: resample(features[name], frames, own, grid)
+            for name, grid in self._grids(own[0].canvas).items()
+        }
+        return super().read({**seen, "x": features["x"]}, own, own[0].canvas)
+
+    def _grids(self, canvas: Size) -> dict[str, Size]:
+        """The cells on which each of the student's maps is read, for teacher's canvases `(h, w)`.
+
+        As many as the student's map has on that canvas, unless no level has as many: then those
+        that the finest level has.
+        """
+        plan = self.student.composition
+        size, aligners = plan.student_size(self.spec.name, canvas), plan.of(self.spec.name)
+        used = {"V", *(name for one in aligners if not one.native for name in one.maps)}
+        grids = {
+            known.name: Level(kind="dense", **known.model_dump()).grid(size)
+            for known in plan.maps
+            if known.name in used
+        }
+        levels = [level.grid(canvas) for level in self.spec.levels if level.kind == "dense"]
+        finest = max([*levels, min(grids.values())])
+        return {name: min(grid, finest) for name, grid in grids.items()}

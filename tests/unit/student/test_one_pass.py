@@ -8,6 +8,7 @@ import torch
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
+from kivfm_core.geometry import plan_frame
 from kivfm_core.spec import InputContract
 from kivfm_core.student.one_pass import SharedPass, groups
 from kivfm_core.student.shared_stand_in import SharedStandIn, shared_input
@@ -97,8 +98,20 @@ def test_stand_ins_of_different_canvases_do_not(
     assert [len(group) for group in groups(student, NAMES, "own")] == [1, 1]
 
 
-def test_the_shared_canvas_is_the_largest_of_the_training(composition: Composition):
-    plan = composition.model_copy(update={"image_size": (64, 96)})
-    assert shared_input(plan).size == 96 and shared_input(plan, 48).size == 48
+def test_the_shared_canvas_is_as_fine_as_the_finest_of_the_stand_ins_own(composition: Composition):
+    boxes = InputContract(policy="letterbox", size=160, multiple=16)
+    crops = InputContract(policy="short-side-crop", size=64, resize=80)
+    plan = student_of(composition, toybase=crops, toypurpose=boxes).composition
+    contract = shared_input(plan)
+    assert plan_frame((100, 100), contract).resized == (160, 160)  # the letterbox
+    assert plan_frame((100, 150), contract).resized == (106, 160)
+    assert plan_frame((100, 300), contract).resized == (80, 240)  # the crop
+    assert max(plan_frame((10, 3000), contract).canvas) == 320  # a panorama
+    halved = plan.model_copy(update={"scales": {"toypurpose/small": 0.5}})
+    assert plan_frame((100, 100), shared_input(halved)).resized == (80, 80)
+
+
+def test_a_side_of_ones_own(composition: Composition):
+    assert plan_frame((100, 150), shared_input(composition, 48)).resized == (48, 72)
     with pytest.raises(UsageError, match="too small"):
-        shared_input(plan, 2)
+        shared_input(composition, 2)
