@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kivfm_core.distillation.engine import distill
     from kivfm_core.evaluation.evaluate import evaluate
     from kivfm_core.planner.preview import compose
+    from kivfm_core.prediction.all_tasks import predict_all
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
     from kivfm_core.student.bundle import load_student
@@ -24,6 +25,7 @@ __all__ = [
     "load_student",
     "load_teacher",
     "predict",
+    "predict_all",
 ]
 
 # No function shares its name with a module or folder here: importing that would hide the function.
@@ -35,6 +37,7 @@ _HOME = {
     "load_student": "kivfm_core.student.bundle",
     "load_teacher": "kivfm_core.teacher",
     "predict": "kivfm_core.prediction.predict",
+    "predict_all": "kivfm_core.prediction.all_tasks",
 }
 
 

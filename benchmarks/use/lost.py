@@ -22,12 +22,11 @@ from kivfm_core.student.shared_stand_in import SharedStandIn, shared_input
 from kivfm_core.student.stand_in import StandIn
 from kivfm_core.task import Meter
 
-DRAWS = 200
 # An image's predictions and frame, by its index.
 Found = dict[int, tuple[Predictions, Frame]]
 
 
-def measure_lost(folder: Path, data: str, draws: int = DRAWS) -> dict[str, Any]:
+def measure_lost(folder: Path, data: str, draws: int) -> dict[str, Any]:
     """A row for each teacher and task of a run's student.
 
     A half sample is drawn without replacement, the same images for both canvases. The spread of a

@@ -26,8 +26,8 @@ from kivfm_core.runs.run import Run
 from kivfm_core.tasks.table import KNN
 from kivfm_core.teacher import Teacher
 
-# The canvas that all stand-ins share: its short side in pixels, or `auto`: the largest of the
-# student's training. None: this is not measured.
+# The canvas that all stand-ins share: its short side in pixels, or `auto`: as fine as the finest
+# of their own. None: this is not measured.
 SharedCanvas = int | Literal["auto"] | None
 
 

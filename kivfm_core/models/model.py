@@ -106,7 +106,7 @@ class Model(ABC):
 
         Args:
             teacher: The full name of one of `specs`.
-            canvas: Its short side in pixels; the largest of the student's training by default.
+            canvas: Its short side in pixels; by default as fine as the finest of their own.
         """
         return None
 

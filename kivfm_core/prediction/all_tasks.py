@@ -52,7 +52,7 @@ def predict_all(
         points: Clicks `(x, y)` in the image's pixels, for such as `promptable-segmentation`.
         threshold: Objects of a lower score are left out.
         canvas: Short side in pixels of the canvas on which a student sees the image, once for all
-            tasks; the largest of its training by default. `own`: its teachers' canvases.
+            tasks; by default as fine as the finest of its teachers'. `own`: its teachers' canvases.
         out: A folder for drawings, `TASK.png` each, or `TASK-TEACHER.png` if several solve it.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
 

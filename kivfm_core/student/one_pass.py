@@ -16,8 +16,8 @@ from kivfm_core.student.stand_in import StandIn
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Levels, Teacher
 
-# The short side of the canvas that all stand-ins share, in pixels. None: the largest of the
-# student's training. `own`: each has its teacher's, and those of equal canvas share a pass.
+# The short side of the canvas that all stand-ins share, in pixels. None: as fine as the finest of
+# their own. `own`: each has its teacher's, and those of equal canvas share a pass.
 Canvas = int | Literal["own"] | None
 
 

@@ -60,7 +60,7 @@ def evaluate(
         typer.Option(
             metavar="N",
             help="Also measure the student on one canvas for all tasks, of this short side in "
-            "pixels; `auto`: the largest of its training.",
+            "pixels; `auto`: as fine as the finest of the teachers'.",
         ),
     ] = None,
     accelerator: Accelerator = "auto",

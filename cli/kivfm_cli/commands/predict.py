@@ -57,8 +57,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="N",
-            help="Short side in pixels of the canvas of all tasks, or `own`: each teacher's. "
-            "Default: the largest of the training.",
+            help="Short side in pixels of the one canvas of all tasks, or `own`: each teacher's. "
+            "Default: as fine as the finest of these.",
         ),
     ] = None,
     accelerator: Accelerator = "auto",

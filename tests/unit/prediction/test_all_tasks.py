@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from oracle import Oracle, oracle_spec
 from PIL import Image
 
+from kivfm_cli import app
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
@@ -79,3 +81,30 @@ def test_a_teacher_solves_all_of_its_own(image: Path, monkeypatch: pytest.Monkey
     ]
     with pytest.raises(UsageError, match="takes points"):
         predict_all(teacher, image, points=[(1, 1)])
+
+
+def test_the_command(model: StudentModel, image: Path, capsys: pytest.CaptureFixture[str]):
+    given = ["predict", str(model.bundle), str(image), "--task", "all"]
+    assert app.main([*given, "--canvas", "80", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    tasks = [found["task"] for found in record["predictions"]]
+    assert record["schema"] == 1 and len(tasks) > 1
+    assert app.main([*given, "--canvas", "own"]) == 0
+    out = capsys.readouterr().out
+    assert all(task in out for task in tasks)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--task", "all", "--canvas", "wide"], "no number of pixels"),
+        (["--task", "all", "--canvas", "2"], "too small"),
+        (["--task", "all", "--teacher", "toypurpose"], "--teacher is for one task"),
+        (["--task", "classification", "--canvas", "64"], "--canvas is the canvas of all tasks"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    model: StudentModel, image: Path, flags: list[str], said: str, capsys: Any
+):
+    assert app.main(["predict", str(model.bundle), str(image), *flags]) == 2
+    assert said in capsys.readouterr().err
