@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -22,21 +23,22 @@ from kivfm_core.student.shared_stand_in import SharedStandIn, shared_input
 from kivfm_core.student.stand_in import StandIn
 from kivfm_core.task import Meter
 
+# Of the bootstrap.
+DRAWS = 2000
 # An image's predictions and frame, by its index.
 Found = dict[int, tuple[Predictions, Frame]]
 
 
-def measure_lost(folder: Path, data: str, draws: int) -> dict[str, Any]:
+def measure_lost(folder: Path, data: str, blocks: int) -> dict[str, Any]:
     """A row for each teacher and task of a run's student.
 
-    A half sample is drawn without replacement, the same images for both canvases. The spread of a
-    mean over halves is that of the whole: its variance is that of n / 2 images, of which half the
-    images are always the same.
+    Intervals are those of a paired bootstrap: it draws blocks of images, and compares the means of
+    the blocks' scores on both canvases.
 
     Args:
         folder: The run.
         data: What is measured on.
-        draws: How many half samples.
+        blocks: How many there are.
     """
     run = open_run(folder)
     student, contract = run.load_student(), shared_input(run.composition)
@@ -57,14 +59,14 @@ def measure_lost(folder: Path, data: str, draws: int) -> dict[str, Any]:
                     "task": item.task,
                     "own": whole[0],
                     "shared": whole[1],
-                    **_interval(models[0][0], item, found, whole, draws),
+                    **_interval(models[0][0], item, found, whole, blocks),
                 }
             )
             images = max(images, len(found[0]))
             print(rows[-1], flush=True)
     config = run.config
     about = {"run": folder.name, "steps": config.optim.steps, "seed": config.seed}
-    return {**about, "canvas": contract.size, "images": images, "draws": draws, "rows": rows}
+    return {**about, "canvas": contract.size, "images": images, "blocks": blocks, "rows": rows}
 
 
 def _predict(model: StandIn, item: Item, other: InputContract | None) -> Found:
@@ -94,17 +96,19 @@ def _score(model: StandIn, item: Item, found: Found, indices: Sequence[int]) -> 
 
 
 def _interval(
-    model: StandIn, item: Item, found: Sequence[Found], whole: Sequence[float], draws: int
+    model: StandIn, item: Item, found: Sequence[Found], whole: Sequence[float], blocks: int
 ) -> Mapping[str, float]:
     """The share of the own canvas's score that is lost, and its 95 % interval."""
-    draw, lost = random.Random(0), 1 - whole[1] / whole[0]
-    values: list[float] = []
-    for _ in range(draws):
-        half = draw.sample([*found[0]], len(found[0]) // 2)
-        try:
-            own, shared = (_score(model, item, one, half) for one in found)
-        except DataError:  # no object in this half
-            continue
-        values.append(1 - shared / own)
+    indices, pairs = sorted(found[0]), list[tuple[float, ...]]()
+    random.Random(0).shuffle(indices)
+    for number in range(blocks):
+        with suppress(DataError):  # a block without any object
+            block = indices[number::blocks]
+            pairs.append(tuple(_score(model, item, one, block) for one in found))
+    draw, lost = random.Random(1), 1 - whole[1] / whole[0]
+    drawn = (draw.choices(pairs, k=len(pairs)) for _ in range(DRAWS))
+    values = [
+        1 - sum(shared) / sum(own) for own, shared in (zip(*few, strict=True) for few in drawn)
+    ]
     error = 1.96 * stdev(values)
     return {"lost": lost, "low": lost - error, "high": lost + error}

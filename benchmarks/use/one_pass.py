@@ -1,12 +1,11 @@
 """One pass, every task: what it costs beside single tasks and the teachers, and what tasks lose.
 
-    python -m benchmarks.use.one_pass [--runs RUN...] [--data DIR] [--rounds 9] [--draws 200]
+    python -m benchmarks.use.one_pass [--runs RUN...] [--data DIR] [--rounds 9] [--blocks 15]
 
 Times are the process's own seconds on one thread, from an image's pixels to predictions in its
 pixels, without decoding the file: medians of rounds in which all take turns, two for
-the large ones. The students of
-clip, dino and sam and of the three real teachers have random weights, which do not change what is
-timed. What tasks lose is measured on finished runs, such as those of `benchmarks.nano`. Exit code
+the large ones. The students of clip, dino and sam and of the three real teachers have random
+weights, which do not change what is timed. What tasks lose is measured on finished runs, such as those of `benchmarks.nano`. Exit code
 1 if all tasks cost more than 1.3 times the most expensive one, the real teachers' student is not
 1.5 times, or the large ones' not 3 times as fast as its teachers one after the other.
 """
@@ -64,7 +63,7 @@ def main() -> int:
     parser.add_argument("--runs", nargs="*", default=[], help="finished runs of nano teachers")
     parser.add_argument("--data", default="runs/demo-data/val", help="what they are measured on")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--draws", type=int, default=200, help="half samples for an interval")
+    parser.add_argument("--blocks", type=int, default=15, help="of images, that intervals rest on")
     parser.add_argument("--students", nargs="*", default=[*STUDENTS], choices=[*STUDENTS])
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -72,7 +71,7 @@ def main() -> int:
     record = {
         "machine": machine(),
         "seconds": seconds,
-        "lost": [measure_lost(Path(run), args.data, args.draws) for run in args.runs],
+        "lost": [measure_lost(Path(run), args.data, args.blocks) for run in args.runs],
     }
     print(write_results("use.one_pass", record, page))
     return int(not all(_holds(name, found) for name, found in seconds.items()))
@@ -204,7 +203,8 @@ def _lost_lines(lost: Mapping[str, Any]) -> list[str]:
     return [
         f"What each task loses on the shared canvas ({lost['canvas']} pixels on the short side), "
         f"beside its teacher's own: {lost['run']}, {lost['steps']} steps, seed {lost['seed']}, "
-        f"{lost['images']} images; 95 % intervals of {lost['draws']} paired half samples.",
+        f"up to {lost['images']} images; 95 % intervals of a paired bootstrap over "
+        f"{lost['blocks']} blocks of images.",
         "",
         *table("teacher | task | own canvas | shared | lost | 95 %", rows),
         "",
