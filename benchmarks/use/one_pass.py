@@ -3,11 +3,11 @@
     python -m benchmarks.use.one_pass [--runs RUN...] [--data DIR] [--rounds 9] [--blocks 15]
 
 Times are the process's own seconds on one thread, from an image's pixels to predictions in its
-pixels, without decoding the file: medians of rounds in which all take turns, two for
-the large ones. The students of clip, dino and sam and of the three real teachers have random
-weights, which do not change what is timed. What tasks lose is measured on finished runs, such as those of `benchmarks.nano`. Exit code
-1 if all tasks cost more than 1.3 times the most expensive one, the real teachers' student is not
-1.5 times, or the large ones' not 3 times as fast as its teachers one after the other.
+pixels, without decoding the file: medians of rounds in which all take turns, two for the large
+ones. The students of clip, dino and sam and of the three real teachers have random weights, which
+do not change what is timed. What tasks lose is measured on finished runs of nano teachers. Exit
+code 1 if all tasks cost more than 1.3 times the most expensive one, the real teachers' student is
+not 1.5 times, or the large ones' not 3 times as fast as its teachers one after the other.
 """
 
 from __future__ import annotations
