@@ -16,8 +16,8 @@ def resample(
 ) -> Tensor:
     """Maps of canvases, read where the cells of other canvases of the same images lie.
 
-    Bilinear; where cells become larger, each is the mean of those that it covers, weighted by a
-    triangle. Beyond the canvas its border goes on.
+    Bilinear; where cells become larger, each is the mean of what it covers. Beyond the canvas its
+    border goes on.
 
     Args:
         maps: `[B, C, h, w]`, each over its whole canvas.
@@ -57,5 +57,5 @@ def _weights(count: int, cells: int, scale: float, shift: float) -> Tensor:
     middle = middle.clamp(0.5, count - 0.5)
     width = max(1.0, abs(scale) * count / cells)
     away = (torch.arange(count, dtype=torch.float64) + 0.5 - middle[:, None]).abs()
-    weights = (1 - away / width).clamp(min=0)
+    weights = (0.5 * (1 + width) - away).clamp(0, 1)  # how much of each is covered
     return (weights / weights.sum(1, keepdim=True)).float()

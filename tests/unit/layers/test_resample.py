@@ -40,8 +40,8 @@ def test_every_cell_is_read_where_it_lies_in_the_image(policy: str, cells: int):
     ]
     both = inside[0] & inside[1]
     assert both.any()
-    # A triangle that is wider than a cell is a little lopsided, by a part of a cell.
-    assert (found - true).abs()[:, both].max() < 0.03 * SIZE[1] / 16
+    # Means over parts of cells are a little lopsided, by a part of a cell.
+    assert (found - true).abs()[:, both].max() < 0.1 * SIZE[1] / 16
 
 
 def test_beyond_the_canvas_its_border_goes_on():
