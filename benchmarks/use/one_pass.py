@@ -185,6 +185,8 @@ def page(record: Mapping[str, Any]) -> list[str]:
     ]
     for lost in record["lost"]:
         lines += _lost_lines(lost)
+    if note := record.get("note"):
+        lines += [note, ""]
     return lines
 
 
