@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kivfm_core.exports.export import export
     from kivfm_core.loaded.load import load
     from kivfm_core.planner.preview import compose
+    from kivfm_core.prediction.all_tasks import predict_all
     from kivfm_core.prediction.folder import predict_folder
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
@@ -33,6 +34,7 @@ __all__ = [
     "load_teacher",
     "nearest",
     "predict",
+    "predict_all",
     "predict_folder",
 ]
 
@@ -49,6 +51,7 @@ _HOME = {
     "load_teacher": "kivfm_core.teacher",
     "nearest": "kivfm_core.embedding.nearest",
     "predict": "kivfm_core.prediction.predict",
+    "predict_all": "kivfm_core.prediction.all_tasks",
     "predict_folder": "kivfm_core.prediction.folder",
 }
 

@@ -126,6 +126,11 @@ class InputContract(Record):
             raise ValueError(f"resize {self.resize} is smaller than the crop {self.size}")
         return self
 
+    def short_side_scale(self, short: int, long: int) -> float:
+        """Resized / original, under `short-side`, for an image of these sides in pixels."""
+        scale = self.size / short
+        return scale if self.max_size is None else min(scale, self.max_size / long)
+
     def train_side(self, limit: int | None = None) -> int:
         """The canvas side for distillation, in pixels.
 

@@ -184,6 +184,19 @@ def make_config(
     return build_config(config, given, sets or [])
 
 
+def read_canvas(text: str | None, word: str, flag: str) -> Any:
+    """A canvas's side in pixels, or the one word that a flag takes instead.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    if text is None or text == word:
+        return text
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(f"{flag} {text!r} is no number of pixels", f"{flag} 224")
+    return int(text)
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, file = text.partition("=")
     if not (name and equals and file):

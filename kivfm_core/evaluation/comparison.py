@@ -15,6 +15,7 @@ from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Role
 from kivfm_core.progress import Progress, stage
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.task import LabeledImages
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC
 from kivfm_core.teacher import Teacher
 
@@ -28,12 +29,15 @@ class Comparison:
         is_base: Whether the teacher is the student's base.
         work: Where to note what cannot be measured, and what is strange in the labels.
         progress: Where to report.
+        shared: The student in the teacher's place, on the canvas that all stand-ins share; None if
+            that is not measured.
     """
 
     rivals: Mapping[Role, Teacher]
     is_base: bool
     work: Worklist
     progress: Progress
+    shared: Teacher | None = None
 
     @property
     def spec(self) -> TeacherSpec:
@@ -49,13 +53,28 @@ class Comparison:
         for group in groups.values():
             tick = self._tick(", ".join(item.task for item in group))
             empty: dict[str, DataError] = {}
-            scores = measure(models, {item.task: item.data for item in group}, tick, empty)
+            data = {item.task: item.data for item in group}
+            scores = measure(models, data, tick, empty)
+            shared = self._measure_shared(data)
             for item in group:
                 if item.task in scores:
-                    rows.append(self._row(item, scores[item.task]))
+                    row = self._row(item, scores[item.task])
+                    rows.append(row.model_copy(update=shared.get(item.task, {})))
                 else:
                     self._skip(item, empty[item.task])
         return rows
+
+    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, float]]:
+        """What a row says of the shared canvas, by task; nothing if that is not measured."""
+        if self.shared is None:
+            return {}
+        tick = self._tick(", ".join((*data, "shared canvas")))
+        scores = measure([self.shared], data, tick, {}, self.spec.input)
+        side = self.shared.spec.input.size
+        return {
+            task: {"shared_score": score.values[0], "shared_canvas": side}
+            for task, score in scores.items()
+        }
 
     def measure_fidelity(self, images: Item) -> Row:
         """The row of a teacher that solves no task."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import formats_of, load_data, parse_source
@@ -26,7 +27,12 @@ from kivfm_core.runs.run import Run
 from kivfm_core.tasks.table import KNN
 from kivfm_core.teacher import Teacher
 
+# The canvas that all stand-ins share: its short side in pixels, or `auto`: as fine as the finest
+# of their own. None: this is not measured.
+SharedCanvas = int | Literal["auto"] | None
 
+
+# Eight parameters, as the command has flags; most calls give two.
 def evaluate(
     model: str | Path | Run | Model,
     data: Sequence[str],
@@ -36,6 +42,7 @@ def evaluate(
     accelerator: str = "auto",
     progress: Progress | None = None,
     out: str | Path | None = None,
+    shared_canvas: SharedCanvas = None,
 ) -> Evaluation:
     """Measures a model; a run's student in every teacher's place, into `evaluation.json`.
 
@@ -57,6 +64,7 @@ def evaluate(
             open model computes where it was opened.
         progress: Where to report; nowhere by default.
         out: A file for this evaluation alone, in place of the run's.
+        shared_canvas: Also measures the student on one canvas for all tasks, see `SharedCanvas`.
 
     Returns:
         What was measured.
@@ -71,7 +79,9 @@ def evaluate(
     warn_of_changed_teachers(opened.run)
     place = find_place(opened, out)
     with hold_run(opened.run, out):
-        result = measure_model(opened, data, tasks=tasks, limit=limit, progress=progress)
+        result = measure_model(
+            opened, data, tasks=tasks, limit=limit, progress=progress, shared_canvas=shared_canvas
+        )
         if place is not None:
             place.write(result)
     return result
@@ -84,6 +94,7 @@ def measure_model(
     tasks: Sequence[str] | None = None,
     limit: int | None = None,
     progress: Progress | None = None,
+    shared_canvas: SharedCanvas = None,
 ) -> Evaluation:
     """Measures as `evaluate` does, and writes nothing."""
     began, report = time.monotonic(), progress or Silent()
@@ -91,7 +102,7 @@ def measure_model(
     for note in work.notes:
         report.message(note)
     label_notes, measured = len(work.notes), model.identity
-    rows = _rows(model, work, tasks is None, report)
+    rows = _rows(model, work, tasks is None, report, shared_canvas)
     features = own_rows(model, work.knn, report)
     if not rows and not features:
         raise DataError(f"nothing could be measured: {'; '.join(work.skipped)}")
@@ -110,7 +121,9 @@ def measure_model(
     )
 
 
-def _rows(model: Model, work: Worklist, all_tasks: bool, progress: Progress) -> list[Row]:
+def _rows(
+    model: Model, work: Worklist, all_tasks: bool, progress: Progress, shared: SharedCanvas
+) -> list[Row]:
     """Every teacher's rows; one that solves no task is measured by fidelity, if all tasks are."""
     rows: list[Row] = []
     for spec in model.specs:
@@ -119,7 +132,8 @@ def _rows(model: Model, work: Worklist, all_tasks: bool, progress: Progress) -> 
         if not items and not by_fidelity:
             continue
         rivals = model.rivals(spec.name)
-        comparison = Comparison(rivals, spec.name == model.base, work, progress)
+        one = model.shared(spec.name, None if shared == "auto" else shared) if shared else None
+        comparison = Comparison(rivals, spec.name == model.base, work, progress, one)
         rows += comparison.measure_tasks(items)
         if by_fidelity and "teacher" in rivals and "student" in rivals:
             assert work.images is not None  # a worklist without images is refused

@@ -34,6 +34,9 @@ class Row(Record):
         student_score: Its stand-in's after distillation; None if a teacher is evaluated alone.
         bound_score: The teacher's after its levels pass through the shared latent: an upper bound
             for the student. None if the latent has room for all of the levels' channels.
+        shared_score: Its stand-in's after distillation, on the canvas that all stand-ins share.
+            None if that was not measured.
+        shared_canvas: The short side of that canvas, in pixels.
         base: Whether the teacher is the base.
         chance_score: What is scored on these images by chance; None if that has no meaning.
         at_chance: Whether the teacher's score is no better than that: there is nothing to retain,
@@ -53,6 +56,8 @@ class Row(Record):
     untrained_score: float | None = None
     student_score: float | None = None
     bound_score: float | None = None
+    shared_score: float | None = None
+    shared_canvas: int | None = None
     base: bool = False
     chance_score: float | None = None
     at_chance: bool = False

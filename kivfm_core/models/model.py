@@ -14,6 +14,7 @@ from kivfm_core.geometry import Size
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import TeacherSpec, Triple
 from kivfm_core.student.on_device import on_device
+from kivfm_core.student.one_pass import Canvas, EncoderPass
 from kivfm_core.teacher import Encoder, Teacher
 
 # What is measured side by side at a teacher's tasks: the teacher, its stand-in before and after
@@ -80,6 +81,15 @@ class Model(ABC):
         """
 
     @abstractmethod
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """The passes of its encoder after which all tasks of these teachers can be decoded.
+
+        Args:
+            teachers: Full names, of `specs`.
+            canvas: What a student sees the image on: see `Canvas`.
+        """
+
+    @abstractmethod
     def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
         """All that can be measured side by side at a teacher's tasks, where it computes.
 
@@ -92,6 +102,15 @@ class Model(ABC):
     @abstractmethod
     def own_features(self) -> Mapping[Literal["base", "student"], Features]:
         """Whose features are measured: a base and its student, or a teacher as the base."""
+
+    def shared(self, teacher: str, canvas: int | None = None) -> Teacher | None:
+        """What solves a teacher's tasks on the canvas that all share; None if that is no other.
+
+        Args:
+            teacher: The full name of one of `specs`.
+            canvas: Its short side in pixels; by default as fine as the finest of their own.
+        """
+        return None
 
     @property
     def identity(self) -> str:

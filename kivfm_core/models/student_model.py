@@ -21,6 +21,8 @@ from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import Triple
 from kivfm_core.student.bundle import read_bundle
+from kivfm_core.student.one_pass import Canvas, EncoderPass, SharedPass, groups
+from kivfm_core.student.shared_stand_in import SharedStandIn, shared_input
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Teacher, load_teacher
 from kivfm_core.weights.fetch import file_sha256
@@ -85,6 +87,16 @@ class StudentModel(Model):
     def identity(self) -> str:
         """Of the bundle's files."""
         return _digest([self.bundle / STUDENT_CARD, self.bundle / STUDENT_STATE])
+
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """One pass for all on a shared canvas, or one for each canvas of the teachers' own."""
+        every = groups(self.student, teachers, canvas)
+        return [SharedPass(group, self.device) for group in every]
+
+    def shared(self, teacher: str, canvas: int | None = None) -> Teacher:
+        """The student in the role of a teacher, on the shared canvas."""
+        contract = shared_input(self.composition, canvas)
+        return self.there(SharedStandIn(self.student, teacher, contract))
 
     @property
     def sha256(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from torch import nn
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Features, Model, Role
 from kivfm_core.spec import TeacherSpec, Triple
+from kivfm_core.student.one_pass import Canvas, EncoderPass, SoloPass
 from kivfm_core.teacher import LoadedTeacher, Teacher, load_teacher
 
 
@@ -54,6 +55,10 @@ class TeacherModel(Model):
         dense = self.dense_level
         more = () if dense in (None, self.global_level) else (dense,)
         return {"base": Features(self.encoder, (self.global_level, *more))}
+
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """Its own pass; a teacher knows no canvas but its own."""
+        return [SoloPass(self.solver(name)) for name in teachers]
 
     @property
     def sha256(self) -> str:

@@ -80,7 +80,7 @@ def predict(
     wanted = Wanted(threshold, tuple(classes) if classes else None, top, suppress)
     solver = find_solver(model, asked, teacher, wanted, accelerator)
     _check_out(image, out)
-    pixels = _read(image)
+    pixels = read_image(image)
     height, width = pixels.shape[1:]
     given = asked.of(None if isinstance(image, Image.Image) else image, (height, width))
     drawing = Drawing(pixels, wanted=wanted)
@@ -120,7 +120,7 @@ def find_solver(
     return Solver(opened, spec, asked.task, asked, names, wanted)
 
 
-def _read(image: str | Path | Image.Image) -> Tensor:
+def read_image(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
     opened = open_image(Path(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))

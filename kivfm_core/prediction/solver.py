@@ -11,10 +11,9 @@ from torch import Tensor
 
 from kivfm_core.geometry import Frame
 from kivfm_core.models.model import Model
-from kivfm_core.prediction.prompts import Given
+from kivfm_core.prediction.prompts import Given, make_prompt
 from kivfm_core.prediction.wanted import Names, Wanted, select
 from kivfm_core.predictions import Predictions
-from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
@@ -68,13 +67,9 @@ class Solver:
         # Names are the same for every canvas, and take a text tower.
         if self.record.prompt.flags == ("labels",):
             return self._names_prompt
-        return self._told(given or self.asked.of(None, frames[0].original), frames)
+        given = given or self.asked.of(None, frames[0].original)
+        return make_prompt(self.model, self.record, frames, given)
 
     @cached_property
     def _names_prompt(self) -> Any:
-        return self._told({"labels": self.asked.labels}, ())
-
-    def _told(self, given: Mapping[str, Any], frames: Sequence[Frame]) -> Any:
-        assert self.record.prompt is not None
-        raw = resolve_reference(self.record.prompt.build)(given, frames)
-        return self.model.prompt(self.record.name, **raw)
+        return make_prompt(self.model, self.record, (), {"labels": self.asked.labels})

@@ -10,7 +10,7 @@ import typer
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, read_canvas
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import escaped
 from kivfm_core.text import percent
@@ -55,6 +55,14 @@ def evaluate(
             "bundle or a teacher, print it only.",
         ),
     ] = None,
+    shared_canvas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Also measure the student on one canvas for all tasks, of this short side in "
+            "pixels; `auto`: as fine as the finest of the teachers'.",
+        ),
+    ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
@@ -78,7 +86,10 @@ def evaluate(
     place = find_place(opened, out)  # before anything is measured
     with hold_run(opened.run, out):
         try:
-            result = measure_model(opened, data, tasks=chosen, limit=limit, progress=progress)
+            result = measure_model(
+                opened, data, tasks=chosen, limit=limit, progress=progress,
+                shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
+            )  # fmt: skip
         finally:
             progress.close()
         record = result.model_dump(mode="json", by_alias=True)
@@ -103,6 +114,7 @@ SCORES = {
     "retention": "retention",
     "gain": "gain",
     "bound_score": "bound",
+    "shared_score": "shared",
 }
 
 
@@ -119,6 +131,8 @@ def render(evaluation: dict[str, Any]) -> None:
             "bound: the teacher's own score after its levels pass through the shared latent: "
             "an upper bound for the student"
         )
+    if "shared_score" in scores:
+        _render_shared(evaluation["rows"])
     _render_features(evaluation["base"])
     bad: dict[str, int] = {}
     for row in (*evaluation["rows"], *evaluation["base"]):
@@ -162,6 +176,21 @@ def _render_rows(rows: list[dict[str, Any]], scores: list[str], title: str) -> N
     ]
     columns = ["teacher", "task", "metric", *(SCORES[key] for key in first), "images", "objects"]
     print_table([*columns, *(SCORES[key] for key in bound)], lines, title)
+
+
+def _render_shared(rows: list[dict[str, Any]]) -> None:
+    """The least that is kept on the canvas that all stand-ins share."""
+    kept = [
+        (row["shared_score"] / row["student_score"], row)
+        for row in rows
+        if row.get("shared_score") is not None and row["student_score"]
+    ]
+    if kept:
+        share, row = min(kept, key=lambda pair: pair[0])
+        print(
+            f"shared: one canvas for all tasks, {row['shared_canvas']} pixels on the short side, "
+            f"keeps at least {percent(share)} of the student's score ({row['task']})"
+        )
 
 
 def _render_features(rows: list[dict[str, Any]]) -> None:

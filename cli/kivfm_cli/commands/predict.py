@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_tasks, help_with
 from kivfm_cli.lazy import make_app, without_collector
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, read_canvas
 from kivfm_cli.output import Json, print_json
 from kivfm_cli.prompts import parse_box, parse_clicks
 from kivfm_core.errors import UsageError
 
 if TYPE_CHECKING:
+    from kivfm_core.models.model import Model
     from kivfm_core.prediction.folder import Labeled
     from kivfm_core.prediction.result import Prediction
 
@@ -34,7 +35,8 @@ def predict(
         ),
     ],
     task: Annotated[
-        str, typer.Option("--task", metavar="T", help="Task to solve, such as detection.")
+        str,
+        typer.Option("--task", metavar="T", help="Task to solve, such as detection, or `all`."),
     ],
     teacher: Annotated[
         str | None,
@@ -114,7 +116,16 @@ def predict(
             "-o",
             "--out",
             metavar="OUT",
-            help="File for the image with the result drawn into it; with labels, their folder.",
+            help="File for the image with the result drawn into it; with labels or all tasks, "
+            "their folder.",
+        ),
+    ] = None,
+    canvas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Short side in pixels of the one canvas of all tasks, or `own`: each teacher's. "
+            "Default: as fine as the finest of these.",
         ),
     ] = None,
     weights: Annotated[
@@ -140,6 +151,10 @@ def predict(
     one = save is None and not draw and not overwrite and is_one_file(images)
     if not one and out is None:
         raise UsageError("the labels of several images need a folder", "-o labels")
+    _check_all_tasks(
+        task, one, canvas, teacher=teacher, prompts=prompts, everything=everything,
+        classes=classes, suppress=suppress,
+    )  # fmt: skip
     chosen, selected = tuple(_names(classes) or ()), {"top": top, "suppress": suppress}
     # For one image, importing is most of the work.
     with without_collector() if one else nullcontext():
@@ -148,6 +163,13 @@ def predict(
         opened = open_model(model, accelerator, weights)
         if opened.run is not None:
             warn_of_changed_teachers(opened.run.path)
+        if task == "all":
+            canvas = read_canvas(canvas, "own", "--canvas")
+            del prompt["prompts"], prompt["everything"]
+            _predict_all(
+                opened, images[0], json, **prompt, threshold=threshold, canvas=canvas, out=out
+            )
+            return
         if one:
             from kivfm_core.prediction.predict import predict as work
 
@@ -171,6 +193,35 @@ def predict(
     finally:
         progress.close()
     print_json(done.as_dict()) if json else _say(done)
+
+
+def _check_all_tasks(task: str, one: bool, canvas: str | None, **single: Any) -> None:
+    """Refuses what is for one task beside `all`, and what is for all beside one."""
+    if task != "all":
+        if canvas is not None:
+            raise UsageError("--canvas is the canvas of all tasks", "--task all")
+        return
+    for name, value in single.items():
+        if value is not None:
+            raise UsageError(f"--{name} is for one task", f"leave --{name} away")
+    if not one:
+        raise UsageError("all tasks are solved for one image at a time", "give one image file")
+
+
+def _predict_all(model: Model, image: str, json: bool, **flags: Any) -> None:
+    """Predicts every task, and prints what was found."""
+    from kivfm_core.prediction.all_tasks import predict_all
+
+    results = predict_all(model, image, **flags)
+    if json:
+        print_json({"schema": 1, "predictions": [result.as_dict() for result in results]})
+        return
+    for result in results:
+        print(f"{result.task}, {result.teacher}")
+        for line in result.lines():
+            print(f"  {line}")
+    if flags["out"] is not None:
+        print(f"written: {flags['out']}")
 
 
 def _show(found: Prediction, out: Path | None, json: bool) -> None:
