@@ -27,6 +27,7 @@ from kivfm_core.prediction.prompts import (
     pointed,
 )
 from kivfm_core.prediction.result import Prediction, take_masks
+from kivfm_core.prediction.solver import to_original
 from kivfm_core.prediction.wanted import CONFIDENCE
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
@@ -132,9 +133,7 @@ def _decode(
             predictions = solver.decode(task, levels, prompt)
         if prompt is None:
             known[key] = predictions
-        # A detector may give masks for its boxes, which take long to paint.
-        kind = resolve_reference(find_task(task).prediction)
-        yield task, kind.to_original(predictions, levels.frames)[0]
+        yield task, to_original(find_task(task), predictions, levels.frames)[0]
 
 
 def _solvable(specs: Sequence[TeacherSpec], named: bool, pointed_at: bool) -> dict[str, list[str]]:

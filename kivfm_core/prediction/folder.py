@@ -29,7 +29,7 @@ from kivfm_core.prediction.labels import SavedClasses
 from kivfm_core.prediction.overwrite import DRAWINGS, remove_save
 from kivfm_core.prediction.predict import find_solver
 from kivfm_core.prediction.prompts import Given, gather, pointed
-from kivfm_core.prediction.solver import Solver
+from kivfm_core.prediction.solver import Solver, to_original
 from kivfm_core.prediction.wanted import Wanted, item
 from kivfm_core.predictions import Predictions
 from kivfm_core.progress import Progress, Silent
@@ -224,7 +224,7 @@ class _Work:
 
     def _save(self, name: str, batch: Batch, predictions: Predictions, place: int) -> None:
         frame = batch.frames[place]
-        (found,) = item(predictions, place).to_original([frame])
+        (found,) = to_original(self.solver.record, item(predictions, place), [frame])
         saved = self.solver.record.saved
         assert saved is not None
         parts = resolve_reference(saved.build)(found, self.classes)

@@ -22,7 +22,7 @@ from kivfm_core.prediction.everything import scan
 from kivfm_core.prediction.prompts import Box, Clicks, Given, gather, pointed
 from kivfm_core.prediction.result import Prediction, take_masks
 from kivfm_core.prediction.results import draw_everything
-from kivfm_core.prediction.solver import Solver
+from kivfm_core.prediction.solver import Solver, to_original
 from kivfm_core.prediction.wanted import CONFIDENCE, TOP, Wanted
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
@@ -134,7 +134,7 @@ def _draw(
         found = scan(solver.model, solver.record, pixels, side, solver.wanted.threshold)
         return draw_everything(drawing, found)
     canvases, frames = make_canvases([pixels], solver.spec.input)
-    item = solver.solve(canvases, frames, given).to_original(frames)[0]
+    item = to_original(solver.record, solver.solve(canvases, frames, given), frames)[0]
     points = pointed(solver.record, given)
     return resolve_reference(solver.record.draw)(drawing, item, solver.names, points)
 

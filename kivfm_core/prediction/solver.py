@@ -14,6 +14,7 @@ from kivfm_core.models.model import Model
 from kivfm_core.prediction.prompts import Given, make_prompt
 from kivfm_core.prediction.wanted import Names, Wanted, select
 from kivfm_core.predictions import Predictions
+from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
@@ -73,3 +74,12 @@ class Solver:
     @cached_property
     def _names_prompt(self) -> Any:
         return make_prompt(self.model, self.record, (), {"labels": self.asked.labels})
+
+
+def to_original(record: TaskRecord, found: Predictions, frames: Sequence[Frame]) -> list[Any]:
+    """What was found for a task, in original pixels, an image each.
+
+    Only what the task asks for: a detector may give masks for its boxes, too, and these take longer
+    to paint at the image's own size than the student takes to see it.
+    """
+    return resolve_reference(record.prediction).to_original(found, frames)

@@ -296,3 +296,17 @@ def test_a_format_that_does_not_fit_is_refused(
         predict_folder(detector(never), photos, task, tmp_path / "out", save=save)
     assert refused.value.hint == "--save one of: coco, yolo, voc"
     assert not (tmp_path / "out").exists()
+
+
+def test_boxes_of_a_detector_with_masks_are_saved_without_painting_the_masks(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looks(levels: Any, prompt: Any) -> Instances:
+        found = Looks()(levels, prompt)
+        masks = [torch.ones(len(boxes), 28, 28) for boxes in found.boxes]
+        return Instances(found.boxes, found.scores, found.labels, masks)
+
+    monkeypatch.setattr("kivfm_core.predictions.paste_masks", lambda *_: never(0, 0))
+    predict_folder(detector(looks), photos, "detection", tmp_path / "masks")
+    predict_folder(detector(), photos, "detection", tmp_path / "boxes")
+    assert instances(tmp_path / "masks") == instances(tmp_path / "boxes")
