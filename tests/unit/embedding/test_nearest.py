@@ -174,3 +174,31 @@ def test_a_parquet_that_promises_too_much(tmp_path: Path):
     pq.write_table(table, tmp_path / "f.parquet", compression="zstd")
     with pytest.raises(DataError, match="promises more"):
         read_index(tmp_path / "f.parquet")
+
+
+def test_a_parquet_of_many_groups_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import pyarrow.parquet as pq
+
+    monkeypatch.setattr("kivfm_core.embedding.parquet.GROUP", 3 * 6 * 4)
+    vectors = np.arange(60, dtype=np.float32).reshape(10, 6)
+    file = write(tmp_path / "f.parquet", vectors)
+    assert pq.ParquetFile(file).num_row_groups == 4
+    content = read_index(file)
+    assert np.array_equal(content.vectors, vectors)
+    assert content.names == [f"{i}.jpg" for i in range(10)]
+
+
+def test_a_parquet_that_another_program_wrote_again(tmp_path: Path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = write(tmp_path / "f.parquet")
+    about = pq.ParquetFile(file).metadata.metadata
+    table = pq.read_table(file).replace_schema_metadata({"kivfm": about[b"kivfm"]})
+    lists = table.set_column(1, "vector", pa.array(VECTORS.tolist(), pa.list_(pa.float32())))
+    pq.write_table(lists, tmp_path / "f.parquet", compression="zstd")
+    assert np.array_equal(read_index(tmp_path / "f.parquet").vectors, VECTORS)
+    wide = table.set_column(1, "vector", pa.array(VECTORS.tolist(), pa.list_(pa.float64())))
+    pq.write_table(wide, tmp_path / "f.parquet")
+    with pytest.raises(DataError, match="no float32"):
+        read_index(tmp_path / "f.parquet")
