@@ -19,6 +19,8 @@ from kivfm_core.loaded.features import Features, in_order, viewpoint
 from kivfm_core.loaded.pixels import ImageLike, Images, as_list, read_pixels
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
+from kivfm_core.prediction.all_tasks import predict_all
+from kivfm_core.prediction.folder import Labeled, predict_folder
 from kivfm_core.prediction.predict import choose, predict
 from kivfm_core.prediction.result import Prediction
 from kivfm_core.runs.run import Run
@@ -142,9 +144,29 @@ class LoadedModel:
             DataError: If the image cannot be decoded.
         """
         name = choose(self.model.specs, task, more.pop("teacher", None)).name
-        if not isinstance(image, str | Path):
-            image = Image.fromarray(read_pixels(image).permute(1, 2, 0).numpy())
-        return predict(self.model.solver(name), image, task, **more)
+        return predict(self.model.solver(name), _as_file_or_pil(image), task, **more)
+
+    def predict_all(self, image: ImageLike, **more: Any) -> list[Prediction]:
+        """Solves every task whose prompt is given, or that needs none, in one pass.
+
+        Args:
+            image: The image.
+            **more: As `kivfm_core.predict_all` takes it, such as `labels`, `points`, `out`.
+        """
+        return predict_all(self.model, _as_file_or_pil(image), **more)
+
+    def predict_folder(
+        self, images: str | Path | Sequence[str | Path], task: str, out: str | Path, **more: Any
+    ) -> Labeled:
+        """Solves a task for many images, and saves the results as labels.
+
+        Args:
+            images: A folder, a pattern such as `photos/**/*.jpg`, an image, or several of these.
+            task: One of `tasks`.
+            out: Folder for the labels.
+            **more: As `kivfm_core.predict_folder` takes it, such as `save`, `wanted`, `draw`.
+        """
+        return predict_folder(self.model, images, task, out, **more)
 
     def backbone(
         self, maps: Sequence[str] | None = None, out_channels: int | None = None
@@ -170,6 +192,12 @@ class LoadedModel:
             )
         levels = [dense[name] for name in chosen]
         return Backbone(self.module, self.spec.input, levels, out_channels)
+
+
+def _as_file_or_pil(image: ImageLike) -> str | Path | Image.Image:
+    if isinstance(image, str | Path):
+        return image
+    return Image.fromarray(read_pixels(image).permute(1, 2, 0).numpy())
 
 
 def load(

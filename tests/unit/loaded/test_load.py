@@ -145,6 +145,17 @@ def test_a_prediction_of_any_form(student: LoadedModel, teacher: LoadedModel, fi
         student.predict(files[0], "detection")
 
 
+def test_all_tasks_and_a_folder_in_one_line(
+    teacher: LoadedModel, files: list[Path], tmp_path: Path
+):
+    array = np.asarray(Image.open(files[0]).convert("RGB"))
+    every = teacher.predict_all(array)
+    assert every == kivfm_core.predict_all(teacher.model, files[0])
+    assert teacher.predict(files[0], "classification") in every
+    done = teacher.predict_folder(files[:3], "classification", tmp_path / "labels", save="jsonl")
+    assert (done.images, done.format) == (3, "jsonl")
+
+
 def test_the_module_is_plain_torch(student: LoadedModel, teacher: LoadedModel, files: list[Path]):
     for model in (student, teacher):
         canvases, _ = model.preprocess(files[:2])
