@@ -4,8 +4,8 @@
                                     [--side 640]
 
 The bare loop decodes the same batches, encodes and decodes them with the same teacher, and keeps
-nothing; labeling also maps results to the image, and saves them. Both are processes of their own,
-in turn. Peak memory is a process's. One image's start is measured in seconds of processor time,
+nothing; labeling also maps results to the image, and saves them. Both run in one process, in
+turn. Peak memory is that of a command. One image's start is measured in seconds of processor time,
 which a busy machine does not change, beside `import torch, torchvision`. Exit code 1 if a bar is
 missed.
 """
@@ -33,23 +33,38 @@ IMPORT = "import torch, torchvision"
 # Labeling's images a second by the bare loop's, at least; memory of most images by that of fewest,
 # and one image's time by that of importing, at most.
 SPEED, MEMORY, START = 0.9, 1.1, 1.15
-# A process prints what it found; its own peak memory is what it has, not what its parent had.
-BARE = """
-import sys, time
+KEYS = ("images_per_second", "processor_ms")
+# The bare loop and labeling in turn, in one process; the first round warms up and is not printed.
+SPEEDS = """
+import json, sys, time
 from pathlib import Path
 from kivfm_core.data import batches as module
 from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
-from kivfm_core.teacher import load_teacher
-teacher = load_teacher(sys.argv[1])
-paths = sorted(Path(sys.argv[3]).rglob("*.jpg"))
+from kivfm_core.models.open import open_model
+from kivfm_core.prediction.folder import predict_folder
+name, task, folder, out, rounds = sys.argv[1:]
+model = open_model(name)
+teacher = model.solver(name)
+paths = sorted(Path(folder).rglob("*.jpg"))
 groups = [batch.indices for batch in module.batches(paths, teacher.spec.input)]
-began = time.perf_counter()
-for group in groups:
-    images = [to_tensor(open_image(paths[index])) for index in group]
-    canvases, frames = make_canvases(images, teacher.spec.input)
-    teacher.decode(sys.argv[2], teacher.encode(canvases, frames))
-print(len(paths) / (time.perf_counter() - began))
+def bare(number):
+    for group in groups:
+        images = [to_tensor(open_image(paths[index])) for index in group]
+        canvases, frames = make_canvases(images, teacher.spec.input)
+        teacher.decode(task, teacher.encode(canvases, frames))
+def labeled(number):
+    predict_folder(model, folder, task, Path(out, str(number)))
+def timed(work, number):
+    wall, processor = time.perf_counter(), time.process_time()
+    work(number)
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    return {"images_per_second": len(paths) / wall, "processor_ms": 1000 * processor / len(paths)}
+found = [
+    {work.__name__: timed(work, number) for work in (bare, labeled)}
+    for number in range(int(rounds) + 1)
+]
+print(json.dumps(found[1:]))
 """
 
 
@@ -66,12 +81,11 @@ def main() -> int:
         root = Path(name)
         _write_images(root / "one", args.side)
         folder = _copies(root, args.images)
-        speeds = [_speeds(root, folder, number) for number in range(args.rounds)]
         record = {
             "machine": machine(),
             "images": args.images,
             "side": args.side,
-            "rounds": speeds,
+            "rounds": _speeds(root, folder, args.rounds),
             "memory": {str(count): _memory(root, _copies(root, count)) for count in counts},
             "start": _starts(next((root / "one").iterdir()), args.rounds),
         }
@@ -124,14 +138,14 @@ def _label(root: Path, folder: Path) -> dict[str, Any]:
     return {**json.loads(rest), "MiB": float(peak)}
 
 
-def _speeds(root: Path, folder: Path, number: int) -> dict[str, float]:
-    bare = subprocess.run(
-        [sys.executable, "-c", BARE, TEACHER, TASK, str(folder)],
+def _speeds(root: Path, folder: Path, rounds: int) -> list[dict[str, dict[str, float]]]:
+    """Images a second, and milliseconds of processor time an image, of both in every round."""
+    said = subprocess.run(
+        [sys.executable, "-c", SPEEDS, TEACHER, TASK, str(folder), str(root / "out"), str(rounds)],
         cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
     ).stdout  # fmt: skip
-    found = {"bare": float(bare), "labeled": _label(root, folder)["images_per_second"]}
-    print(found, flush=True)
-    return found
+    print(said, flush=True)
+    return json.loads(said)
 
 
 def _memory(root: Path, folder: Path) -> dict[str, float]:
@@ -165,20 +179,25 @@ def _spent() -> float:
 
 
 def _shares(record: Mapping[str, Any]) -> tuple[float, float, float]:
-    speed = median(found["labeled"] / found["bare"] for found in record["rounds"])
+    speed = median(_share(found, "images_per_second") for found in record["rounds"])
     memory = [found["MiB"] for found in record["memory"].values()]
     bare, ours = (median(times) for times in record["start"].values())
     return speed, memory[-1] / memory[0], ours / bare
+
+
+def _share(found: Mapping[str, Any], key: str) -> float:
+    return found["labeled"][key] / found["bare"][key]
 
 
 def page(record: Mapping[str, Any]) -> list[str]:
     """Three tables, as lines."""
     speed, memory, start = _shares(record)
     rounds = [
-        [str(i), f"{found['bare']:.1f}", f"{found['labeled']:.1f}",
-         f"{found['labeled'] / found['bare']:.2f}"]
+        [str(i), *(f"{found[who][key]:.1f}" for key in KEYS for who in ("bare", "labeled")),
+         *(f"{_share(found, key):.2f}" for key in KEYS)]
         for i, found in enumerate(record["rounds"], 1)
     ]  # fmt: skip
+    work = median(_share(found, "processor_ms") for found in record["rounds"])
     sizes = [
         [count, f"{found['MiB']:.0f}", f"{found['seconds']:.0f}"]
         for count, found in record["memory"].items()
@@ -190,9 +209,14 @@ def page(record: Mapping[str, Any]) -> list[str]:
         f"`kivfm predict {TEACHER} FOLDER --task {TASK}`, {record['images']} JPEG images of "
         f"{record['side']} pixels:",
         "",
-        *table("round | bare loop, images/s | labeled and saved, images/s | share", rounds),
+        *table(
+            "round | bare loop, images/s | labeled and saved, images/s | bare, processor ms"
+            " an image | labeled, processor ms | share of speed | of processor time",
+            rounds,
+        ),
         "",
-        f"Median share {speed:.2f} (bar: at least {SPEED}).",
+        f"Median share of speed {speed:.2f} (bar: at least {SPEED}). Labeling takes {work:.2f} "
+        "times the processor time of the bare loop, which a busy machine changes less.",
         "",
         *table("images | peak memory, MiB | seconds", sizes),
         "",
