@@ -15,7 +15,7 @@ from kivfm_core.errors import UsageError
 # In the order in which a new user meets them. A command is a file in `commands/` and a word here.
 COMMANDS = (
     "teachers", "plugins", "doctor", "compose", "distill", "evaluate", "predict", "export",
-    "scenes", "cache", "runs",
+    "demo", "scenes", "cache", "runs",
 )  # fmt: skip
 
 
