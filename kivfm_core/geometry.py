@@ -1,4 +1,6 @@
-"""Canvases and frames: where every pixel of a canvas comes from. Torch-free.
+"""Canvases and frames: where every pixel of a canvas comes from. Prompts: what is pointed at.
+
+Torch-free.
 
 A canvas is made in three integer steps: cut the `source` box out of the original, resize it to
 `resized`, put it at `origin` on a `canvas` of padding (an origin below zero crops). The frame
@@ -7,8 +9,10 @@ records them, so that boxes, points and maps go back and forth exactly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kivfm_core.errors import UsageError
 from kivfm_core.spec import InputContract
 
 Size = tuple[int, int]
@@ -143,3 +147,68 @@ def plan_view(original: Size, view: View, side: int) -> Frame:
     right, bottom = round((source[2] - x0) * scale), round((source[3] - y0) * scale)
     resized = max(1, bottom - top), max(1, right - left)
     return Frame(original, source, resized, (left, top), (side, side), view.flip)
+
+
+@dataclass(frozen=True)
+class Click:
+    """A place in an image or on a canvas that is pointed at.
+
+    Attributes:
+        x: In pixels, to the right.
+        y: In pixels, downwards.
+        positive: Whether it lies on what is meant; a negative click lies on what is not.
+    """
+
+    x: float
+    y: float
+    positive: bool = True
+
+
+@dataclass(frozen=True)
+class MaskPrompt:
+    """What one mask is wanted for: clicks, a box around it, or both.
+
+    Attributes:
+        clicks: In no special order.
+        box: `(x0, y0, x1, y1)` in pixels, or None.
+
+    Raises:
+        UsageError: If it has neither a positive click nor a box.
+    """
+
+    clicks: tuple[Click, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.box is None and not any(click.positive for click in self.clicks):
+            raise UsageError(
+                "a prompt has neither a click on its object nor a box",
+                "--points X,Y or --box X0,Y0,X1,Y1",
+            )
+
+    @property
+    def single(self) -> Click | None:
+        """Its click, if that is all it has."""
+        return self.clicks[0] if self.box is None and len(self.clicks) == 1 else None
+
+    def to_canvas(self, frame: Frame) -> MaskPrompt:
+        """The same prompt, from original to canvas pixels."""
+        clicks = tuple(Click(*frame.to_canvas(c.x, c.y), c.positive) for c in self.clicks)
+        if self.box is None:
+            return MaskPrompt(clicks)
+        (ax, ay), (bx, by) = frame.to_canvas(*self.box[:2]), frame.to_canvas(*self.box[2:])
+        return MaskPrompt(clicks, (min(ax, bx), min(ay, by), max(ax, bx), max(ay, by)))
+
+
+def by_form(prompts: Sequence[MaskPrompt]) -> list[list[int]]:
+    """Indices of prompts that fill one tensor: as many clicks each, all with a box or none.
+
+    Example:
+        >>> click, box = MaskPrompt((Click(1, 2),)), MaskPrompt(box=(0, 0, 4, 4))
+        >>> by_form([click, box, click])
+        [[0, 2], [1]]
+    """
+    groups: dict[tuple[int, bool], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        groups.setdefault((len(prompt.clicks), prompt.box is None), []).append(index)
+    return list(groups.values())

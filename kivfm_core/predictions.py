@@ -189,9 +189,16 @@ class SemanticLogits:
 
 @dataclass(frozen=True)
 class Masks:
-    """Masks that prompts ask for: an image each, `logits [P, h, w]` (canvas), above 0 inside."""
+    """A mask for each prompt.
+
+    Attributes:
+        logits: An image each, `[P, h, w]` over the whole canvas, above 0 inside.
+        scores: An image each, `[P]`: the IoU in 0..1 that the decoder expects of each mask; None
+            if it expects nothing.
+    """
 
     logits: list[Tensor]
+    scores: list[Tensor] | None = None
 
     def to_original(self, frames: Sequence[Frame]) -> list[Tensor]:
         """One bool `[P, H, W]` an image, in original pixels."""

@@ -16,7 +16,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kivfm_core.errors import UsageError, one_line, printable
-from kivfm_core.files import LOCK, is_partial
+from kivfm_core.files import LOCK, is_link, is_partial
 
 # In a run folder.
 CONFIG = "config.toml"
@@ -349,7 +349,7 @@ def read_record(file: Path) -> dict[str, Any]:
 def _read_own(file: Path) -> bytes | None:
     """The bytes of a folder's own file; None if there is none, or a link or pipe in its place."""
     try:
-        return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        return file.read_bytes() if file.is_file() and not is_link(file) else None
     except OSError as error:
         raise UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
 

@@ -38,15 +38,16 @@ class Prompt(Record):
     """What a task has to be told before it can be solved.
 
     Attributes:
-        flags: What a user gives, all of it required: `labels` (class names) and `points`
-            (`(x, y)` in the image's own pixels). They are `--labels` and `--points` of
-            `kivfm predict`, and arguments of the same names in Python.
+        flags: What a user gives, all of it required: `labels` (class names), `points` (clicks
+            `(x, y)` in the image's own pixels) or `prompts` (`kivfm_core.geometry.MaskPrompt`s in
+            the same pixels: clicks with a sign, boxes). They are `--labels`, `--points`, and
+            `--points` with `--box` or `--prompts` of `kivfm predict`.
         build: Reference to `(given, frames) -> dict`: the arguments of the decoder's
             `prompt(**raw)`. `given` holds the flags' values by name, the same for every image;
             `frames` are those of the batch, for what depends on the canvas.
     """
 
-    flags: tuple[Literal["labels", "points"], ...] = Field(min_length=1)
+    flags: tuple[Literal["labels", "points", "prompts"], ...] = Field(min_length=1)
     build: str = Field(pattern=REFERENCE)
 
 
@@ -87,8 +88,9 @@ class TaskRecord(Measured):
             --json`, such as `objects`.
         draw: Reference to `(drawing, found, names, points) -> list of rows`, for one image.
             `drawing` is a `kivfm_core.prediction.draw.Drawing` of it, `found` its item of
-            `to_original`, `names` the classes' names or None, `points` the clicks `[P, 2]`; a row
-            is a dict that can be written as JSON.
+            `to_original`, `names` the classes' names or None, `points` the clicks `[P, 2]`, or the
+            list of prompts for a task that has the flag `prompts`; a row is a dict that can be
+            written as JSON.
         check: Reference to `(predictions, classes) -> str`, for the conformance kit: what is wrong
             with the form of predictions, one line, empty if nothing is. `classes` is how many
             there are, or None.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -18,6 +19,8 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import obtain_weights
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.tasks.prompts import fitted
+from kivfm_core.weights.building import building
 from kivfm_core.weights.fetch import file_sha256
 from kivfm_core.weights.loading import Provenance, State, load_parts, load_strict
 
@@ -65,8 +68,10 @@ class Teacher(Encoder, Protocol):
         """Prepares a prompt.
 
         `zero-shot` takes `labels`, the class names, once for an evaluation.
-        `promptable-segmentation` takes `points`, the clicks of a batch: for each image `[P, 2]`,
-        (x, y) in canvas pixels, one mask for each click. Other tasks take none.
+        `promptable-segmentation` takes `prompts`: for each image of a batch its
+        `kivfm_core.geometry.MaskPrompt`s in canvas pixels, one mask for each. In their place it
+        takes `points`, a positive click for each mask: for each image `[P, 2]`, (x, y) in canvas
+        pixels. Other tasks take none.
         """
         ...
 
@@ -120,10 +125,16 @@ class Decoders(nn.Module):
         ]
 
     def prompt(self, task: str, **raw: Any) -> Any:
-        """Prepares a prompt; None for a decoder that takes none."""
-        part = self.part(task)
+        """Prepares a prompt; None for a decoder that takes none.
+
+        Raises:
+            UsageError: If the decoder takes single clicks, and a prompt is more than that.
+        """
+        part: Any = self.part(task)
+        if not hasattr(part, "prompt"):
+            return None
         with torch.no_grad():
-            return cast(Any, part).prompt(**raw) if hasattr(part, "prompt") else None
+            return part.prompt(**fitted(part.prompt, raw, self.spec.name))
 
     def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
         """Predictions of a task, computed from the levels that its spec names and no others."""
@@ -167,12 +178,19 @@ class LoadedTeacher(nn.Module):
         return self.decoders.decode(task, levels, prompt)
 
 
-def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> LoadedTeacher:
+def load_teacher(
+    name: str | TeacherSpec,
+    weights: str | Path | None = None,
+    *,
+    described: Path | None = None,
+) -> LoadedTeacher:
     """Builds a teacher and loads its weights.
 
     Args:
         name: A teacher's name as `kivfm teachers list` shows it, or a spec.
         weights: A file to use instead of the spec's source.
+        described: The file that a spec is from, if it is not the installed teacher's own: its
+            networks may then take no more memory than their weights file justifies.
 
     Raises:
         UsageError: If no teacher has this name.
@@ -184,7 +202,8 @@ def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> 
     given = Path(weights) if weights is not None else None
     file = obtain_weights(spec, given, registry)
     parts = load_parts(spec, file)
-    teacher = LoadedTeacher(spec)
+    with building(described, file) if described is not None else nullcontext():
+        teacher = LoadedTeacher(spec)
     keys = teacher.load(parts)
     source = str(file) if given is not None else spec.weights.source
     teacher.provenance = Provenance(source, file_sha256(file), keys)

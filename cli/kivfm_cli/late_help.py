@@ -7,6 +7,9 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+# What a prompt's flag is given by, where that is not the flag of its name alone.
+SAID = {"prompts": "--points, --box, --prompts or --everything"}
+
 
 def help_with(describe: Callable[[], str]) -> type[TyperCommand]:
     """A command whose help ends with a text that takes time to make.
@@ -45,7 +48,7 @@ def describe_tasks() -> str:
 
     lines = ["Tasks:"]
     for task in get_tasks().values():
-        flags = [f"--{flag}" for flag in task.prompt.flags] if task.prompt else []
+        flags = [SAID.get(flag, f"--{flag}") for flag in task.prompt.flags] if task.prompt else []
         needs = f" Needs {' and '.join(flags)}." if flags else ""
         lines.append(f"{task.name}: {task.summary}{needs}")
     return "\n\n".join(lines)

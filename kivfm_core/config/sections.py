@@ -15,6 +15,9 @@ LatentMap = Literal["fixed", "learned"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 
 
+# More processes are no computer's, but a slip of the finger, or a stranger's configuration.
+PROCESSES = 1024
+
 # A place on this computer, of which the shell may not have seen the `~`: `clip=~/clip.pth`.
 Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
@@ -100,7 +103,7 @@ class DataConfig(Record):
     whole: float = Field(default=0.0, ge=0, le=1)
     mosaic: float = Field(default=0.0, ge=0, le=1)
     memory: float = Field(default=4.0, gt=0)
-    workers: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=PROCESSES)
     bad_limit: int = Field(default=20, ge=0)
 
     @field_validator("image_size", mode="before")
@@ -161,7 +164,7 @@ class EngineConfig(Record):
     """
 
     accelerator: str = "auto"
-    devices: Annotated[int, Field(gt=0)] | Literal["auto"] = 1
+    devices: Annotated[int, Field(gt=0, le=PROCESSES)] | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     strategy: Strategy = "auto"

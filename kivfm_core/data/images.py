@@ -50,14 +50,19 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
 
 
-def upright_size(path: Path) -> tuple[int, int]:
+def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[int, int]:
     """Width and height of an image as viewers show it, in pixels, without decoding it.
+
+    Args:
+        path: The file that contains the image.
+        start: First byte of the image, if `size` is given.
+        size: Bytes of the image; the whole file by default.
 
     Raises:
         DataError: If it cannot be opened.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path if size is None else _part(path, start, size)) as image:
             turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
             width, height = image.size
             return (height, width) if turned else (width, height)

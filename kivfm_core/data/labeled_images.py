@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from PIL import Image
 
-from kivfm_core.data.images import SUFFIXES, open_image
+from kivfm_core.data.images import SUFFIXES
+from kivfm_core.data.members import open_at
 from kivfm_core.errors import DataError
 
 _T = TypeVar("_T")
@@ -44,7 +45,7 @@ class ImageReader:
             DataError: If too many could not be decoded.
         """
         try:
-            image = open_image(path)
+            image = open_at(path)
         except DataError as error:
             self.broken.append(error.message)
             if len(self.broken) > self.limit:

@@ -30,6 +30,7 @@ from kivfm_core.evaluation.store import find_place, identify_student
 from kivfm_core.evaluation.worklist import Item, Worklist, list_work
 from kivfm_core.progress import Progress, Silent, stage
 from kivfm_core.registry.registry import find_task
+from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.student.student import Student
@@ -79,6 +80,7 @@ def evaluate(
     """
     find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
+    warn_of_changed_teachers(run)
     place = find_place(run.path, out)
     with hold_run(run.path, out):
         result = measure_run(

@@ -15,26 +15,23 @@ from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
+from kivfm_core.geometry import MaskPrompt
 from kivfm_core.prediction.draw import CONFIDENCE, Drawing
+from kivfm_core.prediction.everything import scan
+from kivfm_core.prediction.prompts import Box, Clicks, Given, gather, pointed
 from kivfm_core.prediction.result import Prediction
+from kivfm_core.prediction.results import draw_everything
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
+from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.on_device import find_device, on_device
 from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
 
-Point = tuple[float, float]
 
-# What a prompt's flag stands for, and an example of it.
-FLAGS = {
-    "labels": ("class names", '--labels "a cat,a dog"'),
-    "points": ("a click", "--points x,y"),
-}
-
-
-# Nine parameters, as the command has flags; most calls give three.
+# Twelve parameters, as the command has flags; most calls give three.
 def predict(
     run: str | Path | Run | Teacher,
     image: str | Path | Image.Image,
@@ -42,7 +39,10 @@ def predict(
     *,
     teacher: str | None = None,
     labels: Sequence[str] | None = None,
-    points: Sequence[Point] | None = None,
+    points: Sequence[Clicks] | None = None,
+    boxes: Sequence[Box | None] | None = None,
+    prompts: str | Path | Sequence[MaskPrompt] | None = None,
+    everything: int | None = None,
     threshold: float = CONFIDENCE,
     out: str | Path | None = None,
     accelerator: str = "auto",
@@ -50,41 +50,39 @@ def predict(
     """Solves a task for an image, in its original pixels.
 
     Args:
-        run: A run's folder, a run (its student stands in for the teacher that solves the task), or
-            a teacher.
+        run: A run or its folder (the student stands in for a teacher of it), or a teacher.
         image: The image.
         task: What to solve.
         teacher: Which of the run's teachers to stand in for, where several solve the task.
         labels: Class names, for tasks such as `zero-shot`.
-        points: Clicks `(x, y)` in the image's pixels, for such as `promptable-segmentation`.
+        points: In the image's pixels, a click `(x, y)` for each mask, or a list of clicks for one;
+            `Click(x, y, False)` is a negative one.
+        boxes: `(x0, y0, x1, y1)` or None; each belongs to the clicks of the same position.
+        prompts: In place of both, `kivfm_core.geometry.MaskPrompt`s, or a JSON file of them.
+        everything: In place of all, clicks a side of a grid; their good masks are kept, each once.
         threshold: Objects of a lower score are left out.
         out: A file for the image with the result drawn on it.
-        accelerator: Where a run's student computes, as in `engine.accelerator`; a GPU if CUDA has
-            one. A teacher that is given stays where it is.
+        accelerator: Where a run's student computes; a teacher that is given stays where it is.
 
     Raises:
-        UsageError: If no teacher solves the task or several do, labels or points do not fit it,
-            `out` is the image's own file, or there is no such accelerator.
-        DataError: If the image cannot be decoded.
+        UsageError: If teacher, labels, prompts or accelerator do not fit, or `out` is the image.
+        DataError: If the image or the file of prompts cannot be read.
     """
     device = find_device(accelerator)
     run = open_run(run) if isinstance(run, str | Path) else run
+    warn_of_changed_teachers(run)
     specs = [run.spec] if isinstance(run, Teacher) else run.teachers
-    record, given = find_task(task), {"labels": labels, "points": points}
+    asked = gather(find_task(task), labels, points, boxes, prompts, everything)
     name = choose(specs, task, teacher).name
-    _check(record, given)
     _check_out(image, out)
     pixels = _read(image)
-    _check_points(points or (), pixels)
+    given = asked.of(None if isinstance(image, Image.Image) else image, pixels.shape[1:])
     model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
-    found = _solve(model, record, pixels, given)
     drawing = Drawing(pixels, threshold)
-    names = labels or label_names(model.spec.task(task).labels)
-    clicks = torch.tensor(points or []).reshape(-1, 2)
-    rows = resolve_reference(record.draw)(drawing, found, names, clicks)
+    rows = _draw(drawing, asked, model, pixels, given)
     if out is not None:
         drawing.save(Path(out))
-    return Prediction(task, name, pixels.shape[2], pixels.shape[1], record.kind, rows)
+    return Prediction(task, name, pixels.shape[2], pixels.shape[1], asked.task.kind, rows)
 
 
 def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:
@@ -95,6 +93,19 @@ def _read(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
     opened = open_image(Path(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))
+
+
+def _draw(
+    drawing: Drawing, asked: Given, model: Teacher, pixels: Tensor, given: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Draws what a model finds; a row for each thing."""
+    record = asked.task
+    if asked.everything:
+        found = scan(model, record, pixels, asked.everything, drawing.threshold)
+        return draw_everything(drawing, found)
+    names = given["labels"] or label_names(model.spec.task(record.name).labels)
+    found = _solve(model, record, pixels, given)
+    return resolve_reference(record.draw)(drawing, found, names, pointed(record, given))
 
 
 def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:
@@ -132,31 +143,6 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
         names = ", ".join(spec.name for spec in solving)
         raise UsageError(f"several teachers solve {task}", f"--teacher one of: {names}")
     return solving[0]
-
-
-def _check(record: TaskRecord, given: Mapping[str, Any]) -> None:
-    """Refuses a prompt that lacks something, and one that the task does not take."""
-    takes = record.prompt.flags if record.prompt else ()
-    for flag in FLAGS:
-        if given[flag] and flag not in takes:
-            own = flag == "labels" and record.classes == "teacher"
-            why = ": its classes are the teacher's" if own else ""
-            raise UsageError(f"{record.name} takes no {flag}{why}", f"leave --{flag} away")
-    for flag in takes:
-        if not given[flag]:
-            what, hint = FLAGS[flag]
-            raise UsageError(f"{record.name} needs {what}", hint)
-
-
-def _check_points(points: Sequence[Point], pixels: Tensor) -> None:
-    """Refuses clicks beside an image `[3, H, W]`, or nowhere."""
-    height, width = pixels.shape[1:]
-    for x, y in points:
-        if not (0 <= x < width and 0 <= y < height):
-            raise UsageError(
-                f"the point {x:g},{y:g} is outside the image",
-                f"x is at least 0 and less than {width}, y less than {height}",
-            )
 
 
 def _check_out(image: str | Path | Image.Image, out: str | Path | None) -> None:

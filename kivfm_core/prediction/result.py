@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 # The keys of rows that have a form of their own in a line of text.
-KNOWN = {"probability", "share", "score", "label", "value", "unit", "point", "box", "area"}
+KNOWN = {
+    "probability", "share", "score", "label", "value", "unit", "point", "prompt", "box", "area"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,9 @@ class Prediction:
         height: Height of the image.
         kind: What was found, such as `objects`; from `TaskRecord.kind`.
         found: Each with some of `label`, `probability` or `score`, `share` of the image,
-            `value` and its `unit`, `box` (xyxy), `area` in pixels, and the `point` that was clicked
-            on; a plugin's task may have keys of its own.
+            `value` and its `unit`, `box` (xyxy), `area` in pixels, the `prompt` (`points`, their
+            `labels`, 1 or 0, and a `box`) and its first positive `point`; a plugin's task may have
+            keys of its own.
     """
 
     task: str
@@ -56,7 +59,9 @@ def _line(item: dict[str, Any]) -> str:
         words.append(f"{item['score']:.2f}")
     if "label" in item:
         words.append(item["label"])
-    if "point" in item:
+    if "prompt" in item:
+        words.append(_prompt(item["prompt"]))
+    elif "point" in item:
         words.append("click at {:g}, {:g}".format(*item["point"]))
     if item.get("box") is not None:
         words.append("box {:.0f}, {:.0f}, {:.0f}, {:.0f}".format(*item["box"]))
@@ -67,3 +72,13 @@ def _line(item: dict[str, Any]) -> str:
         value = item[key]
         words.append(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}")
     return "  ".join(words)
+
+
+def _prompt(prompt: dict[str, Any]) -> str:
+    """A prompt such as `click at 120, 80; not 40, 40; in 10, 10, 200, 160`."""
+    pairs = list(zip(prompt["points"], prompt["labels"], strict=True))
+    words = [f"click at {x:g}, {y:g}" for (x, y), label in pairs if label]
+    words += [f"not {x:g}, {y:g}" for (x, y), label in pairs if not label]
+    if "box" in prompt:
+        words.append("in {:g}, {:g}, {:g}, {:g}".format(*prompt["box"]))
+    return "; ".join(words)

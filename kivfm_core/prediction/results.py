@@ -11,7 +11,10 @@ from typing import Any
 from torch import Tensor
 from torchvision.ops import masks_to_boxes
 
+from kivfm_core.geometry import MaskPrompt
 from kivfm_core.prediction.draw import Drawing, palette
+from kivfm_core.prediction.draw_prompts import draw_prompts
+from kivfm_core.prediction.everything import Scan
 
 # So many classes are listed.
 TOP = 5
@@ -80,16 +83,34 @@ def draw_class_map(drawing: Drawing, logits: Tensor, names: Names, points: Tenso
     return found
 
 
-def draw_masks(drawing: Drawing, found: Tensor, names: Names, points: Tensor) -> Rows:
-    """The masks `[P, H, W]` that clicks `[P, 2]` gave."""
+def draw_masks(
+    drawing: Drawing, found: Tensor, names: Names, prompts: Sequence[MaskPrompt]
+) -> Rows:
+    """The masks `[P, H, W]` of prompts."""
     colors = [palette(i + 1) for i in range(len(found))]
     drawing.masks(found, colors)
-    drawing.points(points, colors)
+    draw_prompts(drawing, prompts, colors)
     rows: Rows = []
-    for mask, point in zip(found, points.tolist(), strict=True):
+    for mask, prompt in zip(found, prompts, strict=True):
         box = masks_to_boxes(mask[None])[0].tolist() if mask.any() else None
-        rows.append({"point": point, "area": int(mask.sum()), "box": box})
+        row = {"area": int(mask.sum()), "box": box, "prompt": _as_row(prompt)}
+        positive = [[click.x, click.y] for click in prompt.clicks if click.positive]
+        rows.append({"point": positive[0], **row} if positive else row)
     return rows
+
+
+def draw_everything(drawing: Drawing, found: Scan) -> Rows:
+    """All masks of an image, with their scores."""
+    rows = draw_masks(drawing, found.masks, None, found.prompts())
+    scores = found.scores.tolist()
+    return [{"score": round(s, 4), **row} for s, row in zip(scores, rows, strict=True)]
+
+
+def _as_row(prompt: MaskPrompt) -> dict[str, Any]:
+    """A prompt as in a file of prompts."""
+    row: dict[str, Any] = {"points": [[click.x, click.y] for click in prompt.clicks]}
+    row["labels"] = [int(click.positive) for click in prompt.clicks]
+    return row if prompt.box is None else {**row, "box": [*prompt.box]}
 
 
 def _rounded(values: Sequence[float]) -> list[float]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from kivfm_core.aligners.aligner import Aligner
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize, repad, rescale
+from kivfm_core.errors import UsageError, is_out_of_memory, one_line
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.teacher import Decoders, Levels
@@ -29,6 +31,20 @@ class SharedEncoder(Protocol):
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
         ...
+
+
+@contextmanager
+def _agreeing(teacher: str) -> Generator[None]:
+    """Networks that do not give what their stored plan says raise one kind of error."""
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, ArithmeticError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise  # the caller may take fewer images at once
+        raise UsageError(
+            f"the student does not give {teacher}'s levels as its plan says: {one_line(error)}",
+            "fetch the student again, or open it with the plugin versions that made it",
+        ) from error
 
 
 class StandIn:
@@ -56,8 +72,9 @@ class StandIn:
             # its own: with another padding, and perhaps at another scale.
             contract, size = plan.trunk.input, plan.student_size(self.spec.name, canvas)
             pixels = rescale(repad(images, frames, contract.pad_value), size)
-            features = self.student(normalize(pixels, contract))
-            return Levels(self.levels(features, canvas), frames)
+            with _agreeing(self.spec.name):
+                features = self.student(normalize(pixels, contract))
+                return Levels(self.levels(features, canvas), frames)
 
     def levels(self, features: Mapping[str, Tensor], canvas: tuple[int, int]) -> dict[str, Tensor]:
         """Predicts the teacher's levels from the student's features.

@@ -1,4 +1,4 @@
-"""Promptable segmentation: the mask of what a click points at. Torch-free."""
+"""Promptable segmentation: the mask of what clicks and a box point at. Torch-free."""
 
 from kivfm_core.task import Prompt, TaskRecord
 
@@ -7,9 +7,9 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     short="prompt",
     summary="The mask of the object that you click on.",
     prediction="kivfm_core.predictions:Masks",
-    formats=("coco",),
+    formats=("coco", "voc", "yolo"),
     masks=True,
-    prompt=Prompt(flags=("points",), build="kivfm_core.tasks.prompts:clicks"),
+    prompt=Prompt(flags=("prompts",), build="kivfm_core.tasks.prompts:mask_prompts"),
     metric="one-click mIoU",
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",

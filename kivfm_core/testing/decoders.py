@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import one_line
-from kivfm_core.geometry import Frame
+from kivfm_core.geometry import Click, Frame, MaskPrompt
 from kivfm_core.predictions import Detections, Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task, get_tasks
@@ -18,6 +18,7 @@ from kivfm_core.spec import TaskSpec, TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.testing.boxes import boxes_fit, louder
 from kivfm_core.testing.outcome import Finding, NotChecked
+from kivfm_core.testing.prompts import prompts_fit
 from kivfm_core.testing.subject import Subject
 from kivfm_core.weights.tokenizer import locate_tokenizer
 
@@ -28,7 +29,8 @@ def raw_prompts(tasks: Sequence[TaskSpec], frames: Sequence[Frame]) -> dict[str,
     """What the decoders' `prompt(**raw)` is given, by task: class names, a click on every image."""
     height, width = frames[0].canvas
     # All of the kit's images have one frame, so that a click on one is a click on each.
-    given = {"labels": NAMES, "points": [frames[0].to_original(0.3 * width, 0.6 * height)]}
+    x, y = frames[0].to_original(0.3 * width, 0.6 * height)
+    given = {"labels": NAMES, "points": [(x, y)], "prompts": [MaskPrompt((Click(x, y),))]}
     prompts = {task.task: find_task(task.task).prompt for task in tasks}
     return {
         task: resolve_reference(prompt.build)(given, frames) if prompt else {}
@@ -81,6 +83,7 @@ def decoders(subject: Subject) -> None:
                 _repair(subject.spec, task, error),
             ) from error
         _has_form(task, found, len(items), len(levels.frames))
+        prompts_fit(find_task(task.task), subject.teacher, levels)
         if isinstance(found, Detections):
             boxes_fit(task.task, found.boxes, levels.canvas)
             for noise in louder(levels):

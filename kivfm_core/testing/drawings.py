@@ -6,7 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from kivfm_core.prediction.predict import Point, predict
+from kivfm_core.prediction.predict import predict
+from kivfm_core.prediction.prompts import Point
 from kivfm_core.registry.registry import find_task
 from kivfm_core.testing.decoders import NAMES, tasks_of
 from kivfm_core.testing.images import make_image
@@ -38,7 +39,7 @@ def draw(subject: Subject, folder: Path) -> dict[str, Path]:
         prompt = find_task(task).prompt
         flags = prompt.flags if prompt else ()
         labels = NAMES if "labels" in flags else None
-        points = CLICK if "points" in flags else None
+        points = CLICK if {"points", "prompts"} & {*flags} else None
         file = folder / f"{task}.png"
         try:
             predict(teacher, image, task, labels=labels, points=points, out=file)

@@ -86,6 +86,7 @@ def _pairs(task: str, ours: Any, theirs: Any) -> list[tuple[str, Tensor, Tensor]
         mine, other = getattr(ours, field.name), getattr(theirs, field.name)
         if isinstance(mine, Tensor):
             pairs.append((field.name, mine, other))
-        elif not isinstance(mine, str | float):
+        # What one of the two leaves out, such as the scores of masks, is not compared.
+        elif not isinstance(mine, str | float) and mine is not None and other is not None:
             pairs += [(field.name, *pair) for pair in zip(mine, other, strict=True)]
     return pairs

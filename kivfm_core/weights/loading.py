@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kivfm_core.errors import WeightsError
+from kivfm_core.files import is_link
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import TeacherSpec
 
@@ -77,7 +78,7 @@ def read_own_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: As `read_state`, or if it is a link.
     """
-    if path.is_symlink():
+    if is_link(path):
         raise WeightsError(f"{path} is a link, and not followed", "put the file itself there")
     return read_state(path)
 

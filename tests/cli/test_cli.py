@@ -318,6 +318,15 @@ USAGE = {
     "not a setting": (["compose", "--teachers", "a", "--set", "seed"], "not key=value"),
     "no such file": (["distill", "--config", "no.toml"], "cannot read no.toml"),
     "not a click": (["predict", "r", "i", "--task", "t", "--points", "1"], "is not X,Y"),
+    "a sign before a click": (
+        ["predict", "r", "i", "--task", "t", "--points", "1,2;!3,4"],
+        "'!3,4' is not X,Y.*\n.*not 40,40",
+    ),
+    "not a box": (["predict", "r", "i", "--task", "t", "--box", "1,2,3"], "is not X0,Y0,X1,Y1"),
+    "no grid": (
+        ["predict", "r", "i", "--task", "t", "--everything", "0"],
+        "--everything.*equal to 1",
+    ),
     "resume elsewhere": (["distill", "--resume", "r", "--out", "s"], "leave out --out"),
     "resume what": (["distill", "--resume", "r", "--seed", "1"], "r is no run folder"),
     "not a run": (["runs", "show", "r"], "r is no run folder"),

@@ -33,6 +33,7 @@ finally:
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
         ["teachers", "fetch", "dino/nano"],
         ["runs", "list"],
+        ["data", "check", "--help"],
         ["cache", "info", "."],
         ["cache", "build", "--help"],
     ],

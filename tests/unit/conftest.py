@@ -31,6 +31,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "distillation.state.resume",
             "models.open",
             "registry.registry",
+            "runs.changed_teachers",
             "student.bundle",
         ):
             name = f"kivfm_core.{module}"

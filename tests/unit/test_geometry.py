@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kivfm_core.data.canvas import make_canvases, normalize, render
-from kivfm_core.geometry import Frame, View, plan_frame, plan_view
+from kivfm_core.errors import UsageError
+from kivfm_core.geometry import Click, Frame, MaskPrompt, View, by_form, plan_frame, plan_view
 from kivfm_core.spec import InputContract
 
 SIDE = st.integers(8, 70)
@@ -157,3 +158,27 @@ def test_normalization_is_in_the_networks_order_and_range() -> None:
     )
     canvases, _ = make_canvases([picture], contract)
     assert normalize(canvases, contract)[0, :, 0, 0].tolist() == pytest.approx([25.0, -2.0, 252.0])
+
+
+def test_a_prompt_reaches_the_canvas_mirrored_or_not() -> None:
+    prompt = MaskPrompt((Click(10, 20), Click(30, 5, positive=False)), (10, 5, 30, 25))
+    for flip, xs in ((False, (20, 60)), (True, (100, 60))):
+        frame = Frame((40, 60), (0, 0, 60, 40), (80, 120), (0, 0), (80, 120), flip)
+        there = prompt.to_canvas(frame)
+        assert there.clicks == (Click(xs[0], 40), Click(xs[1], 10, positive=False))
+        assert there.box == (min(xs), 10, max(xs), 50)
+
+
+def test_a_prompt_of_nothing_or_of_what_is_not_meant_alone_is_refused() -> None:
+    for clicks in ((), (Click(1, 1, positive=False),)):
+        with pytest.raises(UsageError, match="neither a click on its object nor a box"):
+            MaskPrompt(clicks)
+    assert MaskPrompt((Click(1, 1, positive=False),), (0, 0, 2, 2)).single is None
+
+
+def test_prompts_of_one_form_go_together() -> None:
+    click = Click(1, 1)
+    forms = [(1, 0), (2, 0), (1, 0), (0, 1), (1, 1), (2, 0)]
+    prompts = [MaskPrompt((click,) * n, (0, 0, 2, 2) if box else None) for n, box in forms]
+    assert by_form(prompts) == [[0, 2], [1, 5], [3], [4]]
+    assert by_form([]) == []

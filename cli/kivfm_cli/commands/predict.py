@@ -12,7 +12,7 @@ from kivfm_cli.late_help import describe_tasks, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator
 from kivfm_cli.output import Json, print_json
-from kivfm_core.errors import UsageError
+from kivfm_cli.prompts import parse_box, parse_clicks
 
 app = make_app()
 
@@ -35,8 +35,31 @@ def predict(
         list[str] | None,
         typer.Option(
             "--points",
-            metavar="X,Y",
-            help="Click in pixels (promptable segmentation only). Repeated: a mask each.",
+            metavar="X,Y;...",
+            help="Clicks of a prompt, in pixels (promptable segmentation only); "
+            "'not X,Y' is on what is not meant. Repeated: a mask each.",
+        ),
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--box",
+            metavar="X0,Y0,X1,Y1",
+            help="Box around what is meant; of the same prompt as the --points of the same "
+            "position. Repeated: a mask each.",
+        ),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON file of prompts, in place of --points and --box."),
+    ] = None,
+    everything: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=128,
+            help="Segment everything, in place of prompts: by N x N clicks, such as 16.",
         ),
     ] = None,
     threshold: Annotated[
@@ -53,7 +76,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict with the student, using a teacher's decoder."""
-    clicks = [_point(text) for item in points or [] for text in item.split(";")]
+    clicks = [parse_clicks(text) for text in points or []]
+    boxes = [parse_box(text) for text in box or []]
     names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     from kivfm_core.prediction.predict import predict as work
     from kivfm_core.student.on_device import find_device
@@ -62,6 +86,7 @@ def predict(
     warn_of_changed_teachers(run)
     found = work(
         run, image, task, teacher=teacher, labels=names, points=clicks or None,
+        boxes=boxes or None, prompts=prompts, everything=everything,
         threshold=threshold, out=out, accelerator=accelerator,
     )  # fmt: skip
     if json:
@@ -71,11 +96,3 @@ def predict(
         print(line)
     if out is not None:
         print(f"written: {out}")
-
-
-def _point(text: str) -> tuple[float, float]:
-    try:
-        x, y = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--points {text!r} is not X,Y", "--points 120,80") from None
-    return x, y

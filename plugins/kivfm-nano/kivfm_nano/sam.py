@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kivfm_core.geometry import Click, MaskPrompt
 from kivfm_core.predictions import Masks
 from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
 
 STRIDE = 4
+# Where a box is clicked on, as shares of its sides.
+INSIDE = (0.3, 0.5, 0.7)
 
 
 class Encoder(nn.Module):
@@ -34,7 +37,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A click and level `dense` -> the mask of what was clicked on.
+    """Clicks and level `dense` -> the mask of what was clicked on.
 
     It compares all places with the one under the click, and does not look at how far they are:
     what belongs together is the encoder's to know.
@@ -53,16 +56,29 @@ class Decoder(nn.Module):
             nn.Conv2d(width, 1, 1),
         )
 
-    def prompt(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Prepare clicks: for each image [P, 2], (x, y) in canvas pixels."""
-        return [torch.as_tensor(clicks, dtype=torch.float32).view(-1, 2) for clicks in points]
+    def prompt(self, prompts: Sequence[Sequence[MaskPrompt]]) -> list[list[MaskPrompt]]:
+        """Take clicks and boxes: for each image its prompts, in canvas pixels."""
+        return [list(image) for image in prompts]
 
-    def forward(self, levels: Mapping[str, Tensor], prompt: Sequence[Tensor]) -> Masks:
-        """Segment at every click: for each image logits [P, H/4, W/4]."""
-        dense, counts = levels["dense"], [len(clicks) for clicks in prompt]
-        owner = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-        clicks = torch.cat(list(prompt)).to(dense)
-        return Masks(list(self.click_logits(dense, owner.to(dense.device), clicks).split(counts)))
+    def forward(
+        self, levels: Mapping[str, Tensor], prompt: Sequence[Sequence[MaskPrompt]]
+    ) -> Masks:
+        """Segment what every prompt means: for each image logits [P, H/4, W/4]."""
+        dense = levels["dense"]
+        prompts = [p for image in prompt for p in image]
+        clicks = [_clicks(p) for p in prompts]
+        owner = torch.tensor(
+            [i for i, image in enumerate(prompt) for p in image for _ in _clicks(p)],
+            dtype=torch.long,
+            device=dense.device,
+        )
+        places = dense.new_tensor([(c.x, c.y) for own in clicks for c in own]).reshape(-1, 2)
+        single = self.click_logits(dense, owner, places).split([len(own) for own in clicks])
+        masks = [
+            _one(p, own, logits) for p, own, logits in zip(prompts, clicks, single, strict=True)
+        ]
+        whole = torch.stack(masks) if masks else dense.new_zeros(0, *dense.shape[-2:])
+        return Masks(list(whole.split([len(image) for image in prompt])))
 
     def click_logits(self, dense: Tensor, owner: Tensor, clicks: Tensor) -> Tensor:
         """Compute masks.
@@ -85,6 +101,35 @@ class Decoder(nn.Module):
         key = self.key(x).unflatten(1, (self.heads, 8))[owner]
         similar = torch.einsum("nkc,nkchw->nkhw", query, key) / 8**0.5
         return self.mix(torch.cat((self.value(x)[owner], similar), dim=1))[:, 0]
+
+
+def _clicks(prompt: MaskPrompt) -> tuple[Click, ...]:
+    """Its clicks; of a box without a positive one, nine inside, since its middle may be a hole."""
+    if prompt.box is None or any(click.positive for click in prompt.clicks):
+        return prompt.clicks
+    x0, y0, x1, y1 = prompt.box
+    nine = [Click(x0 + (x1 - x0) * a, y0 + (y1 - y0) * b) for a in INSIDE for b in INSIDE]
+    return (*prompt.clicks, *nine)
+
+
+def _one(prompt: MaskPrompt, clicks: Sequence[Click], logits: Tensor) -> Tensor:
+    """One mask [h, w] from those of a prompt's clicks, [N, h, w].
+
+    The decoder was trained on single clicks. Positive ones are averaged; a place that fits a
+    negative one better is left out, and so is what lies outside the box.
+    """
+    positive = torch.tensor([click.positive for click in clicks], device=logits.device)
+    mask = logits[positive].mean(0)
+    if not positive.all():
+        mask = torch.minimum(mask, mask - logits[~positive].amax(0))
+    if prompt.box is None:
+        return mask
+    x0, y0, x1, y1 = prompt.box
+    h, w = mask.shape
+    x = STRIDE * (torch.arange(w, device=mask.device) + 0.5)
+    y = STRIDE * (torch.arange(h, device=mask.device) + 0.5)[:, None]
+    outside = (x < x0) | (x > x1) | (y < y0) | (y > y1)
+    return torch.where(outside, mask.clamp(max=-1), mask)
 
 
 def encoder(spec: TeacherSpec) -> Encoder:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from kivfm_core import distill
 from kivfm_core.config import build_config
+from kivfm_core.geometry import Click, MaskPrompt
 from kivfm_core.prediction.predict import predict
 
 
@@ -61,6 +62,43 @@ def test_masks_of_clicks_as_the_original(make, publish, encoded):
     torch.testing.assert_close(found, expected[torch.arange(2), best])
     none = teacher.prompt("promptable-segmentation", points=[torch.zeros(0, 2)])
     assert teacher.decode("promptable-segmentation", levels, none).logits[0].shape == (0, 64, 64)
+
+
+CLICKS = (Click(20, 30), Click(50, 10, positive=False), Click(40, 44))
+BOX = (10.0, 12.0, 50.0, 60.0)
+
+
+@pytest.mark.parametrize("make", [sam, sam2])
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [MaskPrompt(CLICKS), MaskPrompt(CLICKS[::-1])],
+        [MaskPrompt(box=BOX), MaskPrompt(box=(0.0, 0.0, 30.0, 40.0))],
+        [MaskPrompt(CLICKS[:2], BOX)],
+    ],
+    ids=["signs", "boxes", "clicks and a box"],
+)
+def test_masks_of_signs_and_boxes_are_the_originals(make, publish, encoded, prompts):
+    original, processor = make()
+    teacher = publish(original, processor)
+    x, _, levels = encoded(teacher)
+    prompt = teacher.prompt("promptable-segmentation", prompts=[prompts])
+    found = teacher.decode("promptable-segmentation", levels, prompt)
+    given = {}
+    if prompts[0].clicks:
+        clicks = [[[c.x, c.y] for c in p.clicks] for p in prompts]
+        given["input_points"] = torch.tensor([clicks])
+        given["input_labels"] = torch.tensor(
+            [[[int(c.positive) for c in p.clicks] for p in prompts]]
+        )
+    if prompts[0].box:
+        given["input_boxes"] = torch.tensor([[p.box for p in prompts]])
+    with torch.no_grad():
+        out = original(x, multimask_output=True, **given)
+    best = torch.arange(len(prompts)), out.iou_scores[0].argmax(1)
+    expected = torch.nn.functional.interpolate(out.pred_masks[0], (64, 64), mode="bilinear")
+    torch.testing.assert_close(found.logits[0], expected[best])
+    torch.testing.assert_close(found.scores[0], out.iou_scores[0][best].clamp(0, 1))
 
 
 @pytest.mark.parametrize("make", [sam, sam2])

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kivfm_core.errors import PluginError
+from kivfm_core.geometry import MaskPrompt, by_form
 from kivfm_core.predictions import Masks
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
@@ -24,7 +25,7 @@ PARTS = ("prompt_encoder.", "mask_decoder.")
 
 
 class MaskDecoder(nn.Module):
-    """One mask a click: the one of three that the model scores best."""
+    """One mask a prompt: the one of three that the model scores best."""
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
@@ -45,21 +46,42 @@ class MaskDecoder(nn.Module):
             ),
         )
 
-    def prompt(self, points: Sequence[Tensor]) -> list[Tensor]:
-        """Takes clicks on objects, `[P, 2]` (x, y) an image, in canvas pixels."""
-        return [torch.as_tensor(clicks, dtype=torch.float32).view(-1, 2) for clicks in points]
+    def prompt(self, prompts: Sequence[Sequence[MaskPrompt]]) -> list[list[MaskPrompt]]:
+        """Takes clicks and boxes, an image each, in canvas pixels."""
+        return [list(image) for image in prompts]
 
-    def forward(self, levels: Levels, prompt: Sequence[Tensor]) -> Masks:
+    def forward(self, levels: Levels, prompt: Sequence[Sequence[MaskPrompt]]) -> Masks:
         """Gives `logits [P, H, W]` on the canvas, an image each, from `dense [B, C, h, w]`."""
         pairs = zip(levels["dense"], prompt, strict=True)
-        return Masks([self._masks(features, clicks, levels.canvas) for features, clicks in pairs])
+        found = [self._image(features, prompts, levels.canvas) for features, prompts in pairs]
+        return Masks([logits for logits, _ in found], [scores for _, scores in found])
 
-    def _masks(self, features: Tensor, clicks: Tensor, canvas: tuple[int, int]) -> Tensor:
-        if not len(clicks):
-            return features.new_zeros(0, *canvas)
-        clicks = clicks.to(features.device)[:, None]  # [P, 1, 2]: a prompt each
+    def _image(
+        self, features: Tensor, prompts: Sequence[MaskPrompt], canvas: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Masks `[P, H, W]` of an image, and their scores `[P]`."""
+        logits = features.new_zeros(len(prompts), *canvas)
+        scores = features.new_zeros(len(prompts))
+        for group in by_form(prompts):
+            same = [prompts[index] for index in group]
+            logits[group], scores[group] = self._masks(features, same, canvas)
+        return logits, scores
+
+    def _masks(
+        self, features: Tensor, prompts: Sequence[MaskPrompt], canvas: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """The same, of prompts of one form: nothing but what the model itself pads is padded."""
+
+        def tensor(values: list[Any]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=features.device)
+
+        clicks = tensor([[(click.x, click.y) for click in p.clicks] for p in prompts])
+        signs = tensor([[click.positive for click in p.clicks] for p in prompts])
+        boxes = [p.box for p in prompts]
         sparse, dense = self.prompt_encoder(
-            points=(clicks, clicks.new_ones(clicks.shape[:2])), boxes=None, masks=None
+            points=(clicks, signs) if clicks.numel() else None,  # [P, N, 2], [P, N]: 1 or 0
+            boxes=None if boxes[0] is None else tensor(boxes),
+            masks=None,
         )
         masks, scores = self.mask_decoder(
             image_embeddings=features[None],
@@ -68,8 +90,10 @@ class MaskDecoder(nn.Module):
             dense_prompt_embeddings=dense,
             multimask_output=True,
         )  # [P, 3, h, w], [P, 3]
-        best = masks[torch.arange(len(masks), device=masks.device), scores.argmax(dim=1)]
-        return F.interpolate(best[:, None], canvas, mode="bilinear", align_corners=False)[:, 0]
+        which = torch.arange(len(masks), device=masks.device), scores.argmax(dim=1)
+        best = masks[which][:, None]
+        whole = F.interpolate(best, canvas, mode="bilinear", align_corners=False)[:, 0]
+        return whole, scores[which].clamp(0, 1)
 
 
 class MissingDecoder(nn.Module):

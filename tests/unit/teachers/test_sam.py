@@ -7,6 +7,7 @@ import torch
 
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import PluginError
+from kivfm_core.geometry import Click, MaskPrompt
 from kivfm_core.teacher import load_teacher
 from kivfm_teachers.sam import model as sam_model
 from kivfm_teachers.sam.plugin import kivfm_register_teachers
@@ -93,6 +94,67 @@ def test_answers_clicks_as_the_original(spec, original, save):
     mine = found.to_original(frames)[0]
     assert (mine == (masks[best] > 0)).float().mean() > 0.995
     assert mine.shape == (2, 96, 128)
+
+
+CLICKS = (Click(30, 40), Click(100, 70, positive=False), Click(60, 50))
+BOX = (20.0, 30.0, 120.0, 90.0)
+
+
+@needs_package
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [MaskPrompt(CLICKS[:2]), MaskPrompt((CLICKS[2], CLICKS[1]))],
+        [MaskPrompt(CLICKS)],
+        [MaskPrompt(box=BOX), MaskPrompt(box=(5.0, 5.0, 60.0, 95.0))],
+        [MaskPrompt(CLICKS[:2], BOX)],
+    ],
+    ids=["signs", "three clicks", "boxes", "clicks and a box"],
+)
+def test_clicks_with_signs_and_boxes_are_bit_equal_to_the_original(spec, original, save, prompts):
+    from segment_anything import SamPredictor
+
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = make_canvases([torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8)], spec.input)
+    levels = teacher.encode(x, frames)
+    prompt = teacher.prompt("promptable-segmentation", prompts=[prompts])
+    found = teacher.decode("promptable-segmentation", levels, prompt)
+
+    predictor = SamPredictor(original)
+    predictor.set_torch_image(x[:, :, : frames[0].resized[0]] * 255, frames[0].original)
+    predictor.features = levels["dense"]
+    clicks = torch.tensor([[(c.x, c.y) for c in p.clicks] for p in prompts])
+    labels = torch.tensor([[float(c.positive) for c in p.clicks] for p in prompts])
+    boxes = torch.tensor([p.box for p in prompts]) if prompts[0].box else None
+    with torch.no_grad():
+        _, scores, low = predictor.predict_torch(
+            clicks if clicks.numel() else None, labels if clicks.numel() else None, boxes
+        )
+    best = torch.arange(len(prompts)), scores.argmax(1)
+    expected = torch.nn.functional.interpolate(low[best][:, None], (SIDE, SIDE), mode="bilinear")
+    assert torch.equal(found.logits[0], expected[:, 0])
+    assert torch.equal(found.scores[0], scores[best].clamp(0, 1))
+
+
+@needs_package
+def test_prompts_of_several_forms_keep_their_order(spec, original, save):
+    teacher = load_teacher(spec, weights=save(original))
+    x, frames = make_canvases([torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8)], spec.input)
+    levels = teacher.encode(x, frames)
+    prompts = [
+        MaskPrompt(CLICKS[:1]),
+        MaskPrompt(box=BOX),
+        MaskPrompt(CLICKS),
+        MaskPrompt(CLICKS[2:]),
+    ]
+
+    def masks(*prompts):
+        prompt = teacher.prompt("promptable-segmentation", prompts=[prompts])
+        return teacher.decode("promptable-segmentation", levels, prompt).logits[0]
+
+    together = masks(*prompts)
+    for index, one in enumerate(prompts):
+        torch.testing.assert_close(together[index], masks(one)[0])
 
 
 @needs_package
