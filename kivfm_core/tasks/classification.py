@@ -15,4 +15,5 @@ CLASSIFICATION = TaskRecord(
     draw="kivfm_core.prediction.results:draw_classes",
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
+    hub="image-classification",
 )

@@ -15,4 +15,5 @@ DETECTION = TaskRecord(
     draw="kivfm_core.prediction.results:draw_boxes",
     check="kivfm_core.tasks.checks:check_objects",
     export="kivfm_core.exports.outputs:boxes",
+    hub="object-detection",
 )

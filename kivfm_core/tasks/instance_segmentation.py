@@ -15,4 +15,5 @@ INSTANCE_SEGMENTATION = TaskRecord(
     kind="objects",
     draw="kivfm_core.prediction.results:draw_objects",
     check="kivfm_core.tasks.checks:check_objects",
+    hub="image-segmentation",
 )

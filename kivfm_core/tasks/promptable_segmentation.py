@@ -14,4 +14,5 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",
     draw="kivfm_core.prediction.results:draw_masks",
+    hub="mask-generation",
 )

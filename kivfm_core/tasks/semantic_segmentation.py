@@ -16,4 +16,5 @@ SEMANTIC_SEGMENTATION = TaskRecord(
     draw="kivfm_core.prediction.results:draw_class_map",
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
+    hub="image-segmentation",
 )

@@ -16,4 +16,5 @@ ZERO_SHOT = TaskRecord(
     draw="kivfm_core.prediction.results:draw_classes",
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
+    hub="zero-shot-image-classification",
 )
