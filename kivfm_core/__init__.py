@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kivfm_core.planner.preview import compose
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
+    from kivfm_core.sharing.push import push
     from kivfm_core.student.bundle import load_student
     from kivfm_core.teacher import load_teacher
 
@@ -26,6 +27,7 @@ __all__ = [
     "load_student",
     "load_teacher",
     "predict",
+    "push",
 ]
 
 # No function shares its name with a module or folder here: importing that would hide the function.
@@ -38,6 +40,7 @@ _HOME = {
     "load_student": "kivfm_core.student.bundle",
     "load_teacher": "kivfm_core.teacher",
     "predict": "kivfm_core.prediction.predict",
+    "push": "kivfm_core.sharing.push",
 }
 
 
