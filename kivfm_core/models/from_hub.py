@@ -25,8 +25,8 @@ def may_be_on_hub(name: str) -> bool:
 def fetch_student(name: str) -> Path:
     """The folder of a student's bundle, in the hub library's cache.
 
-    The newest is fetched, or what a revision names. Offline, or if the hub cannot be reached, it is what was
-    fetched before.
+    The newest is fetched, or what a revision names. Offline, or if the hub cannot be reached, it is
+    what was fetched before.
 
     Args:
         name: `ORG/NAME[@REVISION]`.
