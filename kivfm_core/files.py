@@ -91,6 +91,17 @@ def library_cache(variable: str, default: str) -> Path:
 
 
 @contextmanager
+def new_file(path: Path) -> Generator[BinaryIO]:
+    """A file to be written piece by piece. It appears whole and replaces an old one, or not at all.
+
+    Its folder is made if there is none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _replaced(path, sync=True) as aside, _open_new(aside) as file:
+        yield file
+
+
+@contextmanager
 def new_folder(folder: Path) -> Generator[Path]:
     """A folder to be filled. It appears whole and replaces an old one, or not at all."""
     aside = make_aside(folder)
@@ -229,8 +240,8 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _open_new(path: Path) -> BinaryIO:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    return os.fdopen(os.open(path, flags, 0o666), "wb")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "w+b")
 
 
 def _sync(path: Path) -> None:

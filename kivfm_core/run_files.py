@@ -49,6 +49,11 @@ DECODERS = "decoders"
 PLAN = {COMPOSITION, CONFIG}
 
 
+def slug(teacher: str) -> str:
+    """A teacher's name as a file name."""
+    return teacher.replace("/", "--")
+
+
 def checkpoint_name(step: int) -> str:
     """The folder of the checkpoint after so many steps."""
     return f"step-{step:06d}"
@@ -130,9 +135,9 @@ class _Row(_Shape):
     task: str
     metric: str
     data: str = ""
-    teacher_score: float
-    untrained_score: float
-    student_score: float
+    teacher_score: float | None = None
+    untrained_score: float | None = None
+    student_score: float | None = None
     retention: float | None
     gain: float | None
     bound_score: float | None = None
@@ -142,8 +147,8 @@ class _Row(_Shape):
 class _BaseRow(_Shape):
     metric: str
     data: str = ""
-    base_score: float
-    student_score: float
+    base_score: float | None = None
+    student_score: float | None = None
     bad: int = 0
 
 

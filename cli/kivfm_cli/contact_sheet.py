@@ -14,7 +14,8 @@ from kivfm_core.data.label_spaces import normalized
 from kivfm_core.data.members import open_at
 from kivfm_core.data.saving.record import SavedImage
 from kivfm_core.errors import DataError, UsageError, printable
-from kivfm_core.prediction.draw import Drawing, palette
+from kivfm_core.prediction.colors import color_of
+from kivfm_core.prediction.draw import Drawing
 from kivfm_core.task import LabeledImages, spread
 
 # Pixels of the long side of an image, and how many images a sheet has.
@@ -67,20 +68,20 @@ def _draw(image: Image.Image, labels: SavedImage, names: tuple[str, ...]) -> Ima
         shown = [place for place in found if normalized(names[place]) != "background"]
         masks = [_fit(labels.class_map == place, size) for place in shown]
         if masks:
-            drawing.masks(torch.from_numpy(np.stack(masks)), [palette(p + 1) for p in shown])
+            drawing.masks(torch.from_numpy(np.stack(masks)), [color_of(p) for p in shown])
         lines += [printable(names[place]) for place in shown]
-        colors += [palette(place + 1) for place in shown]
+        colors += [color_of(place) for place in shown]
     if labels.label is not None:
         lines.append(printable(names[labels.label]) if names else str(labels.label))
-        colors.append(palette(labels.label + 1))
+        colors.append(color_of(labels.label))
     masked = [item for item in labels.objects if item.mask is not None]
     if masked:
         masks = [_fit(item.mask, size) for item in masked if item.mask is not None]
-        tints = [palette(item.label + 1) for item in masked]
+        tints = [color_of(item.label) for item in masked]
         drawing.masks(torch.from_numpy(np.stack(masks)), tints)
     if labels.objects:
         boxes = torch.tensor([item.box for item in labels.objects]).float() * scale
-        tints = [palette(item.label + 1) for item in labels.objects]
+        tints = [color_of(item.label) for item in labels.objects]
         drawing.boxes(boxes, [printable(names[o.label]) for o in labels.objects], tints)
     drawing.lines(lines, colors)
     return drawing.to_pil()

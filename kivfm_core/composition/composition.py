@@ -17,6 +17,7 @@ from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.requirements import stored_requirements
 from kivfm_core.registry.stored import check_stored
+from kivfm_core.registry.students import is_student
 from kivfm_core.run_files import BUNDLE, ENVIRONMENT, STUDENT_CARD, RunFiles, read_record
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
@@ -180,6 +181,9 @@ def stored_composition(record: object, file: Path) -> Composition:
         raise UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}") from error
     specs = (*composition.teachers, composition.trunk)
     check_stored(specs, get_registry(), lambda: _stored_packages(file))
+    for spec in filter(is_student, specs):
+        # A student that taught carries its own plan, from which its networks are built.
+        stored_composition(spec.config.get("composition"), file)
     return composition
 
 

@@ -26,8 +26,9 @@ class TeacherChoice(Record):
     """A selected teacher.
 
     Attributes:
-        name: Family, family/variant, or a name under a provider's prefix. Where several
-            distributions give the name, `distribution::` before it chooses one.
+        name: Family, family/variant, a name under a provider's prefix, or the folder of a run or
+            bundle whose student is to teach. Where several distributions give the name,
+            `distribution::` before it chooses one.
         weight: Its share of the loss, relative to the others'. With 0 the student does not learn
             from it, though it is still evaluated; a base of 0 is not preserved.
     """

@@ -17,7 +17,7 @@ from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.errors import WeightsError
 from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.run_files import BUNDLE, COMPOSITION, STUDENT_STATE
-from kivfm_core.runs.run import open_run
+from kivfm_core.runs.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
@@ -94,20 +94,27 @@ def assemble(
         student = make_student(composition, base)
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
     trips: dict[str, float] = {}
-    # A student that goes on from an earlier run brings that run's teachers with it: as stand-ins,
-    # with their decoders, so their encoders are not loaded.
     if config.student.start is not None:
         earlier = open_run(config.student.start)
-        student.take_over(earlier.load_student())
+        trips = _take_over(student, earlier, log)
         provenance |= earlier.provenance
-        trips = earlier.environment.get("round_trip", {})
-        log(f"{', '.join(composition.frozen_teachers)}: as in {earlier.path}")
     # Only now: the student's trunk is a copy of the base's own encoder, not of a wrapped one.
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     # The base's own encoder is left out where the student's trunk gives its levels.
     running = {name: teachers[name] for name in composition.teachers_to_run}
     return LoadedModels(student.to(device), running, provenance, placements, trips)
+
+
+def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> dict[str, float]:
+    """Gives a student what an earlier run's learned; returns that run's round trips.
+
+    The earlier teachers come along as stand-ins, with their decoders: their encoders are not
+    loaded.
+    """
+    student.take_over(earlier.load_student())
+    log(f"{', '.join(student.composition.frozen_teachers)}: as in {earlier.path}")
+    return earlier.environment.get("round_trip", {})
 
 
 def _described(checkpoint: Path | None) -> Path | None:

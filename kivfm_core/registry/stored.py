@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from kivfm_core.errors import PluginError, printable
+from kivfm_core.errors import PluginError, WeightsError, printable
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.registry import Registry
 from kivfm_core.registry.requirements import pip_install, unmet
+from kivfm_core.registry.students import students
 from kivfm_core.registry.suggestions import explain_absent
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.weights.fetch import obtain
@@ -59,6 +60,11 @@ def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) ->
     Raises:
         WeightsError: If there is none.
     """
+    if given is None and registry.origin(spec) is students():
+        raise WeightsError(
+            f"{printable(spec.name)} is a student, and its folder is not named or not there",
+            f"--weights {spec.name}=RUN/student/student.safetensors",
+        )
     # A cache has what the name says, whoever says it; a folder of this machine has anything.
     anywhere = spec.weights.source.startswith("run:")
     if given is None and (anywhere or locate(spec.weights.source) is None):
@@ -66,9 +72,18 @@ def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) ->
     return obtain(spec, given, registry.offline_variant(spec))
 
 
+def has_weights(spec: TeacherSpec, registry: Registry) -> bool:
+    """Whether `obtain_weights` finds the weights of a stored spec on this machine."""
+    source, now = spec.weights.source, installed_spec(spec, registry)
+    sources = [] if source.startswith("run:") else [source]
+    return any(locate(s) is not None for s in (*sources, *([now.weights.source] if now else [])))
+
+
 def installed_spec(spec: TeacherSpec, registry: Registry) -> TeacherSpec | None:
     """What the installed plugin says today of a spec's teacher; None if it brings none."""
     entry = registry.origin(spec)
+    if entry is students():
+        return None
     if entry is None or entry.provider is None:
         return entry.spec if entry is not None else None
     return resolve_provided(entry, entry.provider, spec.name)

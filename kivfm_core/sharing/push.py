@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from kivfm_core.errors import KivfmError, UsageError, one_line, printable
-from kivfm_core.evaluation.store import identify_student
 from kivfm_core.files import is_link, new_folder
-from kivfm_core.run_files import BUNDLE, DECODERS, STUDENT_CARD, STUDENT_STATE, RunFiles
+from kivfm_core.models.open import open_model
+from kivfm_core.models.student_model import StudentModel
+from kivfm_core.run_files import DECODERS, STUDENT_CARD, STUDENT_STATE
 from kivfm_core.student.card import write_card
 from kivfm_core.weights import hub
 
@@ -39,42 +41,39 @@ def push(
     """
     if not NAME.fullmatch(name):
         raise UsageError(f"{printable(name)} is no name on a hub", f"kivfm push {run} ORG/NAME")
-    files = RunFiles(Path(run).expanduser())
-    bundle = files.path if (files.path / STUDENT_CARD).is_file() else files.bundle
-    if not (bundle / STUDENT_CARD).is_file():
+    model = open_model(Path(run), "cpu")
+    if not isinstance(model, StudentModel) or not (model.bundle / STUDENT_CARD).is_file():
         raise UsageError(f"{printable(run)} holds no student", "kivfm runs list")
     if dry_run is not None:
         place = Path(dry_run).expanduser()
         if place.exists():
             raise UsageError(f"{printable(place)} is there already", f"--dry-run {place}-2")
         with new_folder(place) as aside:
-            _gather(bundle, name, aside)
+            _gather(model, name, aside)
         return str(place)
     if hub.offline():
         raise KivfmError("KIVFM_OFFLINE=1 forbids pushing", "unset KIVFM_OFFLINE; or --dry-run DIR")
     with TemporaryDirectory() as aside:
-        _gather(bundle, name, Path(aside))
+        _gather(model, name, Path(aside))
         return _upload(Path(aside), name, private)
 
 
-def _gather(bundle: Path, name: str, folder: Path) -> None:
+def _gather(model: StudentModel, name: str, folder: Path) -> None:
     """Copies what a bundle consists of, whatever else lies in its folder; links are left out."""
+    bundle = model.bundle
     kept = (path for path in (bundle / DECODERS).rglob("*") if path.is_file())
     for file in (bundle / STUDENT_CARD, bundle / STUDENT_STATE, bundle / "LICENSES.md", *kept):
         if not is_link(file):
             copy = folder / file.relative_to(bundle)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copyfile(file, copy)
-    write_card(folder, _evaluation(bundle), name)
+    write_card(folder, _evaluation(model), name)
 
 
-def _evaluation(bundle: Path) -> dict[str, object] | None:
+def _evaluation(model: StudentModel) -> dict[str, Any] | None:
     """The scores of a run's student; none of another that was in its folder before."""
-    run = RunFiles(bundle.absolute().parent)
-    if bundle.name != BUNDLE or not run.is_run:
-        return None
-    found = run.evaluation
-    return found if found.get("student") == identify_student(run.path) else None
+    found = model.run.evaluation if model.run is not None else {}
+    return found if found.get("student") == model.identity else None
 
 
 def _upload(folder: Path, name: str, private: bool) -> str:

@@ -17,7 +17,16 @@ from kivfm_core.files import new_folder
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.requirements import pip_install, stored_requirements, unmet
-from kivfm_core.run_files import BUNDLE, CONFIG, DECODERS, STUDENT_CARD, STUDENT_STATE, read_record
+from kivfm_core.registry.students import original_teachers
+from kivfm_core.run_files import (
+    BUNDLE,
+    CONFIG,
+    DECODERS,
+    STUDENT_CARD,
+    STUDENT_STATE,
+    read_record,
+    slug,
+)
 from kivfm_core.student.card import MODEL_CARD, TrainedOn, model_card
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
@@ -33,11 +42,6 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     mode = path.stat().st_mode
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path)
     path.chmod(mode)
-
-
-def slug(teacher: str) -> str:
-    """A teacher's name as a file name."""
-    return teacher.replace("/", "--")
 
 
 def write_bundle(
@@ -130,7 +134,7 @@ def load_trained(student: Student, checkpoint: Path) -> None:
 
 def list_packages(plan: Composition) -> dict[str, Any]:
     """The `distributions` of encoders and decoders, with versions, and their `requirements`."""
-    specs = (*plan.teachers, plan.trunk)
+    specs = (*original_teachers(plan.teachers), plan.trunk)
     entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
     libraries = {entry.provider.distribution for entry in entries if entry.provider}
     required = {text for spec in specs for text in spec.requirements}

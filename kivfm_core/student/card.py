@@ -13,6 +13,7 @@ from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.files import write_text
 from kivfm_core.licenses.terms import Terms, inherited
 from kivfm_core.registry.registry import get_tasks
+from kivfm_core.registry.students import original_teachers
 from kivfm_core.run_files import STUDENT_CARD, read_record
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.tasks.table import FIDELITY
@@ -154,6 +155,8 @@ def _metadata(plan: Composition, terms: Terms, evaluation: Mapping[str, Any]) ->
     from huggingface_hub import EvalResult, ModelCardData
 
     solved = dict.fromkeys(_on_hub(task.task) for spec in plan.teachers for task in spec.tasks)
+    ids = map(_hub_id, original_teachers(plan.teachers))
+    sources = list(dict.fromkeys(found for found in ids if found))
     license = terms.strictest.lower()
     known = license in _ON_HUBS and not terms.unknown
     results = [
@@ -169,7 +172,7 @@ def _metadata(plan: Composition, terms: Terms, evaluation: Mapping[str, Any]) ->
         library_name="kivfm",
         pipeline_tag="image-feature-extraction",
         tags=["kivfm", "distillation", *solved],
-        base_model=list(dict.fromkeys(filter(None, map(_hub_id, plan.teachers)))) or None,
+        base_model=sources or None,
         license=license if known else "other",
         license_name=None if known else "see-licenses-md",
         license_link=None if known else "LICENSES.md",

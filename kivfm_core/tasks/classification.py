@@ -1,6 +1,6 @@
 """Classification: a teacher's own classes. Torch-free."""
 
-from kivfm_core.task import TaskRecord
+from kivfm_core.task import Saved, TaskRecord
 
 CLASSIFICATION = TaskRecord(
     name="classification",
@@ -13,6 +13,7 @@ CLASSIFICATION = TaskRecord(
     meter="kivfm_core.tasks.meters.classification:Classification",
     kind="classes",
     draw="kivfm_core.prediction.results:draw_classes",
+    saved=Saved(part="class", build="kivfm_core.prediction.labels:save_class"),
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
     hub="image-classification",

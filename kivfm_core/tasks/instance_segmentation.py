@@ -1,6 +1,6 @@
 """Instance segmentation: boxes around objects, and their masks. Torch-free."""
 
-from kivfm_core.task import TaskRecord
+from kivfm_core.task import Saved, TaskRecord
 
 INSTANCE_SEGMENTATION = TaskRecord(
     name="instance-segmentation",
@@ -14,6 +14,7 @@ INSTANCE_SEGMENTATION = TaskRecord(
     meter="kivfm_core.tasks.meters.instance_segmentation:InstanceSegmentation",
     kind="objects",
     draw="kivfm_core.prediction.results:draw_objects",
+    saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_objects"),
     check="kivfm_core.tasks.checks:check_objects",
     hub="image-segmentation",
 )

@@ -1,6 +1,6 @@
 """Promptable segmentation: the mask of what clicks and a box point at. Torch-free."""
 
-from kivfm_core.task import Prompt, TaskRecord
+from kivfm_core.task import Prompt, Saved, TaskRecord
 
 PROMPTABLE_SEGMENTATION = TaskRecord(
     name="promptable-segmentation",
@@ -15,4 +15,5 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     kind="masks",
     draw="kivfm_core.prediction.results:draw_masks",
     hub="mask-generation",
+    saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_masks"),
 )

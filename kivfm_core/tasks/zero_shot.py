@@ -1,6 +1,6 @@
 """Zero-shot classification: classes that the prompt names. Torch-free."""
 
-from kivfm_core.task import Prompt, TaskRecord
+from kivfm_core.task import Prompt, Saved, TaskRecord
 
 ZERO_SHOT = TaskRecord(
     name="zero-shot",
@@ -14,6 +14,7 @@ ZERO_SHOT = TaskRecord(
     meter="kivfm_core.tasks.meters.zero_shot:ZeroShot",
     kind="classes",
     draw="kivfm_core.prediction.results:draw_classes",
+    saved=Saved(part="class", build="kivfm_core.prediction.labels:save_class"),
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
     hub="zero-shot-image-classification",

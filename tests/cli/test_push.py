@@ -114,7 +114,7 @@ def test_nothing_private_goes_where_all_can_see_it(run, hub, bundle):
     [
         (["BUNDLE", "no-name"], 2, "hint: kivfm push"),
         (["BUNDLE", "me/.."], 2, "no name on a hub"),
-        ([".", "me/net"], 2, "holds no student"),
+        ([".", "me/net"], 2, "is no run folder and no bundle"),
         (["BUNDLE", "locked/net"], 1, "hint: log in"),
         (["BUNDLE", "me/net", "--dry-run", "."], 2, "is there already"),
     ],

@@ -30,6 +30,7 @@ finally:
         ["plugins", "list"],
         ["evaluate", "--help"],
         ["predict", "--help"],
+        ["embed", "--help"],
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
         ["teachers", "fetch", "dino/nano"],
         ["runs", "list"],
