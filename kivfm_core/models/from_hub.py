@@ -10,7 +10,7 @@ from kivfm_core.run_files import DECODERS, STUDENT_CARD, STUDENT_STATE
 from kivfm_core.weights import hub
 from kivfm_core.weights.locate import locate
 
-NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w.-]+)?")
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@\w[\w.-]*)?")
 # All that a bundle is read from, and its papers; whatever else a stranger's repository holds stays.
 FILES = (STUDENT_CARD, STUDENT_STATE, f"{DECODERS}/*", "LICENSES.md", "README.md")
 # Errors of the hub's library that mean: no such thing is there, or there is no network.
@@ -45,7 +45,8 @@ def fetch_student(name: str) -> Path:
         except Exception as failed:  # the hub's own, the network's, and the disk's
             error = failed
     folder = locate(source)
-    if folder is not None and (folder / STUDENT_CARD).is_file():
+    # What was not fetched wholly, for whatever reason, is not taken for a student.
+    if folder is not None and all((folder / f).is_file() for f in FILES[:2]):
         return folder
     if error is None:
         why = "KIVFM_OFFLINE=1 forbids fetching it" if hub.offline() else "it holds no student"

@@ -141,7 +141,7 @@ def model_card(
         base=plan.base or "none",
         sources="\n".join(_row(*_about(spec)) for spec in plan.teachers),
         data=f"Distilled on {data.images:,} images of `{printable(data.folder)}`." if data else "",
-        packages=" ".join(sorted({"kivfm", *record.get("distributions", {})})),
+        packages=" ".join(map(printable, sorted({"kivfm", *record.get("distributions", {})}))),
         name=name,
         predict=f'found = student.predict("photo.jpg", "{easy}")\n' if easy else "",
         command=f"```sh\nkivfm predict {name} photo.jpg --task {easy}\n```\n" if easy else "",
