@@ -19,6 +19,10 @@ class ExportFormat:
         needs: Packages that writing and checking need beside kivfm's own, as import names.
         extra: The extra of kivfm that brings them.
         tasks: Whether a task can be exported; features always can.
+        start: Reference to `(file) -> run`, which takes canvases and gives outputs, for `--data`;
+            empty where a score is not measured.
+        quantize: Reference to `(program, file, calibration)`, which turns the file to eight bits;
+            empty where that is not done.
     """
 
     name: str
@@ -29,6 +33,8 @@ class ExportFormat:
     needs: tuple[str, ...] = ()
     extra: str = ""
     tasks: bool = True
+    start: str = ""
+    quantize: str = ""
 
 
 _HOME = "kivfm_core.exports"
@@ -43,6 +49,8 @@ FORMATS: dict[str, ExportFormat] = {
             run=f"{_HOME}.onnx:run",
             needs=("onnx", "onnxscript", "onnxruntime"),
             extra="onnx",
+            start=f"{_HOME}.onnx:start",
+            quantize=f"{_HOME}.quantize:quantize",
         ),
         ExportFormat(
             name="torch-export",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,12 +33,21 @@ def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
     made.save(str(file))
 
 
-def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[Arrays]:
-    """The outputs of canvases, by ONNX Runtime on the CPU."""
+def start(file: Path) -> Callable[[np.ndarray[Any, Any]], Arrays]:
+    """What gives the outputs of canvases, batch by batch, by ONNX Runtime on the CPU."""
     # An extra: only those who export to ONNX have it.
     from onnxruntime import InferenceSession
 
     session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    found = (cast(list[Any], session.run(None, {"canvas": batch})) for batch in batches)
-    return [dict(zip(names, outputs, strict=True)) for outputs in found]
+
+    def run(canvases: np.ndarray[Any, Any]) -> Arrays:
+        found = cast(list[Any], session.run(None, {"canvas": canvases}))
+        return dict(zip(names, found, strict=True))
+
+    return run
+
+
+def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[Arrays]:
+    """The outputs of canvases, by ONNX Runtime on the CPU."""
+    return list(map(start(file), batches))

@@ -17,10 +17,25 @@ from kivfm_core.models.model import Model
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import InputContract, TeacherSpec
 from kivfm_core.task import TaskRecord
-from kivfm_core.teacher import Encoder, Levels
+from kivfm_core.teacher import Encoder, Levels, Teacher
 
 # Batches of an export have 1 to this many canvases. Tracing one of two keeps the size symbolic.
 MOST, TRACED = 1024, 2
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The task that a program solves.
+
+    Attributes:
+        solver: The teacher, or its stand-in, that solves it.
+        task: Its name.
+        labels: The classes that a prompt brought.
+    """
+
+    solver: Teacher
+    task: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,7 @@ class Program:
         contract: How an image becomes a canvas.
         size: Height and width of the canvases, in pixels.
         facts: What a user of the outputs has to know, such as how boxes are suppressed.
+        solved: Its task; None for features.
     """
 
     module: nn.Module
@@ -45,6 +61,7 @@ class Program:
     contract: InputContract
     size: Size
     facts: Mapping[str, Any] = field(default_factory=dict)
+    solved: Solved | None = None
 
     def run(self, canvases: Tensor) -> dict[str, Tensor]:
         """The outputs of canvases `[B, 3, H, W]`."""
@@ -142,7 +159,10 @@ def task_program(
     module = _Task(solver, record, prepared, size).eval()
     with torch.no_grad():
         tensors, facts = module.outputs(torch.rand(1, 3, *size))
-    return Program(module, model.network, model.encoder.spec, tuple(tensors), contract, size, facts)
+    solved = Solved(solver, record.name, tuple(prompt.get("labels", ())))
+    return Program(
+        module, model.network, model.encoder.spec, tuple(tensors), contract, size, facts, solved
+    )
 
 
 def _square(contract: InputContract) -> Size:
