@@ -14,6 +14,7 @@ from kivfm_core.data.canvas import to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.card import make_card, preprocessing
+from kivfm_core.exports.cast import cast
 from kivfm_core.exports.check import check, check_images, compare
 from kivfm_core.exports.form import Form, Wishes, make_form
 from kivfm_core.exports.formats import ExportFormat
@@ -75,7 +76,8 @@ def export(
         labels: Class names, for `zero-shot`; they become part of the file.
         size: Height and width of its canvases, in pixels; the model's own by default.
         images: Files to check it with, at least eight; drawn scenes by default.
-        wishes: `quantize`, `calibration`, `data` and `keep`, as the command's flags of these names.
+        wishes: `dtype`, `quantize`, `calibration`, `data` and `keep`, as the command's flags of
+            these names.
 
     Raises:
         UsageError: If the format is unknown, does not fit, or the task cannot be exported.
@@ -120,7 +122,7 @@ def _make(
 
 
 def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> None:
-    resolve_reference(form.kind.write)(program, card, file)
+    resolve_reference(form.kind.write)(cast(program, form.dtype), card, file)
     if form.calibration is not None:
         resolve_reference(form.kind.quantize)(program, file, form.calibration)
 

@@ -18,12 +18,14 @@ class Wishes(TypedDict, total=False):
     """What an export may be told beside its format; all of it has a default.
 
     Attributes:
+        dtype: What it computes in: `fp32`, `fp16` (ONNX) or `bf16` (torch-export).
         quantize: `int8`: products of eight bits; ONNX only.
         calibration: A folder of at least eight images such as the export will see, for `int8`.
         data: `[FORMAT:]PATH`: measure the task there, by the model and by the export; ONNX only.
         keep: The least share of the model's score that the export has to keep.
     """
 
+    dtype: str
     quantize: str | None
     calibration: str | Path | None
     data: str | None
@@ -36,12 +38,14 @@ class Form:
 
     Attributes:
         kind: The format.
+        dtype: What the export computes in.
         calibration: Images that the ranges of eight bits are taken from; None: no eight bits.
         data: What the task is measured on, if it is.
         keep: The least share of the score to keep.
     """
 
     kind: ExportFormat
+    dtype: str
     calibration: Path | None
     data: str | None
     keep: float
@@ -49,7 +53,7 @@ class Form:
     @property
     def precision(self) -> str:
         """A key of `check.TOLERANCE`."""
-        return "fp32" if self.calibration is None else "int8"
+        return self.dtype if self.calibration is None else "int8"
 
 
 def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
@@ -67,6 +71,8 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
     if format not in FORMATS:
         raise UsageError(f"unknown format {printable(format)}", f"one of: {', '.join(FORMATS)}")
     kind, data, calibration = FORMATS[format], wishes.get("data"), wishes.get("calibration")
+    dtype = wishes.get("dtype", "fp32")
+    _check_dtype(kind, dtype, wishes.get("quantize"))
     _check_bits(kind, wishes.get("quantize"), calibration is not None)
     if data is not None and not (kind.start and task):
         raise UsageError("only a task in onnx has a score here", "--format onnx --task T")
@@ -75,7 +81,21 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
         hint = f"pip install 'kivfm[{kind.extra}]'"
         raise PluginError(f"{kind.name} needs {', '.join(missing)}", hint)
     folder = None if calibration is None else Path(calibration)
-    return Form(kind, folder, data, wishes.get("keep", KEEP))
+    return Form(kind, dtype, folder, data, wishes.get("keep", KEEP))
+
+
+def _check_dtype(kind: ExportFormat, dtype: str, quantize: str | None) -> None:
+    if dtype not in ("fp32", "fp16", "bf16"):
+        raise UsageError(f"unknown dtype {printable(dtype)}", "one of: fp32, fp16, bf16")
+    if dtype not in kind.dtypes:
+        others = [one.name for one in FORMATS.values() if dtype in one.dtypes]
+        raise UsageError(
+            f"{kind.name} is not written in {dtype}: what runs it has no such kernels on a CPU, or"
+            " it holds the weights as they are",
+            f"--dtype {' or '.join(kind.dtypes)}, or --format {' or '.join(others)}",
+        )
+    if quantize and dtype != "fp32":
+        raise UsageError(f"eight bits beside {dtype} do not run here", "leave --dtype away")
 
 
 def _check_bits(kind: ExportFormat, quantize: str | None, calibrated: bool) -> None:

@@ -21,6 +21,7 @@ class ExportFormat:
         tasks: Whether a task can be exported; features always can.
         start: Reference to `(file) -> run`, which takes canvases and gives outputs, for `--data`;
             empty where a score is not measured.
+        dtypes: Keys of `--dtype`: what is written, and runs on this kind of processor.
         quantize: Reference to `(program, file, calibration)`, which turns the file to eight bits;
             empty where that is not done.
     """
@@ -34,6 +35,7 @@ class ExportFormat:
     extra: str = ""
     tasks: bool = True
     start: str = ""
+    dtypes: tuple[str, ...] = ("fp32",)
     quantize: str = ""
 
 
@@ -50,6 +52,7 @@ FORMATS: dict[str, ExportFormat] = {
             needs=("onnx", "onnxscript", "onnxruntime"),
             extra="onnx",
             start=f"{_HOME}.onnx:start",
+            dtypes=("fp32", "fp16"),
             quantize=f"{_HOME}.quantize:quantize",
         ),
         ExportFormat(
@@ -58,6 +61,7 @@ FORMATS: dict[str, ExportFormat] = {
             suffix=".pt2",
             write=f"{_HOME}.torch_export:write",
             run=f"{_HOME}.torch_export:run",
+            dtypes=("fp32", "bf16"),
         ),
         ExportFormat(
             name="timm",

@@ -97,7 +97,11 @@ class _Task(nn.Module):
     def __init__(self, solver: Any, record: TaskRecord, prompt: Any, size: Size) -> None:
         super().__init__()
         assert record.export is not None
-        self.solver, self.record, self.prompt = solver, record, prompt
+        self.solver, self.record = solver, record
+        if isinstance(prompt, Tensor):  # part of the module, so that it is cast with it
+            self.register_buffer("prompt", prompt, persistent=False)
+        else:
+            self.prompt = prompt
         self.tensors = resolve_reference(record.export)
         # The canvas is all image: what is padding, whoever makes the canvas knows.
         h, w = size

@@ -47,6 +47,12 @@ def export(
             help="Image to check the file with, at least eight. Default: drawn scenes.",
         ),
     ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="D", help="What to compute in: fp32, fp16 (onnx), bf16 (torch-export)."
+        ),
+    ] = "fp32",
     quantize: Annotated[
         str | None,
         typer.Option(metavar="int8", help="Write products of eight bits (onnx only)."),
@@ -76,7 +82,7 @@ def export(
     size = (height, width) if height and width else None
     done = work(
         model, format, out, task=task, teacher=teacher, labels=names, size=size, images=images,
-        quantize=quantize, calibration=calibration, data=data, keep=keep,
+        dtype=dtype, quantize=quantize, calibration=calibration, data=data, keep=keep,
     )  # fmt: skip
     if json:
         print_json(done.card)

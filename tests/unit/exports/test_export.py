@@ -107,6 +107,16 @@ def test_an_output_that_does_not_look_is_found():
         ("dino/nano", "onnx", "a.onnx", {"calibration": "x"}, "does nothing without"),
         ("dino/nano", "onnx", "a.onnx", {"quantize": "int4", "calibration": "x"}, "unknown quant"),
         ("dino/nano", "torch-export", "a.pt2", {"quantize": "int8", "calibration": "x"}, "eight"),
+        ("dino/nano", "onnx", "a.onnx", {"dtype": "bf16"}, "not written in bf16"),
+        ("dino/nano", "timm", "a.safetensors", {"dtype": "fp16"}, "not written in fp16"),
+        ("dino/nano", "onnx", "a.onnx", {"dtype": "fp8"}, "unknown dtype"),
+        (
+            "dino/nano",
+            "onnx",
+            "a.onnx",
+            {"dtype": "fp16", "quantize": "int8", "calibration": "x"},
+            "do not run here",
+        ),
         ("dino/nano", "onnx", "a.onnx", {"data": "x"}, "only a task in onnx has a score"),
     ],
 )
