@@ -76,8 +76,8 @@ def export(
         labels: Class names, for `zero-shot`; they become part of the file.
         size: Height and width of its canvases, in pixels; the model's own by default.
         images: Files to check it with, at least eight; drawn scenes by default.
-        wishes: `dtype`, `quantize`, `calibration`, `data` and `keep`, as the command's flags of
-            these names.
+        wishes: `dtype`, `quantize`, `calibration`, `dynamic`, `data` and `keep`, as the command's
+            flags of these names.
 
     Raises:
         UsageError: If the format is unknown, does not fit, or the task cannot be exported.
@@ -88,7 +88,7 @@ def export(
     form = make_form(format, task, wishes)
     place = _place(Path(out), form.kind)
     opened = open_model(model, "cpu")
-    program, card = _program(opened, form.kind, task, teacher, labels, size)
+    program, card = _program(opened, form, task, teacher, labels, size)
     card |= {"format": form.kind.name, "precision": form.precision, "file": place.name}
     pixels = _pixels(images)
     aside = make_aside(place)
@@ -122,7 +122,17 @@ def _make(
 
 
 def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> None:
-    resolve_reference(form.kind.write)(cast(program, form.dtype), card, file)
+    write = resolve_reference(form.kind.write)
+    try:
+        write(cast(program, form.dtype), card, file)
+    except Exception as error:
+        if not form.dynamic:
+            raise
+        # Whatever torch.export stumbled over: it knows one size, and not every size.
+        raise UsageError(
+            f"{program.spec.name} cannot be written for canvases of every size",
+            "one size: leave --dynamic away, or give --height and --width",
+        ) from error
     if form.calibration is not None:
         resolve_reference(form.kind.quantize)(program, file, form.calibration)
 
@@ -130,8 +140,10 @@ def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> No
 def _checked(
     form: Form, program: Program, written: Path, pixels: Sequence[torch.Tensor]
 ) -> dict[str, float]:
-    """The largest error of every output: of one image alone, and of the others in a batch."""
-    batches = [program.canvases(pixels[:1]), program.canvases(pixels[1:])]
+    """The largest error of every output: of one image alone, and of the others in batches."""
+    parts = [pixels[:1], pixels[1:4], pixels[4:]]
+    sizes = program.sizes()
+    batches = [program.canvases(p, sizes[i % len(sizes)]) for i, p in enumerate(parts)]
     found = resolve_reference(form.kind.run)(written, [batch.numpy() for batch in batches])
     errors = compare(program, batches, found)
     check(errors, form.precision)
@@ -157,19 +169,21 @@ def _place(out: Path, kind: ExportFormat) -> Path:
 
 def _program(
     model: Model,
-    kind: ExportFormat,
+    form: Form,
     task: str | None,
     teacher: str | None,
     labels: Sequence[str] | None,
     size: Size | None,
 ) -> tuple[Program, dict[str, Any]]:
     """What is exported, and its card."""
+    if form.dynamic and size:
+        raise UsageError("a canvas has a size, or any size", "--dynamic, or --height and --width")
     if task is None:
-        program, solved = features_program(model, size), None
+        program, solved = features_program(model, size, form.dynamic), None
     else:
         record = find_task(task)
-        if not kind.tasks:
-            raise UsageError(f"{kind.name} holds an encoder and no task", "leave --task away")
+        if not form.kind.tasks:
+            raise UsageError(f"{form.kind.name} holds an encoder and no task", "leave --task away")
         prompt = {"labels": list(labels)} if labels else {}
         if bool(labels) != ("labels" in (record.prompt.flags if record.prompt else ())):
             raise UsageError(
@@ -177,9 +191,13 @@ def _program(
                 '--labels "a cat,a dog"' if not labels else "leave --labels away",
             )
         spec = choose(model.specs, task, teacher)
-        program, solved = task_program(model, spec.name, record, prompt, size), (spec, task)
+        program = task_program(model, spec.name, record, prompt, size, form.dynamic)
+        solved = spec, task
     card = make_card(model.name, model.specs, solved, labels)
-    card |= {"input": preprocessing(program.contract, program.size), "outputs": program.shapes()}
+    card |= {
+        "input": preprocessing(program.contract, program.size, form.dynamic),
+        "outputs": program.shapes(),
+    }
     return program, card | dict(program.facts)
 
 

@@ -45,7 +45,8 @@ class Exported:
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The export's outputs."""
-        found = self.run(rescale(images, self.program.size).numpy())
+        size = (images.shape[-2], images.shape[-1]) if self.program.dynamic else self.program.size
+        found = self.run(rescale(images, size).numpy())
         return Levels({name: torch.from_numpy(value) for name, value in found.items()}, frames)
 
     def prompt(self, task: str, **raw: Any) -> list[int] | None:
@@ -68,8 +69,10 @@ class Exported:
     def decode(self, task: str, levels: Levels, prompt: list[int] | None = None) -> Predictions:
         """Predictions in canvas pixels."""
         if "boxes" in levels:
-            (h, w), (ch, cw) = self.program.size, levels.canvas
-            boxes = levels["boxes"] * torch.tensor([cw / w, ch / h] * 2)
+            boxes = levels["boxes"]
+            if not self.program.dynamic:
+                (h, w), (ch, cw) = self.program.size, levels.canvas
+                boxes = boxes * torch.tensor([cw / w, ch / h] * 2)
             return suppress(boxes, levels["scores"], self.program.facts["suppression"])
         logits = levels["logits"] if prompt is None else levels["logits"][:, prompt]
         return resolve_reference(find_task(task).prediction)(logits)

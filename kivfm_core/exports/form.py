@@ -20,6 +20,7 @@ class Wishes(TypedDict, total=False):
     Attributes:
         dtype: What it computes in: `fp32`, `fp16` (ONNX) or `bf16` (torch-export).
         quantize: `int8`: products of eight bits; ONNX only.
+        dynamic: Leave the canvas's height and width open.
         calibration: A folder of at least eight images such as the export will see, for `int8`.
         data: `[FORMAT:]PATH`: measure the task there, by the model and by the export; ONNX only.
         keep: The least share of the model's score that the export has to keep.
@@ -27,6 +28,7 @@ class Wishes(TypedDict, total=False):
 
     dtype: str
     quantize: str | None
+    dynamic: bool
     calibration: str | Path | None
     data: str | None
     keep: float
@@ -40,6 +42,7 @@ class Form:
         kind: The format.
         dtype: What the export computes in.
         calibration: Images that the ranges of eight bits are taken from; None: no eight bits.
+        dynamic: Whether the canvas's height and width stay open.
         data: What the task is measured on, if it is.
         keep: The least share of the score to keep.
     """
@@ -47,6 +50,7 @@ class Form:
     kind: ExportFormat
     dtype: str
     calibration: Path | None
+    dynamic: bool
     data: str | None
     keep: float
 
@@ -74,6 +78,9 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
     dtype = wishes.get("dtype", "fp32")
     _check_dtype(kind, dtype, wishes.get("quantize"))
     _check_bits(kind, wishes.get("quantize"), calibration is not None)
+    dynamic = wishes.get("dynamic", False)
+    if dynamic and not kind.tasks:
+        raise UsageError(f"{kind.name} holds weights, which fit every size", "leave --dynamic away")
     if data is not None and not (kind.start and task):
         raise UsageError("only a task in onnx has a score here", "--format onnx --task T")
     missing = [package for package in kind.needs if find_spec(package) is None]
@@ -81,7 +88,7 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
         hint = f"pip install 'kivfm[{kind.extra}]'"
         raise PluginError(f"{kind.name} needs {', '.join(missing)}", hint)
     folder = None if calibration is None else Path(calibration)
-    return Form(kind, dtype, folder, data, wishes.get("keep", KEEP))
+    return Form(kind, dtype, folder, dynamic, data, wishes.get("keep", KEEP))
 
 
 def _check_dtype(kind: ExportFormat, dtype: str, quantize: str | None) -> None:

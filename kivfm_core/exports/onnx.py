@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kivfm_core.exports.card import KEY
-from kivfm_core.exports.program import MOST, TRACED, Program
+from kivfm_core.exports.program import TRACED, Program
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -23,7 +23,7 @@ def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
         program.module,
         (example,),
         dynamo=True,
-        dynamic_shapes={"canvas": {0: torch.export.Dim("batch", min=1, max=MOST)}},
+        dynamic_shapes=program.dims(),
         input_names=["canvas"],
         output_names=list(program.outputs),
         verbose=False,

@@ -39,6 +39,9 @@ def export(
         int | None,
         typer.Option(metavar="W", min=1, help="Width of the canvas in pixels. Default: its own."),
     ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Leave height and width open, if the model allows it.")
+    ] = False,
     images: Annotated[
         list[Path] | None,
         typer.Option(
@@ -82,7 +85,8 @@ def export(
     size = (height, width) if height and width else None
     done = work(
         model, format, out, task=task, teacher=teacher, labels=names, size=size, images=images,
-        dtype=dtype, quantize=quantize, calibration=calibration, data=data, keep=keep,
+        dtype=dtype, dynamic=dynamic, quantize=quantize, calibration=calibration, data=data,
+        keep=keep,
     )  # fmt: skip
     if json:
         print_json(done.card)

@@ -117,6 +117,8 @@ def test_an_output_that_does_not_look_is_found():
             {"dtype": "fp16", "quantize": "int8", "calibration": "x"},
             "do not run here",
         ),
+        ("dino/nano", "onnx", "a.onnx", {"dynamic": True, "size": (96, 96)}, "any size"),
+        ("dino/nano", "safetensors", "a.safetensors", {"dynamic": True}, "fit every size"),
         ("dino/nano", "onnx", "a.onnx", {"data": "x"}, "only a task in onnx has a score"),
     ],
 )

@@ -17,6 +17,7 @@ from kivfm_core.exports.exported import Exported
 from kivfm_core.exports.program import Program, task_program
 from kivfm_core.exports.quantize import quantize
 from kivfm_core.exports.score import Scores, check_score, score
+from kivfm_core.geometry import Frame
 from kivfm_core.models.open import open_model
 from kivfm_core.registry.registry import find_task
 from kivfm_core.scenes.write import write_scenes
@@ -113,7 +114,8 @@ def test_a_batch_is_suppressed_image_by_image():
     program = task_program(model, "detector/nano", record, {}, None)
     exported = Exported(program, torch_run(program))
     canvases = program.canvases(check_images()[:3])
-    frames = [program.module.frames[0]] * 3  # type: ignore[union-attr, index]
+    h, w = size = program.size
+    frames = [Frame(size, (0, 0, w, h), size, (0, 0), size)] * 3
     both = exported.decode("detection", exported.encode(canvases, frames))
     one = exported.decode("detection", exported.encode(canvases[1:2], frames[1:2]))
     assert np.allclose(both.boxes[1], one.boxes[0], atol=1e-3)  # type: ignore[union-attr]
