@@ -50,6 +50,10 @@ class DataError(KivfmError):
     """Images or labels cannot be used."""
 
 
+class ChangedTeacherWarning(UserWarning):
+    """An installed plugin declares a teacher differently than a run stored it."""
+
+
 # What is wrong with a value, by pydantic's name of the problem; braces take its context.
 _PROBLEMS = {
     "extra_forbidden": "there is no such key",

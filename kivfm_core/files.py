@@ -2,17 +2,19 @@
 
 What is written goes to a fresh name beside its place first. The name is new and nobody's link, so
 nothing planted in a folder is followed or overwritten; the user's umask decides who may read it.
+Nor is anything read through a link that a stranger's folder holds.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -31,16 +33,21 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """As `write_text`, of bytes."""
-    aside = _fresh(path)
-    try:
+    with _replaced(path, sync=True) as aside:
         _write_new(aside, content)
-        _sync(aside)
-        os.replace(aside, path)
-    except BaseException as error:
-        with suppress(OSError):  # the folder may be a file, or gone
-            aside.unlink(missing_ok=True)
-        _name(error, path)
-        raise
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes], *, sync: bool = True) -> None:
+    """Writes a file aside, piece by piece, and renames it into place.
+
+    Args:
+        path: The file.
+        chunks: Its content; only one of them is held at a time.
+        sync: Whether to wait until it is safe from a loss of power, some milliseconds.
+    """
+    with _replaced(path, sync=sync) as aside, _open_new(aside) as file:
+        for chunk in chunks:
+            file.write(chunk)
 
 
 def keep(path: Path, content: bytes) -> None:
@@ -53,6 +60,45 @@ def keep(path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_new(aside, content)
         aside.replace(path)
+
+
+def is_link(path: Path) -> bool:
+    """Whether a file or folder of a run or bundle is a link, and so not followed.
+
+    The hub's library keeps a snapshot's files as links to the blobs beside it: those are none.
+    """
+    if not path.is_symlink():
+        return False
+    try:
+        cache, target = hub_cache().resolve(), path.resolve()
+        repository, kind, *_ = path.parent.resolve().relative_to(cache).parts
+    except (OSError, ValueError, RuntimeError):  # it leads in a circle, or lies elsewhere
+        return True
+    return kind != "snapshots" or target.parent != cache / repository / "blobs"
+
+
+def hub_cache() -> Path:
+    """The hub library's cache folder, by its own rules."""
+    if "HF_HUB_CACHE" in os.environ:
+        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
+    return library_cache("HF_HOME", "huggingface") / "hub"
+
+
+def library_cache(variable: str, default: str) -> Path:
+    """A library's folder in the user's cache, unless its environment variable names another."""
+    root = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get(variable, f"{root}/{default}")).expanduser()
+
+
+@contextmanager
+def new_file(path: Path) -> Generator[BinaryIO]:
+    """A file to be written piece by piece. It appears whole and replaces an old one, or not at all.
+
+    Its folder is made if there is none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _replaced(path, sync=True) as aside, _open_new(aside) as file:
+        yield file
 
 
 @contextmanager
@@ -171,11 +217,31 @@ def _fresh(path: Path) -> Path:
     return path.with_name(f".{path.name[:200]}.{token_hex(6)}{PARTIAL}")
 
 
+@contextmanager
+def _replaced(path: Path, *, sync: bool) -> Generator[Path]:
+    """A fresh name beside a path; what is written there is renamed into place, or removed."""
+    aside = _fresh(path)
+    try:
+        yield aside
+        if sync:
+            _sync(aside)
+        os.replace(aside, path)
+    except BaseException as error:
+        with suppress(OSError):  # the folder may be a file, or gone
+            aside.unlink(missing_ok=True)
+        _name(error, path)
+        raise
+
+
 def _write_new(path: Path, content: bytes) -> None:
     """Writes a file that must not exist; a link in its place is not followed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+    with _open_new(path) as file:
         file.write(content)
+
+
+def _open_new(path: Path) -> BinaryIO:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    return os.fdopen(os.open(path, flags, 0o666), "w+b")
 
 
 def _sync(path: Path) -> None:

@@ -110,10 +110,7 @@ def plan_frame(original: Size, contract: InputContract) -> Frame:
         if contract.policy == "letterbox-center":
             origin = ((size - resized[1]) // 2, (size - resized[0]) // 2)
     elif contract.policy == "short-side":
-        scale = size / short
-        if contract.max_size is not None:
-            scale = min(scale, contract.max_size / long)
-        resized = _scaled(original, scale, contract)
+        resized = _scaled(original, contract.short_side_scale(short, long), contract)
         canvas = _round_up(resized[0], contract.multiple), _round_up(resized[1], contract.multiple)
     else:
         resized = _scaled(original, (contract.resize or size) / short, contract)

@@ -16,7 +16,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kivfm_core.errors import UsageError, one_line, printable
-from kivfm_core.files import LOCK, is_partial
+from kivfm_core.files import LOCK, is_link, is_partial
 
 # In a run folder.
 CONFIG = "config.toml"
@@ -47,6 +47,11 @@ DECODERS = "decoders"
 # What a folder may hold that is no run yet, beside files that were being written: all that a try
 # leaves which failed, or was killed, before the aligners were fitted.
 PLAN = {COMPOSITION, CONFIG}
+
+
+def slug(teacher: str) -> str:
+    """A teacher's name as a file name."""
+    return teacher.replace("/", "--")
 
 
 def checkpoint_name(step: int) -> str:
@@ -130,9 +135,9 @@ class _Row(_Shape):
     task: str
     metric: str
     data: str = ""
-    teacher_score: float
-    untrained_score: float
-    student_score: float
+    teacher_score: float | None = None
+    untrained_score: float | None = None
+    student_score: float | None = None
     retention: float | None
     gain: float | None
     bound_score: float | None = None
@@ -142,8 +147,8 @@ class _Row(_Shape):
 class _BaseRow(_Shape):
     metric: str
     data: str = ""
-    base_score: float
-    student_score: float
+    base_score: float | None = None
+    student_score: float | None = None
     bad: int = 0
 
 
@@ -349,7 +354,7 @@ def read_record(file: Path) -> dict[str, Any]:
 def _read_own(file: Path) -> bytes | None:
     """The bytes of a folder's own file; None if there is none, or a link or pipe in its place."""
     try:
-        return file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        return file.read_bytes() if file.is_file() and not is_link(file) else None
     except OSError as error:
         raise UsageError(f"cannot read {printable(file)}: {error.strerror}") from error
 

@@ -126,6 +126,11 @@ class InputContract(Record):
             raise ValueError(f"resize {self.resize} is smaller than the crop {self.size}")
         return self
 
+    def short_side_scale(self, short: int, long: int) -> float:
+        """Resized / original, under `short-side`, for an image of these sides in pixels."""
+        scale = self.size / short
+        return scale if self.max_size is None else min(scale, self.max_size / long)
+
     def train_side(self, limit: int | None = None) -> int:
         """The canvas side for distillation, in pixels.
 
@@ -148,7 +153,8 @@ class TaskSpec(Record):
     Attributes:
         task: What is solved: a built-in task, or one that a plugin registers.
         levels: Names of the levels that the decoder reads.
-        decoder: Reference to `(spec) -> nn.Module`; its `forward(levels, prompt)` returns
+        decoder: Reference to `(spec) -> nn.Module`, where the spec has the tasks of this part
+            alone; its `forward(levels, prompt)` returns
             predictions in canvas pixels, its optional `prompt(**raw)` prepares a prompt.
         part: Name of the decoder's own state; tasks of one part share one decoder.
         labels: The label space: names in order, a known space (`imagenet-1k`, `coco-80`,

@@ -51,6 +51,21 @@ class Prompt(Record):
     build: str = Field(pattern=REFERENCE)
 
 
+class Saved(Record):
+    """How a task's results become labels that are saved.
+
+    Attributes:
+        part: What they are: boxes, masks of objects, a map of classes, or the class of an image.
+            The formats that hold this can be chosen.
+        build: Reference to `(found, classes) -> dict`: fields of
+            `kivfm_core.data.saving.record.SavedImage`. `found` is an image's item of `to_original`,
+            `classes` a `kivfm_core.prediction.labels.SavedClasses`.
+    """
+
+    part: Literal["boxes", "masks", "map", "class"]
+    build: str = Field(pattern=REFERENCE)
+
+
 class Measured(Record):
     """Something that is measured on labeled images.
 
@@ -91,6 +106,7 @@ class TaskRecord(Measured):
             `to_original`, `names` the classes' names or None, `points` the clicks `[P, 2]`, or the
             list of prompts for a task that has the flag `prompts`; a row is a dict that can be
             written as JSON.
+        saved: How `kivfm predict --save` makes labels of it; None if it cannot.
         check: Reference to `(predictions, classes) -> str`, for the conformance kit: what is wrong
             with the form of predictions, one line, empty if nothing is. `classes` is how many
             there are, or None.
@@ -108,6 +124,7 @@ class TaskRecord(Measured):
     meter: str = Field(pattern=REFERENCE)
     kind: str = Field(pattern=r"^[a-z_]+$")
     draw: str = Field(pattern=REFERENCE)
+    saved: Saved | None = None
     check: str | None = Field(default=None, pattern=REFERENCE)
     export: str | None = Field(default=None, pattern=REFERENCE)
 

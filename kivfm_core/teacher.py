@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -17,8 +18,11 @@ from kivfm_core.readout import Readout
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import obtain_weights
+from kivfm_core.registry.students import is_student
+from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.tasks.prompts import fitted
+from kivfm_core.weights.building import building
 from kivfm_core.weights.fetch import file_sha256
 from kivfm_core.weights.loading import Provenance, State, load_parts, load_strict
 
@@ -86,7 +90,10 @@ class Decoders(nn.Module):
         self.spec = spec
         builders = {task.part: task.decoder for task in spec.tasks}
         self.parts = nn.ModuleDict(
-            {part: resolve_reference(builder)(spec) for part, builder in builders.items()}
+            {
+                part: resolve_reference(builder)(_of_part(spec, part))
+                for part, builder in builders.items()
+            }
         )
 
     def load(self, states: Mapping[str, State]) -> int:
@@ -142,6 +149,12 @@ class Decoders(nn.Module):
             return self.part(task)(given, prompt)
 
 
+def _of_part(spec: TeacherSpec, part: str) -> TeacherSpec:
+    """The spec with the tasks of one decoder alone."""
+    tasks = tuple(task for task in spec.tasks if task.part == part)
+    return spec.model_copy(update={"tasks": tasks})
+
+
 class LoadedTeacher(nn.Module):
     """A frozen teacher: encoder and decoders with their weights."""
 
@@ -176,12 +189,20 @@ class LoadedTeacher(nn.Module):
         return self.decoders.decode(task, levels, prompt)
 
 
-def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> LoadedTeacher:
+def load_teacher(
+    name: str | TeacherSpec,
+    weights: str | Path | None = None,
+    *,
+    described: Path | None = None,
+) -> LoadedTeacher:
     """Builds a teacher and loads its weights.
 
     Args:
-        name: A teacher's name as `kivfm teachers list` shows it, or a spec.
+        name: A teacher's name as `kivfm teachers list` shows it, the folder of a run or a bundle
+            whose student is the teacher, or a spec.
         weights: A file to use instead of the spec's source.
+        described: The file that a spec is from, if it is not the installed teacher's own: its
+            networks may then take no more memory than their weights file justifies.
 
     Raises:
         UsageError: If no teacher has this name.
@@ -191,9 +212,14 @@ def load_teacher(name: str | TeacherSpec, weights: str | Path | None = None) -> 
     registry = get_registry()
     spec = registry.resolve(name) if isinstance(name, str) else name
     given = Path(weights) if weights is not None else None
+    if given is None and isinstance(name, str) and (bundle := registry.find_student(name)):
+        given = bundle / STUDENT_STATE
     file = obtain_weights(spec, given, registry)
     parts = load_parts(spec, file)
-    teacher = LoadedTeacher(spec)
+    # A student's plan may be a stranger's, unlike the spec of an installed teacher.
+    plan = file.with_name(STUDENT_CARD) if is_student(spec) else described
+    with building(plan, file) if plan is not None else nullcontext():
+        teacher = LoadedTeacher(spec)
     keys = teacher.load(parts)
     source = str(file) if given is not None else spec.weights.source
     teacher.provenance = Provenance(source, file_sha256(file), keys)

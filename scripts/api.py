@@ -33,6 +33,16 @@ interface that plugins import; its folders are private, but for `kivfm_core.weig
 described field by field in [Specs](spec.md).
 """
 
+# What the functions give, for users.
+GIVEN = {
+    "LoadedModel": "loaded/load.py",
+    "Features": "loaded/features.py",
+    "Backbone": "loaded/backbone.py",
+    "Prediction": "prediction/result.py",
+    "Embedded": "embedding/embed.py",
+    "Hit": "embedding/nearest.py",
+}
+
 Definition = ast.FunctionDef | ast.ClassDef
 
 
@@ -56,6 +66,8 @@ def page() -> str:
         if not home.exists():
             home = home.with_suffix("") / "__init__.py"
         parts += describe(next(d for d in definitions(parse(home)) if d.name == name))
+    for name, home in GIVEN.items():
+        parts += describe(next(d for d in definitions(parse(CORE / home)) if d.name == name))
     for file in sorted(CORE.glob("*.py")):
         if file.stem != "__init__":
             tree = parse(file)

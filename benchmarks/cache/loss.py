@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.common import NANO
 from kivfm_core.cache.codec import Codec
 from kivfm_core.cache.encoding import FITTED_ON, Encoding
-from kivfm_core.evaluation.batches import batches
+from kivfm_core.data.batches import batches
 from kivfm_core.evaluation.measure import measure
 from kivfm_core.evaluation.worklist import list_work
 from kivfm_core.geometry import Frame

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
-from kivfm_core.errors import printable
+from kivfm_core.errors import ChangedTeacherWarning, printable
 
 
 def warn_of_changed_teachers(run: Path) -> None:
@@ -22,3 +23,5 @@ def warn_of_changed_teachers(run: Path) -> None:
         return
     for line in redeclared(read_composition(run).teachers, get_registry()):
         print(f"warning: not as {printable(run)} stored it: {printable(line)}", file=sys.stderr)
+    # Python callers are warned by the functions themselves; here it was said.
+    warnings.simplefilter("ignore", ChangedTeacherWarning)

@@ -19,7 +19,8 @@ Teachers = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Teachers by name, separated by commas, or `installed` for all with local weights.",
+        help="Teachers by name, or by the folder of a run whose student is to teach, separated by "
+        "commas, or `installed` for all with local weights.",
     ),
 ]
 Variant = Annotated[
@@ -181,6 +182,19 @@ def make_config(
     if "teachers" not in given and not chosen:
         raise UsageError("no teachers are selected", f"kivfm {command} --teachers clip,dino,sam")
     return build_config(config, given, sets or [])
+
+
+def read_canvas(text: str | None, word: str, flag: str) -> Any:
+    """A canvas's side in pixels, or the one word that a flag takes instead.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    if text is None or text == word:
+        return text
+    if not text.isdecimal() or int(text) == 0:
+        raise UsageError(f"{flag} {text!r} is no number of pixels", f"{flag} 224")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from kivfm_core.config import EngineConfig, RunConfig
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import UsageError
 from kivfm_core.registry.registry import get_registry
+from kivfm_core.registry.students import is_student
 from kivfm_core.spec import TeacherSpec
 
 
@@ -32,12 +33,14 @@ def compose(config: RunConfig) -> Composition:
         UsageError: If a name is unknown, there is no base, or settings do not go together.
         PluginError: If a selected teacher's plugin is missing or broken.
     """
-    teachers = _select(config)
+    start = config.student.start
+    earlier = read_composition(Path(start)) if start is not None else None
+    teachers = _select(config, earlier)
     if config.student.model and config.student.base:
         raise UsageError("a student trained from scratch has no base", "leave out --base")
-    if config.student.start is not None:
+    if earlier is not None:
         assign_weights(config.weights, teachers)
-        planned = _extend(config, teachers, read_composition(Path(config.student.start)))
+        planned = _extend(config, teachers, earlier)
     else:
         base = None if config.student.model else choose_base(config, teachers)
         trunk = base or _backbone(str(config.student.model))
@@ -47,14 +50,19 @@ def compose(config: RunConfig) -> Composition:
     return planned
 
 
-def _select(config: RunConfig) -> list[TeacherSpec]:
-    """The specs of the configuration's teachers, in its order."""
+def _select(config: RunConfig, earlier: Composition | None) -> list[TeacherSpec]:
+    """The specs of the configuration's teachers, in its order.
+
+    Students that taught an earlier student are known from it, wherever their folders are now.
+    """
     registry = get_registry()
     names = [choice.name for choice in config.teachers]
     if names == ["installed"]:
         teachers = list(registry.usable())
     else:
-        teachers = [registry.resolve(name, config.variant) for name in names]
+        before = earlier.teachers if earlier else ()
+        known = {spec.name: spec for spec in before if is_student(spec)}
+        teachers = [known.get(name) or registry.resolve(name, config.variant) for name in names]
     if not teachers:
         raise UsageError("no teacher's weights are here", "pip install kivfm-nano")
     resolved = [spec.name for spec in teachers]
@@ -62,7 +70,9 @@ def _select(config: RunConfig) -> list[TeacherSpec]:
     if repeated:
         raise UsageError(
             f"teachers named twice: {', '.join(repeated)}",
-            f"--teachers {','.join(dict.fromkeys(resolved))}",
+            "rename one of the runs"
+            if any(map(is_student, teachers))
+            else f"--teachers {','.join(dict.fromkeys(resolved))}",
         )
     return teachers
 
@@ -70,11 +80,17 @@ def _select(config: RunConfig) -> list[TeacherSpec]:
 def _backbone(name: str) -> TeacherSpec:
     """The spec of a student that is trained from scratch."""
     try:
-        return get_registry().resolve(name)
+        spec = get_registry().resolve(name)
     except UsageError as error:
         if "/" in name or "::" in name:
             raise
         raise UsageError(f"no student is named {name!r}", f"--student timm/{name}") from error
+    if is_student(spec):
+        raise UsageError(
+            f"{name} is a student: it can teach, and cannot be trained in full",
+            "--student timm/resnet18",
+        )
+    return spec
 
 
 def check_engine(engine: EngineConfig, composition: Composition) -> None:

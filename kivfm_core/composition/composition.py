@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.adapters.table import AnyAdapterPlan
@@ -13,8 +15,10 @@ from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.registry.registry import get_registry
+from kivfm_core.registry.requirements import stored_requirements
 from kivfm_core.registry.stored import check_stored
-from kivfm_core.run_files import RunFiles
+from kivfm_core.registry.students import is_student
+from kivfm_core.run_files import BUNDLE, ENVIRONMENT, STUDENT_CARD, RunFiles, read_record
 from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
 
 
@@ -52,6 +56,15 @@ class Composition(Record):
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None
     scales: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _a_canvas_holds_a_cell(self) -> Self:
+        """Otherwise canvases would be enlarged to a cell, however large a plan says that it is."""
+        levels = {level.name: level for level in self.trunk.levels}
+        stride = levels[self.v_level].stride if self.v_level in levels else None
+        if stride is not None and stride > max(self.trunk_size, self.trunk.input.train_side()):
+            raise ValueError(f"a cell of {self.v_level} ({stride} pixels) is larger than a canvas")
+        return self
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:
@@ -166,8 +179,23 @@ def stored_composition(record: object, file: Path) -> Composition:
         composition = Composition.model_validate(record)
     except (ValidationError, RecursionError) as error:
         raise UsageError(f"{printable(file)} is damaged: {printable(one_line(error))}") from error
-    check_stored((*composition.teachers, composition.trunk), get_registry())
+    specs = (*composition.teachers, composition.trunk)
+    check_stored(specs, get_registry(), lambda: _stored_packages(file))
+    for spec in filter(is_student, specs):
+        # A student that taught carries its own plan, from which its networks are built.
+        stored_composition(spec.config.get("composition"), file)
     return composition
+
+
+def _stored_packages(file: Path) -> list[str]:
+    """The packages that brought the teachers, as far as a run's or bundle's records say it."""
+    named: dict[str, None] = {}
+    for record in (file, file.parent / ENVIRONMENT, file.parent / BUNDLE / STUDENT_CARD):
+        with suppress(UsageError, ValueError):  # a hint only: each is checked where it is used
+            named |= dict.fromkeys(
+                stored_requirements(read_record(record).get("distributions", ()))
+            )
+    return list(named)
 
 
 def v_plan(level: Level) -> MapPlan:

@@ -19,7 +19,16 @@ from kivfm_core.config.sections import (
     TeacherChoice,
 )
 from kivfm_core.recipes.table import RECIPES
+from kivfm_core.registry.registry import get_registry
+from kivfm_core.registry.students import find_bundle, student_name
+from kivfm_core.run_files import STUDENT_STATE
 from kivfm_core.spec import Record
+
+
+def get_student(name: str) -> Path | None:
+    """The bundle of the student that a teacher's name stands for; None for another teacher's."""
+    # Discovery is for names that may be either.
+    return get_registry().find_student(name) if find_bundle(name) else None
 
 
 class RunConfig(Record):
@@ -30,7 +39,7 @@ class RunConfig(Record):
     recipe: str = "kpu"
     variant: str | None = None
     teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
-    weights: dict[str, Place] = Field(default_factory=dict)
+    weights: dict[str, Place] = Field(default_factory=dict, validate_default=True)
     student: StudentConfig = StudentConfig()
     data: DataConfig = DataConfig()
     optim: OptimConfig = OptimConfig()
@@ -46,12 +55,33 @@ class RunConfig(Record):
         if cache.path is not None:
             cache = cache.model_copy(update={"path": str(Path(cache.path).absolute())})
         weights = {name: str(Path(file).absolute()) for name, file in files.items()}
+        teachers = tuple(
+            choice.model_copy(update={"name": str(Path(choice.name).expanduser().absolute())})
+            if get_student(choice.name) is not None
+            else choice
+            for choice in self.teachers
+        )
         student = self.student
         if student.start is not None:
             start = str(Path(student.start).absolute())
             student = student.model_copy(update={"start": start})
-        made = {"data": data, "cache": cache, "weights": weights, "student": student}
+        made = {
+            "teachers": teachers,
+            "data": data,
+            "cache": cache,
+            "weights": weights,
+            "student": student,
+        }
         return self.model_copy(update=made)
+
+    @field_validator("weights")
+    @classmethod
+    def _students_bring_theirs(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        # So that the run finds them whatever becomes of the names: they lie in a folder.
+        choices: tuple[TeacherChoice, ...] = info.data.get("teachers", ())
+        bundles = [bundle for choice in choices if (bundle := get_student(choice.name))]
+        own = {student_name(bundle): str(bundle / STUDENT_STATE) for bundle in bundles}
+        return {**own, **value}
 
     @field_validator("cache")
     @classmethod

@@ -15,6 +15,9 @@ LatentMap = Literal["fixed", "learned"]
 Strategy = Literal["auto", "ddp", "fsdp"]
 
 
+# More processes are no computer's, but a slip of the finger, or a stranger's configuration.
+PROCESSES = 1024
+
 # A place on this computer, of which the shell may not have seen the `~`: `clip=~/clip.pth`.
 Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
@@ -23,8 +26,9 @@ class TeacherChoice(Record):
     """A selected teacher.
 
     Attributes:
-        name: Family, family/variant, or a name under a provider's prefix. Where several
-            distributions give the name, `distribution::` before it chooses one.
+        name: Family, family/variant, a name under a provider's prefix, or the folder of a run or
+            bundle whose student is to teach. Where several distributions give the name,
+            `distribution::` before it chooses one.
         weight: Its share of the loss, relative to the others'. With 0 the student does not learn
             from it, though it is still evaluated; a base of 0 is not preserved.
     """
@@ -100,7 +104,7 @@ class DataConfig(Record):
     whole: float = Field(default=0.0, ge=0, le=1)
     mosaic: float = Field(default=0.0, ge=0, le=1)
     memory: float = Field(default=4.0, gt=0)
-    workers: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=PROCESSES)
     bad_limit: int = Field(default=20, ge=0)
 
     @field_validator("image_size", mode="before")
@@ -161,7 +165,7 @@ class EngineConfig(Record):
     """
 
     accelerator: str = "auto"
-    devices: Annotated[int, Field(gt=0)] | Literal["auto"] = 1
+    devices: Annotated[int, Field(gt=0, le=PROCESSES)] | Literal["auto"] = 1
     nodes: int = Field(default=1, gt=0)
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     strategy: Strategy = "auto"

@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as T
 
-from kivfm_core.data.resize import resize_part
+from kivfm_core.data.resize import resize, resize_part
 from kivfm_core.geometry import Box, Frame, Size, View, plan_frame, plan_view
 from kivfm_core.spec import InputContract, Triple
 
@@ -61,8 +59,7 @@ def _resize(content: Tensor, frame: Frame, contract: InputContract, shown: Box) 
         return (resize_part(content, (h, w), shown, kind, antialias) / 255).clamp_(0, 1)
     content = content.float() / 255
     if content.shape[1:] != (h, w):
-        content = T.resize(content, [h, w], InterpolationMode(kind), antialias=antialias)
-        content = content.clamp_(0, 1)
+        content = resize(content, (h, w), kind, antialias).clamp_(0, 1)
     return content[:, y0:y1, x0:x1]
 
 
@@ -128,7 +125,7 @@ def rescale(canvases: Tensor, size: Size) -> Tensor:
     """Resizes canvases `[B, 3, H, W]` in [0, 1] to `size`, `(h, w)`."""
     if canvases.shape[-2:] == size:
         return canvases
-    return T.resize(canvases, list(size), InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
+    return resize(canvases, size, "bicubic", True).clamp(0, 1)
 
 
 def normalize(canvases: Tensor, contract: InputContract) -> Tensor:

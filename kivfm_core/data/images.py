@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 from PIL import Image
 
@@ -15,6 +16,7 @@ from kivfm_core.errors import DataError, printable
 
 # EXIF's tag of how the camera was held.
 ORIENTATION = 0x0112
+_OPENING = Lock()
 SUFFIXES = frozenset(
     f".{end}" for end in "jpg jpeg jfif png webp bmp ppm tif tiff gif avif mpo jp2".split()
 )
@@ -38,10 +40,15 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
             (a decompression bomb).
     """
     try:
-        with warnings.catch_warnings():
+        # What is a warning and what an error belongs to the process: one thread at a time says so.
+        with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path if size is None else _part(path, start, size)) as image:
-                return to_upright_rgb(image)
+            opened = Image.open(path if size is None else _part(path, start, size))
+        with opened as image:
+            upright = to_upright_rgb(image)
+        if upright.width * upright.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+            raise ValueError(f"it has {upright.width} x {upright.height} pixels")  # from few bytes
+        return upright
     except MemoryError:
         raise
     # A malicious file can make a decoder raise anything.
@@ -50,14 +57,19 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
 
 
-def upright_size(path: Path) -> tuple[int, int]:
+def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[int, int]:
     """Width and height of an image as viewers show it, in pixels, without decoding it.
+
+    Args:
+        path: The file that contains the image.
+        start: First byte of the image, if `size` is given.
+        size: Bytes of the image; the whole file by default.
 
     Raises:
         DataError: If it cannot be opened.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path if size is None else _part(path, start, size)) as image:
             turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
             width, height = image.size
             return (height, width) if turned else (width, height)

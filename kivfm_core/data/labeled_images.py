@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from PIL import Image
 
-from kivfm_core.data.images import SUFFIXES, open_image
+from kivfm_core.data.images import SUFFIXES
+from kivfm_core.data.members import open_at
 from kivfm_core.errors import DataError
 
 _T = TypeVar("_T")
@@ -28,12 +29,12 @@ class ImageReader:
     """Decodes images; skips and counts those that it cannot.
 
     Args:
-        total: How many will be opened; more than ten and more than a tenth of them broken is an
-            error.
+        total: How many will be opened.
+        limit: More of them broken is an error; by default ten, or a tenth.
     """
 
-    def __init__(self, total: int) -> None:
-        self.limit = max(10, total // 10)
+    def __init__(self, total: int, limit: int | None = None) -> None:
+        self.limit = max(10, total // 10) if limit is None else limit
         self.read = 0
         self.broken: list[str] = []
 
@@ -44,14 +45,23 @@ class ImageReader:
             DataError: If too many could not be decoded.
         """
         try:
-            image = open_image(path)
+            return self.count(open_at(path))
         except DataError as error:
-            self.broken.append(error.message)
-            if len(self.broken) > self.limit:
-                self.refuse()
-            return None
-        self.read += 1
-        return image
+            return self.count(error)
+
+    def count(self, found: _T | DataError) -> _T | None:
+        """What was decoded, or None for the error that came instead.
+
+        Raises:
+            DataError: If too many could not be decoded.
+        """
+        if not isinstance(found, DataError):
+            self.read += 1
+            return found
+        self.broken.append(found.message)
+        if len(self.broken) > self.limit:
+            self.refuse()
+        return None
 
     def refuse(self) -> None:
         """Raises the error with the number of broken images."""

@@ -1,11 +1,42 @@
-"""Resizes a part of an image: only what shows is computed, however large the whole would be."""
+"""Resizes images, or a part of one: only what shows is computed, however large the whole would be.
+
+torchvision's `resize` makes the same call of torch, and gives the same bits; importing it takes
+longer than importing torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kivfm_core.geometry import Box, Size
+
+
+def resize(images: Tensor, size: Sequence[int], filter_: str, antialias: bool) -> Tensor:
+    """What `torchvision.transforms.v2.functional.resize` gives, bit for bit.
+
+    Args:
+        images: float `[..., C, H, W]`.
+        size: `(h, w)` of the result, in pixels.
+        filter_: `nearest`, `bilinear` or `bicubic`.
+        antialias: Whether the filter is widened where the image gets smaller.
+
+    Returns:
+        `[..., C, h, w]`; bicubic may overshoot.
+    """
+    batch = images.reshape(-1, *images.shape[-3:])
+    smooth = filter_ != "nearest"
+    out = F.interpolate(
+        batch,
+        list(size),
+        mode=filter_,
+        align_corners=False if smooth else None,
+        antialias=antialias and smooth,
+    )
+    return out.reshape(*images.shape[:-2], *size)
 
 
 def resize_part(image: Tensor, size: Size, box: Box, filter_: str, antialias: bool) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
@@ -14,10 +16,12 @@ from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.offload import Offloaded
 from kivfm_core.errors import WeightsError
 from kivfm_core.planner.placement import NetworkPlacement
-from kivfm_core.runs.run import open_run
+from kivfm_core.run_files import BUNDLE, COMPOSITION, STUDENT_STATE
+from kivfm_core.runs.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
+from kivfm_core.weights.building import building
 from kivfm_core.weights.loading import Provenance
 from kivfm_core.weights.tokenizer import obtain_tokenizer
 
@@ -55,6 +59,7 @@ def assemble(
     device: torch.device,
     log: Callable[[str], None],
     placements: Mapping[str, NetworkPlacement] | None = None,
+    checkpoint: Path | None = None,
 ) -> LoadedModels:
     """Loads every teacher, reports what was loaded, and builds the student on its base.
 
@@ -64,39 +69,71 @@ def assemble(
         device: Where the student lies.
         log: Reports each teacher's weights.
         placements: Where the teachers lie; those that are not named lie beside the student.
+        checkpoint: The one that the run is resumed from. The plan is then its run's, and asks for
+            no more memory than the weights and this checkpoint justify.
 
     Raises:
-        UsageError: If a file is given for a teacher that is not selected.
+        UsageError: If a file is given for a teacher that is not selected, or a resumed run's plan
+            describes far larger networks than its files hold.
         WeightsError: If a teacher's weights cannot be had, or do not fit.
     """
     files = assign_weights(config.weights, composition.teachers)
     teachers: dict[str, LoadedTeacher] = {}
     placements = placements or {}
+    described = _described(checkpoint)
     away = [name for name, placement in placements.items() if placement.offloaded]
     for spec in composition.learned:
         home = torch.device("cpu") if spec.name in away else device
-        teacher = load(spec, files.get(spec.name), home)
+        teacher = load(spec, files.get(spec.name), home, described)
         log(f"{spec.name}: {teacher.provenance}")
         teachers[spec.name] = teacher
         _fetch_tokenizers(spec, log)
     provenance = {name: teacher.provenance for name, teacher in teachers.items()}
-    student = make_student(composition, teachers.get(composition.base or ""))
+    base = teachers.get(composition.base or "")
+    with _as_large_as(checkpoint, config, base):
+        student = make_student(composition, base)
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
     trips: dict[str, float] = {}
-    # A student that goes on from an earlier run brings that run's teachers with it: as stand-ins,
-    # with their decoders, so their encoders are not loaded.
     if config.student.start is not None:
         earlier = open_run(config.student.start)
-        student.take_over(earlier.load_student())
+        trips = _take_over(student, earlier, log)
         provenance |= earlier.provenance
-        trips = earlier.environment.get("round_trip", {})
-        log(f"{', '.join(composition.frozen_teachers)}: as in {earlier.path}")
     # Only now: the student's trunk is a copy of the base's own encoder, not of a wrapped one.
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     # The base's own encoder is left out where the student's trunk gives its levels.
     running = {name: teachers[name] for name in composition.teachers_to_run}
     return LoadedModels(student.to(device), running, provenance, placements, trips)
+
+
+def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> dict[str, float]:
+    """Gives a student what an earlier run's learned; returns that run's round trips.
+
+    The earlier teachers come along as stand-ins, with their decoders: their encoders are not
+    loaded.
+    """
+    student.take_over(earlier.load_student())
+    log(f"{', '.join(student.composition.frozen_teachers)}: as in {earlier.path}")
+    return earlier.environment.get("round_trip", {})
+
+
+def _described(checkpoint: Path | None) -> Path | None:
+    """The file that describes a resumed run's networks; None for a new run, which plans its own."""
+    return None if checkpoint is None else checkpoint.parents[1] / COMPOSITION
+
+
+def _as_large_as(
+    checkpoint: Path | None, config: RunConfig, base: LoadedTeacher | None
+) -> AbstractContextManager[None]:
+    """Bounds a resumed student by what it is put together from: see `assemble`."""
+    described = _described(checkpoint)
+    if checkpoint is None or described is None:
+        return nullcontext()
+    files = [checkpoint / STUDENT_STATE]
+    if config.student.start is not None:  # the trunk is the earlier student's
+        files.append(Path(config.student.start) / BUNDLE / STUDENT_STATE)
+    trunk = base.encoder.state_dict().values() if base is not None else ()
+    return building(described, *files, copied=sum(tensor.nbytes for tensor in trunk))
 
 
 def _fetch_tokenizers(spec: TeacherSpec, log: Callable[[str], None]) -> None:
@@ -108,9 +145,11 @@ def _fetch_tokenizers(spec: TeacherSpec, log: Callable[[str], None]) -> None:
             log(f"{error.message}; the student's {task.task} will need it")
 
 
-def load(spec: TeacherSpec, file: str | None, device: torch.device) -> LoadedTeacher:
+def load(
+    spec: TeacherSpec, file: str | None, device: torch.device, described: Path | None = None
+) -> LoadedTeacher:
     """Loads a teacher in the memory layout that computes fastest."""
-    teacher = load_teacher(spec, file)
+    teacher = load_teacher(spec, file, described=described)
     # Channels-last convolutions are up to twice as fast, on CPUs and GPUs alike.
     teacher.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     return teacher.to(device)

@@ -12,9 +12,11 @@ from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.demo_data import data_path
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import find_machine
+from kivfm_core.distillation.state.checkpoint import latest_checkpoint
 from kivfm_core.distillation.training.compile import compile_all
 from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
+from kivfm_core.planner.fits import check_fits
 from kivfm_core.planner.placement import place, planned_machine
 from kivfm_core.student.student import Student
 
@@ -54,9 +56,13 @@ def prepare(context: RunContext) -> Prepared:
     # The student's initial weights follow from the seed: nothing random may come before it.
     torch.manual_seed(config.seed)
     machine = planned_machine(config, find_machine(fabric.device))
+    check_fits(config, composition, machine)
     placements = place(config, composition, machine)
     # Weights before images: a missing file is reported before a minute of drawing demo scenes.
-    models = assemble(config, composition, fabric.device, context.log, placements)
+    checkpoint = latest_checkpoint(context.run.checkpoints)
+    models = assemble(
+        config, composition, fabric.device, context.log, placements, checkpoint=checkpoint
+    )
     if config.engine.compile == "all":
         # Offloaded encoders are called with other tensors for weights, so they are not compiled.
         resident = [t.encoder for n, t in models.teachers.items() if not placements[n].offloaded]

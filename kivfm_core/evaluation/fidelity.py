@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from kivfm_core.evaluation.batches import Tick, batches
+from kivfm_core.data.batches import Tick, batches
 from kivfm_core.evaluation.measure import Score
 from kivfm_core.task import LabeledImages
 from kivfm_core.teacher import Teacher

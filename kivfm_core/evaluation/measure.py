@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kivfm_core.data.batches import Batch, Tick, batches
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import DataError
-from kivfm_core.evaluation.batches import Batch, Tick, batches
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
+from kivfm_core.spec import InputContract
 from kivfm_core.task import Chance, LabeledImages, Meter
 from kivfm_core.teacher import Teacher
 
@@ -42,6 +43,7 @@ def measure(
     tasks: Mapping[str, LabeledImages],
     tick: Tick | None = None,
     empty: dict[str, DataError] | None = None,
+    other: InputContract | None = None,
 ) -> dict[str, Score]:
     """Measures every model on every task; each image is decoded once, encoded once a model.
 
@@ -50,6 +52,7 @@ def measure(
         tasks: The data of each task, all over the same images.
         tick: Called with (images done, images in all).
         empty: Takes the tasks that have nothing to count, with the reason; else this is an error.
+        other: How the models' decoders see the images, if that is not how their encoders do.
 
     Raises:
         DataError: If the images or their labels cannot be used.
@@ -60,7 +63,7 @@ def measure(
     ]
     data = next(iter(tasks.values()))
     images = 0
-    for batch in batches(data.paths, spec.input, tick):
+    for batch in batches(data.paths, spec.input, tick, other=other):
         for labels in tasks.values():
             _check_sizes(labels, batch)
         images += len(batch.indices)
@@ -93,7 +96,8 @@ def _update(model: Teacher, meters: Mapping[str, Meter], batch: Batch) -> None:
     # Tasks of one decoder, such as Mask R-CNN's two, share its predictions: by decoder and levels.
     known: dict[Any, Predictions] = {}
     for task, meter in meters.items():
-        prompt = meter.prompt(model, batch.indices, batch.frames)
+        # Decoders work in the pixels of the levels' canvases, which a stand-in may choose.
+        prompt = meter.prompt(model, batch.indices, levels.frames)
         key = (model.spec.task(task).part, model.spec.task(task).levels)
         predictions = known.get(key) if prompt is None else None
         if predictions is None:
@@ -101,7 +105,7 @@ def _update(model: Teacher, meters: Mapping[str, Meter], batch: Batch) -> None:
         # A prompt's predictions are those of one task.
         if prompt is None:
             known[key] = predictions
-        meter.update(predictions, batch.indices, batch.frames)
+        meter.update(predictions, batch.indices, levels.frames)
 
 
 def _check_sizes(data: LabeledImages, batch: Batch) -> None:

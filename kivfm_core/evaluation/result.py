@@ -28,12 +28,15 @@ class Row(Record):
         objects: How many objects the scores rest on (boxes, masks, clicks), or, where images are
             counted, how many of them have a label that counts; None if the task does not say.
         limit: At most so many images of the source were taken; None if all were.
-        teacher_score: The teacher's.
+        teacher_score: The teacher's; None if its weights are not here.
         base_score: The base's; None unless the teacher is the base, which has no other's decoder.
-        untrained_score: Its stand-in's before distillation.
-        student_score: Its stand-in's after distillation.
+        untrained_score: Its stand-in's before distillation; None unless a run is evaluated.
+        student_score: Its stand-in's after distillation; None if a teacher is evaluated alone.
         bound_score: The teacher's after its levels pass through the shared latent: an upper bound
             for the student. None if the latent has room for all of the levels' channels.
+        shared_score: Its stand-in's after distillation, on the canvas that all stand-ins share.
+            None if that was not measured.
+        shared_canvas: The short side of that canvas, in pixels.
         base: Whether the teacher is the base.
         chance_score: What is scored on these images by chance; None if that has no meaning.
         at_chance: Whether the teacher's score is no better than that: there is nothing to retain,
@@ -48,11 +51,13 @@ class Row(Record):
     bad: int = 0
     objects: int | None = None
     limit: int | None = None
-    teacher_score: float
-    base_score: float | None
-    untrained_score: float
-    student_score: float
+    teacher_score: float | None = None
+    base_score: float | None = None
+    untrained_score: float | None = None
+    student_score: float | None = None
     bound_score: float | None = None
+    shared_score: float | None = None
+    shared_canvas: int | None = None
     base: bool = False
     chance_score: float | None = None
     at_chance: bool = False
@@ -61,7 +66,7 @@ class Row(Record):
 
 
 class BaseRow(Record):
-    """The base's own feature beside the student's.
+    """The base's own feature beside the student's, or a teacher's that is evaluated alone.
 
     Attributes:
         metric: What the scores are.
@@ -70,8 +75,8 @@ class BaseRow(Record):
         bad: How many were skipped, since they cannot be decoded.
         limit: At most so many images of the source were taken; None if all were.
         chance_score: What a guess among the classes scores.
-        base_score: The base's.
-        student_score: The student's.
+        base_score: The base's, or the teacher's; None if the base's weights are not here.
+        student_score: The student's; None of a teacher alone.
     """
 
     metric: str
@@ -80,8 +85,8 @@ class BaseRow(Record):
     bad: int = 0
     limit: int | None = None
     chance_score: float | None = None
-    base_score: float
-    student_score: float
+    base_score: float | None = None
+    student_score: float | None = None
 
 
 class Summary(Record):
@@ -110,11 +115,11 @@ class Evaluation(Record):
     Attributes:
         data: The sources, as given.
         rows: A row for each teacher, task and source.
-        base: The base's own features beside the student's.
+        base: The base's own features beside the student's, or those of a teacher alone.
         summary: Over the rows of tasks.
         skipped: What was not measured, and why.
         seconds: How long it took; the last time, if results were added.
-        student: Identifies the student that was measured.
+        student: Identifies the student that was measured; empty for a teacher alone.
         notes: What was repaired, passed over or is strange in the labels, a line each, after its
             source.
     """

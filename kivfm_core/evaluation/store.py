@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from pydantic import ValidationError
 from kivfm_core.errors import KivfmError, UsageError, one_line, printable
 from kivfm_core.evaluation.result import Evaluation
 from kivfm_core.files import PARTIAL, write_text
-from kivfm_core.run_files import EVALUATION, STUDENT_STATE, RunFiles, read_record
+from kivfm_core.models.model import Model
+from kivfm_core.run_files import EVALUATION, read_record
 
 # Seconds to wait for another process that adds its results to the same file.
 PATIENCE = 60
@@ -76,19 +76,24 @@ class Place:
             ) from error
 
 
-def find_place(run: Path, out: str | Path | None = None) -> Place:
+def find_place(model: Model, out: str | Path | None = None) -> Place | None:
     """Where an evaluation is to be written: into the run's folder, or to a file of one's own.
 
     Args:
-        run: The run's folder.
-        out: The file; the run's by default.
+        model: What is evaluated.
+        out: The file; a run's own by default.
+
+    Returns:
+        The place; None if the model is no run and no file is given.
 
     Raises:
         UsageError: If it cannot be written there, or something else is there already.
     """
-    own = run / EVALUATION
-    file = own if out is None else Path(out)
-    place = Place(file, adds=file.resolve() == own.resolve())
+    own = model.run.path / EVALUATION if model.run is not None else None
+    file = Path(out) if out is not None else own
+    if file is None:
+        return None
+    place = Place(file, adds=own is not None and file.resolve() == own.resolve())
     folder = place.file.parent
     probe = folder / f".{token_hex(6)}{PARTIAL}"
     try:
@@ -103,13 +108,3 @@ def find_place(run: Path, out: str | Path | None = None) -> Place:
         ) from error
     place.read()
     return place
-
-
-def identify_student(run: Path) -> str:
-    """A hash of a run's student: its plan and its trained weights."""
-    files, digest = RunFiles(run), hashlib.sha256()
-    for file in (files.composition_file, files.bundle / STUDENT_STATE):
-        if file.is_file():
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-    return digest.hexdigest()

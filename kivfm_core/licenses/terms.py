@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from kivfm_core.licenses.kinds import Kind, Use, kind_of, strictness
+from kivfm_core.registry.students import original_teachers
 from kivfm_core.spec import Record, TeacherSpec
 
 
@@ -83,7 +84,8 @@ def inherited(specs: Iterable[TeacherSpec]) -> Terms:
     Args:
         specs: The specs of all selected teachers, the base included.
     """
-    sources = [source for spec in specs for source in _sources(spec)]
+    # A student that taught inherited its own teachers' terms, and passes them on.
+    sources = [source for spec in original_teachers(specs) for source in _sources(spec)]
     kinds = {source.license: kind_of(source.license) for source in sources}
     known = [name for name, kind in kinds.items() if kind is not Kind.UNKNOWN]
     uses: list[Use] = [source.commercial_use for source in sources]

@@ -7,7 +7,7 @@ from pathlib import Path
 from kivfm_core.composition.composition import stored_composition
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.models.model import Model
-from kivfm_core.models.student_model import StudentModel
+from kivfm_core.models.student_model import RunModel, StudentModel
 from kivfm_core.models.teacher_model import TeacherModel
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.run_files import STUDENT_CARD, RunFiles, list_runs, read_record
@@ -34,8 +34,9 @@ def open_model(
     if isinstance(name, Model):
         return name
     device = find_device(accelerator)
-    run = name if isinstance(name, Run) else None
-    folder = name.path if isinstance(name, Run) else find_folder(name)
+    if not isinstance(name, str | Path):
+        return RunModel(str(name.path), name, device)
+    folder = find_folder(name)
     if folder is None:
         spec = get_registry().resolve(str(name))
         return TeacherModel(str(name), spec, device, Path(weights) if weights else None)
@@ -44,8 +45,7 @@ def open_model(
     if (card := folder / STUDENT_CARD).is_file():
         plan = stored_composition(read_record(card).get("composition"), card)
         return StudentModel(str(folder), folder, plan, device)
-    run = run or open_run(folder)
-    return StudentModel(str(folder), run.bundle, run.composition, device, run)
+    return RunModel(str(folder), open_run(folder), device)
 
 
 def find_folder(name: str | Path) -> Path | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
 
 from kivfm_core.geometry import Size
-from kivfm_core.models.model import Model
+from kivfm_core.models.model import Features, Model, Role
 from kivfm_core.spec import TeacherSpec, Triple
-from kivfm_core.student.on_device import on_device
+from kivfm_core.student.one_pass import Canvas, EncoderPass, SoloPass
 from kivfm_core.teacher import LoadedTeacher, Teacher, load_teacher
 
 
@@ -42,7 +44,26 @@ class TeacherModel(Model):
 
     def solver(self, teacher: str) -> Teacher:
         """The teacher itself."""
-        return on_device(self.teacher, self.device)
+        return self.there(self.teacher)
+
+    def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
+        """The teacher alone."""
+        return {"teacher": self.solver(teacher)}
+
+    def own_features(self) -> Mapping[Literal["base", "student"], Features]:
+        """The teacher's, at its own canvas."""
+        dense = self.dense_level
+        more = () if dense in (None, self.global_level) else (dense,)
+        return {"base": Features(self.encoder, (self.global_level, *more))}
+
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """Its own pass; a teacher knows no canvas but its own."""
+        return [SoloPass(self.solver(name)) for name in teachers]
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file that its weights were loaded from."""
+        return self.teacher.provenance.sha256 if self.teacher.provenance else ""
 
     @property
     def global_level(self) -> str:

@@ -107,7 +107,7 @@ def place(
         return {}
     networks = list(list_networks(config, composition))
     runs = [network for network in networks if network.working]  # a canvas is no network
-    share = _share(config)
+    share = share_of(config)
     free = int(USABLE * machine.memory) - _static(composition, networks, share)
     least = activation_bytes(composition, 1) or 0
     away = _offloaded(runs, free, least) if machine.kind != "cpu" else set[str]()
@@ -149,7 +149,7 @@ def _devices(config: RunConfig) -> int:
     return 1 if config.engine.devices == "auto" else config.engine.devices
 
 
-def _share(config: RunConfig) -> int:
+def share_of(config: RunConfig) -> int:
     """Views of a step that one process handles."""
     return -(-config.optim.batch_size // (_devices(config) * config.engine.nodes))
 
@@ -158,10 +158,14 @@ def _static(composition: Composition, networks: Collection[Network], share: int)
     """Bytes in memory throughout a step, teachers aside: the student and all outputs."""
     # Of a trained parameter: its gradient, and two moments of the optimizer.
     student = FLOAT * composition.total + 12 * composition.trainable
+    return student + share * outputs_of_view(composition, networks)
+
+
+def outputs_of_view(composition: Composition, networks: Collection[Network]) -> int:
+    """Bytes of the outputs for a view in a training step, on the largest canvases."""
     everywhere = sum(n.outputs for n in networks if n.size is None)
     sizes = range(len(composition.image_size))
-    largest = max(sum(n.outputs for n in networks if n.size == size) for size in sizes)
-    return student + share * (everywhere + largest)
+    return everywhere + max(sum(n.outputs for n in networks if n.size == size) for size in sizes)
 
 
 def _offloaded(networks: Collection[Network], free: int, least: int) -> set[str]:

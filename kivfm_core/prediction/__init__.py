@@ -1,1 +1,1 @@
-"""Prediction: one image, one task, a drawing and a result."""
+"""Prediction: one image or many, one task; results, drawings and labels."""

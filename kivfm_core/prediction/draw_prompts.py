@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from PIL import ImageDraw
 
-from kivfm_core.data.canvas import to_tensor
 from kivfm_core.geometry import MaskPrompt
-from kivfm_core.prediction.draw import Color, Drawing
+from kivfm_core.prediction.colors import Color
+from kivfm_core.prediction.draw import Drawing
 
 # Of a mark, and of what is crossed out in it, in pixels of the drawing.
 RADIUS, CROSS = 5, 3
@@ -22,8 +22,7 @@ def draw_prompts(drawing: Drawing, prompts: Sequence[MaskPrompt], colors: Sequen
         prompts: In the image's pixels.
         colors: The color of each prompt.
     """
-    drawn, zoom = drawing.to_pil(), drawing.zoom
-    brush = ImageDraw.Draw(drawn)
+    brush, zoom = ImageDraw.Draw(drawing.canvas), drawing.zoom
     for prompt, color in zip(prompts, colors, strict=True):
         if prompt.box is not None:
             x0, y0, x1, y1 = (value * zoom for value in prompt.box)
@@ -31,7 +30,6 @@ def draw_prompts(drawing: Drawing, prompts: Sequence[MaskPrompt], colors: Sequen
             brush.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=color, width=2)
         for click in prompt.clicks:
             _mark(brush, click.x * zoom, click.y * zoom, color if click.positive else None)
-    drawing.image = to_tensor(drawn).to(drawing.image.dtype)
 
 
 def _mark(brush: ImageDraw.ImageDraw, x: float, y: float, color: Color | None) -> None:

@@ -1,4 +1,4 @@
-"""Predicts one image with a run's student, or with any teacher."""
+"""Predicts one image with a model: a student in the role of a teacher, or a teacher."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -16,23 +15,26 @@ from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.geometry import MaskPrompt
-from kivfm_core.prediction.draw import CONFIDENCE, Drawing
+from kivfm_core.models.model import Model
+from kivfm_core.models.open import open_model
+from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.everything import scan
 from kivfm_core.prediction.prompts import Box, Clicks, Given, gather, pointed
-from kivfm_core.prediction.result import Prediction
+from kivfm_core.prediction.result import Prediction, take_masks
 from kivfm_core.prediction.results import draw_everything
+from kivfm_core.prediction.solver import Solver
+from kivfm_core.prediction.wanted import CONFIDENCE, TOP, Wanted
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
-from kivfm_core.runs.run import Run, open_run
+from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
+from kivfm_core.runs.run import Run
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.on_device import find_device, on_device
-from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
 
 
 # Twelve parameters, as the command has flags; most calls give three.
 def predict(
-    run: str | Path | Run | Teacher,
+    model: str | Path | Run | Model | Teacher,
     image: str | Path | Image.Image,
     task: str,
     *,
@@ -43,16 +45,19 @@ def predict(
     prompts: str | Path | Sequence[MaskPrompt] | None = None,
     everything: int | None = None,
     threshold: float = CONFIDENCE,
+    classes: Sequence[str] | None = None,
+    top: int = TOP,
+    suppress: float | None = None,
     out: str | Path | None = None,
     accelerator: str = "auto",
 ) -> Prediction:
     """Solves a task for an image, in its original pixels.
 
     Args:
-        run: A run or its folder (the student stands in for a teacher of it), or a teacher.
-        image: The image.
+        model: A run, a bundle's folder, or a teacher's name; or what these open as.
+        image: What to look at.
         task: What to solve.
-        teacher: Which of the run's teachers to stand in for, where several solve the task.
+        teacher: Which of a student's teachers to stand in for, where several solve the task.
         labels: Class names, for tasks such as `zero-shot`.
         points: In the image's pixels, a click `(x, y)` for each mask, or a list of clicks for one;
             `Click(x, y, False)` is a negative one.
@@ -60,61 +65,78 @@ def predict(
         prompts: In place of both, `kivfm_core.geometry.MaskPrompt`s, or a JSON file of them.
         everything: In place of all, clicks a side of a grid; their good masks are kept, each once.
         threshold: Objects of a lower score are left out.
+        classes: Only these of the model's classes are kept.
+        top: Of the classes of an image, so many are listed.
+        suppress: Of objects whose boxes overlap by more than this share (IoU), only the best is
+            kept, whatever their classes. By default this is so in the drawing alone.
         out: A file for the image with the result drawn on it.
-        accelerator: Where a run's student computes; a teacher that is given stays where it is.
+        accelerator: Where the encoder computes, as in `engine.accelerator`.
 
     Raises:
-        UsageError: If teacher, labels, prompts or accelerator do not fit, or `out` is the image.
+        UsageError: If the arguments do not fit each other, or `out` is the image.
         DataError: If the image or the file of prompts cannot be read.
     """
-    device = find_device(accelerator)
-    run = open_run(run) if isinstance(run, str | Path) else run
-    specs = [run.spec] if isinstance(run, Teacher) else run.teachers
     asked = gather(find_task(task), labels, points, boxes, prompts, everything)
-    name = choose(specs, task, teacher).name
+    wanted = Wanted(threshold, tuple(classes) if classes else None, top, suppress)
+    solver = find_solver(model, asked, teacher, wanted, accelerator)
     _check_out(image, out)
-    pixels = _read(image)
-    given = asked.of(None if isinstance(image, Image.Image) else image, pixels.shape[1:])
-    model = run if isinstance(run, Teacher) else _stand_in(run, name, device)
-    drawing = Drawing(pixels, threshold)
-    rows = _draw(drawing, asked, model, pixels, given)
+    pixels = read_image(image)
+    height, width = pixels.shape[1:]
+    given = asked.of(None if isinstance(image, Image.Image) else image, (height, width))
+    drawing = Drawing(pixels, wanted=wanted)
+    rows = _draw(drawing, solver, pixels, given)
     if out is not None:
         drawing.save(Path(out))
-    return Prediction(task, name, pixels.shape[2], pixels.shape[1], asked.task.kind, rows)
+    about = task, solver.spec.name, width, height, asked.task.kind
+    return Prediction(*about, rows, solver.names, take_masks(rows), drawing)
 
 
-def _stand_in(run: Run, teacher: str, device: torch.device) -> Teacher:
-    return on_device(run.load_student().stand_in(teacher), device)
+def find_solver(
+    model: str | Path | Run | Model | Teacher,
+    asked: Given,
+    teacher: str | None,
+    wanted: Wanted,
+    accelerator: str,
+) -> Solver:
+    """Finds who solves a task, and checks the arguments, before anything that takes long.
+
+    Args:
+        model: As `predict` takes it.
+        asked: The task, and what is given for it.
+        teacher: Which of a student's teachers to stand in for.
+        wanted: What of the predictions is kept.
+        accelerator: Where the encoder computes.
+
+    Raises:
+        UsageError: If nobody solves the task, several do, or a wanted class is none of its.
+    """
+    opened = model if isinstance(model, Teacher) else open_model(model, accelerator)
+    specs = [opened.spec] if isinstance(opened, Teacher) else opened.specs
+    spec = choose(specs, asked.task.name, teacher)
+    if isinstance(opened, Model):
+        warn_of_changed_teachers(opened.run)
+    names = asked.labels or label_names(spec.task(asked.task.name).labels)
+    wanted.indices(names)
+    return Solver(opened, spec, asked.task, asked, names, wanted)
 
 
-def _read(image: str | Path | Image.Image) -> Tensor:
+def read_image(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
     opened = open_image(Path(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))
 
 
 def _draw(
-    drawing: Drawing, asked: Given, model: Teacher, pixels: Tensor, given: Mapping[str, Any]
+    drawing: Drawing, solver: Solver, pixels: Tensor, given: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Draws what a model finds; a row for each thing."""
-    record = asked.task
-    if asked.everything:
-        found = scan(model, record, pixels, asked.everything, drawing.threshold)
+    if side := solver.asked.everything:
+        found = scan(solver.model, solver.record, pixels, side, solver.wanted.threshold)
         return draw_everything(drawing, found)
-    names = given["labels"] or label_names(model.spec.task(record.name).labels)
-    found = _solve(model, record, pixels, given)
-    return resolve_reference(record.draw)(drawing, found, names, pointed(record, given))
-
-
-def _solve(model: Teacher, record: TaskRecord, pixels: Tensor, given: Mapping[str, Any]) -> Any:
-    """What a model finds in an image `[3, H, W]`, in the image's pixels."""
-    canvases, frames = make_canvases([pixels], model.spec.input)
-    prompt = None
-    if record.prompt is not None:
-        raw = resolve_reference(record.prompt.build)(given, frames)
-        prompt = model.prompt(record.name, **raw)
-    levels = model.encode(canvases, frames)
-    return model.decode(record.name, levels, prompt).to_original(frames)[0]
+    canvases, frames = make_canvases([pixels], solver.spec.input)
+    item = solver.solve(canvases, frames, given).to_original(frames)[0]
+    points = pointed(solver.record, given)
+    return resolve_reference(solver.record.draw)(drawing, item, solver.names, points)
 
 
 def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:
@@ -135,6 +157,7 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
             f"{spec.name}: {', '.join(solved.task for solved in spec.tasks) or 'no task'}"
             for spec in specs
         )
+        name = name or (specs[0].name if len(specs) == 1 else None)
         who = f"{name} does not solve" if name else "no teacher of the run solves"
         raise UsageError(f"{who} {task}", can)
     if len(solving) > 1:

@@ -10,9 +10,11 @@ from typing import Any, cast
 import torch
 
 from kivfm_core.errors import UsageError
-from kivfm_core.geometry import Click, MaskPrompt
+from kivfm_core.geometry import Click, Frame, MaskPrompt
 from kivfm_core.prediction.prompt_files import PromptFile, read_prompts
+from kivfm_core.reference import resolve_reference
 from kivfm_core.task import TaskRecord
+from kivfm_core.teacher import Teacher
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -57,7 +59,7 @@ class Given:
         """
         prompts = self.file.of(image) if self.file else self.prompts
         for prompt in prompts:
-            _check_inside(prompt, size)
+            check_inside(prompt, size)
         points = [(click.x, click.y) for prompt in prompts for click in prompt.clicks]
         return {"labels": self.labels, "points": points, "prompts": list(prompts)}
 
@@ -97,6 +99,22 @@ def gather(
     own = tuple(prompts or ()) or join(points or (), boxes or ())
     _check_plain(record, own)
     return Given(record, labels, own, everything=everything or 0)
+
+
+def make_prompt(
+    model: Teacher, record: TaskRecord, frames: Sequence[Frame], given: Mapping[str, Any]
+) -> Any:
+    """The prompt of a task for canvases of these frames; None if the task takes none.
+
+    Args:
+        model: Who solves it.
+        record: The task.
+        frames: Of the canvases.
+        given: What `Given.of` gives.
+    """
+    if record.prompt is None:
+        return None
+    return model.prompt(record.name, **resolve_reference(record.prompt.build)(given, frames))
 
 
 def pointed(record: TaskRecord, given: Mapping[str, Any]) -> Any:
@@ -168,7 +186,7 @@ def _check_plain(record: TaskRecord, prompts: Sequence[MaskPrompt]) -> None:
         raise UsageError(f"{record.name} takes no negative clicks", "--points X,Y")
 
 
-def _check_inside(prompt: MaskPrompt, size: Sequence[int]) -> None:
+def check_inside(prompt: MaskPrompt, size: Sequence[int]) -> None:
     """Refuses clicks and boxes beside an image of `(height, width)`, or nowhere."""
     height, width = size
     for click in prompt.clicks:

@@ -1,6 +1,7 @@
 """From predictions in original pixels to a drawing and rows: what the built-in tasks' records name.
 
-Each function draws what was found in one image, and returns a row for each thing.
+Each function draws what was found in one image, and returns a row for each thing. A row's mask goes
+to `Prediction.masks`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
-from torchvision.ops import masks_to_boxes
 
 from kivfm_core.geometry import MaskPrompt
-from kivfm_core.prediction.draw import Drawing, palette
+from kivfm_core.prediction.colors import color_of
+from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.draw_prompts import draw_prompts
 from kivfm_core.prediction.everything import Scan
+from kivfm_core.prediction.result import MASK
+from kivfm_core.prediction.wanted import Names, distinct
 
-# So many classes are listed.
-TOP = 5
+# Unless a user says otherwise, of boxes that overlap by more than this only the best is drawn.
+OVERLAP = 0.7
 
-Names = Sequence[str] | None
 Rows = list[dict[str, Any]]
 
 
@@ -29,12 +31,14 @@ def _name(names: Names, index: int) -> str:
 
 def draw_classes(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
     """The most probable classes of `logits [K]`."""
-    probability, index = logits.float().softmax(dim=0).topk(min(TOP, len(logits)))
+    probability, chosen = logits.float().softmax(dim=0), drawing.wanted.indices(names)
+    order = probability.argsort(descending=True).tolist()
+    index = [i for i in order if chosen is None or i in chosen][: drawing.wanted.top]
+    shares = probability[index].tolist()
     found = [
-        {"label": _name(names, i), "probability": p}
-        for p, i in zip(probability.tolist(), index.tolist(), strict=True)
+        {"label": _name(names, i), "probability": p} for i, p in zip(index, shares, strict=True)
     ]
-    drawing.lines([f"{item['probability']:6.1%}  {item['label']}" for item in found])
+    drawing.bars([item["label"] for item in found], shares, [color_of(i) for i in index])
     return found
 
 
@@ -56,30 +60,47 @@ def draw_objects(drawing: Drawing, item: dict[str, Tensor], names: Names, points
         {"label": _name(names, label), "score": score, "box": _rounded(box)}
         for box, score, label in rows
     ]
-    by_object = "masks" in item  # masks of one class may touch: every object has its own color
-    keys = range(len(found)) if by_object else item["labels"].tolist()
-    colors = [palette(key + 1) for key in keys]
-    if by_object:
-        drawing.masks(item["masks"], colors)
+    if "masks" in item:
         for entry, mask in zip(found, item["masks"], strict=True):
-            entry["area"] = int(mask.sum())
-    texts = [f"{entry['label']} {entry['score']:.2f}" for entry in found]
-    drawing.boxes(item["boxes"].flip(0), texts[::-1], colors[::-1])  # the best on top
+            entry |= {"area": int(mask.sum()), MASK: mask}
+    _draw_distinct(drawing, item, names)
     return found
+
+
+def _draw_distinct(drawing: Drawing, item: dict[str, Tensor], names: Names) -> None:
+    """Draws one box for one thing, the best on top."""
+    overlap = drawing.wanted.suppress or OVERLAP
+    shown = distinct(item["boxes"], item["scores"], overlap).flip(0)
+    labels = item["labels"][shown].tolist()
+    colors = [color_of(label) for label in labels]
+    if "masks" in item:
+        drawing.masks(item["masks"][shown], colors)
+    scores = item["scores"][shown].tolist()
+    texts = [f"{_name(names, i)} {score:.2f}" for i, score in zip(labels, scores, strict=True)]
+    unnamed = drawing.boxes(item["boxes"][shown], texts, colors)
+    if unnamed:
+        crowd = list(dict.fromkeys(labels[i] for i in reversed(unnamed)))
+        drawing.legend([_name(names, i) for i in crowd], [color_of(i) for i in crowd])
 
 
 def draw_class_map(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
     """The classes of a map `[K, H, W]` by their share of the image, largest first."""
-    label = logits.argmax(dim=0)
+    label, chosen = logits.argmax(dim=0), drawing.wanted.indices(names)
     counts = label.flatten().bincount()
-    present = [i for i in counts.argsort(descending=True).tolist() if counts[i] > 0]
+    present = [
+        i
+        for i in counts.argsort(descending=True).tolist()
+        if counts[i] > 0 and (chosen is None or i in chosen)
+    ]
     found = [{"label": _name(names, i), "share": int(counts[i]) / label.numel()} for i in present]
     drawn = [i for i in present if _name(names, i) != "background"]
+    colors = [color_of(i) for i in drawn]
+    for i, color in zip(drawn, colors, strict=True):  # one by one: a mask a class takes memory
+        drawing.masks((label == i)[None], [color])
+    shares = {item["label"]: item["share"] for item in found}
+    named = [_name(names, i) for i in drawn]
     if drawn:
-        masks = label == label.new_tensor(drawn)[:, None, None]
-        drawing.masks(masks, [palette(i or 255) for i in drawn])
-    lines = [f"{item['share']:6.1%}  {item['label']}" for item in found[:TOP]]
-    drawing.lines(lines, [palette(i) for i in present[:TOP]])
+        drawing.legend([f"{name}  {shares[name]:.1%}" for name in named], colors)
     return found
 
 
@@ -87,13 +108,16 @@ def draw_masks(
     drawing: Drawing, found: Tensor, names: Names, prompts: Sequence[MaskPrompt]
 ) -> Rows:
     """The masks `[P, H, W]` of prompts."""
-    colors = [palette(i + 1) for i in range(len(found))]
+    # Takes longer to import than torch, and other tasks do without.
+    from torchvision.ops import masks_to_boxes
+
+    colors = [color_of(i) for i in range(len(found))]
     drawing.masks(found, colors)
     draw_prompts(drawing, prompts, colors)
     rows: Rows = []
     for mask, prompt in zip(found, prompts, strict=True):
         box = masks_to_boxes(mask[None])[0].tolist() if mask.any() else None
-        row = {"area": int(mask.sum()), "box": box, "prompt": _as_row(prompt)}
+        row = {"area": int(mask.sum()), "box": box, "prompt": _as_row(prompt), MASK: mask}
         positive = [[click.x, click.y] for click in prompt.clicks if click.positive]
         rows.append({"point": positive[0], **row} if positive else row)
     return rows

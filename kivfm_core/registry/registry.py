@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from shlex import quote
 
 from packaging.utils import canonicalize_name
 
-from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.errors import PluginError, UsageError, printable
 from kivfm_core.registry.conflicts import ready_tasks
 from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.provider import resolve_provided
+from kivfm_core.registry.students import find_bundle, is_student, students
 from kivfm_core.registry.suggestions import explain_absent, explain_unknown, explain_unknown_task
 from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import TeacherProvider, TeacherSpec
@@ -58,8 +60,15 @@ class Registry:
 
     def find(self, name: str, variant: str | None = None) -> tuple[TeacherSpec, Entry]:
         """As `resolve`, with the entry that it comes from."""
-        if "::" not in name and RunFiles(Path(name)).has_student:
-            raise UsageError(f"{name} is a run, and a student cannot teach yet", "name a teacher")
+        if self.find_student(name) is not None:
+            entry = students()
+            assert entry.provider is not None
+            return resolve_provided(entry, entry.provider, name), entry
+        if not self.knows(name) and RunFiles(Path(name).expanduser()).is_run:
+            raise UsageError(
+                f"{printable(name)} is a run that has no student yet",
+                f"kivfm distill --resume {quote(name)}",
+            )
         pin, _, wanted = name.rpartition("::")
         pin = canonicalize_name(pin)
         entries = [e for e in self.entries if pin in ("", e.distribution)]
@@ -74,6 +83,13 @@ class Registry:
                 spec = resolve_provided(entry, entry.provider, wanted)
                 return self._with_known_tasks(spec), entry
         raise explain_unknown(wanted, entries)
+
+    def find_student(self, name: str) -> Path | None:
+        """The bundle of the student that a name stands for; None for a teacher's name.
+
+        What is both a folder and a teacher is the teacher; `./NAME` is the folder.
+        """
+        return None if self.knows(name) else find_bundle(name)
 
     def knows(self, name: str) -> bool:
         """Whether a name is a teacher's, an alias, or under a provider's prefix."""
@@ -104,6 +120,8 @@ class Registry:
             if (entry.spec and entry.bare == spec.name)
             or (entry.provider and spec.name.startswith(entry.provider.prefix))
         ]
+        if not found and is_student(spec):
+            return students()
         return max(found, key=lambda entry: entry.spec == spec, default=None)
 
     def usable(self) -> list[TeacherSpec]:
@@ -119,7 +137,8 @@ class Registry:
     @staticmethod
     def weights_here(spec: TeacherSpec) -> bool:
         """Whether a teacher's weights are on this machine."""
-        return locate(spec.weights.source) is not None
+        # A student is selected by the folder that it lies in.
+        return is_student(spec) or locate(spec.weights.source) is not None
 
 
 def _choose(name: str, entries: list[Entry], *, pinned: bool) -> Entry | None:

@@ -20,7 +20,7 @@ from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.files import LOCK, write_text
 from kivfm_core.run_files import UNTRAINED, RunFiles
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.bundle import load_trained, read_bundle
+from kivfm_core.student.bundle import list_packages, load_trained, read_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import LoadedTeacher, load_teacher
 from kivfm_core.weights.loading import Provenance
@@ -88,7 +88,7 @@ class Run(RunFiles):
             WeightsError: If these weights cannot be had any more.
         """
         spec = next(spec for spec in self.teachers if spec.name == name)
-        teacher = load_teacher(spec, self.files.get(name))
+        teacher = load_teacher(spec, self.files.get(name), described=self.composition_file)
         self.check_same(name, teacher.provenance)
         return teacher
 
@@ -169,6 +169,7 @@ class Run(RunFiles):
             "python": platform.python_version(),
             "platform": platform.platform(),
             "packages": {name: _version(name) for name in PACKAGES},
+            "distributions": list_packages(self.composition)["distributions"],
             "weights": {name: vars(p) for name, p in weights.items() if p is not None},
             **facts,
         }

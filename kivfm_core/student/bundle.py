@@ -17,10 +17,19 @@ from kivfm_core.files import new_folder
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.requirements import pip_install, stored_requirements, unmet
-from kivfm_core.run_files import BUNDLE, CONFIG, DECODERS, STUDENT_CARD, STUDENT_STATE, read_record
-from kivfm_core.student.building import building
+from kivfm_core.registry.students import original_teachers
+from kivfm_core.run_files import (
+    BUNDLE,
+    CONFIG,
+    DECODERS,
+    STUDENT_CARD,
+    STUDENT_STATE,
+    read_record,
+    slug,
+)
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
+from kivfm_core.weights.building import building
 from kivfm_core.weights.loading import load_strict, read_own_state
 from kivfm_core.weights.tokenizer import keep_tokenizers, with_kept
 
@@ -48,11 +57,6 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     path.chmod(mode)
 
 
-def slug(teacher: str) -> str:
-    """A teacher's name as a file name."""
-    return teacher.replace("/", "--")
-
-
 def write_bundle(student: Student, folder: Path, run: Path | None = None) -> None:
     """Writes a bundle to a temporary folder and renames that.
 
@@ -71,7 +75,7 @@ def write_bundle(student: Student, folder: Path, run: Path | None = None) -> Non
         card = {
             "schema": 1,
             "kivfm": version("kivfm"),
-            **_packages(plan),
+            **list_packages(plan),
             "composition": plan.model_dump(mode="json"),
         }
         (aside / STUDENT_CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
@@ -104,14 +108,16 @@ def read_bundle(folder: Path) -> Student:
     _check_installed(card, file)
     plan = stored_composition(card.get("composition"), file)
     path = folder / STUDENT_STATE
+    state = read_own_state(path)
     with building(file, path):
         student = Student(plan)
-    load_strict(student, read_own_state(path), "the student")
+    load_strict(student, state, "the student")
     for spec in plan.teachers:
         path = folder / DECODERS / f"{slug(spec.name)}.safetensors"
+        state = read_own_state(path)
         with building(file, path):
             decoders = Decoders(with_kept(spec, folder / DECODERS / slug(spec.name)))
-        load_strict(decoders, read_own_state(path), f"{spec.name}'s decoders")
+        load_strict(decoders, state, f"{spec.name}'s decoders")
         student.decoders[spec.name] = decoders.requires_grad_(False).eval()
     return student.eval()
 
@@ -142,9 +148,9 @@ def load_trained(student: Student, checkpoint: Path) -> None:
     load_strict(student, own | state, str(checkpoint))
 
 
-def _packages(plan: Composition) -> dict[str, Any]:
-    """Distributions of encoders and decoders, with versions, and what these require."""
-    specs = (*plan.teachers, plan.trunk)
+def list_packages(plan: Composition) -> dict[str, Any]:
+    """The `distributions` of encoders and decoders, with versions, and their `requirements`."""
+    specs = (*original_teachers(plan.teachers), plan.trunk)
     entries = [entry for spec in specs if (entry := get_registry().origin(spec))]
     libraries = {entry.provider.distribution for entry in entries if entry.provider}
     required = {text for spec in specs for text in spec.requirements}

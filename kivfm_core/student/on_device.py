@@ -65,7 +65,7 @@ def on_device(model: Encoder, device: torch.device) -> Encoder:
 
 
 def _encoder(model: Encoder) -> Iterable[nn.Module]:
-    student = model.student if isinstance(model, StandIn) else model
+    student = getattr(model, "student", model)  # a stand-in has one, several in one pass too
     if isinstance(student, Student):
         return student.children()  # its decoders are not registered as children
     return [model.encoder] if isinstance(model, LoadedTeacher) else []
@@ -95,7 +95,8 @@ class EncoderOnDevice:
             return {name: level.to("cpu", torch.float32) for name, level in levels.items()}
 
         parts = self.splitter.run(len(images), lambda slices: [run(part) for part in slices])
-        return Levels({name: torch.cat([p[name] for p in parts]) for name in parts[0]}, frames)
+        own = self.model.frames(frames) if isinstance(self.model, StandIn) else frames
+        return Levels({name: torch.cat([p[name] for p in parts]) for name in parts[0]}, own)
 
 
 class OnDevice(EncoderOnDevice):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -11,9 +12,13 @@ from torch import Tensor
 from kivfm_core.aligners.aligner import Aligner
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize, repad, rescale
+from kivfm_core.errors import UsageError, is_out_of_memory, one_line
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.teacher import Decoders, Levels
+
+# What of a teacher's contract the student does not see: it pads and normalizes in its own way.
+UNSEEN = ("pad_value", "channel_order", "scale", "mean", "std", "train_sizes")
 
 
 class SharedEncoder(Protocol):
@@ -29,6 +34,20 @@ class SharedEncoder(Protocol):
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
         ...
+
+
+@contextmanager
+def _agreeing(teacher: str) -> Generator[None]:
+    """Networks that do not give what their stored plan says raise one kind of error."""
+    try:
+        yield
+    except (RuntimeError, ValueError, LookupError, ArithmeticError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise  # the caller may take fewer images at once
+        raise UsageError(
+            f"the student does not give {teacher}'s levels as its plan says: {one_line(error)}",
+            "fetch the student again, or open it with the plugin versions that made it",
+        ) from error
 
 
 class StandIn:
@@ -51,13 +70,34 @@ class StandIn:
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The student's predictions of the teacher's levels, on the teacher's own grids."""
         with torch.no_grad():
-            plan, canvas = self.student.composition, (images.shape[-2], images.shape[-1])
-            # Canvases arrive as the teacher's contract asks. The student was trained on canvases of
-            # its own: with another padding, and perhaps at another scale.
-            contract, size = plan.trunk.input, plan.student_size(self.spec.name, canvas)
-            pixels = rescale(repad(images, frames, contract.pad_value), size)
-            features = self.student(normalize(pixels, contract))
-            return Levels(self.levels(features, canvas), frames)
+            canvas = (images.shape[-2], images.shape[-1])
+            with _agreeing(self.spec.name):
+                return self.read(self.look(images, frames), frames, canvas)
+
+    @property
+    def canvas_key(self) -> object:
+        """Equal for stand-ins that give the student equal canvases of an image."""
+        contract = self.spec.input.model_copy(update=dict.fromkeys(UNSEEN))
+        return contract.model_dump_json(), self.student.composition.scales.get(self.spec.name, 1.0)
+
+    def frames(self, frames: Sequence[Frame]) -> list[Frame]:
+        """The frames of the levels for canvases of these frames: the same."""
+        return list(frames)
+
+    def look(self, images: Tensor, frames: Sequence[Frame]) -> dict[str, Tensor]:
+        """The student's features of canvases `[B, 3, H, W]` in [0, 1], by its one pass."""
+        plan, canvas = self.student.composition, (images.shape[-2], images.shape[-1])
+        # Canvases arrive as the teacher's contract asks. The student was trained on canvases of
+        # its own: with another padding, and perhaps at another scale.
+        contract, size = plan.trunk.input, plan.student_size(self.spec.name, canvas)
+        pixels = rescale(repad(images, frames, contract.pad_value), size)
+        return self.student(normalize(pixels, contract))
+
+    def read(
+        self, features: Mapping[str, Tensor], frames: Sequence[Frame], canvas: tuple[int, int]
+    ) -> Levels:
+        """The teacher's levels, from what `look` gave for canvases of `(h, w)` pixels."""
+        return Levels(self.levels(features, canvas), frames)
 
     def levels(self, features: Mapping[str, Tensor], canvas: tuple[int, int]) -> dict[str, Tensor]:
         """Predicts the teacher's levels from the student's features.

@@ -1,17 +1,18 @@
 """Promptable segmentation: the mask of what clicks and a box point at. Torch-free."""
 
-from kivfm_core.task import Prompt, TaskRecord
+from kivfm_core.task import Prompt, Saved, TaskRecord
 
 PROMPTABLE_SEGMENTATION = TaskRecord(
     name="promptable-segmentation",
     short="prompt",
     summary="The mask of the object that you click on.",
     prediction="kivfm_core.predictions:Masks",
-    formats=("coco",),
+    formats=("coco", "voc", "yolo"),
     masks=True,
     prompt=Prompt(flags=("prompts",), build="kivfm_core.tasks.prompts:mask_prompts"),
     metric="one-click mIoU",
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",
     draw="kivfm_core.prediction.results:draw_masks",
+    saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_masks"),
 )

@@ -26,7 +26,9 @@ TASKS: dict[str, TaskRecord] = {
 }
 
 # k-NN on a global feature: measured like a task, though no teacher declares it.
-KNN = Measured(name="knn", metric="k-NN top-1", formats=("labels", "folder"))
+KNN = Measured(
+    name="knn", metric="k-NN top-1", formats=("labels", "folder", "csv", "jsonl", "webdataset")
+)
 PROBE_METRIC = "linear probe top-1"
 # What is measured of a teacher that solves no task, on any images.
 FIDELITY, FIDELITY_METRIC = "fidelity", "cosine"

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from kivfm_core.errors import WeightsError
+from kivfm_core.files import is_link
 from kivfm_core.reference import resolve_reference
+from kivfm_core.run_files import DECODERS, STUDENT_CARD, STUDENT_STATE
 from kivfm_core.spec import TeacherSpec
 
 State = Mapping[str, Tensor]
@@ -77,9 +79,25 @@ def read_own_state(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: As `read_state`, or if it is a link.
     """
-    if path.is_symlink():
+    if is_link(path):
         raise WeightsError(f"{path} is a link, and not followed", "put the file itself there")
     return read_state(path)
+
+
+def read_bundle_state(state: Path) -> dict[str, Tensor]:
+    """Reads all weights of a student's bundle: its own, and each decoder's as `decoders/NAME/KEY`.
+
+    Args:
+        state: The file of the student's own weights; decoders lie in a folder beside it.
+
+    Raises:
+        WeightsError: As `read_own_state`.
+    """
+    whole = read_own_state(state)
+    for file in sorted((state.parent / DECODERS).glob("*.safetensors")):
+        own = read_own_state(file)
+        whole |= {f"{DECODERS}/{file.stem}/{key}": value for key, value in own.items()}
+    return whole
 
 
 def load_strict(module: nn.Module, state: State, what: str) -> int:
@@ -121,7 +139,8 @@ Split = Callable[[TeacherSpec, State], Mapping[str, State]]
 def load_parts(spec: TeacherSpec, file: Path) -> Mapping[str, State]:
     """Reads a weights file and splits it into the encoder's and the decoders' states."""
     split: Split = resolve_reference(spec.weights.split)
-    state = read_state(file)
+    is_bundle = file.name == STUDENT_STATE and file.with_name(STUDENT_CARD).is_file()
+    state = read_bundle_state(file) if is_bundle else read_state(file)
     try:
         return split(spec, state)
     except (KeyError, RuntimeError, ValueError) as error:

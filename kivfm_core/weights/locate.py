@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from kivfm_core.files import hub_cache, library_cache
 
 
 class HubPath(NamedTuple):
@@ -61,18 +62,6 @@ def _in_hub_cache(path: HubPath) -> list[Path]:
     return [folder / "snapshots" / commit / path.file]
 
 
-def _home(variable: str, default: str) -> Path:
-    root = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get(variable, f"{root}/{default}")).expanduser()
-
-
-def hub_cache() -> Path:
-    """The hub library's cache folder, by its own rules."""
-    if "HF_HUB_CACHE" in os.environ:
-        return Path(os.environ["HF_HUB_CACHE"]).expanduser()
-    return _home("HF_HOME", "huggingface") / "hub"
-
-
 def torch_cache() -> Path:
     """torch.hub's checkpoint folder, by its own rules."""
-    return _home("TORCH_HOME", "torch") / "hub" / "checkpoints"
+    return library_cache("TORCH_HOME", "torch") / "hub" / "checkpoints"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from shutil import copyfile
 
-from kivfm_core.errors import WeightsError, one_line
+from kivfm_core.errors import WeightsError, one_line, printable
+from kivfm_core.files import is_link
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.weights import hub
 from kivfm_core.weights.locate import locate
@@ -58,13 +59,24 @@ def keep_tokenizers(spec: TeacherSpec, folder: Path) -> None:
 
 
 def with_kept(spec: TeacherSpec, folder: Path) -> TeacherSpec:
-    """The spec with the tokenizers that `keep_tokenizers` copied in place of its own."""
+    """The spec with the tokenizers that `keep_tokenizers` copied in place of its own.
+
+    Raises:
+        WeightsError: If one of them is a link, or has a link in it.
+    """
     tasks = tuple(
         task.model_copy(update={"tokenizer": f"run:{kept}"})
         if (kept := folder.absolute() / task.task).is_dir()
         else task
         for task in spec.tasks
     )
+    for task in (task for task in tasks if task not in spec.tasks):
+        kept = folder / task.task
+        for path in (folder, kept, *kept.iterdir()):
+            if is_link(path):
+                raise WeightsError(
+                    f"{printable(path)} is a link, and not followed", "put the file itself there"
+                )
     return spec.model_copy(update={"tasks": tasks})
 
 

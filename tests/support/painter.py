@@ -64,8 +64,10 @@ class FakeRun:
         self.path = path
         plan = SimpleNamespace(narrows=narrow)
         self.composition = SimpleNamespace(
-            x_level="global", v_level="dense", of=lambda name: [plan]
-        )
+            x_level="global", v_level="dense", of=lambda name: [plan],
+            teachers=tuple(self.teachers), base=self.base,
+        )  # fmt: skip
+        self.bundle, self.composition_file = path / "student", path / "composition.json"
 
     def load_teacher(self, name: str) -> Oracle:
         return Oracle(PAINTER if name == "painter/one" else BASE, sees())

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import toy
+from PIL import Image
 from toy_pictures import write_pictures
 
 from kivfm_core.config import build_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.state.resume import plan_resume
+from kivfm_core.evaluation.evaluate import evaluate
+from kivfm_core.prediction.predict import predict
 from kivfm_core.registry import registry
 from kivfm_core.registry.entry import Entry
 from kivfm_core.run_files import CHECKPOINTS
 from kivfm_core.runs.run import open_run
+from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.bundle import load_student
 
 SPECS = (toy.BASE, toy.PURPOSE)
 # A module of the stranger's, which must never be imported.
 FOREIGN = "marker_of_a_stranger:call"
+# The folder of labeled images beside the folder of runs.
+LABELS = "labels"
 
 EVALUATION = {
     "schema": 1,
@@ -51,10 +58,10 @@ EVALUATION = {
 
 
 @contextmanager
-def toys_installed() -> Iterator[None]:
+def toys_installed(specs: Sequence[TeacherSpec] = SPECS) -> Iterator[None]:
     """The toy teachers are the ones that are installed."""
     with pytest.MonkeyPatch.context() as patch:
-        entries = [Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in SPECS]
+        entries = [Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs]
         patch.setattr(registry, "discover", lambda: entries)
         registry.get_registry.cache_clear()
         yield
@@ -86,6 +93,16 @@ def make_run(folder: Path) -> Path:
     return run
 
 
+def write_labels(folder: Path) -> Path:
+    """Four images of two of the toy classifier's classes."""
+    for place, name in enumerate(("disc", "square")):
+        (folder / name).mkdir(parents=True)
+        for i in range(2):
+            pixels = np.full((40, 48, 3), 60 + 90 * place + 20 * i, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return folder
+
+
 def rewrite(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Changes a JSON record where it is."""
     record = json.loads(file.read_text())
@@ -109,11 +126,32 @@ def latest(run: Path) -> Path:
     return run / CHECKPOINTS / (run / CHECKPOINTS / "latest").read_text()
 
 
+def see(run: Path) -> None:
+    """Predicts an image with a run's student."""
+    predict(run, run.parents[1] / LABELS / "disc/0.png", "classification", accelerator="cpu")
+
+
+def measure(run: Path) -> None:
+    """Evaluates a run, and leaves it as it is."""
+    data, out = run.parents[1] / LABELS, run.parents[1] / "evaluation.json"
+    out.unlink(missing_ok=True)
+    evaluate(run, [str(data)], limit=2, accelerator="cpu", out=out)
+
+
+def go_on(run: Path) -> None:
+    """Goes on with a run that has made all of its two steps: all is loaded, none is made."""
+    distill(resume=run, steps=2)
+
+
+# What opens a run, and a second or so of work for those below.
 OPENERS: dict[str, Callable[[Path], Any]] = {
     "load_student": load_student,
     "open_run": open_run,
     "resume": resume,
 }
+DEAR: dict[str, Callable[[Path], Any]] = {"predict": see, "evaluate": measure, "go on": go_on}
+# Those of them that do not look into the student's folder.
+NOT_OF_STUDENT = ("open_run", "resume", "go on")
 
 # What a record may hold in place of a value. The first stands for its removal.
 REMOVED = object()

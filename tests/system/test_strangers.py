@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import struct
 import sys
@@ -20,18 +21,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from stranger import (
+    DEAR,
     FOREIGN,
     JUNK,
+    LABELS,
     OPENERS,
+    SPECS,
+    go_on,
     latest,
     make_run,
+    measure,
     mutated,
     places,
     plan_of,
     resume,
     rewrite,
+    see,
     toys_installed,
+    write_labels,
 )  # fmt: skip
+from toy import BASE, PURPOSE
 
 from kivfm_cli.app import main
 from kivfm_core.cache.index import make_entries
@@ -39,9 +48,20 @@ from kivfm_core.cache.key import StoreKey
 from kivfm_core.cache.store import Store
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.state.checkpoint import latest_checkpoint
-from kivfm_core.errors import DataError, KivfmError, PluginError, UsageError, WeightsError
+from kivfm_core.errors import (
+    ChangedTeacherWarning,
+    DataError,
+    KivfmError,
+    PluginError,
+    UsageError,
+    WeightsError,
+)
+from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.runs.run import open_run
-from kivfm_core.student.bundle import load_student
+from kivfm_core.student.bundle import load_student, read_bundle
+
+# A changed record often differs from what the installed plugin declares, which is no error.
+pytestmark = pytest.mark.filterwarnings("ignore::kivfm_core.errors.ChangedTeacherWarning")
 
 SLOW_OPENING = 5.0
 RECORDS = (
@@ -67,6 +87,7 @@ def run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "foreign" / f"{module}.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path / "foreign"))
     copy = Path(shutil.copytree(made, tmp_path / "runs" / "a"))
+    write_labels(tmp_path / LABELS)
     with toys_installed():
         yield copy
     assert module not in sys.modules and not marker.exists()
@@ -166,6 +187,98 @@ def test_a_folder_of_this_machine_is_no_source_because_a_stranger_says_so(
     assert str(secret) not in caught.value.message
 
 
+@pytest.mark.parametrize("opener", [load_student, see, measure, resume, go_on])
+@pytest.mark.parametrize("folder", ["/etc", "../..", "runs/a/student/decoders/../../../.."])
+def test_a_tokenizer_is_not_read_where_a_stranger_says(
+    run: Path, folder: str, opener: Callable[[Path], Any]
+):
+    for file in ("composition.json", "student/student.json"):
+        rewrite(run / file, lambda r: plan_of(r)["teachers"][1]["tasks"][0].update(
+            tokenizer=f"run:{folder}"))  # fmt: skip
+    with pytest.raises(PluginError, match="as its tokenizer, which the installed"):
+        opener(run)
+
+
+@pytest.mark.parametrize("linked", ["classification", "classification/vocab.txt", ""])
+def test_a_bundles_own_tokenizer_is_no_link(run: Path, linked: str, tmp_path: Path):
+    kept = run / "student/decoders/toypurpose--small"
+    (tmp_path / "elsewhere/classification").mkdir(parents=True)
+    (tmp_path / "elsewhere/classification/vocab.txt").write_text("word")
+    (kept / linked).parent.mkdir(parents=True, exist_ok=True)
+    (kept / linked).symlink_to(tmp_path / "elsewhere" / linked)
+    with pytest.raises(WeightsError, match="is a link, and not followed"):
+        load_student(run)
+
+
+URLS = ("data:application/octet-stream;base64,AAAA", "file:///etc/passwd", "http://127.0.0.1:9/x")
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_that_a_stranger_names_is_not_fetched(
+    run: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even where the stranger claims that nothing is here, and names kivfm's own fetcher."""
+
+    def change(record: dict[str, Any]) -> None:
+        for spec in (*plan_of(record)["teachers"], plan_of(record)["trunk"]):
+            spec["config"] = {"url": url}
+            spec["weights"].update(source="torch:none.pth", fetch="kivfm_teachers.fetch:from_url")
+
+    def fetch(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("it was fetched")
+
+    for target in ("urllib.request.urlopen", "kivfm_teachers.fetch.urlopen",
+                   "torch.hub.download_url_to_file"):  # fmt: skip
+        monkeypatch.setattr(target, fetch)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    for file in ("composition.json", "student/student.json"):
+        rewrite(run / file, change)
+    config = tomllib.loads((run / "config.toml").read_text())
+    (run / "config.toml").write_text(tomli_w.dumps({**config, "weights": {}}))
+    for opener in (load_student, see, measure, resume, go_on):
+        with pytest.raises(PluginError, match="fetch:from_url as its fetch"):
+            opener(run)
+    assert not (tmp_path / "torch").exists()
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_of_a_library_is_the_librarys_whatever_a_stranger_says(
+    run: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A teacher that may fetch: its weights come from where the installed plugin says."""
+    fetch = {"fetch": "kivfm_teachers.fetch:from_url", "source": "torch:none.pth"}
+    told: list[str] = []
+
+    def refuse(request: Any, *args: Any, **kwargs: Any) -> None:
+        told.append(request.full_url)
+        raise OSError("no network")
+
+    monkeypatch.setattr("kivfm_teachers.fetch.urlopen", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    specs = [s.model_copy(update={
+        "config": {"url": "https://example.org/x"},
+        "weights": s.weights.model_copy(update=fetch)}) for s in SPECS]  # fmt: skip
+
+    def change(record: dict[str, Any]) -> None:
+        for spec in (*plan_of(record)["teachers"], plan_of(record)["trunk"]):
+            spec["config"] = {"url": url}
+            spec["weights"].update(fetch)
+
+    for file in ("composition.json", "student/student.json"):
+        rewrite(run / file, change)
+    config = tomllib.loads((run / "config.toml").read_text())
+    (run / "config.toml").write_text(tomli_w.dumps({**config, "weights": {}}))
+    with toys_installed(specs):
+        load_student(run)
+        see(run)  # neither takes weights other than the bundle's own
+        with pytest.raises(WeightsError, match="cannot fetch the weights"):
+            measure(run)
+        with pytest.raises(KivfmError):
+            go_on(run)
+    assert told and set(told) == {"https://example.org/x"}
+    assert not [file for file in (tmp_path / "torch").rglob("*") if file.is_file()]
+
+
 @pytest.mark.parametrize(
     "requirement",
     ["x' ; touch /tmp/x ; '", "nothing @ https://evil.example/a.whl", "$(touch x)", "`id`",
@@ -178,6 +291,42 @@ def test_hints_hold_names_and_versions(run: Path, field: str, requirement: str):
     with pytest.raises((UsageError, PluginError)) as caught:
         load_student(run)
     assert caught.value.hint in ("", "pip install 'nothing'")
+
+
+def test_python_is_warned_of_a_changed_plugin(run: Path):
+    """And goes on with what the run stored."""
+    first, *others = PURPOSE.tasks
+    tasks = (first.model_copy(update={"labels": ("one", "two", "three")}), *others)
+    with toys_installed((BASE, PURPOSE.model_copy(update={"tasks": tasks}))):
+        for opener in (see, measure):
+            with pytest.warns(ChangedTeacherWarning, match="toypurpose/small declares tasks"):
+                opener(run)
+
+
+@pytest.mark.parametrize("records", ["student", "environment", "none"])
+def test_a_plugin_that_was_uninstalled_is_named_with_its_command(
+    run: Path, records: str, tmp_path: Path
+):
+    """By the run's own records, of which an unfinished run has one only."""
+    packages = {"kivfm": "1.0", "kivfm-gone": "2.0"}
+    rewrite(run / "student/student.json", lambda r: r.update(distributions=packages))
+    rewrite(run / "environment.json", lambda r: r.update(distributions=packages))
+    if records != "student":
+        shutil.rmtree(run / "student")
+    if records == "none":
+        rewrite(run / "environment.json", lambda r: r.pop("distributions"))
+    removing = lambda run: remove_teacher(run, "toypurpose/small", tmp_path / "out")  # noqa: E731
+    with toys_installed((BASE,)):
+        for opener in (go_on, removing, measure, see):
+            with pytest.raises(
+                PluginError, match="no installed plugin brings toypurpose"
+            ) as caught:
+                opener(run)
+            if records == "none":
+                assert "kivfm plugins list" in caught.value.hint
+            else:
+                assert caught.value.hint == "pip install 'kivfm-gone'"
+                assert "kivfm-gone" in caught.value.message
 
 
 @pytest.mark.parametrize("file", [*RECORDS, *STATES])
@@ -199,6 +348,28 @@ def test_links_and_pipes_are_not_followed(run: Path, file: str, plant: str, tmp_
         code, text = shown(capsys, *words)
         assert code in (0, 1, 2) and "--debug" not in text
     assert away.exists()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_bundle_in_the_hubs_cache_is_made_of_links(
+    run: Path, inside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As the hub's library stores it; the same folder anywhere else is refused."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / ("hub" if inside else "another")))
+    repository = tmp_path / "hub/models--some-one--student"
+    snapshot = repository / "snapshots/1234"
+    (repository / "blobs").mkdir(parents=True)
+    for number, file in enumerate(sorted(p for p in (run / "student").rglob("*") if p.is_file())):
+        shutil.copyfile(file, repository / "blobs" / str(number))
+        link = snapshot / file.relative_to(run / "student")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(repository / "blobs" / str(number), link.parent))
+    if inside:
+        assert read_bundle(snapshot).composition == load_student(run).composition
+        (snapshot / "student.safetensors").unlink()
+        (snapshot / "student.safetensors").symlink_to(run / "student/student.safetensors")
+    with pytest.raises(KivfmError):
+        read_bundle(snapshot)
 
 
 def hostile(name: str, state: dict[str, torch.Tensor], file: Path) -> None:
@@ -225,6 +396,90 @@ def test_hostile_tensors(run: Path, file: str, name: str):
     hostile(name, load_file(run / file), run / file)
     with pytest.raises(KivfmError):
         load_student(run)
+
+
+# What a configuration and a plan can ask for, by the file and place that asks.
+GREEDY = (
+    ("config.toml", "optim.batch_size", 10**12), ("config.toml", "data.workers", 10**6),
+    ("config.toml", "engine.devices", 10**6), ("config.toml", "student.hidden", 10**12),
+    ("config.toml", "data.image_size", [10**7]),
+    ("config.toml", "student.width", 10**7), ("config.toml", "data.teacher_size", 10**8),
+    ("composition.json", "image_size", [10**7]), ("composition.json", "aligners.2.hidden", 10**9),
+    ("composition.json", "aligners.3.latent", 10**9),
+    ("composition.json", "adapter.widths.0", 10**6),
+    ("composition.json", "adapter.v_channels", 10**9), ("composition.json", "teacher_size", 10**8),
+    ("composition.json", "trunk.parameters", 10**15),
+)  # fmt: skip
+
+
+# The teachers' own sizes are the limit of these.
+CAPPED = ("data.teacher_size", "teacher_size", "student.hidden")
+
+
+def put(record: Any, place: str, value: Any) -> None:
+    *path, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+    for key in path:
+        record = record[key] if isinstance(record, list) else record.setdefault(key, {})
+    record[last] = value
+
+
+@pytest.mark.parametrize(("file", "place", "value"), GREEDY)
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
+@pytest.mark.timeout(60)
+def test_a_resumed_run_asks_for_no_memory_that_is_not_there(
+    run: Path, file: str, place: str, value: Any, begun: bool
+):
+    """Its records agree with each other: the stranger wrote them all."""
+    if not begun:
+        shutil.rmtree(run / "checkpoints")
+        shutil.rmtree(run / "student")
+    if file == "config.toml":
+        config = tomllib.loads((run / file).read_text())
+        put(config, place, value)
+        (run / file).write_text(tomli_w.dumps(config))
+        rewrite(run / "environment.json", lambda r: put(r["configuration"], place, value))
+    else:
+        rewrite(run / file, lambda r: put(r, place, value))
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        go_on(run)
+        refused = False
+    except (UsageError, WeightsError) as error:
+        refused = True
+        assert error.message.replace("\n", "").isprintable()
+    # A run that begins again does so by a plan of its own; what a plan says is not read elsewhere.
+    unread = (file == "composition.json") if not begun else place.startswith(("student", "data.im"))
+    assert refused == (place not in CAPPED and not unread)
+    assert time.monotonic() - began < 2 * SLOW_OPENING
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # a GiB, in KiB
+
+
+def test_an_encoder_asks_for_no_more_than_its_weights_hold(run: Path, monkeypatch):
+    """Of a spec that a run stores; the plugin's builder takes its width from there."""
+
+    def wide(spec: Any) -> Any:
+        return torch.nn.Linear(spec.config.get("width", 1), 10**6)
+
+    monkeypatch.setattr("toy.purpose", wide)
+    rewrite(run / "composition.json",
+            lambda r: plan_of(r)["teachers"][1].update(config={"width": 10**6}))  # fmt: skip
+    with pytest.raises(UsageError, match="do not agree: the networks would be far larger"):
+        measure(run)
+    with pytest.raises(UsageError, match="toypurpose/small declares config"):
+        go_on(run)
+    monkeypatch.setattr("kivfm_core.distillation.state.resume.redeclared", lambda *_: [])
+    with pytest.raises(UsageError, match="do not agree: the networks would be far larger"):
+        go_on(run)
+
+
+@pytest.mark.parametrize("stride", [90, 1145, 10**9])
+def test_a_plan_that_its_networks_do_not_keep_is_a_sentence(run: Path, stride: int):
+    """Found by the fuzz test: canvases were enlarged to a cell, and a map had no cell."""
+    rewrite(run / "student/student.json",
+            lambda r: plan_of(r)["trunk"]["levels"][1].update(stride=stride))  # fmt: skip
+    for opener in (see, measure):
+        with pytest.raises(UsageError, match=r"is damaged|as its plan says"):
+            opener(run)
 
 
 HUGE = (10**6, 10**9, 10**12, 10**30)
@@ -404,6 +659,33 @@ def test_a_forged_index_asks_for_no_memory(cache: Path, capsys):
     check_cache_says(cache, capsys)
 
 
+def test_a_damaged_store_is_listed_with_its_cause_beside_the_rest(cache: Path, capsys):
+    first, *others = sorted(cache.iterdir())
+    (first / "meta.json").write_text("[")
+    code, text = shown(capsys, "cache", "info", str(cache))
+    assert code == 0 and f"{first.name} is broken: {first}/meta.json is damaged" in text
+    assert others and all(other.name in text for other in others)
+    code, text = shown(capsys, "cache", "info", str(cache), "--json")
+    statuses = {store["store"]: store["status"] for store in json.loads(text)["stores"]}
+    assert code == 0 and statuses == {first.name: "broken"} | {o.name: "ok" for o in others}
+
+
+@pytest.mark.parametrize("file", ["composition.json", "config.toml", "environment.json"])
+def test_a_damaged_run_is_a_row_with_its_cause_beside_the_rest(run: Path, file: str, capsys):
+    """Listing is no finding; the run itself, if asked for, is one."""
+    shutil.copytree(run, run.parent / "b")
+    (run / file).write_bytes(b"\xff")
+    code, text = shown(capsys, "runs", "list", str(run.parent))
+    assert code == 0 and f"{run} is unreadable: {run / file} is damaged: " in text
+    assert f"{run.parent / 'b'} " in text and "Traceback" not in text
+    code, text = shown(capsys, "runs", "list", str(run.parent), "--json")
+    causes = {record["run"]: record["cause"] for record in json.loads(text)["runs"]}
+    assert code == 0 and causes[str(run.parent / "b")] is None
+    assert causes[str(run)].startswith(f"{run / file} is damaged: ")
+    code, text = shown(capsys, "runs", "show", str(run))
+    assert code == 2 and f"{run / file} is damaged" in text
+
+
 def test_fuzzed_caches(cache: Path, capsys):
     file = next(cache.iterdir()) / "meta.json"
     text = file.read_text()
@@ -424,34 +706,103 @@ def write(file: Path, record: Any) -> None:
 
 
 def check_opens_or_says(run: Path, file: str, capsys: Any) -> None:
-    """Every way to open a run that reads this file gives a result or a sentence, soon."""
-    of_student = file.startswith("student/")
+    """Every cheap way to open a run that reads this file gives a result or a sentence, soon."""
     for name, opener in OPENERS.items():
-        if of_student != (name == "load_student"):
-            continue
-        began = time.monotonic()
-        try:
-            opener(run)
-        except KivfmError as error:
-            assert error.message.replace("\n", "").isprintable()
-        assert time.monotonic() - began < SLOW_OPENING
-    if of_student:
-        return
-    for words in (("runs", "show", str(run)), ("runs", "show", str(run), "--json"),
-                  ("runs", "list", str(run.parent))):  # fmt: skip
-        code, text = shown(capsys, *words)
+        if file.startswith("student/") == (name == "load_student"):
+            opens_or_says(opener, run)
+    if not file.startswith("student/"):
+        commands_say(run, capsys, ("show",), ("show", "--json"), ("list",))
+
+
+def opens_or_says(opener: Callable[[Path], Any], run: Path) -> bool:
+    """Whether a run is opened; if not, there is a sentence, soon."""
+    began = time.process_time()
+    try:
+        opener(run)
+        return True
+    except KivfmError as error:
+        assert error.message.replace("\n", "").isprintable()
+        return False
+    finally:
+        assert time.process_time() - began < SLOW_OPENING
+
+
+def commands_say(run: Path, capsys: Any, *commands: tuple[str, ...]) -> None:
+    """What `kivfm runs` prints of a run holds no traceback and no terminal's command."""
+    for words in commands:
+        code, text = shown(capsys, "runs", *words, str(run.parent if "list" in words else run))
         assert code in (0, 1, 2, 3)
         assert "--debug" not in text and "\x1b" not in text, text
 
 
-def fuzz(run: Path, capsys: Any, count: int) -> None:
+COMMANDS = (("show",), ("list",), ("show", "--json"), ("list", "--json"))
+
+
+class Fuzz:
+    """Opens a run of which one value of one record is changed, by all ways.
+
+    What is refused at once costs little. A change that nobody refuses is tried by the ways that
+    compute something only each `EACH`-th time, and by one of them.
+    """
+
+    EACH = 30
+
+    def __init__(self, run: Path, capsys: Any) -> None:
+        self.run, self.capsys = run, capsys
+        self.texts = {file: (run / file).read_text() for file in RECORDS}
+        self.records = {
+            file: tomllib.loads(text) if file.endswith(".toml") else json.loads(text)
+            for file, text in self.texts.items()
+        }
+        self.places = {file: list(places(record)) for file, record in self.records.items()}
+        self.opened = self.refused = 0
+
+    def change(self, data: st.DataObject) -> str:
+        """Writes a changed record, and returns its file; empty if TOML cannot hold it."""
+        file = data.draw(st.sampled_from(RECORDS))
+        place = data.draw(st.sampled_from(self.places[file]))
+        junk = data.draw(st.sampled_from(JUNK) | st.text() | st.integers() | st.floats())
+        try:
+            write(self.run / file, mutated(self.records[file], place, junk))
+        except (TypeError, ValueError, AttributeError):
+            return ""
+        return file
+
+    def check(self, data: st.DataObject) -> None:
+        file = self.change(data)
+        try:
+            if file:
+                self.open(file)
+        finally:
+            for changed in RECORDS if file else ():
+                (self.run / changed).write_text(self.texts[changed])
+
+    def open(self, file: str) -> None:
+        student = file.startswith("student/")
+        ways = [way for name, way in OPENERS.items() if student == (name == "load_student")]
+        results = [opens_or_says(way, self.run) for way in ways]
+        if all(results):
+            self.opened += 1
+            number, rest = divmod(self.opened, self.EACH)
+        else:
+            self.refused += 1
+            number, rest = self.refused, 0
+        if not rest:
+            name = list(DEAR)[number % len(DEAR)]
+            opens_or_says(DEAR[name], self.copy() if name == "go on" else self.run)
+        if not student:
+            commands_say(self.run, self.capsys, COMMANDS[(self.opened + self.refused) % 4])
+
+    def copy(self) -> Path:
+        """A copy of the run, which going on with it changes."""
+        folder = self.run.parents[1] / "copy"
+        shutil.rmtree(folder, ignore_errors=True)
+        return Path(shutil.copytree(self.run, folder / "a"))
+
+
+def fuzz(run: Path, capsys: Any, count: int) -> Fuzz:
     """Changes one value of one record, in so many ways."""
-    texts = {file: (run / file).read_text() for file in RECORDS}
-    records = {
-        file: tomllib.loads(text) if file.endswith(".toml") else json.loads(text)
-        for file, text in texts.items()
-    }
-    all_places = {file: list(places(record)) for file, record in records.items()}
+    fuzzed = Fuzz(run, capsys)
 
     @settings(
         max_examples=count, deadline=None, database=None, derandomize=True,
@@ -459,26 +810,19 @@ def fuzz(run: Path, capsys: Any, count: int) -> None:
     )  # fmt: skip
     @given(st.data())
     def check(data: st.DataObject) -> None:
-        file = data.draw(st.sampled_from(RECORDS))
-        place = data.draw(st.sampled_from(all_places[file]))
-        junk = data.draw(st.sampled_from(JUNK) | st.text() | st.integers() | st.floats())
-        try:
-            write(run / file, mutated(records[file], place, junk))
-        except (TypeError, ValueError, AttributeError):
-            return  # TOML cannot hold it
-        try:
-            check_opens_or_says(run, file, capsys)
-        finally:
-            (run / file).write_text(texts[file])
+        fuzzed.check(data)
 
     check()
+    return fuzzed
 
 
+@pytest.mark.timeout(600)
 def test_fuzzed_records(run: Path, capsys):
-    fuzz(run, capsys, 300)
+    fuzzed = fuzz(run, capsys, 2_000)
+    assert min(fuzzed.opened, fuzzed.refused) > 200
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_fuzzed_records(run: Path, capsys):
-    fuzz(run, capsys, 10_000)
+    fuzz(run, capsys, 50_000)

@@ -25,13 +25,17 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         registry = Registry(tuple(Entry(spec.name, "kivfm", "1.0", spec=spec) for spec in specs))
         for module in (
             "cache.key",
+            "config.run",
             "composition.choose_base",
             "composition.compose",
             "composition.composition",
             "distillation.state.resume",
             "models.open",
+            "models.student_model",
             "registry.registry",
+            "runs.changed_teachers",
             "student.bundle",
+            "teacher",
         ):
             name = f"kivfm_core.{module}"
             monkeypatch.setattr(import_module(name), "get_registry", lambda: registry)

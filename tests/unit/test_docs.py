@@ -19,7 +19,7 @@ from kivfm_core import hooks, spec
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.data.formats.table import FORMATS
 from kivfm_core.spec import Record
-from kivfm_core.task import LabelFormat, Prompt, TaskRecord
+from kivfm_core.task import LabelFormat, Prompt, Saved, TaskRecord
 from kivfm_core.tasks.table import KNN, TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +35,7 @@ RECORDS = [
     for kind in vars(spec).values()
     if isinstance(kind, type) and issubclass(kind, Record) and kind is not Record
 ]
-TASK_RECORDS = [LabelFormat, Prompt, TaskRecord]
+TASK_RECORDS = [LabelFormat, Prompt, Saved, TaskRecord]
 each_page = pytest.mark.parametrize("page", PAGES, ids=IDS)
 
 

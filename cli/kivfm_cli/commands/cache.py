@@ -13,7 +13,7 @@ import typer
 from kivfm_cli import options as o
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table
-from kivfm_core.errors import KivfmError, UsageError
+from kivfm_core.errors import KivfmError, UsageError, printable
 from kivfm_core.text import size
 
 app = make_app(no_args_is_help=True, help="Manage caches of teacher outputs.")
@@ -211,3 +211,6 @@ def _print(stores: list[dict[str, Any]]) -> None:
     if rows:
         columns = ("outputs of", "status", "records", "a record", "in all", "images", "last used")
         print_table((*columns, "store"), rows)
+    for store in stores:
+        if "cause" in store:
+            print(f"{store['store']} is broken: {printable(store['cause'])}")

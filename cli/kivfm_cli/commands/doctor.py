@@ -72,7 +72,8 @@ def _devices() -> Iterator[Check]:
 def _disk() -> Iterator[Check]:
     import platformdirs
 
-    from kivfm_core.weights.locate import hub_cache, torch_cache
+    from kivfm_core.files import hub_cache
+    from kivfm_core.weights.locate import torch_cache
 
     caches = {"cache": platformdirs.user_cache_path("kivfm"), "hub cache": hub_cache(),
               "torch cache": torch_cache()}  # fmt: skip

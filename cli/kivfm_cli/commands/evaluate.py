@@ -1,4 +1,4 @@
-"""`kivfm evaluate`: the student beside its teachers, task by task."""
+"""`kivfm evaluate`: a student beside its teachers, task by task, or a teacher alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, read_canvas
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import escaped
 from kivfm_core.text import percent
@@ -20,7 +20,9 @@ app = make_app()
 
 @app.command(cls=help_with(describe_formats))
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder, bundle folder (RUN/student, or a copy), or teacher.")
+    ],
     data: Annotated[
         list[str],
         typer.Option(
@@ -42,39 +44,52 @@ def evaluate(
             metavar="N", min=1, help="Maximum number of images for each task. Default: all."
         ),
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Weights file of a teacher.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="File for this evaluation alone. Default: add it to RUN/evaluation.json.",
+            help="File for this evaluation alone. Default: add it to RUN/evaluation.json; of a "
+            "bundle or a teacher, print it only.",
+        ),
+    ] = None,
+    shared_canvas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Also measure the student on one canvas for all tasks, of this short side in "
+            "pixels; `auto`: as fine as the finest of the teachers'.",
         ),
     ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
-    """Score the student and its teachers on labeled data, and write RUN/evaluation.json.
+    """Score a student and its teachers on labeled data, or a teacher alone.
 
-    The file keeps earlier results of the same student that were measured on other data, tasks or
-    numbers of images.
+    Of a run, RUN/evaluation.json keeps earlier results of the same student that were measured on
+    other data, tasks or numbers of images. A bundle is measured beside those of its teachers whose
+    weights are on this machine.
     """
     from kivfm_cli.progress import make_progress
-    from kivfm_core.evaluation.evaluate import measure_run
+    from kivfm_core.evaluation.evaluate import measure_model
     from kivfm_core.evaluation.hold import hold_run
     from kivfm_core.evaluation.store import find_place
-    from kivfm_core.runs.run import open_run
-    from kivfm_core.student.on_device import find_device
+    from kivfm_core.models.open import open_model
 
     progress = make_progress()
     chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
-    find_device(accelerator)
-    warn_of_changed_teachers(run)
-    opened = open_run(run)
-    place = find_place(opened.path, out)  # before anything is measured
-    with hold_run(opened.path, out):
+    opened = open_model(model, accelerator, weights)
+    if opened.run is not None:
+        warn_of_changed_teachers(opened.run.path)
+    place = find_place(opened, out)  # before anything is measured
+    with hold_run(opened.run, out):
         try:
-            result = measure_run(
-                opened, data, tasks=chosen, limit=limit, accelerator=accelerator, progress=progress
-            )
+            result = measure_model(
+                opened, data, tasks=chosen, limit=limit, progress=progress,
+                shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
+            )  # fmt: skip
         finally:
             progress.close()
         record = result.model_dump(mode="json", by_alias=True)
@@ -83,51 +98,42 @@ def evaluate(
             print_json(record)
         else:
             render(record)
+        if place is None:
+            return
         whole = place.write(result)
     if not json:
         more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
         print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
 
 
+# Scores, and their columns. One is left out where no row has it, as of a teacher alone.
+SCORES = {
+    "teacher_score": "teacher's",
+    "untrained_score": "untrained",
+    "student_score": "student",
+    "retention": "retention",
+    "gain": "gain",
+    "bound_score": "bound",
+    "shared_score": "shared",
+}
+
+
 def render(evaluation: dict[str, Any]) -> None:
     """Prints an evaluation: teachers' rows, the base's rows, the summary."""
-    bounded = any(row.get("bound_score") is not None for row in evaluation["rows"])
-    rows = [
-        (
-            row["teacher"],
-            row["task"],
-            row["metric"],
-            score(row["teacher_score"]),
-            score(row["untrained_score"]),
-            score(row["student_score"]),
-            percent(row["retention"]),
-            percent(row["gain"]),
-            _counted(row, "pictures"),
-            _counted(row, "objects"),
-            *([score(row.get("bound_score"))] if bounded else []),
-        )
-        for row in evaluation["rows"]
-    ]
-    columns = ("teacher", "task", "metric", "teacher's", "untrained", "student", "retention")
-    columns = (*columns, "gain", "images", "objects", *(("bound",) if bounded else ()))
-    print_table(columns, rows, "The student beside its teachers")
-    if bounded:
+    scores = [k for k in SCORES if any(row.get(k) is not None for row in evaluation["rows"])]
+    compared = {"teacher_score", "student_score"} <= set(scores)
+    if scores:
+        who = "teacher" if "student_score" not in scores else "student"
+        title = "The student beside its teachers" if compared else f"The {who} alone"
+        _render_rows(evaluation["rows"], scores, title)
+    if "bound_score" in scores:
         print(
             "bound: the teacher's own score after its levels pass through the shared latent: "
             "an upper bound for the student"
         )
-    if evaluation["base"]:
-        print()
-        base = [
-            (
-                row["metric"],
-                score(row["base_score"]),
-                score(row["student_score"]),
-                _counted(row, "pictures"),
-            )
-            for row in evaluation["base"]
-        ]
-        print_table(("preserved from the base", "base", "student", "images"), base)
+    if "shared_score" in scores:
+        _render_shared(evaluation["rows"])
+    _render_features(evaluation["base"])
     bad: dict[str, int] = {}
     for row in (*evaluation["rows"], *evaluation["base"]):
         data = row.get("data", "")
@@ -144,7 +150,67 @@ def render(evaluation: dict[str, Any]) -> None:
                 f" {escaped(row['data'])}: its {score(row['teacher_score'])} is no better than"
                 f" chance, {score(row['chance_score'])}"
             )
-    _render_summary(evaluation["summary"])
+    if compared:
+        _render_summary(evaluation["summary"])
+
+
+def _render_rows(rows: list[dict[str, Any]], scores: list[str], title: str) -> None:
+    def cells(row: dict[str, Any], keys: list[str]) -> list[str]:
+        shares = ("retention", "gain")
+        return [(percent if key in shares else score)(row.get(key)) for key in keys]
+
+    # The bound stands last, after the numbers that the others rest on.
+    bound = [key for key in scores if key == "bound_score"]
+    first = [key for key in scores if key not in bound]
+    lines = [
+        (
+            row["teacher"],
+            row["task"],
+            row["metric"],
+            *cells(row, first),
+            _counted(row, "pictures"),
+            _counted(row, "objects"),
+            *cells(row, bound),
+        )
+        for row in rows
+    ]
+    columns = ["teacher", "task", "metric", *(SCORES[key] for key in first), "images", "objects"]
+    print_table([*columns, *(SCORES[key] for key in bound)], lines, title)
+
+
+def _render_shared(rows: list[dict[str, Any]]) -> None:
+    """The least that is kept on the canvas that all stand-ins share."""
+    kept = [
+        (row["shared_score"] / row["student_score"], row)
+        for row in rows
+        if row.get("shared_score") is not None and row["student_score"]
+    ]
+    if kept:
+        share, row = min(kept, key=lambda pair: pair[0])
+        print(
+            f"shared: one canvas for all tasks, {row['shared_canvas']} pixels on the short side, "
+            f"keeps at least {percent(share)} of the student's score ({row['task']})"
+        )
+
+
+def _render_features(rows: list[dict[str, Any]]) -> None:
+    """The base's own features beside the student's, or those of one of them alone."""
+    if not rows:
+        return
+    whose = [who for who in ("base", "student") if rows[0].get(f"{who}_score") is not None]
+    lines = [
+        (
+            row["metric"],
+            *(score(row[f"{who}_score"]) for who in whose),
+            _counted(row, "pictures"),
+        )
+        for row in rows
+    ]
+    print()
+    if len(whose) == 2:
+        print_table(("preserved from the base", "base", "student", "images"), lines)
+    else:
+        print_table(("own features", "score", "images"), lines)
 
 
 def _render_summary(summary: dict[str, Any]) -> None:

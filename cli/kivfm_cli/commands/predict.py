@@ -1,28 +1,42 @@
-"""`kivfm predict`: the student's prediction for an image, by a teacher's own decoder."""
+"""`kivfm predict`: a model's prediction for an image, or the labels of many."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_tasks, help_with
-from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.lazy import make_app, without_collector
+from kivfm_cli.options import Accelerator, read_canvas
 from kivfm_cli.output import Json, print_json
 from kivfm_cli.prompts import parse_box, parse_clicks
+from kivfm_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from kivfm_core.models.model import Model
+    from kivfm_core.prediction.folder import Labeled
+    from kivfm_core.prediction.result import Prediction
 
 app = make_app()
 
 
 @app.command(cls=help_with(describe_tasks))
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
-    image: Annotated[Path, typer.Argument(help="Image file.")],
+    model: Annotated[str, typer.Argument(help="Run folder, bundle, or teacher's name.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            help="Image file; or several, folders, and patterns such as 'photos/**/*.jpg', of "
+            "which labels are saved.",
+        ),
+    ],
     task: Annotated[
-        str, typer.Option("--task", metavar="T", help="Task to solve, such as detection.")
+        str,
+        typer.Option("--task", metavar="T", help="Task to solve, such as detection, or `all`."),
     ],
     teacher: Annotated[
         str | None,
@@ -66,29 +80,151 @@ def predict(
         float,
         typer.Option(metavar="S", min=0.0, max=1.0, help="Leave out objects of a lower score."),
     ] = 0.3,
+    classes: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Keep only these of the model's classes.")
+    ] = None,
+    top: Annotated[
+        int, typer.Option(metavar="N", min=1, help="List so many classes of an image.")
+    ] = 5,
+    suppress: Annotated[
+        float | None,
+        typer.Option(
+            metavar="IOU",
+            min=0.0,
+            max=1.0,
+            help="Of objects whose boxes overlap by more, keep only the best, whatever their "
+            "classes. Default: 0.7 where boxes are drawn; all are listed and saved.",
+        ),
+    ] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Save labels: coco, yolo, voc, masks, csv or jsonl. "
+            "Default for several images: the first that can hold the task's results.",
+        ),
+    ] = None,
+    draw: Annotated[
+        bool, typer.Option("--draw", help="With labels, save drawings, too: OUT/drawings.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the labels that are in OUT first.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--out", metavar="PNG", help="File for an image with the result drawn into it."
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="File for the image with the result drawn into it; with labels or all tasks, "
+            "their folder.",
         ),
+    ] = None,
+    canvas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Short side in pixels of the one canvas of all tasks, or `own`: each teacher's. "
+            "Default: as fine as the finest of these.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights of a teacher, in place of its own."),
     ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
-    """Predict with the student, using a teacher's decoder."""
-    clicks = [parse_clicks(text) for text in points or []]
-    boxes = [parse_box(text) for text in box or []]
-    names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
-    from kivfm_core.prediction.predict import predict as work
-    from kivfm_core.student.on_device import find_device
+    """Predict with a model, or label whole folders of images with it.
 
-    find_device(accelerator)
-    warn_of_changed_teachers(run)
-    found = work(
-        run, image, task, teacher=teacher, labels=names, points=clicks or None,
-        boxes=boxes or None, prompts=prompts, everything=everything,
-        threshold=threshold, out=out, accelerator=accelerator,
+    Labeling goes on where it was stopped when the same command is given again.
+    """
+    prompt = {
+        "labels": _names(labels),
+        "points": [parse_clicks(text) for text in points or []] or None,
+        "boxes": [parse_box(text) for text in box or []] or None,
+        "prompts": prompts,
+        "everything": everything,
+    }
+    from kivfm_core.data.named_images import is_one_file
+
+    one = save is None and not draw and not overwrite and is_one_file(images)
+    if not one and out is None:
+        raise UsageError("the labels of several images need a folder", "-o labels")
+    _check_all_tasks(
+        task, one, canvas, teacher=teacher, prompts=prompts, everything=everything,
+        classes=classes, suppress=suppress,
     )  # fmt: skip
+    chosen, selected = tuple(_names(classes) or ()), {"top": top, "suppress": suppress}
+    # For one image, importing is most of the work.
+    with without_collector() if one else nullcontext():
+        from kivfm_core.models.open import open_model
+
+        opened = open_model(model, accelerator, weights)
+        if opened.run is not None:
+            warn_of_changed_teachers(opened.run.path)
+        if task == "all":
+            canvas = read_canvas(canvas, "own", "--canvas")
+            del prompt["prompts"], prompt["everything"]
+            _predict_all(
+                opened, images[0], json, **prompt, threshold=threshold, canvas=canvas, out=out
+            )
+            return
+        if one:
+            from kivfm_core.prediction.predict import predict as work
+
+            found = work(
+                opened, images[0], task, teacher=teacher, **prompt, threshold=threshold,
+                classes=chosen, **selected, out=out,
+            )  # fmt: skip
+            _show(found, out, json)
+            return
+    from kivfm_cli.progress import make_progress
+    from kivfm_core.prediction.folder import predict_folder
+    from kivfm_core.prediction.wanted import Wanted
+
+    assert out is not None
+    progress, wanted = make_progress(), Wanted(threshold, chosen or None, **selected)
+    try:
+        done = predict_folder(
+            opened, images, task, out, save=save, draw=draw, overwrite=overwrite, teacher=teacher,
+            prompt=prompt, wanted=wanted, progress=progress,
+        )  # fmt: skip
+    finally:
+        progress.close()
+    print_json(done.as_dict()) if json else _say(done)
+
+
+def _check_all_tasks(task: str, one: bool, canvas: str | None, **single: Any) -> None:
+    """Refuses what is for one task beside `all`, and what is for all beside one."""
+    if task != "all":
+        if canvas is not None:
+            raise UsageError("--canvas is the canvas of all tasks", "--task all")
+        return
+    for name, value in single.items():
+        if value is not None:
+            raise UsageError(f"--{name} is for one task", f"leave --{name} away")
+    if not one:
+        raise UsageError("all tasks are solved for one image at a time", "give one image file")
+
+
+def _predict_all(model: Model, image: str, json: bool, **flags: Any) -> None:
+    """Predicts every task, and prints what was found."""
+    from kivfm_core.prediction.all_tasks import predict_all
+
+    results = predict_all(model, image, **flags)
+    if json:
+        print_json({"schema": 1, "predictions": [result.as_dict() for result in results]})
+        return
+    for result in results:
+        print(f"{result.task}, {result.teacher}")
+        for line in result.lines():
+            print(f"  {line}")
+    if flags["out"] is not None:
+        print(f"written: {flags['out']}")
+
+
+def _show(found: Prediction, out: Path | None, json: bool) -> None:
     if json:
         print_json(found.as_dict())
         return
@@ -96,3 +232,21 @@ def predict(
         print(line)
     if out is not None:
         print(f"written: {out}")
+
+
+def _say(done: Labeled) -> None:
+    """What was done, then what was not, a line each."""
+    rate = done.images_per_second
+    before = f", {done.before} were labeled before" if done.before else ""
+    print(f"{done.images} images labeled{before}" + (f" ({rate:.1f} images/s)" if rate else ""))
+    for note in done.notes:
+        print(f"note: {note}")
+    if done.broken:
+        print(f"left out: {len(done.broken)}")
+        for line in done.broken:
+            print(f"  {line}")
+    print(f"written: {done.out} ({done.format})")
+
+
+def _names(text: str | None) -> list[str] | None:
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None

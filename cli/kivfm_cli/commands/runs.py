@@ -9,7 +9,7 @@ import typer
 
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_fields, print_json, print_table
-from kivfm_core.errors import KivfmError, UsageError, one_line, printable
+from kivfm_core.errors import KivfmError, UsageError, one_line, printable, system_error
 from kivfm_core.run_files import RunFiles, list_runs
 from kivfm_core.text import percent
 
@@ -121,11 +121,17 @@ def _describe_any(run: RunFiles) -> dict[str, Any]:
     try:
         return describe(run)
     except (KivfmError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        cause = error.message if isinstance(error, KivfmError) else one_line(error)
+        cause = error.message if isinstance(error, KivfmError) else _said(error)
     keys = ("base", "step", "steps", "predicted_seconds", "took_seconds", "failed")
     nothing = dict.fromkeys(keys)
     empty = {"teachers": [], "student": False, "weights": {}, "round_trip": {}, "summary": None}
     return {"run": printable(run.path), **nothing, **empty, "cause": printable(cause)}
+
+
+def _said(error: BaseException) -> str:
+    """An error that is none of kivfm's, as a sentence."""
+    found = system_error(error) if isinstance(error, OSError) else None
+    return found[1] if found else one_line(error)
 
 
 def describe(run: RunFiles) -> dict[str, Any]:

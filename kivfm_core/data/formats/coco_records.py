@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from kivfm_core.data.formats.reading import ReadingNotes, read_json
+from kivfm_core.data.formats.reading import ReadingNotes, check_record, read_json
 from kivfm_core.errors import DataError, printable
 
 Id = int | str
@@ -240,24 +240,9 @@ def _items(path: Path, what: str, items: Any) -> Sequence[Any]:
 
 
 def _record(path: Path, what: str, place: int, item: Any, kind: type[_Any]) -> _Any:
-    try:
-        return kind.model_validate(item)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        value = item.get(field, "missing") if isinstance(item, dict) else item
-        reason = first["msg"].removeprefix("Value error, ")
-        raise DataError(
-            f"{printable(path)}, {_name(what, place, item)}:"
-            f" {field or 'the record'} is {_short(value)}: {reason}"
-        ) from error
+    return check_record(path, _name(what, place, item), item, kind)
 
 
 def _name(what: str, place: int, item: Any) -> str:
     own = item.get("id") if isinstance(item, dict) else None
     return f"{what} {printable(str(own))}" if own is not None else f"{what} number {place + 1}"
-
-
-def _short(value: Any) -> str:
-    text = printable(repr(value))
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -17,11 +17,21 @@ FOLDER = LabelFormat(
     example="cat/1.jpg, dog/2.jpg",
 )
 
+# What only other formats have: their folders of images are no classes.
+OTHERS = (
+    "data.yaml",
+    "701_StillsRaw_full",
+    "Annotations",
+    "JPEGImages",
+    "leftImg8bit",
+    "class_dict.csv",
+)
+
 
 def read_folder(path: Path) -> ClassData | None:
     """A folder of class folders, here or under `classes/`; None if this is none."""
     root = path / "classes" if (path / "classes").is_dir() else path
-    if not root.is_dir():
+    if not root.is_dir() or any((root / name).exists() for name in OTHERS):
         return None
     notes = ReadingNotes()
     images = {folder.name: _images(folder, notes) for folder in sorted(_folders(root))}
@@ -50,7 +60,7 @@ def _images(folder: Path, notes: ReadingNotes) -> list[Path]:
 def _folders(root: Path) -> Iterable[Path]:
     """Subfolders that can be classes: none that is hidden, or another format's."""
     names = {entry.name for entry in root.iterdir() if entry.is_dir()}
-    other = {"images", "semantic"}
+    other = {"images", "semantic", "labels"}
     other |= {name for name in names if f"{name}annot" in names or name.endswith("annot")}
     other |= {name for name in names if name.startswith(".")}
     return (root / name for name in names - other)

@@ -12,7 +12,9 @@ from kivfm_core.data.images import listed
 from kivfm_core.errors import DataError, printable
 
 
-def find_image_files(file: Path, names: Sequence[str], notes: ReadingNotes) -> list[Path]:
+def find_image_files(
+    file: Path, names: Sequence[str], notes: ReadingNotes, folders: Sequence[Path] = ()
+) -> list[Path]:
     """The files of the named images: in `images/` beside the label file, beside it, or as in COCO.
 
     A name is taken as it stands if there is such a file. Else it may have backslashes, escapes
@@ -23,6 +25,7 @@ def find_image_files(file: Path, names: Sequence[str], notes: ReadingNotes) -> l
         file: The label file.
         names: Of its images.
         notes: Counts names that were repaired, and images that are not there.
+        folders: Where the images may lie, if somewhere else; all are in one of them.
 
     Returns:
         A path for each name; of an image that is not there, where it should be.
@@ -31,7 +34,7 @@ def find_image_files(file: Path, names: Sequence[str], notes: ReadingNotes) -> l
         DataError: If none of the images is there.
     """
     part = file.stem.rpartition("_")[2]
-    folders = [file.parent / "images", file.parent, file.parent.parent / part]
+    folders = folders or (file.parent / "images", file.parent, file.parent.parent / part)
     found: list[Path] = []
     missing: list[str] = []
     for folder in folders:

@@ -84,7 +84,12 @@ def plan_resume(run: Run, config: RunConfig, allow: bool) -> ResumePlan:
     changes += redeclared(run.teachers, get_registry())
     check_changes(run, changes, allow)
     _check_nothing_is_lost(run, config.optim.steps)
-    composition = _as_built(compose(config), run.composition) if changes else run.composition
+    if latest_checkpoint(run.checkpoints) is None:
+        composition = compose(config)  # it begins again, and nothing was built from the stored plan
+    elif changes:
+        composition = _as_built(compose(config), run.composition)
+    else:
+        composition = run.composition
     check_engine(config.engine, composition)
     return ResumePlan(config, composition, tuple(changes))
 

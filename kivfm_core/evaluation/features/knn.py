@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kivfm_core.data.batches import Tick
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.errors import DataError
-from kivfm_core.evaluation.batches import Tick
 from kivfm_core.evaluation.features.vectors import read_vectors
 from kivfm_core.teacher import Teacher
 

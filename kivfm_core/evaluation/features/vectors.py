@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from kivfm_core.data.batches import Tick, batches
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.evaluation.batches import Tick, batches
 from kivfm_core.teacher import Encoder
 
 

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as T
 
 from kivfm_core.data.canvas import HUGE, make_canvases
-from kivfm_core.data.resize import resize_part
+from kivfm_core.data.resize import resize, resize_part
 from kivfm_core.geometry import plan_frame
 from kivfm_core.spec import InputContract
 
@@ -36,6 +36,18 @@ def test_a_part_is_that_of_the_whole(
     part = resize_part(image, new, (x0, y0, x1, y1), kind, antialias)
     assert part.shape == (3, y1 - y0, x1 - x0)
     assert torch.allclose(part, whole[:, y0:y1, x0:x1], rtol=0, atol=2e-3)  # of 255
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), FILTERS, st.booleans())
+def test_images_are_resized_as_torchvision_does_bit_for_bit(data: Any, kind: str, antialias: bool):
+    side, batch = st.integers(1, 40), data.draw(st.sampled_from([(), (1,), (2,)]))
+    old, new = data.draw(st.tuples(side, side)), data.draw(st.tuples(side, side))
+    x, y = data.draw(st.integers(0, old[1] - 1)), data.draw(st.integers(0, old[0] - 1))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    images = torch.from_numpy(rng.random((*batch, 3, *old), dtype=np.float32))[..., y:, x:]
+    theirs = T.resize(images, list(new), InterpolationMode(kind), antialias=antialias)
+    assert torch.equal(resize(images, new, kind, antialias), theirs)
 
 
 @pytest.mark.parametrize("kind", ["nearest", "bilinear", "bicubic"])

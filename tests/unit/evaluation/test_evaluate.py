@@ -16,14 +16,15 @@ from PIL import Image
 from torch import Tensor
 
 from kivfm_cli.commands.evaluate import render
+from kivfm_core.data.batches import batches
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
-from kivfm_core.evaluation import evaluate as module
-from kivfm_core.evaluation.batches import batches
 from kivfm_core.evaluation.evaluate import evaluate, evaluate_teacher
 from kivfm_core.evaluation.measure import measure
 from kivfm_core.evaluation.result import Row, gain, retention, summarize
 from kivfm_core.geometry import Frame
+from kivfm_core.models import model as module
+from kivfm_core.models import open as opening
 from kivfm_core.progress import Silent
 from kivfm_core.spec import InputContract
 from kivfm_core.tasks.classification import CLASSIFICATION
@@ -137,7 +138,7 @@ def test_every_model_computes_where_it_is_told(
             encoded.append(f"{self.spec.name} on {self.device}")
             return self.model.encode(images, frames)
 
-    monkeypatch.setattr(module, "find_device", torch.device)
+    monkeypatch.setattr(opening, "find_device", torch.device)
     monkeypatch.setattr(module, "on_device", There)
     seen: list[str] = []
     for kind in (Oracle, FakeStudent):

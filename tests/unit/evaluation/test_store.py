@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate
 from kivfm_core.evaluation.result import Evaluation
 from kivfm_core.evaluation.store import find_place
+from kivfm_core.models.open import open_model
 
 
 def written(run: Path) -> dict[str, Any]:
@@ -85,11 +87,12 @@ def test_a_file_of_its_own(colors: Path, tmp_path: Path) -> None:
 
 def test_two_evaluations_at_once_lose_nothing(colors: Path, tmp_path: Path) -> None:
     result = evaluate(FakeRun(tmp_path), [str(colors)])
-    row = result.rows[1]
+    row, place = result.rows[1], find_place(open_model(FakeRun(tmp_path), "cpu"))
+    assert place is not None
 
     def add(number: int) -> None:
         own = row.model_copy(update={"data": f"data {number}"})
-        find_place(tmp_path).write(result.model_copy(update={"rows": (own,)}))
+        place.write(result.model_copy(update={"rows": (own,)}))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, range(24)))
@@ -131,8 +134,8 @@ def test_a_full_disk_leaves_the_earlier_file(
     evaluate(run, [str(colors)])
     before = (tmp_path / "evaluation.json").read_bytes()
 
-    def full(path: Path, content: bytes) -> None:
-        path.write_bytes(content[:10])
+    def full(path: Path, chunks: Iterable[bytes]) -> None:
+        path.write_bytes(next(iter(chunks))[:10])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "_write_new", full)
@@ -148,7 +151,9 @@ def test_the_table_is_printed_though_it_cannot_be_written(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("kivfm_core.runs.run.open_run", FakeRun)
+    monkeypatch.setattr(
+        "kivfm_core.models.open.open_model", lambda *_: open_model(FakeRun(tmp_path), "cpu")
+    )
 
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")

@@ -11,7 +11,9 @@ from oracle import Oracle, oracle_spec
 from PIL import Image
 
 from kivfm_core.errors import UsageError
-from kivfm_core.prediction.draw import Drawing, palette
+from kivfm_core.models.model import Model
+from kivfm_core.prediction.colors import color_of
+from kivfm_core.prediction.draw import Drawing
 from kivfm_core.prediction.predict import predict
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
 from kivfm_core.spec import InputContract
@@ -139,7 +141,7 @@ def test_a_phone_picture_is_turned_upright(tmp_path: Path) -> None:
     assert (found.width, found.height) == (H, W)
 
 
-class FakeRun:
+class FakeModel(Model):
     """Two teachers that detect, one that segments."""
 
     teachers = (
@@ -148,33 +150,36 @@ class FakeRun:
         oracle_spec({"zero-shot": "open", "promptable-segmentation": "none"}, name="third/a"),
     )
 
-    def load_student(self) -> "FakeRun":
-        return self
+    sha256 = ""  # pyright: ignore[reportAssignmentType]
 
-    def stand_in(self, name: str) -> Oracle:
-        spec = next(spec for spec in self.teachers if spec.name == name)
+    def __init__(self) -> None:
+        super().__init__("fake", self.teachers, torch.device("cpu"))
+
+    def load(self) -> Any:
+        raise AssertionError("not by a teacher's name")
+
+    def solver(self, teacher: str) -> Any:
+        spec = next(spec for spec in self.teachers if spec.name == teacher)
         found = Detections([BOX], [torch.ones(1)], [torch.tensor([0])])
         return Oracle(spec, lambda levels, prompt: found)
 
+    global_level = dense_level = "x"
 
-def test_the_student_computes_where_it_is_told(
-    image: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run: Any = FakeRun()
+
+def test_the_model_computes_where_it_is_told(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str]] = []
 
-    def on_device(model: Any, device: Any) -> Any:
-        asked.append((model.spec.name, device.type))
-        return model
+    def open_fake(name: str, accelerator: str) -> Model:
+        asked.append((name, accelerator))
+        return FakeModel()
 
-    monkeypatch.setattr(module, "find_device", torch.device)
-    monkeypatch.setattr(module, "on_device", on_device)
-    predict(run, image, "detection", teacher="second", accelerator="meta")
-    assert asked == [("second/a", "meta")]
+    monkeypatch.setattr(module, "open_model", open_fake)
+    predict("fake", image, "detection", teacher="second", accelerator="meta")
+    assert asked == [("fake", "meta")]
 
 
 def test_the_teacher_is_chosen_by_task_or_by_name(image: Path) -> None:
-    run: Any = FakeRun()
+    run: Any = FakeModel()
     with pytest.raises(UsageError, match="several teachers solve detection") as several:
         predict(run, image, "detection")
     assert several.value.hint == "--teacher one of: first/a, second/a"
@@ -188,7 +193,7 @@ def test_the_teacher_is_chosen_by_task_or_by_name(image: Path) -> None:
 
 
 def test_what_a_task_needs_is_asked_for(image: Path) -> None:
-    run: Any = FakeRun()
+    run: Any = FakeModel()
     with pytest.raises(UsageError, match="needs class names"):
         predict(run, image, "zero-shot")
     with pytest.raises(UsageError, match="needs a click"):
@@ -196,7 +201,7 @@ def test_what_a_task_needs_is_asked_for(image: Path) -> None:
 
 
 def test_colors_of_many_classes_differ() -> None:
-    assert len({palette(i) for i in range(256)}) == 256
+    assert len({color_of(i) for i in range(256)}) == 256
 
 
 def test_a_map_in_colors_covers_the_image() -> None:

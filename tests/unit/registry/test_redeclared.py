@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ import toy
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import build_config
+from kivfm_core.errors import ChangedTeacherWarning
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.redeclared import redeclared
 from kivfm_core.registry.registry import Registry
-from kivfm_core.runs.run import Run
+from kivfm_core.runs.changed_teachers import warn_of_changed_teachers as warn
+from kivfm_core.runs.run import Run, open_run
 from kivfm_core.spec import TeacherSpec
 
 NAMES = ("cat", "dog", "owl", "fox", "emu")
@@ -57,6 +60,13 @@ def test_a_run_is_used_as_it_was_stored_and_the_command_warns(
     warn_of_changed_teachers(tmp_path / "run")
     assert capsys.readouterr().err == ""
     register(toy.BASE, with_labels(*NAMES))
+    with pytest.warns(ChangedTeacherWarning, match="toypurpose/small declares"):
+        warn(open_run(tmp_path / "run"))
     warn_of_changed_teachers(tmp_path / "run")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore", ChangedTeacherWarning)
+        warn(open_run(tmp_path / "run"))
+        warn("a teacher")
+    assert caught == []
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("warning: not as ") and "toypurpose/small declares" in err

@@ -337,10 +337,15 @@ def test_teachers_of_a_package_that_is_not_installed():
         assert caught.value.exit_code == 3 and caught.value.hint == f"pip install {package}"
 
 
-def test_a_run_is_no_teacher_yet(tmp_path: Path):
+def test_a_run_without_a_whole_student_is_no_teacher(tmp_path: Path):
+    (tmp_path / "begun").mkdir()
+    for name in ("composition.json", "config.toml"):
+        (tmp_path / "begun" / name).touch()
+    with pytest.raises(UsageError, match="is a run that has no student yet"):
+        Registry(()).resolve(str(tmp_path / "begun"))
     (tmp_path / "student").mkdir()
     (tmp_path / "student" / "student.json").touch()
-    with pytest.raises(UsageError, match="is a run"):
+    with pytest.raises(UsageError, match=r"student\.json is damaged"):
         registry().resolve(str(tmp_path))
 
 

@@ -23,6 +23,9 @@ def foreign(spec: TeacherSpec, role: str) -> TeacherSpec:
     if role in ("split", "fetch"):
         weights = spec.weights.model_copy(update={role: FOREIGN})
         return spec.model_copy(update={"weights": weights})
+    if role == "tokenizer":
+        tasks = tuple(task.model_copy(update={"tokenizer": "run:/etc"}) for task in spec.tasks)
+        return spec.model_copy(update={"tasks": tasks})
     if role == "decoder":
         tasks = tuple(task.model_copy(update={"decoder": FOREIGN}) for task in spec.tasks)
         return spec.model_copy(update={"tasks": tasks})
@@ -44,6 +47,20 @@ def test_foreign_code_is_refused_in_every_role_and_not_imported(role: str):
     with pytest.raises(PluginError, match=f"names {FOREIGN} as its {role}"):
         check_stored([foreign(spec, role)], registry)
     assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../..", "~/words", "student/decoders/../../.."])
+def test_a_folder_of_this_machine_is_a_tokenizer_only_if_the_installed_teacher_says_so(folder: str):
+    def with_tokenizer(source: str) -> TeacherSpec:
+        first, *others = toy.PURPOSE.tasks
+        tasks = (first.model_copy(update={"tokenizer": source}), *others)
+        return toy.PURPOSE.model_copy(update={"tasks": tasks})
+
+    local = with_tokenizer(f"run:{folder}")
+    check_stored([local], installed(local))
+    check_stored([with_tokenizer("hf:some/words")], installed(toy.PURPOSE))
+    with pytest.raises(PluginError, match="as its tokenizer, which the installed"):
+        check_stored([local], installed(toy.PURPOSE))
 
 
 def test_code_of_the_right_teacher_in_the_wrong_role_is_refused():

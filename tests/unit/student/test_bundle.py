@@ -51,7 +51,7 @@ def test_of_two_that_give_a_name_the_one_that_was_taken_is_stored(composition: C
     assert origin is not None and origin.distribution == "two"
 
 
-def test_it_carries_the_tokenizers_that_are_here(composition: Composition, tmp_path):
+def test_it_carries_the_tokenizers_that_are_here(composition: Composition, register, tmp_path):
     words, gone = tmp_path / "words", "hf:no-one/nothing"
     words.mkdir()
     for file in ("tokenizer.json", "vocab.txt", "model.safetensors"):
@@ -60,6 +60,7 @@ def test_it_carries_the_tokenizers_that_are_here(composition: Composition, tmp_p
     tasks = [task.model_copy(update={"tokenizer": gone}) for task in second.tasks]
     tasks[0] = tasks[0].model_copy(update={"tokenizer": f"run:{words}"})
     second = second.model_copy(update={"tasks": tuple(tasks)})
+    register(first, second)
     student = Student(composition.model_copy(update={"teachers": (first, second)}))
     student.decoders = {spec.name: Decoders(spec) for spec in (first, second)}
     bundle.write_bundle(student, tmp_path / "a/student")

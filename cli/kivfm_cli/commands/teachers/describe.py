@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kivfm_core.registry.entry import Entry
-from kivfm_core.registry.registry import get_tasks
+from kivfm_core.registry.registry import get_registry, get_tasks
 from kivfm_core.spec import InputContract, Level, TeacherSpec
 from kivfm_core.text import count, size
 from kivfm_core.weights.locate import locate
@@ -49,7 +49,8 @@ def describe_entry(entry: Entry, spec: TeacherSpec | None = None) -> dict[str, A
         data = spec.model_dump(mode="json", exclude={"name", "config", "encoder"})
         file = locate(spec.weights.source)
         known = spec.weights.bytes or (file.stat().st_size if file and file.is_file() else None)
-        data["weights"] |= {"here": file is not None, "bytes": known}
+        here = get_registry().weights_here(spec)
+        data["weights"] |= {"here": here, "bytes": known}
         data["input_contract"] = data["input"]
         data["input"] = describe_input(spec.input)
         data["tasks"] = [task.task for task in spec.tasks]

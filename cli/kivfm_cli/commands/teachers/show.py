@@ -11,7 +11,10 @@ from kivfm_core.text import count, size
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="Teacher's name, as `teachers list` shows it.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Teacher's name, as `teachers list` shows it, or the folder of a run."),
+    ],
     json: Json = False,
 ) -> None:
     """Show everything that a teacher declares: levels, tasks, input, weights, license."""

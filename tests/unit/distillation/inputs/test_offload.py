@@ -101,7 +101,7 @@ def test_an_offloaded_teacher_is_never_loaded_onto_the_device(
 ):
     homes, load = dict[str, str](), module.load
 
-    def loaded(spec, file, device):
+    def loaded(spec, file, device, described=None):
         homes[spec.name] = device.type
         return load(spec, file, torch.device("cpu"))
 

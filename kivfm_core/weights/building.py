@@ -19,22 +19,25 @@ SPARE = 2**28
 
 
 @contextmanager
-def building(described: Path, weights: Path) -> Generator[None]:
-    """Networks that are built within may take as much memory as their weights file justifies.
+def building(described: Path, *weights: Path, copied: int = 0) -> Generator[None]:
+    """Networks that are built within may take as much memory as their weights files justify.
 
     Args:
         described: The file that says what to build.
-        weights: The file with what they will hold.
+        weights: The files with what they will hold.
+        copied: Bytes of networks in memory that are built once more.
 
     Raises:
-        WeightsError: If there is no such weights file, or it is a link or a pipe.
+        WeightsError: If there is no such weights file, or a pipe.
         UsageError: If they would be larger, or cannot be built as described.
     """
-    if weights.is_symlink() or not weights.is_file():
-        raise WeightsError(f"no weights file {printable(weights)}: a link or a pipe is none")
-    allowed = SPARE + FACTOR * weights.stat().st_size
+    for file in weights:
+        if not file.is_file():
+            raise WeightsError(f"no weights file {printable(file)}: a pipe is none")
+    allowed = SPARE + FACTOR * (copied + sum(file.stat().st_size for file in weights))
+    names = ", ".join(printable(file.name) for file in weights)
     try:
-        with _Limited(allowed // 4, f"{printable(described)} and {printable(weights.name)}"):
+        with _Limited(allowed // 4, f"{printable(described)} and {names}"):
             yield
     except KivfmError:
         raise

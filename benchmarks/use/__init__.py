@@ -1,0 +1,1 @@
+"""Using a student on images of one's own."""

@@ -1,0 +1,55 @@
+"""Paths that may lead into a tar: `shard.tar/a.jpg` is an image in `shard.tar`. Torch-free.
+
+So labeled images have a path each, whether they lie in folders or in tars.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+
+from kivfm_core.data.images import open_image, upright_size
+from kivfm_core.data.tar_index import TarIndex, load_index
+from kivfm_core.errors import DataError, printable
+
+
+def open_at(path: Path) -> Image.Image:
+    """Decodes the image at a path, as `images.open_image` does.
+
+    Raises:
+        DataError: If it cannot be decoded, or is not there.
+    """
+    return open_image(*_place(path))
+
+
+def size_at(path: Path) -> tuple[int, int]:
+    """Width and height of the image at a path, as `images.upright_size` gives them.
+
+    Raises:
+        DataError: If it cannot be opened, or is not there.
+    """
+    return upright_size(*_place(path))
+
+
+def _place(path: Path) -> tuple[Path, int, int | None]:
+    """The file that holds an image, its first byte, and its bytes; None for the whole file."""
+    for tar in path.parents:
+        if tar.suffix.lower() == ".tar" and tar.is_file():
+            stat = tar.stat()
+            index = _index(tar, stat.st_size, stat.st_mtime_ns)
+            name = path.relative_to(tar).as_posix()
+            place = bisect_left(index.names, name)
+            if place == len(index.names) or index.names[place] != name:
+                raise DataError(f"{printable(tar)} has no image {printable(name)}")
+            start, size = index.places[place].tolist()
+            return tar, start, size
+    return path, 0, None
+
+
+@lru_cache(maxsize=1024)
+def _index(tar: Path, size: int, changed: int) -> TarIndex:
+    """The index of a tar; size and time are there so that a changed tar is read anew."""
+    return load_index(tar)

@@ -1,0 +1,1 @@
+"""Saves labels, such as predictions, in formats that kivfm and others read: one file a format."""

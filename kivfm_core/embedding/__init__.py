@@ -1,0 +1,1 @@
+"""Features of whole folders in a file, and the search in it."""

@@ -1,0 +1,123 @@
+"""A teacher and what stands in for it, measured side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kivfm_core.data.batches import Tick
+from kivfm_core.errors import DataError
+from kivfm_core.evaluation.fidelity import measure_fidelity
+from kivfm_core.evaluation.measure import Score, measure
+from kivfm_core.evaluation.result import Row, at_chance, gain, retention
+from kivfm_core.evaluation.worklist import Item, Worklist
+from kivfm_core.models.model import Role
+from kivfm_core.progress import Progress, stage
+from kivfm_core.spec import TeacherSpec
+from kivfm_core.task import LabeledImages
+from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC
+from kivfm_core.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The models that are measured at a teacher's tasks.
+
+    Attributes:
+        rivals: By role; the teacher is the first if it is there.
+        is_base: Whether the teacher is the student's base.
+        work: Where to note what cannot be measured, and what is strange in the labels.
+        progress: Where to report.
+        shared: The student in the teacher's place, on the canvas that all stand-ins share; None if
+            that is not measured.
+    """
+
+    rivals: Mapping[Role, Teacher]
+    is_base: bool
+    work: Worklist
+    progress: Progress
+    shared: Teacher | None = None
+
+    @property
+    def spec(self) -> TeacherSpec:
+        """The teacher's, which its stand-ins have, too."""
+        return next(iter(self.rivals.values())).spec
+
+    def measure_tasks(self, items: list[Item]) -> list[Row]:
+        """A row an item that has something to count; tasks on the same images share a pass."""
+        groups: dict[tuple[Path, ...], list[Item]] = {}
+        for item in items:
+            groups.setdefault(item.data.paths, []).append(item)
+        models, rows = [*self.rivals.values()], list[Row]()
+        for group in groups.values():
+            tick = self._tick(", ".join(item.task for item in group))
+            empty: dict[str, DataError] = {}
+            data = {item.task: item.data for item in group}
+            scores = measure(models, data, tick, empty)
+            shared = self._measure_shared(data)
+            for item in group:
+                if item.task in scores:
+                    row = self._row(item, scores[item.task])
+                    rows.append(row.model_copy(update=shared.get(item.task, {})))
+                else:
+                    self._skip(item, empty[item.task])
+        return rows
+
+    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, float]]:
+        """What a row says of the shared canvas, by task; nothing if that is not measured."""
+        if self.shared is None:
+            return {}
+        tick = self._tick(", ".join((*data, "shared canvas")))
+        scores = measure([self.shared], data, tick, {}, self.spec.input)
+        side = self.shared.spec.input.size
+        return {
+            task: {"shared_score": score.values[0], "shared_canvas": side}
+            for task, score in scores.items()
+        }
+
+    def measure_fidelity(self, images: Item) -> Row:
+        """The row of a teacher that solves no task."""
+        # The latent's share of a level is no fidelity of a student.
+        models = [model for role, model in self.rivals.items() if role != "bound"]
+        score = measure_fidelity(models, images.data, self._tick(FIDELITY))
+        return self._row(replace(images, task=FIDELITY, metric=FIDELITY_METRIC), score)
+
+    def _skip(self, item: Item, error: DataError) -> None:
+        self.work.skipped.append(f"{self.spec.name}, {item.task}, {item.source}: {error.message}")
+
+    def _tick(self, what: str) -> Tick:
+        return stage(self.progress, f"{self.spec.name}: {what}")
+
+    def _row(self, item: Item, score: Score) -> Row:
+        # Fidelity has no value of the last role, the bound.
+        values = dict(zip(self.rivals, score.values, strict=False))
+        teacher, before, after = map(values.get, ("teacher", "untrained", "student"))
+        none = teacher is not None and at_chance(teacher, score.chance)
+        kept = gained = None
+        if teacher is not None and after is not None and not none:
+            kept = retention(teacher, after)
+            gained = gain(teacher, before, after) if before is not None else None
+        # Of a part of the images, what does not occur says nothing of the labels.
+        for note in score.notes if item.limit is None else ():
+            self.work.note(f"{item.source}: {note}")
+        return Row(
+            teacher=self.spec.name,
+            task=item.task,
+            metric=item.metric,
+            data=str(item.source),
+            limit=item.limit,
+            pictures=score.images,
+            bad=score.bad,
+            objects=score.objects,
+            teacher_score=teacher,
+            base_score=teacher if self.is_base else None,
+            untrained_score=before,
+            student_score=after,
+            bound_score=values.get("bound"),
+            base=self.is_base,
+            chance_score=score.chance.score if score.chance else None,
+            at_chance=none,
+            retention=kept,
+            gain=gained,
+        )

@@ -1,0 +1,244 @@
+"""Labels many images with a model: batch by batch, and on where an earlier call stopped.
+
+What is kept for an image is its name. The saver's journal says which images are done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kivfm_core.data.ahead import ahead
+from kivfm_core.data.batches import Batch, batches
+from kivfm_core.data.canvas import to_tensor
+from kivfm_core.data.images import open_image
+from kivfm_core.data.labeled_images import ImageReader
+from kivfm_core.data.named_images import NamedImages, find_named
+from kivfm_core.data.saving.journal import NAME
+from kivfm_core.data.saving.record import SavedImage
+from kivfm_core.data.saving.saver import Saver
+from kivfm_core.data.saving.table import SAVERS, open_saver
+from kivfm_core.errors import DataError, UsageError, printable
+from kivfm_core.geometry import Frame
+from kivfm_core.models.model import Model
+from kivfm_core.prediction.draw import Drawing
+from kivfm_core.prediction.labels import SavedClasses
+from kivfm_core.prediction.overwrite import DRAWINGS, remove_save
+from kivfm_core.prediction.predict import find_solver
+from kivfm_core.prediction.prompts import Given, gather, pointed
+from kivfm_core.prediction.solver import Solver
+from kivfm_core.prediction.wanted import Wanted, item
+from kivfm_core.predictions import Predictions
+from kivfm_core.progress import Progress, Silent
+from kivfm_core.reference import resolve_reference
+from kivfm_core.registry.registry import find_task
+from kivfm_core.runs.run import Run
+from kivfm_core.task import TaskRecord
+from kivfm_core.teacher import Teacher
+
+# The kinds of files that drawings are written as; others become PNG.
+_DRAWABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """What was done with many images.
+
+    Attributes:
+        out: The folder of the labels.
+        format: In which they were saved.
+        images: How many were labeled by this call.
+        before: How many were labeled before.
+        broken: What is wrong with the others, a line each.
+        notes: What the format could not hold, a line each.
+        seconds: How long it took, without loading the model.
+    """
+
+    out: str
+    format: str
+    images: int
+    before: int
+    broken: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def images_per_second(self) -> float | None:
+        """How many images were labeled in a second; None if there were none."""
+        return round(self.images / self.seconds, 2) if self.images and self.seconds else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {"schema": 1, **vars(self), "images_per_second": self.images_per_second}
+
+
+# As many parameters as the command has flags; most calls give four.
+def predict_folder(
+    model: str | Path | Run | Model | Teacher,
+    images: str | Path | Sequence[str | Path],
+    task: str,
+    out: str | Path,
+    *,
+    save: str | None = None,
+    draw: bool = False,
+    overwrite: bool = False,
+    teacher: str | None = None,
+    prompt: Mapping[str, Any] | None = None,
+    wanted: Wanted | None = None,
+    accelerator: str = "auto",
+    progress: Progress | None = None,
+) -> Labeled:
+    """Solves a task for many images and saves the results as labels.
+
+    Called again with the same arguments, it goes on where it was stopped. Images that cannot be
+    decoded are counted and named.
+
+    Args:
+        model: A run, a bundle's folder, or a teacher's name, as `predict` takes it.
+        images: A folder, a pattern such as `photos/**/*.jpg`, an image, or several of these.
+        task: What to solve.
+        out: Folder for the labels, and for the images beside them.
+        save: Format of the labels. By default the first that can hold them: `coco` for objects,
+            `masks` for maps of classes, `csv` for the classes of images.
+        draw: Whether results are drawn, too, into the folder `drawings` of `out`.
+        overwrite: Whether earlier labels in `out` are removed first.
+        teacher: Which of a student's teachers to stand in for, where several solve the task.
+        prompt: What the task has to be told, such as `{"labels": ["cat", "dog"]}`.
+        wanted: What of the predictions is kept: threshold, classes, suppression.
+        accelerator: Where the encoder computes, as in `engine.accelerator`.
+        progress: Receives reports; silent by default.
+
+    Raises:
+        UsageError: If the arguments do not fit each other, or `out` has labels that were made with
+            others.
+        DataError: If there is no image, or all of them are broken.
+    """
+    asked = gather(find_task(task), **(prompt or {}))
+    solver = find_solver(model, asked, teacher, wanted or Wanted(), accelerator)
+    kind, folder = _choose_format(solver.record, save), Path(out)
+    classes = SavedClasses.choose(solver.names, solver.wanted)
+    given = [images] if isinstance(images, str | Path) else images
+    found = find_named(given, without=folder)
+    if overwrite:
+        remove_save(folder)
+    with _open(kind, folder, classes, _about(solver, draw)) as saver:
+        return _Work(solver, classes, found, saver, draw).run(progress or Silent(), kind)
+
+
+def _choose_format(record: TaskRecord, save: str | None) -> str:
+    if record.saved is None:
+        raise UsageError(f"results of {record.name} are no labels", "predict one image at a time")
+    fitting = [name for name, kind in SAVERS.items() if record.saved.part in kind.holds]
+    if save is not None and save not in fitting:
+        known = save in SAVERS
+        why = f"{save} cannot hold what {record.name} gives" if known else f"no format {save!r}"
+        raise UsageError(why, f"--save one of: {', '.join(fitting)}")
+    return save or fitting[0]
+
+
+def _about(solver: Solver, draw: bool) -> dict[str, Any]:
+    """What has to be the same for labels to go on; named in the error if it is not."""
+    wanted = solver.wanted
+    return {
+        "task": solver.record.name,
+        "teacher": solver.spec.name,
+        "model": _weights(solver.source),
+        "threshold": wanted.threshold,
+        "only": list(wanted.classes) if wanted.classes else None,
+        "top": wanted.top if draw else None,
+        "suppress": wanted.suppress,
+        "prompt": _told(solver.asked),
+        "draw": draw,
+    }
+
+
+def _told(asked: Given) -> dict[str, Any]:
+    """What the task is told, as JSON can hold it."""
+    prompts = [repr(prompt) for prompt in asked.prompts]
+    return {k: v for k, v in {"labels": asked.labels, "prompts": prompts}.items() if v}
+
+
+def _weights(model: Model | Teacher) -> str:
+    """A hash of the weights; empty for a teacher that was loaded by the caller."""
+    return model.sha256 if isinstance(model, Model) else ""
+
+
+def _open(kind: str, out: Path, classes: SavedClasses, about: Mapping[str, Any]) -> Saver:
+    try:
+        if about["draw"] and (out / DRAWINGS).exists() and not (out / NAME).exists():
+            raise UsageError(
+                f"{printable(out / DRAWINGS)} is there already", "give a folder without drawings"
+            )
+        return open_saver(kind, out, classes.names, about)
+    except UsageError as error:
+        if (out / NAME).exists() and "otherwise" in error.message:
+            raise UsageError(error.message, "--overwrite, or another folder") from error
+        raise
+
+
+@dataclass(frozen=True)
+class _Work:
+    solver: Solver
+    classes: SavedClasses
+    found: NamedImages
+    saver: Saver
+    draw: bool
+
+    def run(self, progress: Progress, kind: str) -> Labeled:
+        """Labels the images that are not done."""
+        left = [name for name in self.found.names if name not in self.saver.done]
+        total, before = len(self.found.names), len(self.found.names) - len(left)
+        reader, refused = ImageReader(len(left), limit=len(left)), list[str]()
+        began, done = time.monotonic(), 0
+
+        def report(step: int) -> None:
+            rate = done / max(time.monotonic() - began, 1e-9)
+            progress.step({"step": step, "images_per_second": rate})
+
+        progress.start(total, before)
+        for batch, predictions in ahead(self._predicted(left, reader)):
+            for place, index in enumerate(batch.indices):
+                try:
+                    self._save(left[index], batch, predictions, place)
+                    done += 1
+                except DataError as error:  # a name, say, that the format cannot hold
+                    refused.append(error.message)
+            report(before + batch.read)
+        report(total)
+        broken = (*reader.broken, *refused)
+        if broken and not done and not before:
+            raise DataError(f"none of the {total} images could be labeled: {broken[0]}")
+        seconds = round(time.monotonic() - began, 3)
+        notes = tuple(self.saver.notes.lines())
+        return Labeled(str(self.saver.folder), kind, done, before, broken, notes, seconds)
+
+    def _predicted(
+        self, left: Sequence[str], reader: ImageReader
+    ) -> Generator[tuple[Batch, Predictions]]:
+        paths = [self.found.path(name) for name in left]
+        for batch in batches(paths, self.solver.spec.input, reader=reader):
+            yield batch, self.solver.solve(batch.images, batch.frames)
+
+    def _save(self, name: str, batch: Batch, predictions: Predictions, place: int) -> None:
+        frame = batch.frames[place]
+        (found,) = item(predictions, place).to_original([frame])
+        saved = self.solver.record.saved
+        assert saved is not None
+        parts = resolve_reference(saved.build)(found, self.classes)
+        (height, width), source = frame.original, self.found.path(name)
+        if self.draw:
+            self._draw(name, found, frame)
+        self.saver.add(SavedImage(name, width, height, source=source, **parts))
+
+    def _draw(self, name: str, found: Any, frame: Frame) -> None:
+        """Draws what was found on the image, which is decoded anew: kept, images would pile up."""
+        solver = self.solver
+        drawing = Drawing(to_tensor(open_image(self.found.path(name))), wanted=solver.wanted)
+        points = pointed(solver.record, solver.asked.of(name, frame.original))
+        resolve_reference(solver.record.draw)(drawing, found, solver.names, points)
+        file = self.saver.folder / DRAWINGS / name
+        suffix = file.suffix.lower() in _DRAWABLE
+        drawing.save(file if suffix else file.with_name(f"{file.name}.png"))

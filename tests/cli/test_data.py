@@ -1,0 +1,85 @@
+"""`kivfm data check`: what would be read, in words, as JSON, and drawn."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kivfm_cli.app import main
+from kivfm_core.data.saving.record import SavedImage, SavedObject
+from kivfm_core.data.saving.table import SAVERS, open_saver
+
+CLASSES = ("cat", "dog")
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    Image.new("RGB", (60, 40), (90, 120, 90)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def save(name: str, folder: Path, photo: Path) -> Path:
+    holds = SAVERS[name].holds
+    mask = np.zeros((40, 60), bool)
+    mask[10:30, 10:40] = True
+    things = (SavedObject(1, (10, 10, 40, 30), mask=mask), SavedObject(1, (0, 0, 5, 5)))
+    with open_saver(name, folder, CLASSES) as saver:
+        for file in ("a.png", "b.png"):
+            saver.add(
+                SavedImage(
+                    file, 60, 40,
+                    things if "boxes" in holds and file == "a.png" else (),
+                    np.where(mask, 1, -1) if "map" in holds else None,
+                    1 if "class" in holds else None,
+                    source=photo,
+                )
+            )  # fmt: skip
+    return folder
+
+
+@pytest.mark.parametrize("name", SAVERS)
+def test_saved_labels_are_shown(tmp_path: Path, photo: Path, capsys, name: str):
+    folder = save(name, tmp_path / "labels", photo)
+    sheet = tmp_path / "sheet.png"
+    assert main(["data", "check", str(folder), "--json", "--out", str(sheet)]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    (found,) = shown["formats"]
+    assert found["format"] == SAVERS[name].reader and found["images"] == 2
+    assert found["classes"]["dog"] == 2 and found["problem"] is None
+    if "boxes" in SAVERS[name].holds:
+        assert (found["objects"], found["masks"]) == (2, 1)
+        assert "instance-segmentation" in found["tasks"]
+    with Image.open(sheet) as drawn:
+        assert drawn.width > drawn.height > 0
+
+
+def test_words_say_what_is_passed_over(tmp_path: Path, photo: Path, capsys):
+    folder = save("coco", tmp_path / "labels", photo)
+    (folder / "images/b.png").unlink()
+    assert main(["data", "check", f"coco:{folder}"]) == 0
+    out = capsys.readouterr().out
+    assert "detection, instance-segmentation" in out
+    assert "coco: images that are not there: 1 (first: b.png)" in out
+
+
+def test_several_formats_are_all_shown(tmp_path: Path, photo: Path, capsys):
+    folder = save("coco", tmp_path / "labels", photo)
+    (folder / "labels.json").write_text('{"a.png": "cat"}')
+    assert main(["data", "check", str(folder), "--json"]) == 0
+    formats = {found["format"] for found in json.loads(capsys.readouterr().out)["formats"]}
+    assert formats == {"coco", "labels"}
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path: Path, photo: Path, capsys):
+    folder = save("yolo", tmp_path / "labels", photo)
+    (folder / "labels/a.txt").write_text("7 0 0 1 1\n")
+    assert main(["data", "check", str(folder)]) == 1
+    error = capsys.readouterr().err
+    assert "a.txt, line 1: the class 7 is not in data.yaml" in error
+
+
+def test_nothing_is_an_error(tmp_path: Path, capsys):
+    assert main(["data", "check", str(tmp_path)]) == 1
+    assert "has no labels in a known format" in capsys.readouterr().err
