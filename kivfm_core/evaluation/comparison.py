@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
+from typing import Any
 
 from kivfm_core.data.batches import Tick
 from kivfm_core.errors import DataError
+from kivfm_core.evaluation.bootstrap import Draws, Interval, differences, interval, shares
 from kivfm_core.evaluation.fidelity import measure_fidelity
 from kivfm_core.evaluation.measure import Score, measure
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
@@ -54,7 +57,7 @@ class Comparison:
             tick = self._tick(", ".join(item.task for item in group))
             empty: dict[str, DataError] = {}
             data = {item.task: item.data for item in group}
-            scores = measure(models, data, tick, empty)
+            scores = measure(models, data, tick, empty, draws=True)
             shared = self._measure_shared(data)
             for item in group:
                 if item.task in scores:
@@ -64,15 +67,19 @@ class Comparison:
                     self._skip(item, empty[item.task])
         return rows
 
-    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, float]]:
+    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, Any]]:
         """What a row says of the shared canvas, by task; nothing if that is not measured."""
         if self.shared is None:
             return {}
         tick = self._tick(", ".join((*data, "shared canvas")))
-        scores = measure([self.shared], data, tick, {}, self.spec.input)
+        scores = measure([self.shared], data, tick, {}, self.spec.input, draws=True)
         side = self.shared.spec.input.size
         return {
-            task: {"shared_score": score.values[0], "shared_canvas": side}
+            task: {
+                "shared_score": score.values[0],
+                "shared_canvas": side,
+                "shared_interval": interval(score.draws[0], score.values[0]),
+            }
             for task, score in scores.items()
         }
 
@@ -91,9 +98,13 @@ class Comparison:
 
     def _row(self, item: Item, score: Score) -> Row:
         # Fidelity has no value of the last role, the bound.
-        values = dict(zip(self.rivals, score.values, strict=False))
+        values: dict[str, float] = dict(zip(self.rivals, score.values, strict=False))
         teacher, before, after = map(values.get, ("teacher", "untrained", "student"))
-        none = teacher is not None and at_chance(teacher, score.chance)
+        drawn: dict[str, Draws | None] = dict(zip(self.rivals, score.draws, strict=False))
+        ends: dict[str, Any] = {
+            role: interval(draws, values[role]) for role, draws in drawn.items()
+        }
+        none = teacher is not None and at_chance(teacher, score.chance, ends.get("teacher"))
         kept = gained = None
         if teacher is not None and after is not None and not none:
             kept = retention(teacher, after)
@@ -120,4 +131,23 @@ class Comparison:
             at_chance=none,
             retention=kept,
             gain=gained,
+            retention_interval=_kept(drawn, kept),
+            gain_interval=_gained(drawn, gained),
+            **{f"{role}_interval": own for role, own in ends.items()},
         )
+
+
+# Of these two the scores of a draw are paired: all models saw the same images.
+
+
+def _kept(drawn: Mapping[str, Draws | None], kept: float | None) -> Interval | None:
+    """The interval of retention."""
+    draws = shares(drawn.get("student"), drawn.get("teacher"))
+    return interval(draws, kept, (0.0, inf)) if kept is not None else None
+
+
+def _gained(drawn: Mapping[str, Draws | None], gained: float | None) -> Interval | None:
+    """The interval of gain."""
+    teacher, before, after = map(drawn.get, ("teacher", "untrained", "student"))
+    draws = shares(differences(after, before), differences(teacher, before))
+    return interval(draws, gained, (-inf, inf)) if gained is not None else None

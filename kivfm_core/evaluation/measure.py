@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kivfm_core.data.batches import Batch, Tick, batches
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import DataError
+from kivfm_core.evaluation.bootstrap import Draws, resample
 from kivfm_core.predictions import Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
@@ -28,6 +29,8 @@ class Score:
         objects: How many objects were counted; None where images are.
         chance: What is scored by chance; None if that has no meaning.
         notes: What a reader should know of the labels, a line each.
+        draws: The scores of draws of the images, the same for all models; empty if none were made,
+            None for a model's meter that does not know.
     """
 
     values: list[float]
@@ -36,6 +39,7 @@ class Score:
     objects: int | None = None
     chance: Chance | None = None
     notes: tuple[str, ...] = ()
+    draws: Sequence[Draws | None] = field(default_factory=list[Draws | None])
 
 
 def measure(
@@ -44,6 +48,7 @@ def measure(
     tick: Tick | None = None,
     empty: dict[str, DataError] | None = None,
     other: InputContract | None = None,
+    draws: bool = False,
 ) -> dict[str, Score]:
     """Measures every model on every task; each image is decoded once, encoded once a model.
 
@@ -53,6 +58,7 @@ def measure(
         tick: Called with (images done, images in all).
         empty: Takes the tasks that have nothing to count, with the reason; else this is an error.
         other: How the models' decoders see the images, if that is not how their encoders do.
+        draws: Whether images are drawn anew, for intervals.
 
     Raises:
         DataError: If the images or their labels cannot be used.
@@ -62,27 +68,36 @@ def measure(
         {task: _start_meter(model, task, data) for task, data in tasks.items()} for model in models
     ]
     data = next(iter(tasks.values()))
-    images = 0
+    seen: list[int] = []
     for batch in batches(data.paths, spec.input, tick, other=other):
         for labels in tasks.values():
             _check_sizes(labels, batch)
-        images += len(batch.indices)
+        seen += batch.indices
         for model, own in zip(models, meters, strict=True):
             _update(model, own, batch)
-    bad, scores = len(data.paths) - images, dict[str, Score]()
+    size, scores = len(data.paths), dict[str, Score]()
     for task in tasks:
-        first = meters[0][task]
         try:
-            values = [own[task].compute() for own in meters]
+            scores[task] = _score([own[task] for own in meters], seen, size, draws)
         except DataError as error:
             if empty is None:
                 raise
             empty[task] = error
-        else:
-            scores[task] = Score(
-                values, images, bad, first.objects(), first.chance(), first.notes()
-            )
     return scores
+
+
+def _score(meters: Sequence[Meter], seen: Sequence[int], size: int, draws: bool) -> Score:
+    """What the models' meters of one task have measured on the images that were seen."""
+    first, values = meters[0], [meter.compute() for meter in meters]
+    return Score(
+        values,
+        len(seen),
+        size - len(seen),
+        first.objects(),
+        first.chance(),
+        first.notes(),
+        resample(meters, seen, size) if draws else [],
+    )
 
 
 def _start_meter(model: Teacher, task: str, data: LabeledImages) -> Meter:
