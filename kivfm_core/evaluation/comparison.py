@@ -12,7 +12,7 @@ from kivfm_core.data.batches import Tick
 from kivfm_core.errors import DataError
 from kivfm_core.evaluation.bootstrap import Draws, Interval, differences, interval, shares
 from kivfm_core.evaluation.fidelity import measure_fidelity
-from kivfm_core.evaluation.measure import Score, measure
+from kivfm_core.evaluation.measure import Other, Score, measure
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Role
@@ -54,24 +54,25 @@ class Comparison:
             groups.setdefault(item.data.paths, []).append(item)
         models, rows = [*self.rivals.values()], list[Row]()
         for group in groups.values():
-            tick = self._tick(", ".join(item.task for item in group))
+            tick = self.tick(", ".join(item.key for item in group))
             empty: dict[str, DataError] = {}
-            data = {item.task: item.data for item in group}
-            scores = measure(models, data, tick, empty, draws=True)
+            data = {item.key: item.data for item in group}
+            other = {item.key: Other(item.task, item.meter) for item in group if item.meter}
+            scores = measure(models, data, tick, empty, draws=True, meters=other)
             shared = self._measure_shared(data)
             for item in group:
-                if item.task in scores:
-                    row = self._row(item, scores[item.task])
-                    rows.append(row.model_copy(update=shared.get(item.task, {})))
+                if item.key in scores:
+                    row = self._row(item, scores[item.key])
+                    rows.append(row.model_copy(update=shared.get(item.key, {})))
                 else:
-                    self._skip(item, empty[item.task])
+                    self._skip(item, empty[item.key])
         return rows
 
     def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, Any]]:
         """What a row says of the shared canvas, by task; nothing if that is not measured."""
         if self.shared is None:
             return {}
-        tick = self._tick(", ".join((*data, "shared canvas")))
+        tick = self.tick(", ".join((*data, "shared canvas")))
         scores = measure([self.shared], data, tick, {}, self.spec.input, draws=True)
         side = self.shared.spec.input.size
         return {
@@ -87,13 +88,14 @@ class Comparison:
         """The row of a teacher that solves no task."""
         # The latent's share of a level is no fidelity of a student.
         models = [model for role, model in self.rivals.items() if role != "bound"]
-        score = measure_fidelity(models, images.data, self._tick(FIDELITY))
+        score = measure_fidelity(models, images.data, self.tick(FIDELITY))
         return self._row(replace(images, task=FIDELITY, metric=FIDELITY_METRIC), score)
 
     def _skip(self, item: Item, error: DataError) -> None:
         self.work.skipped.append(f"{self.spec.name}, {item.task}, {item.source}: {error.message}")
 
-    def _tick(self, what: str) -> Tick:
+    def tick(self, what: str) -> Tick:
+        """Where to report how far something of this teacher is."""
         return stage(self.progress, f"{self.spec.name}: {what}")
 
     def _row(self, item: Item, score: Score) -> Row:
@@ -106,7 +108,8 @@ class Comparison:
         }
         none = teacher is not None and at_chance(teacher, score.chance, ends.get("teacher"))
         kept = gained = None
-        if teacher is not None and after is not None and not none:
+        # By its own predictions a teacher scores 1: the student's score is the share.
+        if teacher is not None and after is not None and not none and not item.agreement:
             kept = retention(teacher, after)
             gained = gain(teacher, before, after) if before is not None else None
         # Of a part of the images, what does not occur says nothing of the labels.
@@ -129,6 +132,7 @@ class Comparison:
             base=self.is_base,
             chance_score=score.chance.score if score.chance else None,
             at_chance=none,
+            agreement=item.agreement,
             retention=kept,
             gain=gained,
             retention_interval=_kept(drawn, kept),

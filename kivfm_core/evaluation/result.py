@@ -44,6 +44,8 @@ class Row(Record):
         chance_score: What is scored on these images by chance; None if that has no meaning.
         at_chance: Whether the teacher's score is no better than that: there is nothing to retain,
             and retention and gain are None.
+        agreement: Whether the truth is what the teacher predicts itself, not labels; retention and
+            gain are None then.
         teacher_interval: The 95 % interval of its score, by drawing the images anew; None, as any
             of these, if the task's meter does not know, or too few draws have a score.
         untrained_interval: That of its stand-in's before distillation.
@@ -73,6 +75,7 @@ class Row(Record):
     base: bool = False
     chance_score: float | None = None
     at_chance: bool = False
+    agreement: bool = False
     retention: float | None = None
     gain: float | None = None
     teacher_interval: Interval | None = None
@@ -127,6 +130,10 @@ class Summary(Record):
         retention_min_interval: That of the least.
         gain_mean_interval: That of the mean gain.
         gain_min_interval: That of the least gain.
+        agreement_mean: The mean of the student's scores by the teachers' own predictions.
+        agreement_min: The least of them.
+        agreement_mean_interval: That of the mean.
+        agreement_min_interval: That of the least.
     """
 
     retention_mean: float | None = None
@@ -139,6 +146,10 @@ class Summary(Record):
     retention_min_interval: Interval | None = None
     gain_mean_interval: Interval | None = None
     gain_min_interval: Interval | None = None
+    agreement_mean: float | None = None
+    agreement_min: float | None = None
+    agreement_mean_interval: Interval | None = None
+    agreement_min_interval: Interval | None = None
 
 
 class Evaluation(Record):
@@ -203,7 +214,7 @@ class Evaluation(Record):
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    return row.data, row.task, row.teacher, row.limit
+    return row.data, row.task, row.teacher, row.limit, row.metric if row.agreement else ""
 
 
 def _base_key(row: BaseRow) -> tuple[object, ...]:
@@ -250,23 +261,34 @@ def gain(teacher: float, untrained: float, student: float) -> float | None:
 def summarize(rows: Sequence[Row]) -> Summary:
     """The summary of the tasks' rows, the base's own left out."""
     tasks = [row for row in rows if not row.base and row.task != FIDELITY]
-    limits = {row.limit for row in tasks}
+    labeled, limit = _counted([row for row in tasks if not row.agreement])
+    agreed, _ = _counted([row for row in tasks if row.agreement])
+    agreement = [(row.teacher, row.student_score, row.student_interval) for row in agreed]
+    return Summary(
+        limit=limit,
+        left_out=len(tasks) - len(labeled) - len(agreed),
+        **_mean_min("retention", [(r.teacher, r.retention, r.retention_interval) for r in labeled]),
+        **_mean_min("gain", [(r.teacher, r.gain, r.gain_interval) for r in labeled]),
+        **_mean_min("agreement", agreement),
+    )
+
+
+def _counted(rows: Sequence[Row]) -> tuple[list[Row], int | None]:
+    """The rows that count, and at most how many images they rest on; None for all."""
+    limits = {row.limit for row in rows}
     limit = None if None in limits else max((n for n in limits if n is not None), default=None)
-    counted = [row for row in tasks if row.limit == limit and not row.at_chance]
-
-    shares = {**_mean_min(counted, "retention"), **_mean_min(counted, "gain")}
-    return Summary(limit=limit, left_out=len(tasks) - len(counted), **shares)
+    return [row for row in rows if row.limit == limit and not row.at_chance], limit
 
 
-def _mean_min(rows: Sequence[Row], field: str) -> dict[str, Any]:
-    """The mean and the least of a field over rows, with intervals where all rows have one."""
-    known = [row for row in rows if getattr(row, field) is not None]
+def _mean_min(
+    field: str, rows: Sequence[tuple[str, float | None, Interval | None]]
+) -> dict[str, Any]:
+    """The mean and the least of the teachers' numbers, with intervals where all rows have one."""
+    known = [(teacher, value, ends) for teacher, value, ends in rows if value is not None]
     if not known:
         return {}
-    values: list[float] = [getattr(row, field) for row in known]
-    ends: list[Interval | None] = [getattr(row, f"{field}_interval") for row in known]
+    teachers, values, ends = zip(*known, strict=True)
     pairs = [(value, own) for value, own in zip(values, ends, strict=True) if own is not None]
-    teachers = [row.teacher for row in known]
     found: dict[str, Any] = {
         f"{field}_mean": float(_mean_over(teachers, np.array([values]))[0]),
         f"{field}_min": min(values),

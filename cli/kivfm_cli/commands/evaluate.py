@@ -12,7 +12,7 @@ from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator, read_canvas
 from kivfm_cli.output import Json, fits, print_json, print_table
-from kivfm_core.errors import escaped
+from kivfm_core.errors import UsageError, escaped
 from kivfm_core.text import percent
 
 app = make_app()
@@ -63,33 +63,56 @@ def evaluate(
             "pixels; `auto`: as fine as the finest of the teachers'.",
         ),
     ] = None,
+    agreement: Annotated[
+        bool,
+        typer.Option(
+            "--agreement",
+            help="Take each teacher's own predictions for the truth; D is a folder of images, and "
+            "no labels are read.",
+        ),
+    ] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Classes for zero-shot (--agreement only)."),
+    ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
     """Score a student and its teachers on labeled data, or a teacher alone.
+
+    With --agreement, a student is scored by what its teachers predict: no labels are needed.
 
     Of a run, RUN/evaluation.json keeps earlier results of the same student that were measured on
     other data, tasks or numbers of images. A bundle is measured beside those of its teachers whose
     weights are on this machine.
     """
     from kivfm_cli.progress import make_progress
+    from kivfm_core.evaluation.agreement.agree import Wanted, measure_agreement
     from kivfm_core.evaluation.evaluate import measure_model
     from kivfm_core.evaluation.hold import hold_run
     from kivfm_core.evaluation.store import find_place
     from kivfm_core.models.open import open_model
 
+    if labels and not agreement:
+        raise UsageError("--labels are for --agreement", "labeled data brings its own classes")
+    if agreement and shared_canvas is not None:
+        raise UsageError("--agreement is not measured on a shared canvas", "give one of them")
     progress = make_progress()
-    chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
+    chosen = _listed(tasks) if tasks else None
     opened = open_model(model, accelerator, weights)
     if opened.run is not None:
         warn_of_changed_teachers(opened.run.path)
     place = find_place(opened, out)  # before anything is measured
     with hold_run(opened.run, out):
         try:
-            result = measure_model(
-                opened, data, tasks=chosen, limit=limit, progress=progress,
-                shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
-            )  # fmt: skip
+            if agreement:
+                wanted = Wanted(chosen, limit, tuple(_listed(labels or "")))
+                result = measure_agreement(opened, data, wanted, progress)
+            else:
+                result = measure_model(
+                    opened, data, tasks=chosen, limit=limit, progress=progress,
+                    shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
+                )  # fmt: skip
         finally:
             progress.close()
         record = result.model_dump(mode="json", by_alias=True)
@@ -104,6 +127,11 @@ def evaluate(
     if not json:
         more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
         print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
+
+
+def _listed(text: str) -> list[str]:
+    """What is separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 # Scores, and their columns. One is left out where no row has it, as of a teacher alone.
@@ -151,7 +179,7 @@ def render(evaluation: dict[str, Any]) -> None:
                 f" chance, {score(row['chance_score'])}"
             )
     if compared:
-        _render_summary(evaluation["summary"])
+        _render_summary(evaluation["summary"], evaluation["rows"])
 
 
 def _render_rows(rows: list[dict[str, Any]], scores: list[str], title: str, draws: int) -> None:
@@ -237,7 +265,14 @@ def _render_features(rows: list[dict[str, Any]]) -> None:
     print_table(columns, lines(fits(columns, lines(ends=True))))
 
 
-def _render_summary(summary: dict[str, Any]) -> None:
+def _render_summary(summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    if any(row.get("agreement") for row in rows):
+        print(
+            f"\nagreement: mean {_with_ends(summary, 'agreement_mean')}, "
+            f"least {_with_ends(summary, 'agreement_min')}: with what each teacher predicts itself,"
+            " no labels"
+        )
+        return
     part = summary.get("limit")
     print(
         f"\nretention: mean {_with_ends(summary, 'retention_mean')}, "

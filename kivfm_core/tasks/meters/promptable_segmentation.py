@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Masks
 from kivfm_core.task import Chance, Meter, Prompter, weighted_means
+
+
+class ObjectMasks(Protocol):
+    """What labels have to offer for this task."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The images."""
+        ...
+
+    def instances(self, index: int) -> Sequence[Any]:
+        """An image's objects that have a mask."""
+        ...
+
+    def mask(self, index: int, annotation: Any) -> NDArray[np.bool_]:
+        """The mask `[H, W]` of one of them."""
+        ...
 
 
 class PromptableSegmentation(Meter):
@@ -25,7 +42,7 @@ class PromptableSegmentation(Meter):
         space: Ignored: a click has no class.
     """
 
-    def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
+    def __init__(self, data: ObjectMasks, space: tuple[str, ...] | None) -> None:
         self.data = data
         self.ious: list[float] = []
         self.shares: list[float] = []

@@ -94,6 +94,10 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
         "retention_min_interval": [1.0, 1.0],
         "gain_mean_interval": [1.0, 1.0],
         "gain_min_interval": [1.0, 1.0],
+        "agreement_mean": None,
+        "agreement_min": None,
+        "agreement_mean_interval": None,
+        "agreement_min_interval": None,
     }
 
 
