@@ -22,7 +22,7 @@ app = make_app()
 def compare(
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL...", help="Run folders, bundle folders, or teachers."),
+        typer.Argument(help="Run folders, bundle folders, or teachers."),
     ],
     data: Annotated[
         list[str],
