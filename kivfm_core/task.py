@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import Field
 
 from kivfm_core.geometry import Frame, Size
 from kivfm_core.spec import API_VERSION, REFERENCE, TASK, Record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class LabelFormat(Record):
@@ -193,6 +197,24 @@ class Chance:
     error: float = 0.0
 
 
+def weighted_means(
+    counts: NDArray[np.float64], sums: NDArray[np.float64], numbers: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Means over what is counted in the images of a draw, for meters whose score is such a mean.
+
+    Args:
+        counts: `[D, N]`, as `Meter.resample` gets them.
+        sums: `[N]` or `[N, K]`, the sum over what is counted in an image.
+        numbers: Of the same shape, how much that is.
+
+    Returns:
+        `[D]` or `[D, K]`; NaN where a draw has nothing that is counted.
+    """
+    number = counts @ numbers
+    number[number <= 0] = float("nan")  # 0 as divisor would warn
+    return (counts @ sums) / number
+
+
 class Meter:
     """Measures one task of one model on one data set: takes predictions, batch by batch."""
 
@@ -217,6 +239,18 @@ class Meter:
             DataError: If there was nothing to measure.
         """
         raise NotImplementedError
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The scores of draws of the images so far, for intervals; None, as here, if not known.
+
+        Args:
+            counts: `[D, N]`, how often each of the data's N images is in each of D draws: whole
+                numbers, 0 for an image of which there were no predictions.
+
+        Returns:
+            `[D]`, what `compute` would give of each draw's images; NaN where it would raise.
+        """
+        return None
 
     def objects(self) -> int | None:
         """How many objects the score so far rests on; None, as here, if it counts images."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         print(title)
     for line in table_lines(columns, rows):
         print(line)
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table fits into the terminal; where there is none, every table does."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    return not sys.stdout.isatty() or sum(widths) + len(widths) <= get_terminal_size().columns
 
 
 def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
+from typing import Any
 
 from kivfm_core.data.batches import Tick
 from kivfm_core.errors import DataError
+from kivfm_core.evaluation.bootstrap import Draws, Interval, differences, interval, shares
 from kivfm_core.evaluation.fidelity import measure_fidelity
-from kivfm_core.evaluation.measure import Score, measure
+from kivfm_core.evaluation.measure import Other, Score, measure
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Role
@@ -51,28 +54,33 @@ class Comparison:
             groups.setdefault(item.data.paths, []).append(item)
         models, rows = [*self.rivals.values()], list[Row]()
         for group in groups.values():
-            tick = self._tick(", ".join(item.task for item in group))
+            tick = self.tick(", ".join(item.key for item in group))
             empty: dict[str, DataError] = {}
-            data = {item.task: item.data for item in group}
-            scores = measure(models, data, tick, empty)
+            data = {item.key: item.data for item in group}
+            other = {item.key: Other(item.task, item.meter) for item in group if item.meter}
+            scores = measure(models, data, tick, empty, draws=True, meters=other)
             shared = self._measure_shared(data)
             for item in group:
-                if item.task in scores:
-                    row = self._row(item, scores[item.task])
-                    rows.append(row.model_copy(update=shared.get(item.task, {})))
+                if item.key in scores:
+                    row = self._row(item, scores[item.key])
+                    rows.append(row.model_copy(update=shared.get(item.key, {})))
                 else:
-                    self._skip(item, empty[item.task])
+                    self._skip(item, empty[item.key])
         return rows
 
-    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, float]]:
+    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, Any]]:
         """What a row says of the shared canvas, by task; nothing if that is not measured."""
         if self.shared is None:
             return {}
-        tick = self._tick(", ".join((*data, "shared canvas")))
-        scores = measure([self.shared], data, tick, {}, self.spec.input)
+        tick = self.tick(", ".join((*data, "shared canvas")))
+        scores = measure([self.shared], data, tick, {}, self.spec.input, draws=True)
         side = self.shared.spec.input.size
         return {
-            task: {"shared_score": score.values[0], "shared_canvas": side}
+            task: {
+                "shared_score": score.values[0],
+                "shared_canvas": side,
+                "shared_interval": interval(score.draws[0], score.values[0]),
+            }
             for task, score in scores.items()
         }
 
@@ -80,22 +88,28 @@ class Comparison:
         """The row of a teacher that solves no task."""
         # The latent's share of a level is no fidelity of a student.
         models = [model for role, model in self.rivals.items() if role != "bound"]
-        score = measure_fidelity(models, images.data, self._tick(FIDELITY))
+        score = measure_fidelity(models, images.data, self.tick(FIDELITY))
         return self._row(replace(images, task=FIDELITY, metric=FIDELITY_METRIC), score)
 
     def _skip(self, item: Item, error: DataError) -> None:
         self.work.skipped.append(f"{self.spec.name}, {item.task}, {item.source}: {error.message}")
 
-    def _tick(self, what: str) -> Tick:
+    def tick(self, what: str) -> Tick:
+        """Where to report how far something of this teacher is."""
         return stage(self.progress, f"{self.spec.name}: {what}")
 
     def _row(self, item: Item, score: Score) -> Row:
         # Fidelity has no value of the last role, the bound.
-        values = dict(zip(self.rivals, score.values, strict=False))
+        values: dict[str, float] = dict(zip(self.rivals, score.values, strict=False))
         teacher, before, after = map(values.get, ("teacher", "untrained", "student"))
-        none = teacher is not None and at_chance(teacher, score.chance)
+        drawn: dict[str, Draws | None] = dict(zip(self.rivals, score.draws, strict=False))
+        ends: dict[str, Any] = {
+            role: interval(draws, values[role]) for role, draws in drawn.items()
+        }
+        none = teacher is not None and at_chance(teacher, score.chance, ends.get("teacher"))
         kept = gained = None
-        if teacher is not None and after is not None and not none:
+        # By its own predictions a teacher scores 1: the student's score is the share.
+        if teacher is not None and after is not None and not none and not item.agreement:
             kept = retention(teacher, after)
             gained = gain(teacher, before, after) if before is not None else None
         # Of a part of the images, what does not occur says nothing of the labels.
@@ -118,6 +132,26 @@ class Comparison:
             base=self.is_base,
             chance_score=score.chance.score if score.chance else None,
             at_chance=none,
+            agreement=item.agreement,
             retention=kept,
             gain=gained,
+            retention_interval=_kept(drawn, kept),
+            gain_interval=_gained(drawn, gained),
+            **{f"{role}_interval": own for role, own in ends.items()},
         )
+
+
+# Of these two the scores of a draw are paired: all models saw the same images.
+
+
+def _kept(drawn: Mapping[str, Draws | None], kept: float | None) -> Interval | None:
+    """The interval of retention."""
+    draws = shares(drawn.get("student"), drawn.get("teacher"))
+    return interval(draws, kept, (0.0, inf)) if kept is not None else None
+
+
+def _gained(drawn: Mapping[str, Draws | None], gained: float | None) -> Interval | None:
+    """The interval of gain."""
+    teacher, before, after = map(drawn.get, ("teacher", "untrained", "student"))
+    draws = shares(differences(after, before), differences(teacher, before))
+    return interval(draws, gained, (-inf, inf)) if gained is not None else None

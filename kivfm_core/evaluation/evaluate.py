@@ -10,6 +10,7 @@ from typing import Literal
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import formats_of, load_data, parse_source
 from kivfm_core.errors import DataError
+from kivfm_core.evaluation.bootstrap import DRAWS, SEED
 from kivfm_core.evaluation.comparison import Comparison
 from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.evaluation.features.own_features import own_rows
@@ -116,6 +117,8 @@ def measure_model(
         seconds=round(time.monotonic() - began, 1),
         student=measured,
         notes=tuple(work.notes),
+        draws=DRAWS,
+        seed=SEED,
     )
 
 

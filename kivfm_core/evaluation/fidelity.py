@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from kivfm_core.data.batches import Tick, batches
+from kivfm_core.evaluation.bootstrap import Draws, draw_means
 from kivfm_core.evaluation.measure import Score
 from kivfm_core.task import LabeledImages
 from kivfm_core.teacher import Teacher
@@ -30,17 +32,21 @@ def measure_fidelity(
     data = data.take(IMAGES)
     names = [level.name for level in models[0].spec.levels]
     vectors: list[dict[str, list[Tensor]]] = [{name: [] for name in names} for _ in models]
+    cells: dict[str, list[int]] = {name: [] for name in names}  # of each image
     images = 0
     for batch in batches(data.paths, models[0].spec.input, tick):
-        images += len(batch.indices)
+        count = len(batch.indices)
+        images += count
         for model, own in zip(models, vectors, strict=True):
             levels = model.encode(batch.images, batch.frames)
             for name in names:
                 own[name].append(_rows(levels[name].float()))
-    values = [
-        sum(_cosine(vectors[0][name], own[name]) for name in names) / len(names) for own in vectors
-    ]
-    return Score(values, images, len(data.paths) - images)
+        for name in names:
+            cells[name] += [len(vectors[0][name][-1]) // count] * count
+    cosines = [[_cosines(vectors[0][name], own[name]) for name in names] for own in vectors]
+    values = [sum(float(level.mean()) for level in own) / len(names) for own in cosines]
+    drawn = [_draws(own, [cells[name] for name in names]) for own in cosines]
+    return Score(values, images, len(data.paths) - images, draws=drawn)
 
 
 def _rows(level: Tensor) -> Tensor:
@@ -48,8 +54,24 @@ def _rows(level: Tensor) -> Tensor:
     return level if level.ndim == 2 else level.movedim(1, -1).flatten(0, 2)
 
 
-def _cosine(teacher: list[Tensor], other: list[Tensor]) -> float:
+def _draws(levels: Sequence[Tensor], cells: Sequence[Sequence[int]]) -> Draws:
+    """The draws of a mean over levels, of cosines of the cells of all images.
+
+    What levels are standardized by stays that of all images.
+
+    Args:
+        levels: Of each level a cosine for each cell.
+        cells: Of each level how many cells each image has.
+    """
+    sums = [
+        np.add.reduceat(own.double().cpu().numpy(), np.cumsum([0, *numbers[:-1]]))
+        for own, numbers in zip(levels, cells, strict=True)
+    ]
+    return draw_means(np.stack(sums, axis=1), np.array(cells, float).T).mean(axis=1)
+
+
+def _cosines(teacher: list[Tensor], other: list[Tensor]) -> Tensor:
     true, found = torch.cat(teacher), torch.cat(other)
     std, mean = torch.std_mean(true, dim=0, correction=0)
     std = std.clamp(min=1e-6)
-    return float(F.cosine_similarity((true - mean) / std, (found - mean) / std).mean())
+    return F.cosine_similarity((true - mean) / std, (found - mean) / std)

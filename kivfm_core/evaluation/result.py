@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
+from math import inf
+from typing import Any
 
+import numpy as np
 from pydantic import Field
 
+from kivfm_core.evaluation.bootstrap import Draws, Interval, interval, redraw
 from kivfm_core.spec import Record
 from kivfm_core.task import Chance
 from kivfm_core.tasks.table import FIDELITY
@@ -41,6 +44,17 @@ class Row(Record):
         chance_score: What is scored on these images by chance; None if that has no meaning.
         at_chance: Whether the teacher's score is no better than that: there is nothing to retain,
             and retention and gain are None.
+        agreement: Whether the truth is what the teacher predicts itself, not labels; retention and
+            gain are None then.
+        teacher_interval: The 95 % interval of its score, by drawing the images anew; None, as any
+            of these, if the task's meter does not know, or too few draws have a score.
+        untrained_interval: That of its stand-in's before distillation.
+        student_interval: That of its stand-in's after distillation.
+        bound_interval: That of the upper bound.
+        shared_interval: That of its stand-in's on the shared canvas.
+        retention_interval: That of retention: in each draw all models are scored on the same
+            images, so it is narrower than the scores' own.
+        gain_interval: That of gain, likewise.
     """
 
     teacher: str
@@ -61,8 +75,16 @@ class Row(Record):
     base: bool = False
     chance_score: float | None = None
     at_chance: bool = False
+    agreement: bool = False
     retention: float | None = None
     gain: float | None = None
+    teacher_interval: Interval | None = None
+    untrained_interval: Interval | None = None
+    student_interval: Interval | None = None
+    bound_interval: Interval | None = None
+    shared_interval: Interval | None = None
+    retention_interval: Interval | None = None
+    gain_interval: Interval | None = None
 
 
 class BaseRow(Record):
@@ -77,6 +99,8 @@ class BaseRow(Record):
         chance_score: What a guess among the classes scores.
         base_score: The base's, or the teacher's; None if the base's weights are not here.
         student_score: The student's; None of a teacher alone.
+        base_interval: The 95 % interval of the base's, by drawing the images anew.
+        student_interval: That of the student's.
     """
 
     metric: str
@@ -87,6 +111,8 @@ class BaseRow(Record):
     chance_score: float | None = None
     base_score: float | None = None
     student_score: float | None = None
+    base_interval: Interval | None = None
+    student_interval: Interval | None = None
 
 
 class Summary(Record):
@@ -99,6 +125,15 @@ class Summary(Record):
         limit: At most so many images of each source were measured; None if all were.
         left_out: How many rows do not count: the teacher is at chance, or other rows rest on more
             images.
+        retention_mean_interval: The 95 % interval, by drawing every row anew in its own; None, as
+            any of these, if a row has none.
+        retention_min_interval: That of the least.
+        gain_mean_interval: That of the mean gain.
+        gain_min_interval: That of the least gain.
+        agreement_mean: The mean of the student's scores by the teachers' own predictions.
+        agreement_min: The least of them.
+        agreement_mean_interval: That of the mean.
+        agreement_min_interval: That of the least.
     """
 
     retention_mean: float | None = None
@@ -107,6 +142,14 @@ class Summary(Record):
     gain_min: float | None = None
     limit: int | None = None
     left_out: int = 0
+    retention_mean_interval: Interval | None = None
+    retention_min_interval: Interval | None = None
+    gain_mean_interval: Interval | None = None
+    gain_min_interval: Interval | None = None
+    agreement_mean: float | None = None
+    agreement_min: float | None = None
+    agreement_mean_interval: Interval | None = None
+    agreement_min_interval: Interval | None = None
 
 
 class Evaluation(Record):
@@ -122,6 +165,8 @@ class Evaluation(Record):
         student: Identifies the student that was measured; empty for a teacher alone.
         notes: What was repaired, passed over or is strange in the labels, a line each, after its
             source.
+        draws: How often the images were drawn anew for intervals; 0 in earlier versions' files.
+        seed: Of the draws.
     """
 
     schema_version: int = Field(default=1, alias="schema")
@@ -133,6 +178,8 @@ class Evaluation(Record):
     seconds: float = 0.0
     student: str = ""
     notes: tuple[str, ...] = ()
+    draws: int = 0
+    seed: int = 0
 
     def text(self) -> str:
         """The contents of the file."""
@@ -167,7 +214,7 @@ class Evaluation(Record):
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    return row.data, row.task, row.teacher, row.limit
+    return row.data, row.task, row.teacher, row.limit, row.metric if row.agreement else ""
 
 
 def _base_key(row: BaseRow) -> tuple[object, ...]:
@@ -183,9 +230,21 @@ def _unique(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
-def at_chance(teacher: float, chance: Chance | None) -> bool:
-    """Whether a score is no better than chance, as far as luck lets one see."""
-    return chance is not None and teacher <= chance.score + ERRORS * chance.error
+def at_chance(teacher: float, chance: Chance | None, ends: Interval | None = None) -> bool:
+    """Whether a score is no better than chance, as far as luck lets one see.
+
+    Luck is in chance, by its standard error, and in which images there are, by the score's
+    interval. Where chance scores nothing, any score is better.
+
+    Args:
+        teacher: The score.
+        chance: What is scored by chance; None if that has no meaning.
+        ends: The score's interval, if there is one.
+    """
+    if chance is None:
+        return False
+    surely = ends[0] if ends is not None and chance.score > 0 else teacher
+    return surely <= chance.score or teacher <= chance.score + ERRORS * chance.error
 
 
 def retention(teacher: float, student: float) -> float | None:
@@ -202,27 +261,47 @@ def gain(teacher: float, untrained: float, student: float) -> float | None:
 def summarize(rows: Sequence[Row]) -> Summary:
     """The summary of the tasks' rows, the base's own left out."""
     tasks = [row for row in rows if not row.base and row.task != FIDELITY]
-    limits = {row.limit for row in tasks}
-    limit = None if None in limits else max((n for n in limits if n is not None), default=None)
-    counted = [row for row in tasks if row.limit == limit and not row.at_chance]
-
-    def mean_min(field: str) -> tuple[float | None, float | None]:
-        values: dict[str, list[float]] = {}
-        for row in counted:
-            value: float | None = getattr(row, field)
-            if value is not None:
-                values.setdefault(row.teacher, []).append(value)
-        if not values:
-            return None, None
-        return fmean(map(fmean, values.values())), min(map(min, values.values()))
-
-    retention_mean, retention_min = mean_min("retention")
-    gain_mean, gain_min = mean_min("gain")
+    labeled, limit = _counted([row for row in tasks if not row.agreement])
+    agreed, _ = _counted([row for row in tasks if row.agreement])
+    agreement = [(row.teacher, row.student_score, row.student_interval) for row in agreed]
     return Summary(
-        retention_mean=retention_mean,
-        retention_min=retention_min,
-        gain_mean=gain_mean,
-        gain_min=gain_min,
         limit=limit,
-        left_out=len(tasks) - len(counted),
+        left_out=len(tasks) - len(labeled) - len(agreed),
+        **_mean_min("retention", [(r.teacher, r.retention, r.retention_interval) for r in labeled]),
+        **_mean_min("gain", [(r.teacher, r.gain, r.gain_interval) for r in labeled]),
+        **_mean_min("agreement", agreement),
     )
+
+
+def _counted(rows: Sequence[Row]) -> tuple[list[Row], int | None]:
+    """The rows that count, and at most how many images they rest on; None for all."""
+    limits = {row.limit for row in rows}
+    limit = None if None in limits else max((n for n in limits if n is not None), default=None)
+    return [row for row in rows if row.limit == limit and not row.at_chance], limit
+
+
+def _mean_min(
+    field: str, rows: Sequence[tuple[str, float | None, Interval | None]]
+) -> dict[str, Any]:
+    """The mean and the least of the teachers' numbers, with intervals where all rows have one."""
+    known = [(teacher, value, ends) for teacher, value, ends in rows if value is not None]
+    if not known:
+        return {}
+    teachers, values, ends = zip(*known, strict=True)
+    pairs = [(value, own) for value, own in zip(values, ends, strict=True) if own is not None]
+    found: dict[str, Any] = {
+        f"{field}_mean": float(_mean_over(teachers, np.array([values]))[0]),
+        f"{field}_min": min(values),
+    }
+    if len(pairs) == len(known):
+        drawn = redraw(pairs)
+        means, least = _mean_over(teachers, drawn), drawn.min(axis=1)
+        for name, draws in ((f"{field}_mean", means), (f"{field}_min", least)):
+            found[f"{name}_interval"] = interval(draws, found[name], (-inf, inf))
+    return found
+
+
+def _mean_over(teachers: Sequence[str], values: Draws) -> Draws:
+    """Means `[D]` of values `[D, R]` of rows, every teacher weighed the same."""
+    weights = np.array([1 / teachers.count(teacher) for teacher in teachers])
+    return values @ (weights / weights.sum())

@@ -9,6 +9,7 @@ from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.data.sources import Source, find_data, load_data, parse_data
 from kivfm_core.errors import DataError, UsageError, did_you_mean
+from kivfm_core.evaluation.measure import MeterKind
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.spec import TeacherSpec
@@ -26,6 +27,8 @@ class Item:
         source: Where the data comes from.
         data: What the source holds for the task.
         limit: At most so many of its images were taken; None if all were.
+        agreement: Whether the data is what the teacher predicts itself.
+        meter: What measures it; None for the task's own meter.
     """
 
     task: str
@@ -33,6 +36,13 @@ class Item:
     source: Source
     data: LabeledImages
     limit: int | None = None
+    agreement: bool = False
+    meter: MeterKind | None = None
+
+    @property
+    def key(self) -> str:
+        """Tells it from others on the same images."""
+        return self.task if self.meter is None else f"{self.task} ({self.metric})"
 
 
 @dataclass

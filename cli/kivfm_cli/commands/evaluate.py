@@ -11,8 +11,8 @@ from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator, read_canvas
-from kivfm_cli.output import Json, print_json, print_table
-from kivfm_core.errors import escaped
+from kivfm_cli.output import Json, fits, print_json, print_table
+from kivfm_core.errors import UsageError, escaped
 from kivfm_core.text import percent
 
 app = make_app()
@@ -63,33 +63,56 @@ def evaluate(
             "pixels; `auto`: as fine as the finest of the teachers'.",
         ),
     ] = None,
+    agreement: Annotated[
+        bool,
+        typer.Option(
+            "--agreement",
+            help="Take each teacher's own predictions for the truth; D is a folder of images, and "
+            "no labels are read.",
+        ),
+    ] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Classes for zero-shot (--agreement only)."),
+    ] = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
     """Score a student and its teachers on labeled data, or a teacher alone.
+
+    With --agreement, a student is scored by what its teachers predict: no labels are needed.
 
     Of a run, RUN/evaluation.json keeps earlier results of the same student that were measured on
     other data, tasks or numbers of images. A bundle is measured beside those of its teachers whose
     weights are on this machine.
     """
     from kivfm_cli.progress import make_progress
+    from kivfm_core.evaluation.agreement.agree import Wanted, measure_agreement
     from kivfm_core.evaluation.evaluate import measure_model
     from kivfm_core.evaluation.hold import hold_run
     from kivfm_core.evaluation.store import find_place
     from kivfm_core.models.open import open_model
 
+    if labels and not agreement:
+        raise UsageError("--labels are for --agreement", "labeled data brings its own classes")
+    if agreement and shared_canvas is not None:
+        raise UsageError("--agreement is not measured on a shared canvas", "give one of them")
     progress = make_progress()
-    chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
+    chosen = _listed(tasks) if tasks else None
     opened = open_model(model, accelerator, weights)
     if opened.run is not None:
         warn_of_changed_teachers(opened.run.path)
     place = find_place(opened, out)  # before anything is measured
     with hold_run(opened.run, out):
         try:
-            result = measure_model(
-                opened, data, tasks=chosen, limit=limit, progress=progress,
-                shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
-            )  # fmt: skip
+            if agreement:
+                wanted = Wanted(chosen, limit, tuple(_listed(labels or "")))
+                result = measure_agreement(opened, data, wanted, progress)
+            else:
+                result = measure_model(
+                    opened, data, tasks=chosen, limit=limit, progress=progress,
+                    shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
+                )  # fmt: skip
         finally:
             progress.close()
         record = result.model_dump(mode="json", by_alias=True)
@@ -104,6 +127,11 @@ def evaluate(
     if not json:
         more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
         print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
+
+
+def _listed(text: str) -> list[str]:
+    """What is separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 # Scores, and their columns. One is left out where no row has it, as of a teacher alone.
@@ -125,7 +153,7 @@ def render(evaluation: dict[str, Any]) -> None:
     if scores:
         who = "teacher" if "student_score" not in scores else "student"
         title = "The student beside its teachers" if compared else f"The {who} alone"
-        _render_rows(evaluation["rows"], scores, title)
+        _render_rows(evaluation["rows"], scores, title, evaluation.get("draws", 0))
     if "bound_score" in scores:
         print(
             "bound: the teacher's own score after its levels pass through the shared latent: "
@@ -151,31 +179,53 @@ def render(evaluation: dict[str, Any]) -> None:
                 f" chance, {score(row['chance_score'])}"
             )
     if compared:
-        _render_summary(evaluation["summary"])
+        _render_summary(evaluation["summary"], evaluation["rows"])
 
 
-def _render_rows(rows: list[dict[str, Any]], scores: list[str], title: str) -> None:
-    def cells(row: dict[str, Any], keys: list[str]) -> list[str]:
-        shares = ("retention", "gain")
-        return [(percent if key in shares else score)(row.get(key)) for key in keys]
-
+def _render_rows(rows: list[dict[str, Any]], scores: list[str], title: str, draws: int) -> None:
     # The bound stands last, after the numbers that the others rest on.
     bound = [key for key in scores if key == "bound_score"]
     first = [key for key in scores if key not in bound]
-    lines = [
-        (
-            row["teacher"],
-            row["task"],
-            row["metric"],
-            *cells(row, first),
-            _counted(row, "pictures"),
-            _counted(row, "objects"),
-            *cells(row, bound),
-        )
-        for row in rows
-    ]
-    columns = ["teacher", "task", "metric", *(SCORES[key] for key in first), "images", "objects"]
-    print_table([*columns, *(SCORES[key] for key in bound)], lines, title)
+
+    def lines(ends: bool) -> list[list[str]]:
+        return [
+            [
+                row["teacher"],
+                row["task"],
+                row["metric"],
+                *(_cell(row, key, ends) for key in first),
+                _counted(row, "pictures"),
+                _counted(row, "objects"),
+                *(_cell(row, key, ends) for key in bound),
+            ]
+            for row in rows
+        ]
+
+    names = ["teacher", "task", "metric", *(SCORES[key] for key in first), "images", "objects"]
+    columns = [*names, *(SCORES[key] for key in bound)]
+    known = any(row.get(f"{_stem(key)}_interval") for row in rows for key in scores)
+    ends = known and fits(columns, lines(ends=True))
+    print_table(columns, lines(ends), title)
+    if ends:
+        print(f"±: half of the 95 % interval, by drawing the images anew {draws} times")
+
+
+def _cell(row: dict[str, Any], key: str, ends: bool) -> str:
+    """A score or share, with half of its interval where that is known and wanted."""
+    write = percent if key in ("retention", "gain") else score
+    own = row.get(f"{_stem(key)}_interval")
+    text = write(row.get(key))
+    if own is None or not ends or row.get(key) is None:
+        return text
+    # The unit once: 81.2±3.4 %.
+    number, space, unit = text.partition(" ")
+    half = write((own[1] - own[0]) / 2).partition(" ")[0]
+    return f"{number}±{half}{space}{unit}"
+
+
+def _stem(key: str) -> str:
+    """The name of a score, to which that of its interval is added."""
+    return key.removesuffix("_score")
 
 
 def _render_shared(rows: list[dict[str, Any]]) -> None:
@@ -198,31 +248,47 @@ def _render_features(rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     whose = [who for who in ("base", "student") if rows[0].get(f"{who}_score") is not None]
-    lines = [
-        (
-            row["metric"],
-            *(score(row[f"{who}_score"]) for who in whose),
-            _counted(row, "pictures"),
-        )
-        for row in rows
-    ]
+    two = ("preserved from the base", "base", "student", "images")
+    columns = two if len(whose) == 2 else ("own features", "score", "images")
+
+    def lines(ends: bool) -> list[list[str]]:
+        return [
+            [
+                row["metric"],
+                *(_cell(row, f"{who}_score", ends) for who in whose),
+                _counted(row, "pictures"),
+            ]
+            for row in rows
+        ]
+
     print()
-    if len(whose) == 2:
-        print_table(("preserved from the base", "base", "student", "images"), lines)
-    else:
-        print_table(("own features", "score", "images"), lines)
+    print_table(columns, lines(fits(columns, lines(ends=True))))
 
 
-def _render_summary(summary: dict[str, Any]) -> None:
+def _render_summary(summary: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    if any(row.get("agreement") for row in rows):
+        print(
+            f"\nagreement: mean {_with_ends(summary, 'agreement_mean')}, "
+            f"least {_with_ends(summary, 'agreement_min')}: with what each teacher predicts itself,"
+            " no labels"
+        )
+        return
     part = summary.get("limit")
     print(
-        f"\nretention: mean {percent(summary['retention_mean'])}, "
-        f"least {percent(summary['retention_min'])}; "
-        f"gain: mean {percent(summary['gain_mean'])}, least {percent(summary['gain_min'])}"
+        f"\nretention: mean {_with_ends(summary, 'retention_mean')}, "
+        f"least {_with_ends(summary, 'retention_min')}; "
+        f"gain: mean {_with_ends(summary, 'gain_mean')}, least {_with_ends(summary, 'gain_min')}"
         + (f"; of at most {part} images of each source" if part else "")
     )
     if left := summary.get("left_out"):
         print(f"left out of these: {left} rows, at chance or of fewer images than others")
+
+
+def _with_ends(summary: dict[str, Any], key: str) -> str:
+    """A share, with its interval if there is one."""
+    ends = summary.get(f"{key}_interval")
+    low_high = f" ({100 * ends[0]:.0f} to {100 * ends[1]:.0f})" if ends else ""
+    return percent(summary[key]) + low_high
 
 
 def _counted(row: dict[str, Any], what: str) -> str:

@@ -37,10 +37,16 @@ def measure_knn(model: Teacher, data: ClassData, tick: Tick | None = None) -> tu
 
 
 def knn_accuracy(features: Tensor, targets: Tensor) -> float:
-    """Leave-one-out k-NN accuracy, cosine similarity, votes weighted as DINO does.
+    """The share of images that are right, see `knn_right`."""
+    return float(knn_right(features, targets).double().mean())
 
-    k is 20, or as many others as the mean class has. Equal votes go to the first class; of images
-    equally near at the k-th place, any may vote.
+
+def knn_right(features: Tensor, targets: Tensor) -> Tensor:
+    """Whether each image is right by leave-one-out k-NN: `[N]`.
+
+    By cosine similarity, with votes weighted as DINO does. k is 20, or as many others as the mean
+    class has. Equal votes go to the first class; of images equally near at the k-th place, any may
+    vote.
 
     Args:
         features: `[N, D]`.
@@ -56,7 +62,7 @@ def knn_accuracy(features: Tensor, targets: Tensor) -> float:
         )
     k = max(1, min(NEIGHBORS, round(len(targets) / int((counts > 0).sum())) - 1))
     features = F.normalize(features, dim=1)
-    right = 0
+    right: list[Tensor] = []
     for start in range(0, len(features), 1024):
         near = features[start : start + 1024] @ features.T  # [n, N]
         rows = torch.arange(len(near))
@@ -64,5 +70,5 @@ def knn_accuracy(features: Tensor, targets: Tensor) -> float:
         similarity, index = near.topk(k, dim=1)
         votes = torch.zeros(len(near), len(counts))
         votes.scatter_add_(1, targets[index], (similarity / TEMPERATURE).exp())
-        right += int((votes.argmax(dim=1) == targets[start : start + 1024]).sum())
-    return right / len(features)
+        right.append(votes.argmax(dim=1) == targets[start : start + 1024])
+    return torch.cat(right)

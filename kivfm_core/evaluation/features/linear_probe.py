@@ -11,7 +11,12 @@ STRENGTHS = tuple(10.0**power for power in range(-3, 4))
 
 
 def probe_accuracy(features: Tensor, targets: Tensor) -> float:
-    """Leave-one-out accuracy of a linear probe on standardized features.
+    """The share of images that are right, see `probe_right`."""
+    return float(probe_right(features, targets).double().mean())
+
+
+def probe_right(features: Tensor, targets: Tensor) -> Tensor:
+    """Whether each image is right by a linear probe on standardized features, leave one out.
 
     Half of the images are scored at the strength that is best for the other half, so that no image
     chooses its own strength.
@@ -19,6 +24,9 @@ def probe_accuracy(features: Tensor, targets: Tensor) -> float:
     Args:
         features: `[N, D]`.
         targets: Class indices `[N]`.
+
+    Returns:
+        `[N]`; the images with even numbers first.
     """
     x = features.double()
     std, mean = torch.std_mean(x, dim=0, correction=0)
@@ -41,4 +49,4 @@ def probe_accuracy(features: Tensor, targets: Tensor) -> float:
     scored = [
         own[int(other.double().mean(dim=1).argmax())] for own, other in (halves, halves[::-1])
     ]
-    return float(torch.cat(scored).double().mean())
+    return torch.cat(scored)

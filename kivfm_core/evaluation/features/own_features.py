@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from kivfm_core.data.batches import Tick
 from kivfm_core.data.formats.classes import ClassData
-from kivfm_core.evaluation.features.knn import knn_accuracy
-from kivfm_core.evaluation.features.linear_probe import probe_accuracy
+from kivfm_core.evaluation.bootstrap import Interval, draw_means, interval
+from kivfm_core.evaluation.features.knn import knn_right
+from kivfm_core.evaluation.features.linear_probe import probe_right
 from kivfm_core.evaluation.features.vectors import read_vectors
 from kivfm_core.evaluation.result import BaseRow
 from kivfm_core.evaluation.worklist import Item
@@ -34,7 +37,7 @@ def own_rows(model: Model, items: Sequence[Item], progress: Progress) -> list[Ba
     for item in items if whose else ():
         data, images = item.data, 0
         assert isinstance(data, ClassData)  # the worklist takes no other
-        scores: dict[str, dict[str, float]] = {}
+        scores: dict[str, dict[str, tuple[float, Interval | None]]] = {}
         for who, features in whose.items():
             tick = stage(progress, f"{who}: {KNN.name}")
             scores[who], images = measure_features(features, data, tick)
@@ -46,17 +49,27 @@ def own_rows(model: Model, items: Sequence[Item], progress: Progress) -> list[Ba
                 pictures=images,
                 bad=len(data.paths) - images,
                 chance_score=1 / len(set(data.targets)),
-                base_score=scores.get("base", {}).get(metric),
-                student_score=scores.get("student", {}).get(metric),
+                **_named("base", scores, metric),
+                **_named("student", scores, metric),
             )
             for metric in (KNN.metric, PROBE_METRIC)
         ]
     return rows
 
 
+def _named(
+    who: str, scores: Mapping[str, Mapping[str, tuple[float, Interval | None]]], metric: str
+) -> dict[str, Any]:
+    """A score and its interval as a row calls them; nothing if there are none."""
+    if who not in scores:
+        return {}
+    score, ends = scores[who][metric]
+    return {f"{who}_score": score, f"{who}_interval": ends}
+
+
 def measure_features(
     features: Features, data: ClassData, tick: Tick | None = None
-) -> tuple[dict[str, float], int]:
+) -> tuple[dict[str, tuple[float, Interval | None]], int]:
     """k-NN on a vector, and a linear probe on it beside the dense map's mean.
 
     Args:
@@ -65,14 +78,21 @@ def measure_features(
         tick: Called with (images done, images in all).
 
     Returns:
-        The scores by metric, and how many images were read.
+        The scores by metric with their intervals, and how many images were read. An interval is
+        that of more images like these, at the neighbors and the probe that these have.
 
     Raises:
         DataError: If no class has two images.
     """
     vectors, targets = read_vectors(features.encoder, data, features.levels, tick)
     scores = {
-        KNN.metric: knn_accuracy(vectors[0], targets),
-        PROBE_METRIC: probe_accuracy(torch.cat(vectors, dim=1), targets),
+        KNN.metric: _accuracy(knn_right(vectors[0], targets)),
+        PROBE_METRIC: _accuracy(probe_right(torch.cat(vectors, dim=1), targets)),
     }
     return scores, len(targets)
+
+
+def _accuracy(right: Tensor) -> tuple[float, Interval | None]:
+    hits = right.double()
+    score = float(hits.mean())
+    return score, interval(draw_means(hits.numpy()), score)

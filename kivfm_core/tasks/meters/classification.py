@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError, printable
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import ClassLogits
-from kivfm_core.task import Chance, Meter
+from kivfm_core.task import Chance, Meter, weighted_means
 
 
 class Classification(Meter):
@@ -40,7 +43,8 @@ class Classification(Meter):
             if not any(index is not None for index in where):
                 raise no_match(data.classes, space or ())
             self.targets = [where[target] for target in data.targets]
-        self.right = self.seen = 0
+        # Of each image whether it counts, and whether its class was found.
+        self.counted, self.hit = np.zeros((2, len(data.paths)), np.bool_)
 
     def update(
         self, predictions: ClassLogits, indices: Sequence[int], frames: Sequence[Frame]
@@ -49,8 +53,8 @@ class Classification(Meter):
         best = predictions.logits.argmax(dim=1).tolist()
         for index, label in zip(indices, best, strict=True):
             target = self.targets[index]
-            self.seen += target is not None
-            self.right += target == label
+            self.counted[index] = target is not None
+            self.hit[index] = target == label
 
     def compute(self) -> float:
         """The share of images whose predicted class is right.
@@ -58,18 +62,22 @@ class Classification(Meter):
         Raises:
             DataError: If no image has a class that the teacher knows.
         """
-        if not self.seen:
+        if not self.objects():
             raise DataError("no image has a class that the teacher knows")
-        return self.right / self.seen
+        return int(self.hit.sum()) / self.objects()
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The shares of right images."""
+        return weighted_means(counts, self.hit.astype(float), self.counted.astype(float))
 
     def objects(self) -> int:
         """The images whose class the teacher knows: the others do not count."""
-        return self.seen
+        return int(self.counted.sum())
 
     def chance(self) -> Chance | None:
         """A guess among all classes."""
-        guess = 1 / max(1, self.classes)
-        return Chance(guess, sqrt(guess * (1 - guess) / self.seen)) if self.seen else None
+        guess, seen = 1 / max(1, self.classes), self.objects()
+        return Chance(guess, sqrt(guess * (1 - guess) / seen)) if seen else None
 
     def notes(self) -> tuple[str, ...]:
         """Classes without an image."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as codec
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kivfm_core.data.formats.coco import CocoData, run_lengths
 from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.tasks.meters.classification import absent, no_match
+from kivfm_core.tasks.meters.coco_matches import ClassMatches, read_matches
 
 
 class AveragePrecision:
@@ -42,6 +45,8 @@ class AveragePrecision:
             raise no_match(names, space)
         self.seen: list[int] = []
         self.found: list[dict[str, Any]] = []
+        # Of each class, as the figures of the images so far were made of them.
+        self.matches: list[ClassMatches] = []
 
     def add(self, index: int, item: dict[str, Tensor], masks: Sequence[Any] | None = None) -> None:
         """Adds an image's detections, in original pixels, and run lengths of their masks."""
@@ -68,6 +73,16 @@ class AveragePrecision:
             raise DataError("the images show no instance of a class that the teacher knows")
         return float(stats[0])
 
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """AP of each draw of the images for which it was computed last; see `Meter.resample`."""
+        sums, classes = np.zeros((2, len(counts)))
+        for own in self.matches:
+            precision = own.precision(counts)
+            known = ~np.isnan(precision)
+            sums[known] += precision[known]
+            classes += known
+        return sums / np.where(classes > 0, classes, np.nan)
+
     def objects(self) -> int:
         """The instances of known categories, crowds left out."""
         return sum(not item["iscrowd"] for item in self._truth()["annotations"])
@@ -81,11 +96,13 @@ class AveragePrecision:
         """COCO's twelve figures: AP, AP50, AP75, ..."""
         truth = COCO(self._truth())
         evaluator = COCOeval_faster(
-            truth, truth.loadRes(self.found), self.kind, print_function=_silent
+            truth, truth.loadRes(self.found), self.kind, print_function=_silent, separate_eval=True
         )
         evaluator.params.catIds = sorted(self.labels)
         evaluator.params.imgIds = sorted(self.data.images[i]["id"] for i in self.seen)
         evaluator.run()
+        where = {self.data.images[index]["id"]: index for index in self.seen}
+        self.matches = read_matches(evaluator, where, len(self.data.paths))
         return evaluator.stats
 
     def _truth(self) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Detections
@@ -28,6 +31,10 @@ class Detection(Meter):
     def compute(self) -> float:
         """AP over IoU 0.50..0.95."""
         return self.precision.compute()
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """AP of the images drawn, accumulated anew."""
+        return self.precision.resample(counts)
 
     def objects(self) -> int:
         """The instances of known categories, crowds left out."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from faster_coco_eval.core import mask as codec
+from numpy.typing import NDArray
 
 from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.geometry import Frame
@@ -34,6 +35,10 @@ class InstanceSegmentation(Meter):
     def compute(self) -> float:
         """AP over IoU 0.50..0.95."""
         return self.precision.compute()
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """AP of the images drawn, accumulated anew."""
+        return self.precision.resample(counts)
 
     def objects(self) -> int:
         """The instances of known categories, crowds left out."""

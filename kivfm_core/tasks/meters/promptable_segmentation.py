@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kivfm_core.data.formats.coco import CocoData
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Masks
-from kivfm_core.task import Chance, Meter, Prompter
+from kivfm_core.task import Chance, Meter, Prompter, weighted_means
+
+
+class ObjectMasks(Protocol):
+    """What labels have to offer for this task."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The images."""
+        ...
+
+    def instances(self, index: int) -> Sequence[Any]:
+        """An image's objects that have a mask."""
+        ...
+
+    def mask(self, index: int, annotation: Any) -> NDArray[np.bool_]:
+        """The mask `[H, W]` of one of them."""
+        ...
 
 
 class PromptableSegmentation(Meter):
@@ -25,10 +42,12 @@ class PromptableSegmentation(Meter):
         space: Ignored: a click has no class.
     """
 
-    def __init__(self, data: CocoData, space: tuple[str, ...] | None) -> None:
+    def __init__(self, data: ObjectMasks, space: tuple[str, ...] | None) -> None:
         self.data = data
         self.ious: list[float] = []
         self.shares: list[float] = []
+        # Of each image the sum of its objects' IoUs, and how many these are.
+        self.sums, self.clicks = np.zeros((2, len(data.paths)))
         self.masks = lru_cache(maxsize=32)(self._masks)
 
     def _masks(self, index: int) -> list[NDArray[np.bool_]]:
@@ -52,6 +71,8 @@ class PromptableSegmentation(Meter):
             for true, mask in zip(self.masks(index), masks.cpu().numpy(), strict=True):
                 self.shares.append(float(true.mean()))
                 self.ious.append(float((true & mask).sum() / (true | mask).sum()))
+                self.sums[index] += self.ious[-1]
+                self.clicks[index] += 1
 
     def compute(self) -> float:
         """Mean IoU.
@@ -62,6 +83,10 @@ class PromptableSegmentation(Meter):
         if not self.ious:
             raise DataError("the images show no object to click on")
         return sum(self.ious) / len(self.ious)
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean IoUs over the objects of the images drawn."""
+        return weighted_means(counts, self.sums, self.clicks)
 
     def objects(self) -> int:
         """The objects that were clicked on."""

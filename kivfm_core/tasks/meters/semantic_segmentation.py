@@ -15,7 +15,7 @@ from kivfm_core.data.label_spaces import match
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import SemanticLogits
-from kivfm_core.task import Chance, Meter
+from kivfm_core.task import Chance, Meter, weighted_means
 from kivfm_core.tasks.meters.classification import absent, no_match
 
 
@@ -56,6 +56,10 @@ class SemanticSegmentation(Meter):
             raise no_match(names, self.space)
         k = len(self.space)
         self.confusion = torch.zeros(k, k, dtype=torch.long)
+        # Of each image and class the pixels that are right, and those that are of the class by the
+        # labels, by the prediction, or by both.
+        self.right = np.zeros((len(data.paths), k))
+        self.true, self.union = np.zeros_like(self.right), np.zeros_like(self.right)
         self.labeled = 0
 
     def update(
@@ -72,11 +76,21 @@ class SemanticSegmentation(Meter):
                 )
             self.labeled += bool((target >= 0).any())
             label = logits.max(dim=0).indices  # twice as fast as argmax on a CPU
-            self.confusion += confusion(target, label.cpu(), len(self.space))
+            pixels = confusion(target, label.cpu(), len(self.space))
+            self.confusion += pixels
+            self.right[index], self.true[index] = pixels.diagonal(), pixels.sum(1)
+            self.union[index] = pixels.sum(0) + pixels.sum(1) - pixels.diagonal()
 
     def compute(self) -> float:
         """Mean IoU over the classes that the labels show."""
         return mean_iou(self.confusion)
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean IoUs over the classes that the labels of the images drawn show."""
+        iou = weighted_means(counts, self.right, self.union)
+        occurs = counts @ self.true > 0
+        number = occurs.sum(axis=1)
+        return np.where(occurs, iou, 0).sum(axis=1) / np.where(number > 0, number, np.nan)
 
     def objects(self) -> int:
         """The images with a pixel of a class that the teacher knows."""

@@ -163,6 +163,9 @@ def test_the_meter_takes_batches(write, true):
     meter.update(DepthMaps(torch.stack([true, 1.3 * true]), "metric"), [0, 1], frames)
     meter.update(DepthMaps(true[None], "metric"), [2], frames[:1])
     assert meter.compute() == 0.5
+    # Of draws: the first image twice, all of them, and the one that has no depth.
+    drawn = meter.resample(np.array([[2.0, 1, 0], [1, 1, 1], [0, 0, 3]]))
+    assert drawn == pytest.approx([2 / 3, 0.5, np.nan], nan_ok=True)
     assert meter.absrel == [pytest.approx(0, abs=1e-6), pytest.approx(0.3)]
     with pytest.raises(DataError, match="no image"):
         Depth(data).compute()

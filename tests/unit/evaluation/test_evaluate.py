@@ -78,6 +78,8 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
             "chance_score": pytest.approx(1 / 3),
             "base_score": 1.0,
             "student_score": 1.0,
+            "base_interval": [1.0, 1.0],
+            "student_interval": [1.0, 1.0],
         }
         for metric in ("k-NN top-1", "linear probe top-1")
     ]
@@ -88,6 +90,14 @@ def test_a_run_is_measured_and_written(colors: Path, tmp_path: Path) -> None:
         "gain_min": 1.0,
         "limit": None,
         "left_out": 0,
+        "retention_mean_interval": [1.0, 1.0],
+        "retention_min_interval": [1.0, 1.0],
+        "gain_mean_interval": [1.0, 1.0],
+        "gain_min_interval": [1.0, 1.0],
+        "agreement_mean": None,
+        "agreement_min": None,
+        "agreement_mean_interval": None,
+        "agreement_min_interval": None,
     }
 
 

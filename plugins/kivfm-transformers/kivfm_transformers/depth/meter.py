@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.task import Meter
+from kivfm_core.task import Meter, weighted_means
 from kivfm_transformers.depth.data import DepthData
 from kivfm_transformers.depth.maps import DepthMap, DepthMaps
 
@@ -39,6 +41,8 @@ class Depth(Meter):
         self.data = data
         self.delta1: list[float] = []
         self.absrel: list[float] = []
+        # Delta 1 of each of the data's images, and whether it counts.
+        self.shares, self.known = np.zeros((2, len(data.paths)))
 
     def update(
         self, predictions: DepthMaps, indices: Sequence[int], frames: Sequence[Frame]
@@ -60,6 +64,7 @@ class Depth(Meter):
             if errors is not None:
                 self.delta1.append(errors[0])
                 self.absrel.append(errors[1])
+                self.shares[index], self.known[index] = errors[0], 1
 
     def compute(self) -> float:
         """Mean delta 1 over the images that have a measured pixel.
@@ -70,6 +75,10 @@ class Depth(Meter):
         if not self.delta1:
             raise DataError("no image has a pixel of known depth")
         return sum(self.delta1) / len(self.delta1)
+
+    def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean delta 1 of the images drawn."""
+        return weighted_means(counts, self.shares, self.known)
 
 
 def compare(predicted: DepthMap, true: Tensor) -> tuple[float, float] | None:

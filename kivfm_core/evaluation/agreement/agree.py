@@ -1,0 +1,201 @@
+"""Measures how far a student agrees with its teachers, on images without labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kivfm_core.data.batches import batches
+from kivfm_core.data.label_spaces import label_names
+from kivfm_core.data.sources import Source
+from kivfm_core.data.unlabeled import find_images
+from kivfm_core.errors import DataError, UsageError, did_you_mean
+from kivfm_core.evaluation.agreement.own_labels import OwnImages
+from kivfm_core.evaluation.agreement.truths import TRUTHS, Truth
+from kivfm_core.evaluation.bootstrap import DRAWS, SEED
+from kivfm_core.evaluation.comparison import Comparison
+from kivfm_core.evaluation.hold import hold_run
+from kivfm_core.evaluation.measure import update_meters
+from kivfm_core.evaluation.result import Evaluation, Row, summarize
+from kivfm_core.evaluation.store import find_place
+from kivfm_core.evaluation.worklist import Item, Worklist
+from kivfm_core.models.model import Model
+from kivfm_core.models.open import open_model
+from kivfm_core.progress import Progress, Silent
+from kivfm_core.registry.registry import find_task, get_tasks
+from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
+from kivfm_core.runs.run import Run
+from kivfm_core.teacher import Teacher
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be measured.
+
+    Attributes:
+        tasks: Only these; all by default.
+        limit: At most so many images of each source.
+        labels: The classes of zero-shot.
+    """
+
+    tasks: Sequence[str] | None = None
+    limit: int | None = None
+    labels: tuple[str, ...] = ()
+
+
+# Eight parameters, as those of `evaluate`; most calls give two.
+def evaluate_agreement(
+    model: str | Path | Run | Model,
+    data: Sequence[str],
+    *,
+    tasks: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
+    limit: int | None = None,
+    accelerator: str = "auto",
+    progress: Progress | None = None,
+    out: str | Path | None = None,
+) -> Evaluation:
+    """Measures how far a student agrees with its teachers, into a run's `evaluation.json`.
+
+    Args:
+        model: A run's folder, a bundle's, or what is open already.
+        data: Folders of images, or tars of them; labels there are not read.
+        tasks: Only these.
+        labels: The classes among which zero-shot chooses.
+        limit: At most so many images of each folder.
+        accelerator: Where encoders compute, as in `engine.accelerator`.
+        progress: Where to report; nowhere by default.
+        out: A file for this evaluation alone, in place of the run's.
+
+    Returns:
+        What was measured; its rows have `agreement` set.
+
+    Raises:
+        UsageError: If it is a teacher, a task is unknown, labels are needed, or nothing can be
+            written.
+        DataError: If there are no images, or nothing can be measured.
+    """
+    opened = open_model(model, accelerator)
+    warn_of_changed_teachers(opened.run)
+    place = find_place(opened, out)
+    with hold_run(opened.run, out):
+        wanted = Wanted(tasks, limit, tuple(labels))
+        result = measure_agreement(opened, data, wanted, progress)
+        if place is not None:
+            place.write(result)
+    return result
+
+
+def measure_agreement(
+    model: Model, data: Sequence[str], wanted: Wanted, progress: Progress | None = None
+) -> Evaluation:
+    """Scores a student in every teacher's place by what the teacher itself predicts.
+
+    Each teacher runs twice: once for its predictions, and once as one that is scored. It scores 1
+    by its own, but for boxes and masks of no area.
+
+    Args:
+        model: A run or a bundle, whose teachers' weights are here.
+        data: Folders of images, or tars of them; nothing is read but the images.
+        wanted: What to measure.
+        progress: Where to report; nowhere by default.
+
+    Raises:
+        UsageError: If the model is a teacher, a task is unknown, or labels are needed.
+        DataError: If there are no images, or nothing can be measured.
+    """
+    began, report = time.monotonic(), progress or Silent()
+    _check(model, wanted)
+    work, rows = Worklist(), list[Row]()
+    sources = [(text, _read(text)) for text in data]
+    for spec in model.specs:
+        rivals = model.rivals(spec.name)
+        if "teacher" not in rivals:
+            continue
+        compared = Comparison(rivals, spec.name == model.base, work, report)
+        for text, images in sources:
+            taken = images.take(wanted.limit)
+            cut = wanted.limit if len(taken.paths) < len(images.paths) else None
+            whole = Item("", "", Source(Path(text)), taken, cut)
+            if spec.tasks:
+                rows += compared.measure_tasks(_items(rivals["teacher"], whole, wanted, compared))
+            elif wanted.tasks is None:
+                rows.append(compared.measure_fidelity(whole))
+    absent = [f"{name} itself: {why}" for name, why in model.absent.items()]
+    if not rows:
+        raise DataError(f"nothing could be measured: {'; '.join((*work.skipped, *absent))}")
+    return Evaluation(
+        data=tuple(data),
+        rows=tuple(rows),
+        base=(),
+        summary=summarize(rows),
+        skipped=(*work.skipped, *absent),
+        seconds=round(time.monotonic() - began, 1),
+        student=model.identity,
+        notes=tuple(work.notes),
+        draws=DRAWS,
+        seed=SEED,
+    )
+
+
+def _check(model: Model, wanted: Wanted) -> None:
+    known = get_tasks()
+    for task in wanted.tasks or ():
+        if task not in known:
+            hint = did_you_mean(task, known, f"tasks: {', '.join(known)}")
+            raise UsageError(f"unknown task {task!r}", hint)
+    if model.identity == "":
+        raise UsageError(
+            f"{model.name} is a teacher: its predictions are the truth here",
+            "give a run, or a bundle beside its teachers' weights",
+        )
+    if wanted.tasks and "zero-shot" in wanted.tasks and not wanted.labels:
+        raise UsageError("zero-shot chooses among labels, and none are given", "--labels A,B")
+
+
+def _read(text: str) -> OwnImages:
+    """The images of a source, as paths that may lead into a tar."""
+    path = Path(text).expanduser()
+    images = find_images(path)
+    folder = path.parent if path.is_file() else path
+    return OwnImages(tuple(folder / name for name in images))
+
+
+def _items(teacher: Teacher, whole: Item, wanted: Wanted, compared: Comparison) -> list[Item]:
+    """What is measured of a teacher, by its own predictions on a source."""
+    truths: dict[str, Truth] = {}
+    for task in (task.task for task in teacher.spec.tasks):
+        if wanted.tasks is not None and task not in wanted.tasks:
+            continue
+        if why := _missing(task, wanted):
+            compared.work.skipped.append(f"{teacher.spec.name}, {task}: {why}")
+        else:
+            classes = label_names(teacher.spec.task(task).labels)
+            truths[task] = TRUTHS[task](whole.data.paths, classes, wanted.labels)
+    if truths:
+        tick = compared.tick(f"{', '.join(truths)}: its own predictions")
+        for batch in batches(whole.data.paths, teacher.spec.input, tick):
+            update_meters(teacher, truths, batch)
+    return [
+        Item(
+            task,
+            f"agreement {measure.metric or find_task(task).metric}",
+            whole.source,
+            measure.data,
+            whole.limit,
+            agreement=True,
+            meter=measure.meter,
+        )
+        for task, truth in truths.items()
+        for measure in truth.measures()
+    ]
+
+
+def _missing(task: str, wanted: Wanted) -> str:
+    """Why there is no truth of a task; empty if there is."""
+    if task not in TRUTHS:
+        return "no agreement is defined for it"
+    needs = task == "zero-shot" and not wanted.labels
+    return "it chooses among labels, and none are given (--labels A,B)" if needs else ""
