@@ -54,7 +54,8 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
     # A malicious file can make a decoder raise anything.
     except Exception as error:
         place = f" at byte {start}" if start else ""
-        raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # without number and path
+        raise DataError(f"cannot decode {printable(path)}{place}: {reason}") from error
 
 
 def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[int, int]:

@@ -91,7 +91,8 @@ def list_work(
     found = [item for items in work.teachers.values() for item in items] + work.knn
     if not found:
         sources = ", ".join(str(s) for group in finder.sources.values() for s in group)
-        reasons = "; ".join(dict.fromkeys(work.skipped))
+        nobody = f"{', '.join(spec.name for spec in specs)}: not for {', '.join(finder.tasks)}"
+        reasons = "; ".join(dict.fromkeys(work.skipped)) or nobody
         raise DataError(
             f"nothing in {sources} can be evaluated: {reasons}",
             "kivfm evaluate --help lists the formats",

@@ -23,6 +23,7 @@ from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
 from kivfm_core.prediction.predict import choose
+from kivfm_core.prediction.prompts import check_names
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 
@@ -73,7 +74,8 @@ def export(
         images: Files to check it with, at least eight; drawn scenes by default.
 
     Raises:
-        UsageError: If the format is unknown, does not fit, or the task cannot be exported.
+        UsageError: If the format is unknown, does not fit, or the task cannot be exported; or if
+            `out` is there, and was not exported.
         PluginError: If a package is missing that the format needs.
         KivfmError: If what was written gives something else than the model.
     """
@@ -92,7 +94,7 @@ def export(
         written.replace(place)
     finally:
         _remove(aside)
-    write_text(place.with_name(place.name + ".json"), json.dumps(card, indent=1))
+    write_text(_card_of(place), json.dumps(card, indent=1))
     return Export(place, card, errors)
 
 
@@ -119,11 +121,19 @@ def _format(name: str) -> ExportFormat:
     return kind
 
 
+def _card_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
 def _place(out: Path, kind: ExportFormat) -> Path:
     if out.is_dir() or out.suffix != kind.suffix:
         name = out / "model" if out.is_dir() else out.with_suffix("")
         raise UsageError(
             f"{printable(out)} is no name for a file of {kind.name}", f"-o {name}{kind.suffix}"
+        )
+    if out.exists() and not _card_of(out).exists():  # the student's own weights, say
+        raise UsageError(
+            f"{printable(out)} is there already, and was not exported", "give the file another name"
         )
     if not out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {printable(out.parent)}", f"mkdir -p {out.parent}")
@@ -140,11 +150,14 @@ def _program(
 ) -> tuple[Program, dict[str, Any]]:
     """What is exported, and its card."""
     if task is None:
+        if labels:
+            raise UsageError("features take no labels", "--task zero-shot")
         program, solved = features_program(model, size), None
     else:
         record = find_task(task)
         if not kind.tasks:
             raise UsageError(f"{kind.name} holds an encoder and no task", "leave --task away")
+        check_names(labels or ())
         prompt = {"labels": list(labels)} if labels else {}
         if bool(labels) != ("labels" in (record.prompt.flags if record.prompt else ())):
             raise UsageError(

@@ -22,6 +22,7 @@ from kivfm_core.prediction.prompts import (
     Box,
     Clicks,
     check_inside,
+    check_names,
     join,
     make_prompt,
     pointed,
@@ -77,6 +78,7 @@ def predict_all(
     """
     opened, prompts = open_model(model, accelerator), join(points or (), boxes or ())
     tasks = _solvable(opened.specs, bool(labels), bool(prompts))
+    check_names(labels or ())
     pixels = read_image(image)
     for prompt in prompts:
         check_inside(prompt, pixels.shape[1:])
