@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt $(PLUGINS:%=%/pyproject.toml)
 	@touch $(READY)
 
 demo: $(READY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+	@$(BIN)/kivfm demo
 
 # One thread for each process, since two run at a time and the tests are small.
 test: export OMP_NUM_THREADS = 1

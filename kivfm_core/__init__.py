@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kivfm_core.prediction.folder import predict_folder
     from kivfm_core.prediction.predict import predict
     from kivfm_core.registry.registry import list_teachers
+    from kivfm_core.sharing.push import push
     from kivfm_core.student.bundle import load_student
     from kivfm_core.teacher import load_teacher
 
@@ -36,6 +37,7 @@ __all__ = [
     "predict",
     "predict_all",
     "predict_folder",
+    "push",
 ]
 
 # No function shares its name with a module or folder here: importing that would hide the function.
@@ -53,6 +55,7 @@ _HOME = {
     "predict": "kivfm_core.prediction.predict",
     "predict_all": "kivfm_core.prediction.all_tasks",
     "predict_folder": "kivfm_core.prediction.folder",
+    "push": "kivfm_core.sharing.push",
 }
 
 

@@ -113,6 +113,7 @@ class TaskRecord(Measured):
         export: Reference to `(decoders, task, levels, prompt) -> (tensors, facts)`, for exports:
             tensors by name, of shapes that do not depend on what an image shows, and a dict, ready
             for JSON, of what one has to know to use them. None: the task is not exported.
+        hub: What model hubs call such tasks, for a student's model card; None: its name.
     """
 
     api_version: Literal[1, 2] = API_VERSION
@@ -127,6 +128,7 @@ class TaskRecord(Measured):
     saved: Saved | None = None
     check: str | None = Field(default=None, pattern=REFERENCE)
     export: str | None = Field(default=None, pattern=REFERENCE)
+    hub: str | None = Field(default=None, pattern=TASK)
 
 
 class LabeledImages:

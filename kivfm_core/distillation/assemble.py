@@ -73,8 +73,7 @@ def assemble(
             no more memory than the weights and this checkpoint justify.
 
     Raises:
-        UsageError: If a file is given for a teacher that is not selected, or a resumed run's plan
-            describes far larger networks than its files hold.
+        UsageError: If a file is for no selected teacher, or a plan describes too large networks.
         WeightsError: If a teacher's weights cannot be had, or do not fit.
     """
     files = assign_weights(config.weights, composition.teachers)

@@ -40,6 +40,7 @@ from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import write_bundle
+from kivfm_core.student.card import TrainedOn
 
 
 def distill(
@@ -223,7 +224,9 @@ def finish(
     if context.is_first:
         # Costs first: a kill between them leaves no student that passes for a good one.
         write_costs(context, costs, prepared.stream, failure.message if failure else None)
-        write_bundle(prepared.student, context.run.bundle)
+        path, images = context.config.data.path, prepared.stream.dataset.images
+        data = TrainedOn(folder=Path(path).name if path else "the demo scenes", images=len(images))
+        write_bundle(prepared.student, context.run.bundle, data=data)
 
 
 def _facts(context: RunContext, prepared: Prepared) -> dict[str, Any]:

@@ -60,8 +60,7 @@ def evaluate(
             `[FORMAT:]PATH`.
         tasks: Only these.
         limit: At most so many images of each source.
-        accelerator: Where encoders compute, as in `engine.accelerator`; a GPU if CUDA has one. An
-            open model computes where it was opened.
+        accelerator: Where encoders compute; an open model computes where it was opened.
         progress: Where to report; nowhere by default.
         out: A file for this evaluation alone, in place of the run's.
         shared_canvas: Also measures the student on one canvas for all tasks, see `SharedCanvas`.
@@ -70,8 +69,7 @@ def evaluate(
         What was measured.
 
     Raises:
-        UsageError: If it is no model, a task is unknown, there is no such accelerator, or nothing
-            can be written.
+        UsageError: If model, task or accelerator are unknown, or nothing can be written.
         DataError: If the data cannot be used.
         KivfmError: If the file cannot be written after all.
     """

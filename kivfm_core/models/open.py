@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kivfm_core.composition.composition import stored_composition
 from kivfm_core.errors import UsageError, printable
+from kivfm_core.models.from_hub import fetch_student, may_be_on_hub
 from kivfm_core.models.model import Model
 from kivfm_core.models.student_model import RunModel, StudentModel
 from kivfm_core.models.teacher_model import TeacherModel
@@ -21,14 +22,16 @@ def open_model(
     """Opens a model; its weights are loaded when they are first used.
 
     Args:
-        name: A run's folder, a bundle's (a run's `student/`, wherever it was copied), or a
-            teacher's name. What is both a folder and a teacher is the teacher; `./NAME` is the
-            folder. An open run or model is taken, too.
+        name: A run's folder, a bundle's (a run's `student/`, wherever it was copied), a
+            teacher's name, or `ORG/NAME[@REVISION]` of a student on the hub. What is both a folder
+            and a teacher is the teacher; `./NAME` is the folder. An open run or model is taken,
+            too.
         accelerator: Where encoders compute, as in `engine.accelerator`.
         weights: A file for a teacher's weights, in place of its own source.
 
     Raises:
         UsageError: If it is no model, or weights are given for a student.
+        WeightsError: If the hub refuses it.
         PluginError: If its plugin is missing or broken.
     """
     if isinstance(name, Model):
@@ -51,6 +54,8 @@ def open_model(
 def find_folder(name: str | Path) -> Path | None:
     """The folder of a run or bundle that is meant by a name; None for a teacher's name.
 
+    A student on the hub is fetched, if the name can be nothing else.
+
     Raises:
         UsageError: If it can only be a folder, and is no run and no bundle.
     """
@@ -65,6 +70,8 @@ def find_folder(name: str | Path) -> Path | None:
         runs = [str(run.path) for run in list_runs(folder.parent)]
         hint = f"one of: {', '.join(runs)}" if runs else "kivfm distill --out RUN makes a run"
         raise UsageError(f"{printable(folder)} is no run folder and no bundle", hint)
+    if may_be_on_hub(str(name)):
+        return fetch_student(str(name))
     if "/" in str(name):
         raise UsageError(
             f"{printable(name)} is no run folder, no bundle, and no teacher", "kivfm teachers list"

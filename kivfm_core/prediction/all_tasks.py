@@ -21,11 +21,10 @@ from kivfm_core.prediction.prompts import (
     FLAGS,
     Box,
     Clicks,
-    check_inside,
-    check_names,
     join,
     make_prompt,
     pointed,
+    told,
 )
 from kivfm_core.prediction.result import Prediction, take_masks
 from kivfm_core.prediction.wanted import CONFIDENCE
@@ -72,18 +71,12 @@ def predict_all(
         A result for each teacher and task, in the model's order.
 
     Raises:
-        UsageError: If a prompt is given that no task takes, a click is outside the image, or
-            nothing is left to solve.
-        DataError: If the image cannot be decoded.
+        KivfmError: If the prompts do not fit, nothing is solved, or the image cannot be decoded.
     """
     opened, prompts = open_model(model, accelerator), join(points or (), boxes or ())
     tasks = _solvable(opened.specs, bool(labels), bool(prompts))
-    check_names(labels or ())
     pixels = read_image(image)
-    for prompt in prompts:
-        check_inside(prompt, pixels.shape[1:])
-    clicks = [(click.x, click.y) for prompt in prompts for click in prompt.clicks]
-    given = {"labels": labels, "points": clicks, "prompts": list(prompts)}
+    given = told(labels, prompts, pixels.shape[1:])
     drawn = _Drawn(pixels, given, threshold)
     folder = None if out is None else Path(out)
     results: dict[str, list[Prediction]] = {}

@@ -116,9 +116,7 @@ def predict_folder(
             others.
         DataError: If there is no image, or all of them are broken.
     """
-    asked = gather(find_task(task), **(prompt or {}))
-    if asked.everything:
-        raise UsageError("everything is segmented in one image at a time", "give one image file")
+    asked = _gather(task, prompt)
     solver = find_solver(model, asked, teacher, wanted or Wanted(), accelerator)
     kind, folder = _choose_format(solver.record, save), Path(out)
     classes = SavedClasses.choose(solver.names, solver.wanted)
@@ -128,6 +126,13 @@ def predict_folder(
         remove_save(folder)
     with _open(kind, folder, classes, _about(solver, draw)) as saver:
         return _Work(solver, classes, found, saver, draw).run(progress or Silent(), kind)
+
+
+def _gather(task: str, prompt: Mapping[str, Any] | None) -> Given:
+    asked = gather(find_task(task), **(prompt or {}))
+    if asked.everything:
+        raise UsageError("everything is segmented in one image at a time", "give one image file")
+    return asked
 
 
 def _choose_format(record: TaskRecord, save: str | None) -> str:

@@ -57,38 +57,32 @@ def predict(
         model: A run, a bundle's folder, or a teacher's name; or what these open as.
         image: What to look at.
         task: What to solve.
-        teacher: Which of a student's teachers to stand in for, where several solve the task.
+        teacher: Which of a student's teachers to stand in for, if several solve the task.
         labels: Class names, for tasks such as `zero-shot`.
-        points: In the image's pixels, a click `(x, y)` for each mask, or a list of clicks for one;
-            `Click(x, y, False)` is a negative one.
+        points: Clicks in the image's pixels: for each mask `(x, y)`, or a list of `Click`s.
         boxes: `(x0, y0, x1, y1)` or None; each belongs to the clicks of the same position.
         prompts: In place of both, `kivfm_core.geometry.MaskPrompt`s, or a JSON file of them.
         everything: In place of all, clicks a side of a grid; their good masks are kept, each once.
         threshold: Objects of a lower score are left out.
         classes: Only these of the model's classes are kept.
         top: Of the classes of an image, so many are listed.
-        suppress: Of objects whose boxes overlap by more than this share (IoU), only the best is
-            kept, whatever their classes. By default this is so in the drawing alone.
+        suppress: Of boxes of a higher IoU than this, the best is kept; see `Wanted`.
         out: A file for the image with the result drawn on it.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
 
     Raises:
-        UsageError: If the arguments do not fit each other, or `out` is the image, or no image file.
-        DataError: If the image or the file of prompts cannot be read.
+        KivfmError: If the arguments do not fit, or a file cannot be read or written to.
     """
     asked = gather(find_task(task), labels, points, boxes, prompts, everything)
     wanted = Wanted(threshold, tuple(classes) if classes else None, top, suppress)
     solver = find_solver(model, asked, teacher, wanted, accelerator)
     _check_out(image, out)
     pixels = read_image(image)
-    height, width = pixels.shape[1:]
-    given = asked.of(None if isinstance(image, Image.Image) else image, (height, width))
-    drawing = Drawing(pixels, wanted=wanted)
-    rows = _draw(drawing, solver, pixels, given)
-    if out is not None:
-        drawing.save(Path(out))
-    about = task, solver.spec.name, width, height, asked.task.kind
-    return Prediction(*about, rows, solver.names, take_masks(rows), drawing)
+    given = asked.of(None if isinstance(image, Image.Image) else image, pixels.shape[1:])
+    found = _draw(Drawing(pixels, wanted=wanted), solver, pixels, given)
+    if out is not None and found.drawing:
+        found.drawing.save(Path(out))
+    return found
 
 
 def find_solver(
@@ -126,17 +120,19 @@ def read_image(image: str | Path | Image.Image) -> Tensor:
     return to_tensor(ImageOps.exif_transpose(opened))
 
 
-def _draw(
-    drawing: Drawing, solver: Solver, pixels: Tensor, given: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Draws what a model finds; a row for each thing."""
+def _draw(drawing: Drawing, solver: Solver, pixels: Tensor, given: Mapping[str, Any]) -> Prediction:
+    """Finds what there is in an image `[3, H, W]`, and draws it."""
+    record, (height, width) = solver.record, pixels.shape[1:]
     if side := solver.asked.everything:
-        found = scan(solver.model, solver.record, pixels, side, solver.wanted.threshold)
-        return draw_everything(drawing, found)
-    canvases, frames = make_canvases([pixels], solver.spec.input)
-    item = solver.solve(canvases, frames, given).to_original(frames)[0]
-    points = pointed(solver.record, given)
-    return resolve_reference(solver.record.draw)(drawing, item, solver.names, points)
+        masks = scan(solver.model, record, pixels, side, solver.wanted.threshold)
+        rows = draw_everything(drawing, masks)
+    else:
+        canvases, frames = make_canvases([pixels], solver.spec.input)
+        item = solver.solve(canvases, frames, given).to_original(frames)[0]
+        points = pointed(record, given)
+        rows = resolve_reference(record.draw)(drawing, item, solver.names, points)
+    about = record.name, solver.spec.name, width, height, record.kind
+    return Prediction(*about, rows, solver.names, take_masks(rows), drawing)
 
 
 def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> TeacherSpec:

@@ -62,11 +62,7 @@ class Given:
         Raises:
             UsageError: If a click or box is outside the image, or the file has no prompt for it.
         """
-        prompts = self.file.of(image) if self.file else self.prompts
-        for prompt in prompts:
-            check_inside(prompt, size)
-        points = [(click.x, click.y) for prompt in prompts for click in prompt.clicks]
-        return {"labels": self.labels, "points": points, "prompts": list(prompts)}
+        return told(self.labels, self.file.of(image) if self.file else self.prompts, size)
 
 
 # Six ways to say what is meant, as the command has flags.
@@ -105,6 +101,21 @@ def gather(
     own = tuple(prompts or ()) or join(points or (), boxes or ())
     _check_plain(record, own)
     return Given(record, labels, own, everything=everything or 0)
+
+
+def told(
+    labels: Sequence[str] | None, prompts: Sequence[MaskPrompt], size: Sequence[int]
+) -> dict[str, Any]:
+    """What `Prompt.build` takes, for an image of `(height, width)`.
+
+    Raises:
+        UsageError: If a click or box is outside the image, or a class is named twice.
+    """
+    check_names(labels or ())
+    for prompt in prompts:
+        _check_inside(prompt, size)
+    points = [(click.x, click.y) for prompt in prompts for click in prompt.clicks]
+    return {"labels": labels, "points": points, "prompts": list(prompts)}
 
 
 def make_prompt(
@@ -203,7 +214,7 @@ def _check_plain(record: TaskRecord, prompts: Sequence[MaskPrompt]) -> None:
         raise UsageError(f"{record.name} takes no negative clicks", "--points X,Y")
 
 
-def check_inside(prompt: MaskPrompt, size: Sequence[int]) -> None:
+def _check_inside(prompt: MaskPrompt, size: Sequence[int]) -> None:
     """Refuses clicks and boxes beside an image of `(height, width)`, or nowhere."""
     height, width = size
     for click in prompt.clicks:

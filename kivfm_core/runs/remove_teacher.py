@@ -14,9 +14,10 @@ from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
 from kivfm_core.files import LOCK, new_folder, only_writer, write_text
-from kivfm_core.run_files import STUDENT_STATE, UNTRAINED
+from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE, UNTRAINED, read_record
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import save_tensors, write_bundle
+from kivfm_core.student.card import trained_on
 from kivfm_core.student.student import Student
 from kivfm_core.weights.loading import load_strict
 
@@ -85,7 +86,8 @@ def _write_without(earlier: Run, teacher: str, path: Path) -> None:
         untrained.mkdir(parents=True)
         before = _reduced(earlier.load_student(untrained=True), plan)
         save_tensors(before.trained(), untrained / STUDENT_STATE)
-        write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path)
+        data = trained_on(read_record(earlier.bundle / STUDENT_CARD))
+        write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path, data)
 
 
 def _without(plan: Composition, teacher: str) -> Composition:

@@ -27,25 +27,12 @@ from kivfm_core.run_files import (
     read_record,
     slug,
 )
+from kivfm_core.student.card import MODEL_CARD, TrainedOn, model_card
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders
 from kivfm_core.weights.building import building
 from kivfm_core.weights.loading import load_strict, read_own_state
 from kivfm_core.weights.tokenizer import keep_tokenizers, with_kept
-
-CARD = """# A kivfm student
-
-Distilled from {teachers}. Base: {base}.
-
-{trainable:,} trained parameters of {total:,}. License terms: see LICENSES.md.
-
-```python
-from kivfm_core import load_student
-
-student = load_student("{run}")
-detector = student.stand_in("{example}")
-```
-"""
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -57,13 +44,16 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     path.chmod(mode)
 
 
-def write_bundle(student: Student, folder: Path, run: Path | None = None) -> None:
+def write_bundle(
+    student: Student, folder: Path, run: Path | None = None, data: TrainedOn | None = None
+) -> None:
     """Writes a bundle to a temporary folder and renames that.
 
     Args:
         student: The student, with its decoders.
         folder: `RUN/student`; replaced if it exists.
         run: The run folder that the model card names, if `folder` will be moved there later.
+        data: The images that it was distilled on, if they are known.
     """
     with new_folder(folder) as aside:
         (aside / DECODERS).mkdir()
@@ -76,19 +66,13 @@ def write_bundle(student: Student, folder: Path, run: Path | None = None) -> Non
             "schema": 1,
             "kivfm": version("kivfm"),
             **list_packages(plan),
+            **({"data": data.model_dump()} if data else {}),
             "composition": plan.model_dump(mode="json"),
         }
         (aside / STUDENT_CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
         (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
-        text = CARD.format(
-            teachers=", ".join(spec.name for spec in plan.teachers),
-            base=plan.base or "none",
-            trainable=plan.trainable,
-            total=plan.total,
-            run=run or folder.parent,
-            example=plan.teachers[-1].name,
-        )
-        (aside / "README.md").write_text(text, encoding="utf-8")
+        text = model_card(plan, card, {}, str(run or folder.parent))
+        (aside / MODEL_CARD).write_text(text, encoding="utf-8")
 
 
 def read_bundle(folder: Path) -> Student:

@@ -16,4 +16,5 @@ CLASSIFICATION = TaskRecord(
     saved=Saved(part="class", build="kivfm_core.prediction.labels:save_class"),
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
+    hub="image-classification",
 )

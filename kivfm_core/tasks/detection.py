@@ -16,4 +16,5 @@ DETECTION = TaskRecord(
     saved=Saved(part="boxes", build="kivfm_core.prediction.labels:save_boxes"),
     check="kivfm_core.tasks.checks:check_objects",
     export="kivfm_core.exports.outputs:boxes",
+    hub="object-detection",
 )

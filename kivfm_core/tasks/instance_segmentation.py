@@ -16,4 +16,5 @@ INSTANCE_SEGMENTATION = TaskRecord(
     draw="kivfm_core.prediction.results:draw_objects",
     saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_objects"),
     check="kivfm_core.tasks.checks:check_objects",
+    hub="image-segmentation",
 )

@@ -14,5 +14,6 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",
     draw="kivfm_core.prediction.results:draw_masks",
+    hub="mask-generation",
     saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_masks"),
 )

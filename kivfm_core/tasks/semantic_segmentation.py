@@ -17,4 +17,5 @@ SEMANTIC_SEGMENTATION = TaskRecord(
     saved=Saved(part="map", build="kivfm_core.prediction.labels:save_map"),
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
+    hub="image-segmentation",
 )

@@ -17,4 +17,5 @@ ZERO_SHOT = TaskRecord(
     saved=Saved(part="class", build="kivfm_core.prediction.labels:save_class"),
     check="kivfm_core.tasks.checks:check_logits",
     export="kivfm_core.exports.outputs:logits",
+    hub="zero-shot-image-classification",
 )

@@ -30,6 +30,8 @@ finally:
         ["plugins", "list"],
         ["evaluate", "--help"],
         ["predict", "--help"],
+        ["push", "--help"],
+        ["demo", "--help"],
         ["embed", "--help"],
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
         ["teachers", "fetch", "dino/nano"],

@@ -6,49 +6,22 @@ clone is installed from this one.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
-import venv
-import zipfile
 from pathlib import Path
 
 import pytest
+from clean import make_environment, run
 
 pytestmark = pytest.mark.timeout(900)  # whichever test comes first waits for the whole page
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/tutorial/publish-a-teacher.md"
 FROM_CLONE = "pip install . "
-SHIM = '#!/bin/sh\nexec "{python}" -m {module} "$@"\n'
-SHIMS = ("pip", "pytest")  # `kivfm` is there once it is installed
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
     """Environment variables under which a shell finds the environment's own commands."""
-    home = tmp_path_factory.mktemp("venv")
-    venv.EnvBuilder(symlinks=True).create(home)
-    python = home / "bin/python"
-    others = home / "others"
-    others.mkdir()
-    for folder in (path for path in sys.path if path.endswith("site-packages")):
-        for entry in Path(folder).iterdir():
-            # A `.pth` file here is not read, so no editable package is seen either.
-            if not entry.name.startswith("kivfm"):
-                (others / entry.name).symlink_to(entry)
-    (site,) = home.glob("lib/python3*/site-packages")
-    (site / "others.pth").write_text(f"{others}\n")
-    for name in SHIMS:
-        (home / "bin" / name).write_text(SHIM.format(python=python, module=name))
-        (home / "bin" / name).chmod(0o755)
-    return {
-        **{key: value for key, value in os.environ.items() if not key.startswith("PY")},
-        "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
-        # What a package needs is here; to pip, 0 means that it is not to isolate builds.
-        **{"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"},
-        **{"KIVFM_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-    }
+    return make_environment(tmp_path_factory.mktemp("venv"))
 
 
 @pytest.fixture(scope="module")
@@ -69,44 +42,8 @@ def told(environment, tmp_path_factory):
     return done
 
 
-def run(command, folder, environment):
-    found = subprocess.run(
-        command, shell=True, cwd=folder, env=environment, text=True, capture_output=True
-    )
-    assert found.returncode == 0, f"{command}\n{found.stdout}\n{found.stderr}"
-    return found.stdout
-
-
 def outputs(told, start):
     return [output for command, output in told if command.startswith(start)]
-
-
-@pytest.mark.slow
-def test_wheels_have_all_that_is_needed_and_no_more(environment, tmp_path):
-    run(f"pip wheel -w {tmp_path} . ./plugins/kivfm-nano", ROOT, environment)
-    kivfm, nano = (read_wheel(next(tmp_path.glob(f"{n}-*.whl"))) for n in ("kivfm", "kivfm_nano"))
-    root = ROOT / "cli/kivfm_cli/templates"
-    files = {path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    assert {f"kivfm_cli/templates/{path.relative_to(root)}" for path in files} <= kivfm.keys()
-    assert {name.partition("/")[0] for name in kivfm if ".dist-info/" not in name} == {
-        *("kivfm_cli", "kivfm_core", "kivfm_teachers"),
-    }
-    for group in ("[console_scripts]", "[pytest11]", "[kivfm]", "timm = kivfm_teachers.timm"):
-        assert group in entry_points(kivfm)
-    for family in ("clip", "detector", "dino", "sam", "segmenter"):
-        assert f"kivfm_nano/weights/{family}.safetensors" in nano
-    assert {name.partition("/")[0] for name in nano if ".dist-info/" not in name} == {"kivfm_nano"}
-    assert "nano = kivfm_nano.plugin" in entry_points(nano)
-
-
-def read_wheel(path):
-    with zipfile.ZipFile(path) as wheel:
-        return {name: wheel.read(name) for name in wheel.namelist()}
-
-
-def entry_points(wheel):
-    (name,) = (name for name in wheel if name.endswith("entry_points.txt"))
-    return wheel[name].decode()
 
 
 def test_every_command_of_the_page_works(told, environment, tmp_path):

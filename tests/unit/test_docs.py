@@ -24,7 +24,7 @@ from kivfm_core.tasks.table import KNN, TASKS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")]
+TOP = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "RELEASING", "CHANGELOG")]
 BENCHMARKS = [
     ROOT / f"benchmarks/{name}.md" for name in ("HISTORY", "method/README", "real/README")
 ]

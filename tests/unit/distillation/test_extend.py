@@ -131,7 +131,7 @@ def test_a_teacher_is_removed_and_the_others_stay(earlier: Path, third: str, tmp
         assert run.load_teacher(left).spec.name == left
         assert run.load_student(untrained=True).composition == run.composition
         assert not list(less.rglob(f"{teacher.replace('/', '--')}*"))
-        assert f'load_student("{less}")' in (less / "student/README.md").read_text()
+        assert f'load("{less}")' in (less / "student/README.md").read_text()
         with pytest.raises(UsageError):
             load_student(less).stand_in(teacher)
     # What only the removed teacher needed is gone.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -134,8 +133,8 @@ def test_a_full_disk_leaves_the_earlier_file(
     evaluate(run, [str(colors)])
     before = (tmp_path / "evaluation.json").read_bytes()
 
-    def full(path: Path, chunks: Iterable[bytes]) -> None:
-        path.write_bytes(next(iter(chunks))[:10])
+    def full(path: Path, content: bytes) -> None:
+        path.write_bytes(content[:10])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files, "_write_new", full)

@@ -164,6 +164,8 @@ class FakeModel(Model):
         return Oracle(spec, lambda levels, prompt: found)
 
     global_level = dense_level = "x"
+    # What a prediction does not need.
+    canvas = network = own_features = pad_value = passes = rivals = None
 
 
 def test_the_model_computes_where_it_is_told(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,4 +22,5 @@ DEPTH = TaskRecord(
     kind="depths",
     draw="kivfm_transformers.depth.drawing:draw_depth",
     check="kivfm_transformers.depth.maps:check_depth",
+    hub="depth-estimation",
 )

@@ -1,0 +1,1 @@
+"""Sharing a student: what goes up to a model hub, and how."""
