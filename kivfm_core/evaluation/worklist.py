@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kivfm_core.data.formats.classes import ClassData
+from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.data.sources import Source, find_data, load_data, parse_data
-from kivfm_core.errors import DataError, UsageError, did_you_mean
+from kivfm_core.errors import DataError, UsageError, did_you_mean, printable
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.spec import TeacherSpec
@@ -137,6 +138,7 @@ class _Finder:
             raise UsageError("no data to evaluate on", "--data FOLDER, or --data TASK=FOLDER")
         self.sources, self.tasks, self.limit = parse_data(data, known), tasks or known, limit
         self.read: dict[tuple[Source, str], Item | None] = {}
+        self.checked = set[tuple[Source, type[LabeledImages]]]()
         # As keys: the tasks of one source read the same labels, and each note is for a reader once.
         self.notes: dict[str, None] = {}
 
@@ -159,4 +161,27 @@ class _Finder:
         # A limit that leaves no image out is none.
         cuts = self.limit is not None and self.limit < len(data.paths)
         limit = self.limit if cuts else None
-        return Item(task.name, task.metric, source, data.take(limit), limit)
+        taken = data.take(limit)
+        key = source, type(data)
+        if key not in self.checked:  # a source is the same images for all tasks of its format
+            _check_sizes(taken)
+            self.checked.add(key)
+        return Item(task.name, task.metric, source, taken, limit)
+
+
+def _check_sizes(data: LabeledImages) -> None:
+    """Refuses labels for images of another size, before any model runs; decodes nothing."""
+    for index, path in enumerate(data.paths):
+        size = data.size(index)
+        if size is None:
+            continue
+        try:
+            width, height = upright_size(path)
+        except DataError:
+            continue  # it is counted when it cannot be decoded
+        if (height, width) != size:
+            raise DataError(
+                f"{printable(path)} is {width} x {height} pixels (upright, as viewers show it),"
+                f" its labels are for {size[1]} x {size[0]}",
+                "correct width and height in the label file",
+            )
