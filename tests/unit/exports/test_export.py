@@ -96,6 +96,7 @@ def test_an_output_that_does_not_look_is_found():
     ("name", "format", "file", "more", "why"),
     [
         ("dino/nano", "timm", "a.safetensors", {}, "is no timm model"),
+        ("dino/nano", "onnx", "a.onnx", {"labels": ["a"]}, "features take no labels"),
         ("dino/nano", "onxn", "a.onnx", {}, "unknown format"),
         ("dino/nano", "onnx", "a.pt", {}, "no name for a file of onnx"),
         ("dino/nano", "safetensors", "no/a.safetensors", {}, "there is no folder"),
