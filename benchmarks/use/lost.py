@@ -9,8 +9,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
-from kivfm_core.evaluation.batches import batches
-
+from kivfm_core.data.batches import batches
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import DataError
 from kivfm_core.evaluation.worklist import Item, list_work

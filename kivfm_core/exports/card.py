@@ -15,13 +15,14 @@ from kivfm_core.spec import InputContract, TeacherSpec
 KEY = "kivfm"
 
 
-def preprocessing(contract: InputContract, size: Size) -> dict[str, Any]:
+def preprocessing(contract: InputContract, size: Size, dynamic: bool = False) -> dict[str, Any]:
     """How an image becomes the canvas that an export takes."""
     fields = {"policy", "size", "resize", "multiple", "pad_value", "interpolation", "antialias"}
     kept = contract.model_dump(mode="json", include=fields)
     return {
         "height": size[0],
         "width": size[1],
+        "dynamic": dynamic,
         **kept,
         "range": "RGB, 0 to 1, [B, 3, height, width]",
         "normalization": {"inside": True, "mean": contract.mean, "std": contract.std},

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from kivfm_core.data.canvas import to_tensor
 from kivfm_core.data.images import open_image
-from kivfm_core.errors import PluginError, UsageError, printable
+from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.card import make_card, preprocessing
+from kivfm_core.exports.cast import cast
 from kivfm_core.exports.check import check, check_images, compare
-from kivfm_core.exports.formats import FORMATS, ExportFormat
+from kivfm_core.exports.form import Form, Wishes, make_form
+from kivfm_core.exports.formats import ExportFormat
 from kivfm_core.exports.program import Program, features_program, task_program
+from kivfm_core.exports.score import Scores, check_score, score
 from kivfm_core.files import make_aside, write_text
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
@@ -39,14 +41,16 @@ class Export:
         file: The export.
         card: What one has to know to use it; also in `FILE.json`.
         errors: By output, the largest error as a part of its largest value.
+        scores: What the task scores, if data was given.
     """
 
     file: Path
     card: dict[str, Any]
     errors: dict[str, float]
+    scores: Scores | None = None
 
 
-# Eight parameters, as the command has flags; most calls give three.
+# As many parameters as the command has flags; most calls give three.
 def export(
     model: str | Path | Model,
     format: str,
@@ -57,6 +61,7 @@ def export(
     labels: Sequence[str] | None = None,
     size: Size | None = None,
     images: Sequence[str | Path] | None = None,
+    **wishes: Unpack[Wishes],
 ) -> Export:
     """Writes a model's features, or one of its tasks, as a file that runs without kivfm.
 
@@ -72,53 +77,85 @@ def export(
         labels: Class names, for `zero-shot`; they become part of the file.
         size: Height and width of its canvases, in pixels; the model's own by default.
         images: Files to check it with, at least eight; drawn scenes by default.
+        wishes: `dtype`, `quantize`, `calibration`, `dynamic`, `data` and `keep`, as the command's
+            flags of these names.
 
     Raises:
         UsageError: If the format is unknown, does not fit, or the task cannot be exported; or if
             `out` is there, and was not exported.
         PluginError: If a package is missing that the format needs.
-        KivfmError: If what was written gives something else than the model.
+        KivfmError: If what was written gives something else than the model, or keeps too little.
+        DataError: If images or data cannot be used.
     """
-    kind = _format(format)
-    place = _place(Path(out), kind)
+    form = make_form(format, task, wishes)
+    place = _place(Path(out), form.kind)
     opened = open_model(model, "cpu")
-    program, card = _program(opened, kind, task, teacher, labels, size)
+    program, card = _program(opened, form, task, teacher, labels, size)
+    card |= {"format": form.kind.name, "precision": form.precision, "file": place.name}
     pixels = _pixels(images)
     aside = make_aside(place)
-    written = aside / place.name
     try:
-        resolve_reference(kind.write)(program, card, written)
-        errors = _checked(kind, program, written, pixels)
-        checked = {"images": len(pixels), "largest_error": errors, "bytes": written.stat().st_size}
-        card |= {"format": kind.name, "file": place.name, "checked": checked}
-        written.replace(place)
+        made = _make(form, program, card, aside / place.name, pixels)
+        made.file.replace(place)
     finally:
         _remove(aside)
-    write_text(_card_of(place), json.dumps(card, indent=1))
-    return Export(place, card, errors)
+    write_text(_card_of(place), json.dumps(made.card, indent=1))
+    return replace(made, file=place)
+
+
+def _make(
+    form: Form,
+    program: Program,
+    card: dict[str, Any],
+    file: Path,
+    pixels: Sequence[torch.Tensor],
+) -> Export:
+    """Writes a program and checks what was written."""
+    _write(form, program, card, file)
+    errors = _checked(form, program, file, pixels)
+    scores = _scored(form, program, file, form.data) if form.data else None
+    checked = {
+        "images": len(pixels),
+        "largest_error": errors,
+        "bytes": file.stat().st_size,
+        "score": asdict(scores) if scores else None,
+    }
+    return Export(file, card | {"checked": checked}, errors, scores)
+
+
+def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> None:
+    write = resolve_reference(form.kind.write)
+    try:
+        write(cast(program, form.dtype), card, file)
+    except Exception as error:
+        if not form.dynamic:
+            raise
+        # Whatever torch.export stumbled over: it knows one size, and not every size.
+        raise UsageError(
+            f"{program.spec.name} cannot be written for canvases of every size",
+            "one size: leave --dynamic away, or give --height and --width",
+        ) from error
+    if form.calibration is not None:
+        resolve_reference(form.kind.quantize)(program, file, form.calibration)
 
 
 def _checked(
-    kind: ExportFormat, program: Program, written: Path, pixels: Sequence[torch.Tensor]
+    form: Form, program: Program, written: Path, pixels: Sequence[torch.Tensor]
 ) -> dict[str, float]:
-    """The largest error of every output: of one image alone, and of the others in a batch."""
-    batches = [program.canvases(pixels[:1]), program.canvases(pixels[1:])]
-    found = resolve_reference(kind.run)(written, [batch.numpy() for batch in batches])
+    """The largest error of every output: of one image alone, and of the others in batches."""
+    parts = [pixels[:1], pixels[1:4], pixels[4:]]
+    sizes = program.sizes()
+    batches = [program.canvases(p, sizes[i % len(sizes)]) for i, p in enumerate(parts)]
+    found = resolve_reference(form.kind.run)(written, [batch.numpy() for batch in batches])
     errors = compare(program, batches, found)
-    check(errors, "fp32")
+    check(errors, form.precision)
     return errors
 
 
-def _format(name: str) -> ExportFormat:
-    if name not in FORMATS:
-        raise UsageError(f"unknown format {printable(name)}", f"one of: {', '.join(FORMATS)}")
-    kind = FORMATS[name]
-    missing = [package for package in kind.needs if find_spec(package) is None]
-    if missing:
-        raise PluginError(
-            f"{name} needs {', '.join(missing)}", f"pip install 'kivfm[{kind.extra}]'"
-        )
-    return kind
+def _scored(form: Form, program: Program, written: Path, data: str) -> Scores:
+    found = score(program, resolve_reference(form.kind.start)(written), data)
+    check_score(found, form.precision, form.keep)
+    return found
 
 
 def _card_of(file: Path) -> Path:
@@ -142,21 +179,23 @@ def _place(out: Path, kind: ExportFormat) -> Path:
 
 def _program(
     model: Model,
-    kind: ExportFormat,
+    form: Form,
     task: str | None,
     teacher: str | None,
     labels: Sequence[str] | None,
     size: Size | None,
 ) -> tuple[Program, dict[str, Any]]:
     """What is exported, and its card."""
+    if form.dynamic and size:
+        raise UsageError("a canvas has a size, or any size", "--dynamic, or --height and --width")
     if task is None:
         if labels:
             raise UsageError("features take no labels", "--task zero-shot")
-        program, solved = features_program(model, size), None
+        program, solved = features_program(model, size, form.dynamic), None
     else:
         record = find_task(task)
-        if not kind.tasks:
-            raise UsageError(f"{kind.name} holds an encoder and no task", "leave --task away")
+        if not form.kind.tasks:
+            raise UsageError(f"{form.kind.name} holds an encoder and no task", "leave --task away")
         check_names(labels or ())
         prompt = {"labels": list(labels)} if labels else {}
         if bool(labels) != ("labels" in (record.prompt.flags if record.prompt else ())):
@@ -165,9 +204,13 @@ def _program(
                 '--labels "a cat,a dog"' if not labels else "leave --labels away",
             )
         spec = choose(model.specs, task, teacher)
-        program, solved = task_program(model, spec.name, record, prompt, size), (spec, task)
+        program = task_program(model, spec.name, record, prompt, size, form.dynamic)
+        solved = spec, task
     card = make_card(model.name, model.specs, solved, labels)
-    card |= {"input": preprocessing(program.contract, program.size), "outputs": program.shapes()}
+    card |= {
+        "input": preprocessing(program.contract, program.size, form.dynamic),
+        "outputs": program.shapes(),
+    }
     return program, card | dict(program.facts)
 
 

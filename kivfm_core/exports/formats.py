@@ -19,6 +19,11 @@ class ExportFormat:
         needs: Packages that writing and checking need beside kivfm's own, as import names.
         extra: The extra of kivfm that brings them.
         tasks: Whether a task can be exported; features always can.
+        start: Reference to `(file) -> run`, which takes canvases and gives outputs, for `--data`;
+            empty where a score is not measured.
+        dtypes: Keys of `--dtype`: what is written, and runs on this kind of processor.
+        quantize: Reference to `(program, file, calibration)`, which turns the file to eight bits;
+            empty where that is not done.
     """
 
     name: str
@@ -29,6 +34,9 @@ class ExportFormat:
     needs: tuple[str, ...] = ()
     extra: str = ""
     tasks: bool = True
+    start: str = ""
+    dtypes: tuple[str, ...] = ("fp32",)
+    quantize: str = ""
 
 
 _HOME = "kivfm_core.exports"
@@ -43,6 +51,9 @@ FORMATS: dict[str, ExportFormat] = {
             run=f"{_HOME}.onnx:run",
             needs=("onnx", "onnxscript", "onnxruntime"),
             extra="onnx",
+            start=f"{_HOME}.onnx:start",
+            dtypes=("fp32", "fp16"),
+            quantize=f"{_HOME}.quantize:quantize",
         ),
         ExportFormat(
             name="torch-export",
@@ -50,6 +61,7 @@ FORMATS: dict[str, ExportFormat] = {
             suffix=".pt2",
             write=f"{_HOME}.torch_export:write",
             run=f"{_HOME}.torch_export:run",
+            dtypes=("fp32", "bf16"),
         ),
         ExportFormat(
             name="timm",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kivfm_core.exports.card import KEY
-from kivfm_core.exports.program import MOST, TRACED, Program
+from kivfm_core.exports.program import TRACED, Program
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -23,7 +23,7 @@ def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
         program.module,
         (example,),
         dynamo=True,
-        dynamic_shapes={"canvas": {0: torch.export.Dim("batch", min=1, max=MOST)}},
+        dynamic_shapes=program.dims(),
         input_names=["canvas"],
         output_names=list(program.outputs),
         verbose=False,
@@ -33,12 +33,21 @@ def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
     made.save(str(file))
 
 
-def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[Arrays]:
-    """The outputs of canvases, by ONNX Runtime on the CPU."""
+def start(file: Path) -> Callable[[np.ndarray[Any, Any]], Arrays]:
+    """What gives the outputs of canvases, batch by batch, by ONNX Runtime on the CPU."""
     # An extra: only those who export to ONNX have it.
     from onnxruntime import InferenceSession
 
     session = InferenceSession(str(file), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    found = (cast(list[Any], session.run(None, {"canvas": batch})) for batch in batches)
-    return [dict(zip(names, outputs, strict=True)) for outputs in found]
+
+    def run(canvases: np.ndarray[Any, Any]) -> Arrays:
+        found = cast(list[Any], session.run(None, {"canvas": canvases}))
+        return dict(zip(names, found, strict=True))
+
+    return run
+
+
+def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[Arrays]:
+    """The outputs of canvases, by ONNX Runtime on the CPU."""
+    return list(map(start(file), batches))

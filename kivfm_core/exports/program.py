@@ -17,10 +17,27 @@ from kivfm_core.models.model import Model
 from kivfm_core.reference import resolve_reference
 from kivfm_core.spec import InputContract, TeacherSpec
 from kivfm_core.task import TaskRecord
-from kivfm_core.teacher import Encoder, Levels
+from kivfm_core.teacher import Encoder, Levels, Teacher
 
 # Batches of an export have 1 to this many canvases. Tracing one of two keeps the size symbolic.
 MOST, TRACED = 1024, 2
+# The longest side of a canvas of any size, in pixels.
+LONGEST = 4096
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The task that a program solves.
+
+    Attributes:
+        solver: The teacher, or its stand-in, that solves it.
+        task: Its name.
+        labels: The classes that a prompt brought.
+    """
+
+    solver: Teacher
+    task: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,8 @@ class Program:
         contract: How an image becomes a canvas.
         size: Height and width of the canvases, in pixels.
         facts: What a user of the outputs has to know, such as how boxes are suppressed.
+        solved: Its task; None for features.
+        dynamic: Whether canvases have any size; `size` is then one of them.
     """
 
     module: nn.Module
@@ -45,6 +64,8 @@ class Program:
     contract: InputContract
     size: Size
     facts: Mapping[str, Any] = field(default_factory=dict)
+    solved: Solved | None = None
+    dynamic: bool = False
 
     def run(self, canvases: Tensor) -> dict[str, Tensor]:
         """The outputs of canvases `[B, 3, H, W]`."""
@@ -52,14 +73,33 @@ class Program:
             return dict(zip(self.outputs, self.module(canvases), strict=True))
 
     def shapes(self) -> dict[str, list[int | str]]:
-        """The shape of every output; `B` for the batch."""
-        found = self.run(torch.rand(1, 3, *self.size))
-        return {name: ["B", *value.shape[1:]] for name, value in found.items()}
+        """The shape of every output; `B` for the batch, `varies` for what depends on the canvas."""
+        found, other = (self.run(torch.rand(1, 3, *size)) for size in (self.size, self.sizes()[-1]))
+        return {
+            name: ["B", *(a if a == b else "varies"
+                          for a, b in zip(value.shape[1:], other[name].shape[1:], strict=True))]
+            for name, value in found.items()
+        }  # fmt: skip
 
-    def canvases(self, images: Sequence[Tensor]) -> Tensor:
-        """Canvases `[B, 3, H, W]` of images, RGB uint8 `[3, h, w]` each."""
+    def sizes(self) -> list[Size]:
+        """Sizes of canvases that the export is checked at: one, or three."""
+        (h, w), more = self.size, self.contract.multiple
+        return [self.size, (h + more, w), (h + more, w + 2 * more)] if self.dynamic else [self.size]
+
+    def dims(self) -> dict[str, dict[int, Any]]:
+        """What is left open in a canvas `[B, 3, H, W]`, as `torch.export` takes it."""
+        open_dims: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=MOST)}
+        if self.dynamic:
+            multiple = self.contract.multiple
+            for place, name in ((2, "rows"), (3, "columns")):
+                dim = torch.export.Dim(name, min=2, max=max(LONGEST // multiple, 3))
+                open_dims[place] = multiple * dim if multiple > 1 else dim
+        return {"canvas": open_dims}
+
+    def canvases(self, images: Sequence[Tensor], size: Size | None = None) -> Tensor:
+        """Canvases `[B, 3, H, W]` of images, RGB uint8 `[3, h, w]` each, of one size."""
         made = [make_canvases([image], self.contract)[0] for image in images]
-        return torch.cat([rescale(canvas, self.size) for canvas in made])
+        return torch.cat([rescale(canvas, size or self.size) for canvas in made])
 
 
 class _Features(nn.Module):
@@ -77,21 +117,25 @@ class _Features(nn.Module):
 class _Task(nn.Module):
     """An encoder and one of its decoders."""
 
-    def __init__(self, solver: Any, record: TaskRecord, prompt: Any, size: Size) -> None:
+    def __init__(self, solver: Any, record: TaskRecord, prompt: Any) -> None:
         super().__init__()
         assert record.export is not None
-        self.solver, self.record, self.prompt = solver, record, prompt
+        self.solver, self.record = solver, record
+        if isinstance(prompt, Tensor):  # part of the module, so that it is cast with it
+            self.register_buffer("prompt", prompt, persistent=False)
+        else:
+            self.prompt = prompt
         self.tensors = resolve_reference(record.export)
-        # The canvas is all image: what is padding, whoever makes the canvas knows.
-        h, w = size
-        self.frames = [Frame(size, (0, 0, w, h), size, (0, 0), size)]
         _register(self, solver)
 
     def forward(self, canvas: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.outputs(canvas)[0].values())
 
     def outputs(self, canvas: Tensor) -> Outputs:
-        levels = Levels(self.solver.encode(canvas, []).tensors, self.frames)
+        # The canvas is all image: what is padding, whoever makes the canvas knows.
+        h, w = size = (canvas.shape[-2], canvas.shape[-1])
+        frames = [Frame(size, (0, 0, w, h), size, (0, 0), size)]
+        levels = Levels(self.solver.encode(canvas, []).tensors, frames)
         return self.tensors(self.solver.decoders, self.record.name, levels, self.prompt)
 
 
@@ -102,23 +146,25 @@ def _register(module: nn.Module, encoder: Encoder) -> None:
             module.add_module(f"of_{name}", part)
 
 
-def features_program(model: Model, size: Size | None = None) -> Program:
+def features_program(model: Model, size: Size | None = None, dynamic: bool = False) -> Program:
     """A model's own features.
 
     Args:
         model: On the CPU.
         size: Height and width of the canvases, in pixels; the model's own by default.
+        dynamic: Whether canvases have any size.
     """
     encoder = model.encoder
-    contract, size = _contract(encoder.spec.input, size or model.canvas)
+    contract, size = _contract(encoder.spec.input, size or model.canvas, dynamic)
     module = _Features(encoder).eval()
     names = tuple(encoder.encode(torch.rand(1, 3, *size), []))
-    return Program(module, model.network, encoder.spec, names, contract, size)
+    return Program(module, model.network, encoder.spec, names, contract, size, dynamic=dynamic)
 
 
 def task_program(
-    model: Model, teacher: str, record: TaskRecord, prompt: Mapping[str, Any], size: Size | None
-) -> Program:
+    model: Model, teacher: str, record: TaskRecord, prompt: Mapping[str, Any],
+    size: Size | None = None, dynamic: bool = False,
+) -> Program:  # fmt: skip
     """One task of a model.
 
     Args:
@@ -127,6 +173,7 @@ def task_program(
         record: The task.
         prompt: What it has to be told, such as `labels`; it becomes part of the export.
         size: Height and width of the canvases, in pixels; the teacher's own by default.
+        dynamic: Whether canvases have any size.
 
     Raises:
         UsageError: If the task, or this decoder, cannot be exported.
@@ -135,14 +182,19 @@ def task_program(
         raise UsageError(f"{record.name} cannot be exported", "export the features: leave --task")
     solver = model.solver(teacher)
     prepared = solver.prompt(record.name, **prompt) if record.prompt else None
-    contract, size = _contract(solver.spec.input, size or _square(solver.spec.input))
+    own = solver.spec.input
+    contract, size = _contract(own, size or _square(own), dynamic)
     # A stand-in sees padding in the color that the student was trained with; there are no frames
     # here to tell what is padding.
     contract = contract.model_copy(update={"pad_value": model.pad_value})
-    module = _Task(solver, record, prepared, size).eval()
+    module = _Task(solver, record, prepared).eval()
     with torch.no_grad():
         tensors, facts = module.outputs(torch.rand(1, 3, *size))
-    return Program(module, model.network, model.encoder.spec, tuple(tensors), contract, size, facts)
+    solved = Solved(solver, record.name, tuple(prompt.get("labels", ())))
+    return Program(
+        module, model.network, model.encoder.spec, tuple(tensors), contract, size, facts, solved,
+        dynamic,
+    )  # fmt: skip
 
 
 def _square(contract: InputContract) -> Size:
@@ -150,7 +202,7 @@ def _square(contract: InputContract) -> Size:
     return side, side
 
 
-def _contract(contract: InputContract, size: Size) -> tuple[InputContract, Size]:
+def _contract(contract: InputContract, size: Size, dynamic: bool) -> tuple[InputContract, Size]:
     """The contract with which canvases of a size are made.
 
     Raises:
@@ -161,6 +213,8 @@ def _contract(contract: InputContract, size: Size) -> tuple[InputContract, Size]
         raise UsageError(
             f"the canvas {h} x {w} does not fit", f"sides are multiples of {contract.multiple}"
         )
+    if dynamic:
+        return contract, size
     if h != w or contract.policy == "short-side":
         return contract.model_copy(update={"policy": "stretch", "size": max(h, w)}), size
     resize = contract.resize and round(contract.resize * h / contract.size)

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from kivfm_core.errors import KivfmError
 from kivfm_core.exports.card import KEY
-from kivfm_core.exports.program import MOST, TRACED, Program
+from kivfm_core.exports.program import TRACED, Program
 
 # What a user of the file runs, in a process of its own: nothing of kivfm is imported.
 SCRIPT = """
@@ -36,10 +36,11 @@ assert not any(name.startswith("kivfm") for name in sys.modules)
 def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
     """Writes a program with a batch of any size; its card is an extra file of the archive."""
     example = torch.rand(TRACED, 3, *program.size)
-    shapes = {"canvas": {0: torch.export.Dim("batch", min=1, max=MOST)}}
     # Switches of gradients inside the model would be part of the graph otherwise.
     with torch.no_grad():
-        made = torch.export.export(program.module, (example,), dynamic_shapes=shapes, strict=False)
+        made = torch.export.export(
+            program.module, (example,), dynamic_shapes=program.dims(), strict=False
+        )
     said = {**card, "outputs": list(program.outputs)}
     torch.export.save(made, file, extra_files={f"{KEY}.json": json.dumps(said)})
 

@@ -37,11 +37,14 @@ def students() -> Entry:
 
 def find_bundle(name: str | Path) -> Path | None:
     """The bundle of a run's folder, or of its own; None if there is no student."""
-    folder = Path(name).expanduser()
-    if (folder / STUDENT_CARD).is_file():
-        return folder
-    run = RunFiles(folder)
-    return run.bundle if run.has_student else None
+    try:
+        folder = Path(name).expanduser()
+        if (folder / STUDENT_CARD).is_file():
+            return folder
+        run = RunFiles(folder)
+        return run.bundle if run.has_student else None
+    except (OSError, RuntimeError, ValueError):  # too long for a path, say: a name of no folder
+        return None
 
 
 def student_name(bundle: Path) -> str:

@@ -137,13 +137,20 @@ def start(target: Callable[..., None], *args: Any) -> BaseProcess:
     return process
 
 
-def distill_together(values: dict[str, Any], run: Path, count: int) -> None:
-    """Begins a run of toy teachers, or goes on with it, in several processes."""
+def distill_together(values: dict[str, Any], run: Path, count: int, code: int = 0) -> None:
+    """Begins a run of toy teachers, or goes on with it, in several processes.
+
+    Args:
+        values: Its configuration.
+        run: The run folder.
+        count: How many processes.
+        code: With which each of them ends.
+    """
     port = free_port()
     ranks = [start(distill_toys, values, str(run), None, (rank, port)) for rank in range(count)]
     for process in ranks:
         process.join()
-        assert process.exitcode == 0
+        assert process.exitcode == code
         process.close()
 
 

@@ -35,7 +35,7 @@ def test_every_folder_and_top_file_has_a_sentence():
         "."
     }
     around = {f"{path}/" for path in ("kivfm_core", "plugins", "benchmarks", "tests", "scripts")}
-    around |= {"teachers/kivfm_teachers/", "cli/kivfm_cli/"}
+    around |= {"teachers/kivfm_teachers/", "cli/kivfm_cli/", "examples/"}
     found = described(DOCS / "explanation/architecture.md")
     assert sorted(found) == sorted(files | folders | around)
 

@@ -39,6 +39,9 @@ def export(
         int | None,
         typer.Option(metavar="W", min=1, help="Width of the canvas in pixels. Default: its own."),
     ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Leave height and width open, if the model allows it.")
+    ] = False,
     images: Annotated[
         list[Path] | None,
         typer.Option(
@@ -47,6 +50,30 @@ def export(
             help="Image to check the file with, at least eight. Default: drawn scenes.",
         ),
     ] = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="D", help="What to compute in: fp32, fp16 (onnx), bf16 (torch-export)."
+        ),
+    ] = "fp32",
+    quantize: Annotated[
+        str | None,
+        typer.Option(metavar="int8", help="Write products of eight bits (onnx only)."),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Images that the ranges of eight bits are taken from."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D", help="Measure the task on [FORMAT:]PATH, by the model and the export."
+        ),
+    ] = None,
+    keep: Annotated[
+        float,
+        typer.Option(metavar="P", min=0, max=1, help="Least share of the score to keep."),
+    ] = 0.98,
     json: Json = False,
 ) -> None:
     """Write a model, or one of its tasks, as a file that runs without kivfm, and check it."""
@@ -57,8 +84,10 @@ def export(
 
     size = (height, width) if height and width else None
     done = work(
-        model, format, out, task=task, teacher=teacher, labels=names, size=size, images=images
-    )
+        model, format, out, task=task, teacher=teacher, labels=names, size=size, images=images,
+        dtype=dtype, dynamic=dynamic, quantize=quantize, calibration=calibration, data=data,
+        keep=keep,
+    )  # fmt: skip
     if json:
         print_json(done.card)
         return
@@ -66,4 +95,10 @@ def export(
         shape = ", ".join(str(side) for side in done.card["outputs"][name])
         print(f"{name} [{shape}]: largest error {error:.1e} of its largest value")
     print(f"checked on {done.card['checked']['images']} images")
+    if scores := done.scores:
+        print(
+            f"{scores.metric} on {scores.images} images: {scores.export:.4f}, by PyTorch"
+            f" {scores.pytorch:.4f} ({scores.kept:.1%});"
+            f" by PyTorch on canvases of its own {scores.own:.4f}"
+        )
     print(f"written: {done.file}, {done.file.name}.json")

@@ -83,6 +83,13 @@ def set_up(
     return wrapped
 
 
+def reshard(module: nn.Module) -> None:
+    """Leaves each process its parts again, after a pass that no backward pass follows."""
+    for part in module.modules():
+        if hasattr(part, "reshard"):  # PyTorch's own method of a module that it has sharded
+            cast(Any, part).reshard()
+
+
 def unshard(module: nn.Module) -> None:
     """Gives all processes all parameters for good; the module cannot be trained any more."""
     for part in module.modules():

@@ -14,7 +14,7 @@ from kivfm_core.data.canvas import normalize
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.processes.launch import all_reduce
-from kivfm_core.distillation.processes.sharding import gather
+from kivfm_core.distillation.processes.sharding import gather, reshard
 from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
 from kivfm_core.layers.out_of_memory import BatchSplitter
@@ -136,7 +136,9 @@ class Step:
         part = slice(self.splitter.size)
         with self.fabric.autocast():
             pixels = normalize(canvas[part], self.contract)
-            return bool(self._inner.finite_features(pixels, targets.rows(part)).any())
+            finite = self._inner.finite_features(pixels, targets.rows(part))
+        reshard(self._inner)
+        return bool(finite.any())
 
     @property
     def _inner(self) -> Distillation:

@@ -20,7 +20,7 @@ class Refused(Exception):
 
 @pytest.fixture
 def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise Refused
 
     monkeypatch.setattr("kivfm_core.distillation.prepare.assemble", refuse)

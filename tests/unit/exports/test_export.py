@@ -104,6 +104,23 @@ def test_an_output_that_does_not_look_is_found():
         ("clip/nano", "onnx", "a.onnx", {"task": "zero-shot"}, "needs class names"),
         ("dino/nano", "onnx", "a.onnx", {"size": (97, 96)}, "does not fit"),
         ("detector/nano", "safetensors", "a.safetensors", {"task": "detection"}, "and no task"),
+        ("dino/nano", "onnx", "a.onnx", {"quantize": "int8"}, "images to calibrate with"),
+        ("dino/nano", "onnx", "a.onnx", {"calibration": "x"}, "does nothing without"),
+        ("dino/nano", "onnx", "a.onnx", {"quantize": "int4", "calibration": "x"}, "unknown quant"),
+        ("dino/nano", "torch-export", "a.pt2", {"quantize": "int8", "calibration": "x"}, "eight"),
+        ("dino/nano", "onnx", "a.onnx", {"dtype": "bf16"}, "not written in bf16"),
+        ("dino/nano", "timm", "a.safetensors", {"dtype": "fp16"}, "not written in fp16"),
+        ("dino/nano", "onnx", "a.onnx", {"dtype": "fp8"}, "unknown dtype"),
+        (
+            "dino/nano",
+            "onnx",
+            "a.onnx",
+            {"dtype": "fp16", "quantize": "int8", "calibration": "x"},
+            "do not run here",
+        ),
+        ("dino/nano", "onnx", "a.onnx", {"dynamic": True, "size": (96, 96)}, "any size"),
+        ("dino/nano", "safetensors", "a.safetensors", {"dynamic": True}, "fit every size"),
+        ("dino/nano", "onnx", "a.onnx", {"data": "x"}, "only a task in onnx has a score"),
     ],
 )
 def test_what_cannot_be_exported_is_said_at_once(tmp_path: Path, name, format, file, more, why):

@@ -1,0 +1,1 @@
+"""What a student costs where it is used: PyTorch, ONNX Runtime, and eight bits."""
