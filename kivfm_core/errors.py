@@ -54,6 +54,10 @@ class ChangedTeacherWarning(UserWarning):
     """An installed plugin declares a teacher differently than a run stored it."""
 
 
+class ScaledImageWarning(UserWarning):
+    """Images of more than 8 bits were scaled to 8; said once in a process for each kind of them."""
+
+
 # What is wrong with a value, by pydantic's name of the problem; braces take its context.
 _PROBLEMS = {
     "extra_forbidden": "there is no such key",

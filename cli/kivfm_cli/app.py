@@ -6,8 +6,9 @@ import errno
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -30,6 +31,7 @@ app = make_app(
     add_completion=True,
     invoke_without_command=True,
 )
+_format_warning = warnings.formatwarning
 # Newer releases of Typer contain their own copy of click, so its error class is found by name.
 _ClickError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -77,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 success, 1 the work failed, 2 wrong usage, 3 plugin, 130 interrupted.
     """
     steady_streams()
+    warnings.formatwarning = _sentence
     words = list(sys.argv[1:] if argv is None else argv)
     if "--no-plugins" in words:
         os.environ["KIVFM_NO_PLUGINS"] = "1"
@@ -93,6 +96,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _explain(error)
+
+
+def _sentence(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+    """Our own warnings without the line of code that they come from."""
+    if category.__module__ == KivfmError.__module__:
+        return f"warning: {message}\n"
+    return _format_warning(message, category, *place, **more)
 
 
 def _explain(error: Exception) -> int:

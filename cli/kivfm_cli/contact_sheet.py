@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from kivfm_core.data.label_spaces import normalized
 from kivfm_core.data.members import open_at
 from kivfm_core.data.saving.record import SavedImage
 from kivfm_core.errors import DataError, UsageError, printable
+from kivfm_core.files import write_chunks
 from kivfm_core.prediction.colors import color_of
 from kivfm_core.prediction.draw import Drawing
 from kivfm_core.task import LabeledImages, spread
@@ -52,7 +54,9 @@ def write_sheet(data: LabeledImages, file: Path) -> int:
     for place, cell in enumerate(cells):
         sheet.paste(cell, (place % columns * width, place // columns * height))
     file.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(file)
+    content = BytesIO()
+    sheet.save(content, Image.registered_extensions()[file.suffix.lower()])
+    write_chunks(file, (content.getvalue(),), sync=False)  # whole or not at all
     return len(cells)
 
 

@@ -11,7 +11,7 @@ from threading import Lock
 
 from PIL import Image
 
-from kivfm_core.data.modes import to_upright_rgb
+from kivfm_core.data.modes import say_scaled, to_upright_rgb
 from kivfm_core.errors import DataError, printable
 
 # EXIF's tag of how the camera was held.
@@ -48,13 +48,15 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
             upright = to_upright_rgb(image)
         if upright.width * upright.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
             raise ValueError(f"it has {upright.width} x {upright.height} pixels")  # from few bytes
-        return upright
     except MemoryError:
         raise
     # A malicious file can make a decoder raise anything.
     except Exception as error:
         place = f" at byte {start}" if start else ""
-        raise DataError(f"cannot decode {printable(path)}{place}: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # without number and path
+        raise DataError(f"cannot decode {printable(path)}{place}: {reason}") from error
+    say_scaled(upright, path.name)
+    return upright
 
 
 def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[int, int]:

@@ -6,14 +6,19 @@ map in meters black. Here the range of the file's mode becomes the range of 8 bi
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-# Key in `Image.info` of what was done to an image's values, for those who report it.
+from kivfm_core.errors import ScaledImageWarning, printable
+
+# Key in `Image.info` of what was done to an image's values.
 NOTE = "kivfm"
+# What was said in this process. Python's own filter forgets it whenever filters change.
+_SAID: set[str] = set()
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
@@ -43,6 +48,19 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
             raise ValueError("its floats are not all in 0..1; scale them, or save it with 8 bits")
         return _from_gray(values, "floats in 0..1, scaled to 8 bits")
     return upright.convert("RGB")
+
+
+def say_scaled(image: Image.Image, where: str) -> None:
+    """Warns of an image whose values were scaled, the first of each kind.
+
+    Args:
+        image: What `to_upright_rgb` gave.
+        where: The image's name.
+    """
+    note = image.info.get(NOTE)
+    if note and note not in _SAID:
+        _SAID.add(note)
+        warnings.warn(f"{printable(where)}: {note} (said once)", ScaledImageWarning, stacklevel=3)
 
 
 def _from_gray(values: NDArray[Any], note: str) -> Image.Image:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kivfm_core.data.formats.table import FORMATS
-from kivfm_core.errors import DataError, PluginError, UsageError, did_you_mean
+from kivfm_core.errors import DataError, PluginError, UsageError, did_you_mean, printable
 from kivfm_core.reference import resolve_reference
 from kivfm_core.task import LabeledImages, LabelFormat, Measured
 
@@ -57,10 +57,13 @@ def parse_source(text: str, formats: Collection[str] = FORMATS.keys()) -> Source
     head, colon, rest = text.partition(":")
     named = bool(colon) and head in formats
     # The shell sees no `~` after `TASK=` or `FORMAT:`.
-    path = Path(os.path.expanduser(rest if named else text))
+    place = rest if named else text
+    path = Path(os.path.expanduser(place))
     source = Source(path, head if named else None)
-    if not source.path.exists():
-        raise DataError(f"no such data: {source.path}", "give a folder that exists")
+    if not place or not source.path.exists():
+        raise DataError(
+            f"no such data: {printable(path if place else repr(text))}", "give a folder that exists"
+        )
     return source
 
 

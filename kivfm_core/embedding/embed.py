@@ -20,6 +20,7 @@ from kivfm_core.data.batches import Batch, batches
 from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.named_images import NamedImages, find_named
 from kivfm_core.embedding.kind import FILE, VECTOR, Manifest, Writer
+from kivfm_core.embedding.nearest import read_index
 from kivfm_core.embedding.table import file_kind
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import new_file
@@ -91,12 +92,14 @@ def embed(
         progress: Where to report; nowhere by default.
 
     Raises:
-        UsageError: If it is no model, a name is unknown, or maps differ in size.
+        UsageError: If it is no model, a name is unknown, maps differ in size, or `out` is there
+            and holds no features.
         DataError: If there are no images, or none can be decoded.
         KivfmError: If the file cannot be written, or the extra for its kind is missing.
     """
     file = Path(out).expanduser()
     kind = file_kind(file)
+    _keep_what_is_there(file)
     found = find_named([images] if isinstance(images, str | Path) else images)
     opened = open_model(model, accelerator, weights)
     seen = viewpoint(opened, teacher)
@@ -107,6 +110,18 @@ def embed(
         manifest = _manifest(opened, rows, broken)
         writer.finish(manifest)
     return Embedded(file, rows.written, broken, manifest)
+
+
+def _keep_what_is_there(file: Path) -> None:
+    """Refuses to write over what is no file of features: a student's weights, say."""
+    if not file.is_file():
+        return
+    try:
+        read_index(file)
+    except DataError as error:
+        raise UsageError(
+            f"{printable(file)} is there already, and holds no features", "give another file"
+        ) from error
 
 
 def _choose(seen: Viewpoint, maps: Sequence[str], pool: int | None) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ def nearest(
             a text-image teacher's.
         DataError: If the file holds no features, or the image cannot be decoded.
     """
+    if not str(query).strip():
+        raise UsageError("there is nothing to search for", "--query photo.jpg, or a text")
     content = read_index(Path(index))
     loaded = load(model, accelerator=accelerator, weights=weights)
     _check_same(loaded, content.manifest, index)

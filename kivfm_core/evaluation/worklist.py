@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kivfm_core.data.formats.classes import ClassData
+from kivfm_core.data.images import upright_size
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.data.sources import Source, find_data, load_data, parse_data
-from kivfm_core.errors import DataError, UsageError, did_you_mean
+from kivfm_core.errors import DataError, UsageError, did_you_mean, printable
 from kivfm_core.evaluation.measure import MeterKind
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task, get_tasks
@@ -101,7 +102,8 @@ def list_work(
     found = [item for items in work.teachers.values() for item in items] + work.knn
     if not found:
         sources = ", ".join(str(s) for group in finder.sources.values() for s in group)
-        reasons = "; ".join(dict.fromkeys(work.skipped))
+        nobody = f"{', '.join(spec.name for spec in specs)}: not for {', '.join(finder.tasks)}"
+        reasons = "; ".join(dict.fromkeys(work.skipped)) or nobody
         raise DataError(
             f"nothing in {sources} can be evaluated: {reasons}",
             "kivfm evaluate --help lists the formats",
@@ -146,6 +148,7 @@ class _Finder:
             raise UsageError("no data to evaluate on", "--data FOLDER, or --data TASK=FOLDER")
         self.sources, self.tasks, self.limit = parse_data(data, known), tasks or known, limit
         self.read: dict[tuple[Source, str], Item | None] = {}
+        self.checked = set[tuple[Source, type[LabeledImages]]]()
         # As keys: the tasks of one source read the same labels, and each note is for a reader once.
         self.notes: dict[str, None] = {}
 
@@ -168,4 +171,27 @@ class _Finder:
         # A limit that leaves no image out is none.
         cuts = self.limit is not None and self.limit < len(data.paths)
         limit = self.limit if cuts else None
-        return Item(task.name, task.metric, source, data.take(limit), limit)
+        taken = data.take(limit)
+        key = source, type(data)
+        if key not in self.checked:  # a source is the same images for all tasks of its format
+            _check_sizes(taken)
+            self.checked.add(key)
+        return Item(task.name, task.metric, source, taken, limit)
+
+
+def _check_sizes(data: LabeledImages) -> None:
+    """Refuses labels for images of another size, before any model runs; decodes nothing."""
+    for index, path in enumerate(data.paths):
+        size = data.size(index)
+        if size is None:
+            continue
+        try:
+            width, height = upright_size(path)
+        except DataError:
+            continue  # it is counted when it cannot be decoded
+        if (height, width) != size:
+            raise DataError(
+                f"{printable(path)} is {width} x {height} pixels (upright, as viewers show it),"
+                f" its labels are for {size[1]} x {size[0]}",
+                "correct width and height in the label file",
+            )

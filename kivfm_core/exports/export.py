@@ -25,6 +25,7 @@ from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
 from kivfm_core.prediction.predict import choose
+from kivfm_core.prediction.prompts import check_names
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 
@@ -80,7 +81,8 @@ def export(
             flags of these names.
 
     Raises:
-        UsageError: If the format is unknown, does not fit, or the task cannot be exported.
+        UsageError: If the format is unknown, does not fit, or the task cannot be exported; or if
+            `out` is there, and was not exported.
         PluginError: If a package is missing that the format needs.
         KivfmError: If what was written gives something else than the model, or keeps too little.
         DataError: If images or data cannot be used.
@@ -97,7 +99,7 @@ def export(
         made.file.replace(place)
     finally:
         _remove(aside)
-    write_text(place.with_name(place.name + ".json"), json.dumps(made.card, indent=1))
+    write_text(_card_of(place), json.dumps(made.card, indent=1))
     return replace(made, file=place)
 
 
@@ -156,11 +158,19 @@ def _scored(form: Form, program: Program, written: Path, data: str) -> Scores:
     return found
 
 
+def _card_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.json")
+
+
 def _place(out: Path, kind: ExportFormat) -> Path:
     if out.is_dir() or out.suffix != kind.suffix:
         name = out / "model" if out.is_dir() else out.with_suffix("")
         raise UsageError(
             f"{printable(out)} is no name for a file of {kind.name}", f"-o {name}{kind.suffix}"
+        )
+    if out.exists() and not _card_of(out).exists():  # the student's own weights, say
+        raise UsageError(
+            f"{printable(out)} is there already, and was not exported", "give the file another name"
         )
     if not out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {printable(out.parent)}", f"mkdir -p {out.parent}")
@@ -179,11 +189,14 @@ def _program(
     if form.dynamic and size:
         raise UsageError("a canvas has a size, or any size", "--dynamic, or --height and --width")
     if task is None:
+        if labels:
+            raise UsageError("features take no labels", "--task zero-shot")
         program, solved = features_program(model, size, form.dynamic), None
     else:
         record = find_task(task)
         if not form.kind.tasks:
             raise UsageError(f"{form.kind.name} holds an encoder and no task", "leave --task away")
+        check_names(labels or ())
         prompt = {"labels": list(labels)} if labels else {}
         if bool(labels) != ("labels" in (record.prompt.flags if record.prompt else ())):
             raise UsageError(

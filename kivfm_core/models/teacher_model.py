@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Features, Model, Role
 from kivfm_core.spec import TeacherSpec, Triple
@@ -57,7 +58,13 @@ class TeacherModel(Model):
         return {"base": Features(self.encoder, (self.global_level, *more))}
 
     def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
-        """Its own pass; a teacher knows no canvas but its own."""
+        """Its own pass; a teacher knows no canvas but its own.
+
+        Raises:
+            UsageError: If it is given another.
+        """
+        if canvas not in (None, "own"):
+            raise UsageError(f"{self.name} is a teacher: it has a canvas of its own", "no --canvas")
         return [SoloPass(self.solver(name)) for name in teachers]
 
     @property

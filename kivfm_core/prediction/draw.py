@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from torch import Tensor
 
 from kivfm_core.data.canvas import to_tensor
+from kivfm_core.errors import UsageError, printable
 from kivfm_core.files import write_chunks
 from kivfm_core.prediction.colors import Color, ink_on
 from kivfm_core.prediction.wanted import CONFIDENCE, Wanted
@@ -235,9 +237,9 @@ class Drawing:
     def save(self, file: Path) -> None:
         """Writes the drawing to a file, whole or not at all; makes its folder if there is none."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        kind = Image.registered_extensions().get(file.suffix.lower())
+        kind = _kind(file)
         if kind is None or (file.exists() and not file.is_file()):
-            self.canvas.save(file)  # which says what is wrong; and a device is written to
+            self.canvas.save(file, kind)  # a device is written to
             return
         content = BytesIO()
         self.canvas.save(content, kind, **({"quality": 92} if kind in ("JPEG", "WEBP") else {}))
@@ -251,6 +253,23 @@ class Drawing:
     def to_pil(self) -> Image.Image:
         """The drawing as it is now."""
         return self.canvas
+
+
+def check_drawable(file: Path) -> None:
+    """Refuses a file whose name does not say how an image is written.
+
+    Raises:
+        UsageError: If it ends in something else, or is a folder.
+    """
+    if file.is_dir() or (_kind(file) is None and not file.is_char_device()):
+        name = file / "result.png" if file.is_dir() else file.with_suffix(".png")
+        raise UsageError(f"{printable(file)} is no name of an image", f"-o {quote(str(name))}")
+
+
+def _kind(file: Path) -> str | None:
+    """Pillow's name of the format that a file's name ends in, if Pillow writes it."""
+    kind = Image.registered_extensions().get(file.suffix.lower())
+    return kind if kind in Image.SAVE else None
 
 
 def _edge(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

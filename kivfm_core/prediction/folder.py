@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def predict_folder(
             others.
         DataError: If there is no image, or all of them are broken.
     """
-    asked = gather(find_task(task), **(prompt or {}))
+    asked = _gather(task, prompt)
     solver = find_solver(model, asked, teacher, wanted or Wanted(), accelerator)
     kind, folder = _choose_format(solver.record, save), Path(out)
     classes = SavedClasses.choose(solver.names, solver.wanted)
@@ -126,6 +126,13 @@ def predict_folder(
         remove_save(folder)
     with _open(kind, folder, classes, _about(solver, draw)) as saver:
         return _Work(solver, classes, found, saver, draw).run(progress or Silent(), kind)
+
+
+def _gather(task: str, prompt: Mapping[str, Any] | None) -> Given:
+    asked = gather(find_task(task), **(prompt or {}))
+    if asked.everything:
+        raise UsageError("everything is segmented in one image at a time", "give one image file")
+    return asked
 
 
 def _choose_format(record: TaskRecord, save: str | None) -> str:
@@ -157,7 +164,8 @@ def _about(solver: Solver, draw: bool) -> dict[str, Any]:
 
 def _told(asked: Given) -> dict[str, Any]:
     """What the task is told, as JSON can hold it."""
-    prompts = [repr(prompt) for prompt in asked.prompts]
+    pointed_at = asked.file.records if asked.file else asked.prompts
+    prompts = [repr(prompt) for prompt in pointed_at]
     return {k: v for k, v in {"labels": asked.labels, "prompts": prompts}.items() if v}
 
 
@@ -186,12 +194,14 @@ class _Work:
     found: NamedImages
     saver: Saver
     draw: bool
+    # What is wrong with images that could be decoded, a line each.
+    refused: list[str] = field(default_factory=list[str])
 
     def run(self, progress: Progress, kind: str) -> Labeled:
         """Labels the images that are not done."""
         left = [name for name in self.found.names if name not in self.saver.done]
         total, before = len(self.found.names), len(self.found.names) - len(left)
-        reader, refused = ImageReader(len(left), limit=len(left)), list[str]()
+        reader = ImageReader(len(left), limit=len(left))
         began, done = time.monotonic(), 0
 
         def report(step: int) -> None:
@@ -205,10 +215,10 @@ class _Work:
                     self._save(left[index], batch, predictions, place)
                     done += 1
                 except DataError as error:  # a name, say, that the format cannot hold
-                    refused.append(error.message)
+                    self.refused.append(error.message)
             report(before + batch.read)
         report(total)
-        broken = (*reader.broken, *refused)
+        broken = (*reader.broken, *self.refused)
         if broken and not done and not before:
             raise DataError(f"none of the {total} images could be labeled: {broken[0]}")
         seconds = round(time.monotonic() - began, 3)
@@ -220,7 +230,22 @@ class _Work:
     ) -> Generator[tuple[Batch, Predictions]]:
         paths = [self.found.path(name) for name in left]
         for batch in batches(paths, self.solver.spec.input, reader=reader):
-            yield batch, self.solver.solve(batch.images, batch.frames)
+            if self.solver.asked.points_at:
+                yield from self._pointed(left, batch)
+            else:
+                yield batch, self.solver.solve(batch.images, batch.frames)
+
+    def _pointed(self, left: Sequence[str], batch: Batch) -> Generator[tuple[Batch, Predictions]]:
+        """Image by image, since each has its own size, and may have its own prompts."""
+        for place, index in enumerate(batch.indices):
+            frame, canvas = batch.frames[place], batch.images[place : place + 1]
+            try:
+                given = self.solver.asked.of(left[index], frame.original)
+            except UsageError as error:  # a click outside of it, or no prompt for it
+                self.refused.append(f"{printable(left[index])}: {error.message}")
+            else:
+                one = replace(batch, indices=[index], images=canvas, frames=[frame])
+                yield one, self.solver.solve(canvas, [frame], given)
 
     def _save(self, name: str, batch: Batch, predictions: Predictions, place: int) -> None:
         frame = batch.frames[place]

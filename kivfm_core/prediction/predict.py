@@ -17,7 +17,7 @@ from kivfm_core.errors import UsageError, printable
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.prediction.draw import Drawing
+from kivfm_core.prediction.draw import Drawing, check_drawable
 from kivfm_core.prediction.everything import scan
 from kivfm_core.prediction.prompts import Box, Clicks, Given, gather, pointed
 from kivfm_core.prediction.result import Prediction, take_masks
@@ -71,7 +71,7 @@ def predict(
         accelerator: Where the encoder computes, as in `engine.accelerator`.
 
     Raises:
-        KivfmError: If the arguments do not fit, `out` is the image, or a file cannot be read.
+        KivfmError: If the arguments do not fit, or a file cannot be read or written to.
     """
     asked = gather(find_task(task), labels, points, boxes, prompts, everything)
     wanted = Wanted(threshold, tuple(classes) if classes else None, top, suppress)
@@ -163,10 +163,14 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
 
 
 def _check_out(image: str | Path | Image.Image, out: str | Path | None) -> None:
-    """Refuses to draw over the image that is looked at, by whatever name."""
-    if out is None or isinstance(image, Image.Image):
+    """Refuses what no image can be written to, and to draw over the image that is looked at."""
+    if out is None:
         return
-    drawn, original = Path(out), Path(image)
+    drawn = Path(out)
+    check_drawable(drawn)
+    if isinstance(image, Image.Image):
+        return
+    original = Path(image)
     if drawn.exists() and original.exists() and drawn.samefile(original):
         raise UsageError(
             f"{printable(drawn)} is the image itself, and would be overwritten",

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 
-from kivfm_core.errors import UsageError
+from kivfm_core.errors import UsageError, printable
 from kivfm_core.geometry import Click, Frame, MaskPrompt
 from kivfm_core.prediction.prompt_files import PromptFile, read_prompts
 from kivfm_core.reference import resolve_reference
@@ -46,6 +46,11 @@ class Given:
     prompts: tuple[MaskPrompt, ...] = ()
     file: PromptFile | None = None
     everything: int = 0
+
+    @property
+    def points_at(self) -> bool:
+        """Whether places in an image are given."""
+        return bool(self.prompts or self.file)
 
     def of(self, image: str | Path | None, size: Sequence[int]) -> dict[str, Any]:
         """What `Prompt.build` takes, for an image.
@@ -88,6 +93,7 @@ def gather(
         "everything": everything,
     }  # fmt: skip
     _check(record, flags)
+    check_names(labels or ())
     if everything is not None and not 1 <= everything <= 128:
         raise UsageError(f"a grid of {everything} clicks a side", "--everything 16: 1 to 128")
     if isinstance(prompts, str | Path):
@@ -103,8 +109,9 @@ def told(
     """What `Prompt.build` takes, for an image of `(height, width)`.
 
     Raises:
-        UsageError: If a click or box is outside the image.
+        UsageError: If a click or box is outside the image, or a class is named twice.
     """
+    check_names(labels or ())
     for prompt in prompts:
         _check_inside(prompt, size)
     points = [(click.x, click.y) for prompt in prompts for click in prompt.clicks]
@@ -187,6 +194,17 @@ def _check(record: TaskRecord, flags: Mapping[str, Any]) -> None:
             "clicks, a file of prompts and a grid are given at once",
             "--points and --box, or --prompts FILE, or --everything N",
         )
+
+
+def check_names(labels: Sequence[str]) -> None:
+    """Refuses a class that is named twice: each would get half of its probability.
+
+    Raises:
+        UsageError: If one is.
+    """
+    twice = [name for place, name in enumerate(labels) if name in labels[:place]]
+    if twice:
+        raise UsageError(f"the class {printable(twice[0])} is named twice", "name each once")
 
 
 def _check_plain(record: TaskRecord, prompts: Sequence[MaskPrompt]) -> None:

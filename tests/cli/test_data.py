@@ -83,3 +83,17 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path, photo: Path, capsys):
 def test_nothing_is_an_error(tmp_path: Path, capsys):
     assert main(["data", "check", str(tmp_path)]) == 1
     assert "has no labels in a known format" in capsys.readouterr().err
+
+
+def test_the_data_are_not_drawn_over(tmp_path: Path, photo: Path, capsys):
+    folder = save("coco", tmp_path / "a", photo)
+    image = next((folder / "images").iterdir())
+    before = image.read_bytes()
+    assert main(["data", "check", str(folder), "-o", str(image)]) == 2
+    assert "is part of the data" in capsys.readouterr().err and image.read_bytes() == before
+
+
+def test_no_name_is_no_data(capsys):
+    for source in ("", "coco:"):
+        assert main(["data", "check", source]) == 1
+        assert "no such data" in capsys.readouterr().err

@@ -1,13 +1,16 @@
 """What the machine refuses: closed streams, full disks, permissions, other locales."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from toy_pictures import write_pictures
 
 from kivfm_cli import app
@@ -148,3 +151,11 @@ def test_names_that_cannot_be_shown_are_shown_by_code(tmp_path: Path):
     told = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     code, out, err = shell("kivfm runs list Müller", tmp_path, **told)
     assert code == 0 and "M\\udcc3\\udcbcller" in out, err
+
+
+def test_images_that_were_scaled_are_a_sentence(tmp_path: Path):
+    Image.fromarray(np.full((96, 96), 900, np.uint16)).save(tmp_path / "xray.png")
+    words = "kivfm predict clip/nano xray.png --task zero-shot --labels a,b --json"
+    code, out, err = shell(words, tmp_path)
+    assert code == 0 and json.loads(out)["schema"] == 1
+    assert err == "warning: xray.png: 16-bit gray, scaled to 8 bits (said once)\n"

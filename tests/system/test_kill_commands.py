@@ -1,6 +1,6 @@
 """Commands that are killed at any instant: nothing is torn, and the same command ends the work.
 
-`test_kill.py` does so with `distill`. With the thirty kills there, these make a hundred.
+`test_kill.py` does so with `distill`. With the thirty kills there, these make a hundred and ten.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ DISTILL = f"distill {TINY} --out runs/run"
 BUILD = f"cache build {TINY} --set cache.path=cache"
 EVALUATE = "evaluate runs/run --data scenes/val --tasks detection --limit 2 --accelerator cpu"
 DELETE = "runs delete runs/run"
-# Each writes to `drawn`, a file or a folder; `predict FOLDER` is to be added here.
-PREDICTIONS = (
-    "predict runs/run scenes/val/images/000003.jpg --task detection --threshold 0 --accelerator cpu"
-    " -o drawn/one.png",
-)
+# Each writes to `drawn`: a file, or a folder of labels that a second call goes on with.
+PREDICT = "predict runs/run scenes/val/images{} --task detection --threshold 0 --accelerator cpu -o"
+ONE, MANY = PREDICT.format("/000003.jpg") + " drawn/one.png", PREDICT.format("") + " drawn --draw"
 
 
 def run(words: str, cwd: Path, kill_at: int | None = None, after: float | None = None) -> bool:
@@ -159,9 +157,8 @@ def test_a_run_is_deleted_in_spite_of_15_kills(place: Path):
     assert not list((place / "runs").iterdir())
 
 
-@pytest.mark.parametrize("words", PREDICTIONS)
-def test_predictions_are_drawn_in_spite_of_10_kills(place: Path, words: str):
-    killer, drawn = Killer(words, place, 6), place / "drawn"
+def test_a_drawing_is_made_in_spite_of_10_kills(place: Path):
+    killer, drawn, words = Killer(ONE, place, 6), place / "drawn", ONE
     whole = contents(drawn)
     while killer.kills < 10:
         shutil.rmtree(drawn, ignore_errors=True)
@@ -173,3 +170,19 @@ def test_predictions_are_drawn_in_spite_of_10_kills(place: Path, words: str):
     for name in whole:
         with Image.open(drawn / name) as image:
             image.load()
+
+
+def test_a_folder_is_labeled_in_spite_of_10_kills(place: Path):
+    killer, drawn = Killer(MANY, place, 30), place / "drawn"
+    whole = contents(drawn)
+    assert len(whole) == 9  # four images, four drawings, and their labels
+    shutil.rmtree(drawn)
+    while killer.kills < 10:
+        if not killer.strike():  # it came to its end, in spite of all kills since it was begun
+            assert contents(drawn) == whole
+            shutil.rmtree(drawn)
+            continue
+        for name, content in contents(drawn).items():
+            assert name.endswith(".json") or content == whole[name]
+    assert run(MANY, place)
+    assert contents(drawn) == whole

@@ -10,7 +10,7 @@ import typer
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table
-from kivfm_core.errors import DataError, UsageError, escaped
+from kivfm_core.errors import DataError, UsageError, escaped, printable
 
 app = make_app(no_args_is_help=True, help="Look at labeled images.")
 
@@ -52,6 +52,7 @@ def check(
         render(found)
     readable = [contents for contents in found if contents.data is not None]
     if out is not None and readable:
+        _keep_the_data(out, source.path)
         _write_sheet(readable, out, quiet=json)
     if len(readable) < len(found) or not found:
         broken = [contents for contents in found if contents.problem]
@@ -87,6 +88,13 @@ def render(found: list) -> None:
 
 def _count(number: int | None) -> str:
     return "" if number is None else str(number)
+
+
+def _keep_the_data(out: Path, data: Path) -> None:
+    """Refuses to write the sheet over an image or a mask."""
+    folder = data if data.is_dir() else data.parent
+    if out.exists() and out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{printable(out)} is part of the data", "-o labels.png")
 
 
 def _write_sheet(readable: list, out: Path, *, quiet: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +71,10 @@ def find_layout(path: Path) -> MaskLayout | None:
 
 def _plain(path: Path) -> MaskLayout | None:
     """`images/` and `semantic/`, or `val/` with `valannot/` or `val_labels/` beside it."""
-    pairs = [(path / "images", path / "semantic"), (path, path.with_name(f"{path.name}annot"))]
-    if (path.parent / "class_dict.csv").is_file():  # `_labels` alone could mean anything
-        pairs.append((path, path.with_name(f"{path.name}_labels")))
+    whole = _whole(path)
+    pairs = [(path / "images", path / "semantic"), (path, whole.parent / f"{whole.name}annot")]
+    if (whole.parent / "class_dict.csv").is_file():  # `_labels` alone could mean anything
+        pairs.append((path, whole.parent / f"{whole.name}_labels"))
     for images, masks in pairs:
         if images.is_dir() and masks.is_dir():
             return MaskLayout(images, masks, lambda m=masks: _named(m), (("", ""), ("", "_L")))
@@ -106,9 +108,15 @@ def _camvid(path: Path) -> MaskLayout | None:
 def _parts(path: Path, images: str, masks: str) -> tuple[Path, Path] | None:
     """The folders of a part, given the root of a data set, or the part's folder of images."""
     pairs = [(path / images / part, path / masks / part) for part in PARTS]
-    if path.parent.name == images:
-        pairs.append((path, path.parent.parent / masks / path.name))
+    whole = _whole(path)
+    if whole.parent.name == images:
+        pairs.append((path, whole.parent.parent / masks / whole.name))
     return next((pair for pair in pairs if pair[0].is_dir() and pair[1].is_dir()), None)
+
+
+def _whole(path: Path) -> Path:
+    """A path with its name and its parents: `.` has none."""
+    return Path(os.path.abspath(path))
 
 
 def _named(masks: Path) -> Coding:

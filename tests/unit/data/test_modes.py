@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from kivfm_core.data import modes
+from kivfm_core.data.batches import batches
 from kivfm_core.data.images import open_image
+from kivfm_core.data.loader import ViewDataset
 from kivfm_core.data.modes import NOTE
-from kivfm_core.errors import DataError
+from kivfm_core.data.sampler import ViewItem
+from kivfm_core.data.unlabeled import find_images
+from kivfm_core.errors import DataError, ScaledImageWarning
+from kivfm_core.spec import InputContract
+
+pytestmark = pytest.mark.filterwarnings("ignore::kivfm_core.errors.ScaledImageWarning")
 
 ORIENTATION = 0x0112
 # Where an upright image's top left quarter lies in the file, and its size there, by orientation.
@@ -88,3 +97,34 @@ def test_modes_of_8_bits_are_as_pillow_converts_them(tmp_path: Path, mode: str):
     with Image.open(buffer) as read:
         assert found.mode == "RGB" and found.tobytes() == read.convert("RGB").tobytes()
     assert NOTE not in found.info
+
+
+def test_training_and_evaluation_see_images_upright_too(tmp_path: Path):
+    exif, seen = Image.Exif(), []
+    for name, stored, orientation in (("a", upright(), 1), ("b", STORED[6](upright()), 6)):
+        exif[ORIENTATION] = orientation
+        folder = tmp_path / name
+        folder.mkdir()
+        Image.fromarray(np.ascontiguousarray(stored)).save(folder / "x.png", exif=exif)
+        contract = InputContract(policy="letterbox", size=32)
+        (batch,) = batches([folder / "x.png"], contract)
+        view = ViewDataset(find_images(folder), 0, (contract, (32,)), [], 20)[ViewItem(0, 0, 0)]
+        seen.append((batch.images[0], view[1][0]))
+    for one, two in zip(*seen, strict=True):
+        assert one.std() > 0 and one.equal(two)
+
+
+def test_what_was_scaled_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(modes, "_SAID", set())
+    for name in "ab":
+        Image.fromarray(np.full((2, 2), 9, np.uint16)).save(tmp_path / f"{name}.png")
+    Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "c.tiff")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name in ("a.png", "b.png", "c.tiff"):
+            open_image(tmp_path / name)
+    assert [str(one.message) for one in caught] == [
+        "a.png: 16-bit gray, scaled to 8 bits (said once)",
+        "c.tiff: floats in 0..1, scaled to 8 bits (said once)",
+    ]
+    assert {one.category for one in caught} == {ScaledImageWarning}

@@ -179,3 +179,13 @@ def test_rows_are_written_as_they_come(bundle: Path, pictures: Path, tmp_path: P
         (pictures / f"x{i}.png").hardlink_to(pictures / "00.png")
     assert embed(bundle, pictures, tmp_path / "f.parquet").images == 72
     assert pq.ParquetFile(tmp_path / "f.parquet").metadata.num_row_groups == 3
+
+
+def test_what_is_no_file_of_features_is_not_overwritten(
+    bundle: Path, pictures: Path, tmp_path: Path
+) -> None:
+    weights = bundle / "student.safetensors"
+    before = weights.read_bytes()
+    with pytest.raises(UsageError, match="is there already, and holds no features"):
+        embed(bundle, pictures, weights)
+    assert weights.read_bytes() == before

@@ -70,6 +70,8 @@ def test_a_text_needs_a_text_image_teachers_vectors(bundle: Path, pictures: Path
     kivfm_core.embed(bundle, pictures, tmp_path / "f.npz", accelerator="cpu")
     with pytest.raises(UsageError, match="cannot be compared with a text"):
         kivfm_core.nearest(bundle, tmp_path / "f.npz", "a cat", accelerator="cpu")
+    with pytest.raises(UsageError, match="nothing to search for"):
+        kivfm_core.nearest(bundle, tmp_path / "f.npz", " ", accelerator="cpu")
     with pytest.raises(UsageError, match=r"there is no cat\.jpg"):
         kivfm_core.nearest(bundle, tmp_path / "f.npz", "cat.jpg", accelerator="cpu")
 

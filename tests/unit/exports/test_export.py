@@ -96,6 +96,7 @@ def test_an_output_that_does_not_look_is_found():
     ("name", "format", "file", "more", "why"),
     [
         ("dino/nano", "timm", "a.safetensors", {}, "is no timm model"),
+        ("dino/nano", "onnx", "a.onnx", {"labels": ["a"]}, "features take no labels"),
         ("dino/nano", "onxn", "a.onnx", {}, "unknown format"),
         ("dino/nano", "onnx", "a.pt", {}, "no name for a file of onnx"),
         ("dino/nano", "safetensors", "no/a.safetensors", {}, "there is no folder"),
@@ -136,3 +137,13 @@ def test_the_card_is_in_the_file_itself(tmp_path: Path):
     session = InferenceSession(str(tmp_path / "a.onnx"))
     assert json.loads(session.get_modelmeta().custom_metadata_map["kivfm"])["model"] == "dino/nano"
     assert [i.shape for i in session.get_inputs()] == [["batch", 3, 48, 64]]
+
+
+def test_what_was_not_exported_is_not_overwritten(tmp_path: Path):
+    weights = tmp_path / "student.safetensors"
+    weights.write_bytes(b"weights")
+    with pytest.raises(UsageError, match="is there already, and was not exported"):
+        export("dino/nano", "safetensors", weights)
+    assert weights.read_bytes() == b"weights"
+    for _ in range(2):  # an export is written again
+        export("dino/nano", "safetensors", tmp_path / "dino.safetensors")

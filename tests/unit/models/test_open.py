@@ -40,6 +40,8 @@ def test_a_teacher_is_a_model(toys: dict[str, str]):
     assert [spec.name for spec in model.specs] == [name]
     levels = model.encoder.encode(torch.rand(1, 3, 64, 64), [])
     assert model.global_level in levels and model.dense_level in (*levels, None)
+    with pytest.raises(UsageError, match="has a canvas of its own"):
+        model.passes([name], 64)
 
 
 def test_what_is_no_model_is_refused(bundle: Path, toys: dict[str, str]):

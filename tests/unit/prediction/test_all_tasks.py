@@ -81,6 +81,8 @@ def test_a_teacher_solves_all_of_its_own(image: Path, monkeypatch: pytest.Monkey
     ]
     with pytest.raises(UsageError, match="takes points"):
         predict_all(teacher, image, points=[(1, 1)])
+    with pytest.raises(UsageError, match="cat is named twice"):
+        predict_all(teacher, image, labels=["cat", "cat"])
 
 
 def test_the_command(model: StudentModel, image: Path, capsys: pytest.CaptureFixture[str]):

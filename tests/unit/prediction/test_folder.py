@@ -310,3 +310,40 @@ def test_boxes_of_a_detector_with_masks_are_saved_without_painting_the_masks(
     predict_folder(detector(looks), photos, "detection", tmp_path / "masks")
     predict_folder(detector(), photos, "detection", tmp_path / "boxes")
     assert instances(tmp_path / "masks") == instances(tmp_path / "boxes")
+
+
+def test_prompts_of_a_file_are_each_images_own(photos: Path, tmp_path: Path) -> None:
+    seen: list[list[float]] = []
+
+    def click(levels: Any, prompt: Any) -> Masks:
+        (points,) = prompt["points"]
+        seen.append(points[0].tolist())
+        logits = torch.full((1, 16, 16), -1.0)
+        logits[:, 4:8, 2:8] = 1
+        return Masks([logits])
+
+    teacher = Oracle(oracle_spec({"promptable-segmentation": "none"}, CONTRACT), click)
+    file, task, out = tmp_path / "prompts.json", "promptable-segmentation", tmp_path / "out"
+    records = [
+        {"image": "0.png", "points": [[1, 2]]},
+        {"image": "5.png", "points": [[40, 60]]},  # of 64 x 64 pixels
+        {"image": "6.png", "points": [[40, 60]]},  # of 16 x 16
+    ]
+    file.write_text(json.dumps(records))
+    done = predict_folder(teacher, photos, task, out, prompt={"prompts": file})
+    assert sorted(seen) == [[1, 2], [10, 15]] and done.images == 2
+    assert {image["file_name"] for image in instances(out)["images"]} == {"0.png", "deep/5.png"}
+    broken = sorted(done.broken)
+    assert len(broken) == 5 and broken[0].startswith("2.png: ") and "no prompt for" in broken[0]
+    assert broken[2] == "6.png: the point 40,60 is outside the image"
+    file.write_text(json.dumps(records[:1]))
+    with pytest.raises(UsageError, match="prompt changed"):
+        predict_folder(teacher, photos, task, out, prompt={"prompts": file})
+
+
+def test_everything_is_not_saved_as_nothing(photos: Path, tmp_path: Path) -> None:
+    teacher = Oracle(oracle_spec({"promptable-segmentation": "none"}, CONTRACT), never)
+    with pytest.raises(UsageError, match="one image at a time"):
+        predict_folder(
+            teacher, photos, "promptable-segmentation", tmp_path / "o", prompt={"everything": 2}
+        )

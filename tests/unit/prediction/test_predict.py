@@ -252,3 +252,15 @@ def test_the_image_is_not_drawn_over(image: Path) -> None:
             predict(Oracle(oracle_spec({"detection": ("x",)}), never), image, "detection", out=out)
         assert "-result.png" in caught.value.hint
     assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out", "", "folder", "out.eps.psd"])
+def test_what_no_image_is_written_to_is_refused_before_anything_runs(
+    image: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(image.parent)
+    Path("folder").mkdir()
+    teacher = Oracle(oracle_spec({"detection": ("x",)}), never)
+    with pytest.raises(UsageError, match="is no name of an image") as caught:
+        predict(teacher, image, "detection", out=name)
+    assert caught.value.hint.endswith(".png")

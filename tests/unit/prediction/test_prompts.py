@@ -11,6 +11,7 @@ from kivfm_core.geometry import Click, MaskPrompt
 from kivfm_core.prediction.prompt_files import read_prompts
 from kivfm_core.prediction.prompts import gather, join
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION as TASK
+from kivfm_core.tasks.zero_shot import ZERO_SHOT
 
 BOX = (10.0, 20.0, 50.0, 40.0)
 SIZE = (60, 90)
@@ -117,3 +118,8 @@ def test_an_error_names_file_and_record(tmp_path: Path, content: Any, told: str)
     with pytest.raises(DataError, match=told) as caught:
         read_prompts(written(tmp_path, content))
     assert "prompts.json" in caught.value.message
+
+
+def test_a_class_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="the class a is named twice"):
+        gather(ZERO_SHOT, labels=["b", "a", "a"])

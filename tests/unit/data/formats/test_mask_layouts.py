@@ -10,6 +10,7 @@ from PIL import Image
 
 from kivfm_core.data.formats.class_codes import read_color_list, read_object_info
 from kivfm_core.data.formats.coco import VOID
+from kivfm_core.data.formats.mask_layouts import find_layout
 from kivfm_core.data.formats.masks import MaskData, read_masks
 from kivfm_core.errors import DataError
 
@@ -134,3 +135,16 @@ def test_other_folders_have_no_masks(tmp_path: Path):
     (tmp_path / "photos_labels").mkdir()
     assert read_masks(tmp_path) is None and read_masks(tmp_path / "photos") is None
     assert read_masks(tmp_path / "none") is None
+
+
+def test_a_folder_may_be_where_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for part in ("leftImg8bit/val/x", "gtFine/val/x"):
+        (tmp_path / part).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    here, root = find_layout(Path()), find_layout(tmp_path)
+    assert here is not None and root is not None and here.images.resolve() == root.images
+    monkeypatch.chdir(tmp_path / "leftImg8bit/val")
+    part = find_layout(Path())
+    assert part is not None and part.masks == tmp_path / "gtFine/val"
+    monkeypatch.chdir("/")
+    assert find_layout(Path()) is None
