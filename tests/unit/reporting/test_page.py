@@ -165,6 +165,18 @@ def test_a_long_run_is_a_small_page(finished, write):
     assert len(html) < 100_000 and "A point is the mean of up to 40 lines" in html
 
 
+def test_many_notes_are_cut_and_counted(finished, write):
+    write(EVALUATION, {**json.loads(finished.evaluation_file.read_text()), "notes": ["n"] * 70})
+    html = render_page(finished)
+    assert html.count("<li>n</li>") == 50 and "20 more, in evaluation.json" in html
+
+
+def test_a_link_in_place_of_a_record_is_not_followed(finished, tmp_path):
+    other = (finished.path / METRICS).rename(tmp_path / "elsewhere")
+    (finished.path / METRICS).symlink_to(other)
+    assert "No steps are recorded yet" in render_page(finished)
+
+
 @pytest.mark.parametrize(
     ("name", "key", "value"),
     [
