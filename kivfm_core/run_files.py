@@ -29,6 +29,7 @@ CHECKPOINTS = "checkpoints"
 BUNDLE = "student"
 COSTS = "costs.json"
 EVALUATION = "evaluation.json"
+REPORT = "report.html"
 
 # In the folder of checkpoints, and in each of them.
 CHECKPOINT = re.compile("step-[0-9]{6,18}")
