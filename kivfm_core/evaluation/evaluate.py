@@ -9,7 +9,7 @@ from typing import Literal
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import formats_of, load_data, parse_source
-from kivfm_core.errors import DataError
+from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluation.bootstrap import DRAWS, SEED
 from kivfm_core.evaluation.comparison import Comparison
 from kivfm_core.evaluation.features.knn import measure_knn
@@ -132,8 +132,13 @@ def _rows(
         by_fidelity = not spec.tasks and all_tasks
         if not items and not by_fidelity:
             continue
-        rivals = model.rivals(spec.name)
         one = model.shared(spec.name, None if shared == "auto" else shared) if shared else None
+        if shared and one is None:
+            raise UsageError(
+                f"{model.name} has no canvas to share: it is a teacher",
+                "leave --shared-canvas away",
+            )
+        rivals = model.rivals(spec.name)
         comparison = Comparison(rivals, spec.name == model.base, work, progress, one)
         rows += comparison.measure_tasks(items)
         if by_fidelity and "teacher" in rivals and "student" in rivals:

@@ -82,3 +82,8 @@ def test_a_probe_that_could_learn_by_heart_finds_nothing_in_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(120, 300, generator=generator)
     assert probe_accuracy(noise, torch.arange(120) % 4) < 0.4
+
+
+def test_zero_shot_cannot_tell_classes_of_one_name_apart() -> None:
+    with pytest.raises(DataError, match="several classes are called 'red star'"):
+        ZeroShot(data((0, 1, 2), ("red_star", "ring", "red star")), None)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from kivfm_cli import app
 from kivfm_core.composition.composition import Composition
+from kivfm_core.errors import UsageError
 from kivfm_core.evaluation.evaluate import evaluate
 from kivfm_core.evaluation.result import Evaluation
 from kivfm_core.models.open import open_model
@@ -57,6 +58,12 @@ def test_a_teacher_is_measured_alone(toys: dict[str, str], grays: Path, tmp_path
     ]
     assert all(r.base_score is not None for r in found.base)
     assert not list(tmp_path.rglob("evaluation.json"))
+
+
+def test_a_teacher_has_no_canvas_to_share(toys: dict[str, str], grays: Path) -> None:
+    model = open_model("toypurpose/small", "cpu", toys["toypurpose/small"])
+    with pytest.raises(UsageError, match="no canvas to share"):
+        evaluate(model, [str(grays)], shared_canvas=64)
 
 
 def test_a_teacher_that_solves_nothing_has_its_features(
