@@ -124,6 +124,8 @@ class InputContract(Record):
                 raise ValueError(f"canvas side {side} is not a multiple of {self.multiple}")
         if self.resize is not None and self.resize < self.size:
             raise ValueError(f"resize {self.resize} is smaller than the crop {self.size}")
+        if 0 in self.std:
+            raise ValueError("std is divided by: it is not 0")
         return self
 
     def short_side_scale(self, short: int, long: int) -> float:

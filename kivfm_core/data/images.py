@@ -55,7 +55,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         place = f" at byte {start}" if start else ""
         reason = getattr(error, "strerror", None) or error  # without number and path
         raise DataError(f"cannot decode {printable(path)}{place}: {reason}") from error
-    say_scaled(upright, path.name)
+    say_scaled(upright, Path(path).name)
     return upright
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kivfm_core.data.batches import Tick, batches
+from kivfm_core.errors import KivfmError
 from kivfm_core.evaluation.bootstrap import Draws, draw_means
 from kivfm_core.evaluation.measure import Score
 from kivfm_core.task import LabeledImages
@@ -28,6 +30,9 @@ def measure_fidelity(
         models: A teacher, and its stand-ins.
         data: Any images; at most `IMAGES` are taken, evenly spread.
         tick: Called with (images done, images in all).
+
+    Raises:
+        KivfmError: If levels are no finite numbers.
     """
     data = data.take(IMAGES)
     names = [level.name for level in models[0].spec.levels]
@@ -45,6 +50,12 @@ def measure_fidelity(
             cells[name] += [len(vectors[0][name][-1]) // count] * count
     cosines = [[_cosines(vectors[0][name], own[name]) for name in names] for own in vectors]
     values = [sum(float(level.mean()) for level in own) / len(names) for own in cosines]
+    for model, value in zip(models, values, strict=True):
+        if not isfinite(value):
+            raise KivfmError(
+                f"the outputs of {model.spec.name}, or of its student, are no finite numbers",
+                "kivfm teachers check NAME looks at the teacher",
+            )
     drawn = [_draws(own, [cells[name] for name in names]) for own in cosines]
     return Score(values, images, len(data.paths) - images, draws=drawn)
 

@@ -155,3 +155,8 @@ def test_a_provider():
     assert provider.api_version == 2
     with pytest.raises(ValidationError):
         TeacherProvider(prefix="timm", resolve="m:f", distribution="timm")
+
+
+def test_nothing_is_divided_by_zero():
+    with pytest.raises(ValidationError, match="std is divided by"):
+        InputContract(policy="stretch", size=32, std=(1.0, 0.0, 1.0))
