@@ -32,7 +32,7 @@ def measure_fidelity(
         tick: Called with (images done, images in all).
 
     Raises:
-        KivfmError: If levels are no finite numbers.
+        KivfmError: If levels are no finite numbers, or are not those that are declared.
     """
     data = data.take(IMAGES)
     names = [level.name for level in models[0].spec.levels]
@@ -44,6 +44,11 @@ def measure_fidelity(
         images += count
         for model, own in zip(models, vectors, strict=True):
             levels = model.encode(batch.images, batch.frames)
+            if lacking := [name for name in names if name not in levels]:
+                # A stored spec that was changed: of an installed teacher the kit finds this.
+                raise KivfmError(
+                    f"{model.spec.name} gives no level {lacking[0]}, which its spec declares"
+                )
             for name in names:
                 own[name].append(_rows(levels[name].float()))
         for name in names:

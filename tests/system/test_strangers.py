@@ -227,8 +227,9 @@ def test_an_address_that_a_stranger_names_is_not_fetched(
     def fetch(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("it was fetched")
 
-    for target in ("urllib.request.urlopen", "kivfm_teachers.fetch.urlopen",
-                   "torch.hub.download_url_to_file"):  # fmt: skip
+    # The library's own comes last: a module that is imported meanwhile would keep this one.
+    for target in ("kivfm_teachers.fetch.urlopen", "torch.hub.download_url_to_file",
+                   "urllib.request.urlopen"):  # fmt: skip
         monkeypatch.setattr(target, fetch)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     for file in ("composition.json", "student/student.json"):
