@@ -18,7 +18,7 @@ from torch import Tensor
 from kivfm_cli.commands.evaluate import render
 from kivfm_core.data.batches import batches
 from kivfm_core.data.sources import load_data, parse_source
-from kivfm_core.errors import DataError, UsageError
+from kivfm_core.errors import DataError, KivfmError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate, evaluate_teacher
 from kivfm_core.evaluation.measure import measure
 from kivfm_core.evaluation.result import Row, gain, retention, summarize
@@ -273,3 +273,20 @@ def test_fidelity_of_an_affine_copy_is_perfect(colors: Path) -> None:
     score = measure_fidelity([Oracle(BASE), Oracle(BASE), Other(BASE)], data)
     assert score.values[:2] == pytest.approx([1.0, 1.0])
     assert score.values[2] < 0.5
+
+
+@pytest.mark.parametrize(("levels", "why"), [((), "gives no level"), (None, "no finite numbers")])
+def test_fidelity_needs_numbers_of_every_level_that_is_declared(
+    colors: Path, levels: Any, why: str
+) -> None:
+    from kivfm_core.evaluation.fidelity import measure_fidelity
+
+    class Changed(Oracle):
+        def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+            names = [v.name for v in self.spec.levels] if levels is None else levels
+            nothing = torch.full((len(images), 3), float("nan"))
+            return Levels(dict.fromkeys(names, nothing), frames)
+
+    data = load_data(parse_source(str(colors / "classes"), ["folder"]), CLASSIFICATION)
+    with pytest.raises(KivfmError, match=why):
+        measure_fidelity([Changed(BASE)], data)
