@@ -105,6 +105,52 @@ Strategy = Annotated[
         help="How several devices share a step: auto, ddp or fsdp. Default: auto.",
     ),
 ]
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        help="Run folder, bundle folder (RUN/student, or a copy), student on the hub (ORG/NAME), "
+        "or teacher."
+    ),
+]
+ModelWeights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Weights file, if MODEL is a teacher."),
+]
+Decoder = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher", metavar="A", help="Teacher whose decoder to use, if several solve the task."
+    ),
+]
+ClassNames = Annotated[
+    str | None,
+    typer.Option("--labels", metavar="A,B", help="Names of the classes (zero-shot only)."),
+]
+LabeledData = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        metavar="[TASK=]D",
+        help="Labeled data, for one task if it is named. May be repeated.",
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks",
+        metavar="T,...",
+        help="Tasks to measure, separated by commas. Default: all that have data.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        metavar="N",
+        min=1,
+        help="Maximum number of images for each task. Default: all.",
+    ),
+]
 Accelerator = Annotated[
     str, typer.Option(metavar="A", help="Device that the models run on, such as cpu or cuda.")
 ]
@@ -195,6 +241,16 @@ def read_canvas(text: str | None, word: str, flag: str) -> Any:
     if not text.isdecimal() or int(text) == 0:
         raise UsageError(f"{flag} {text!r} is no number of pixels", f"{flag} 224")
     return int(text)
+
+
+def listed(text: str | None) -> list[str]:
+    """The words of a flag that are separated by commas.
+
+    Example:
+        >>> listed("a cat, a dog,"), listed(None)
+        (['a cat', 'a dog'], [])
+    """
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
 def _pair(text: str) -> tuple[str, str]:

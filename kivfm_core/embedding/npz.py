@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -16,32 +14,15 @@ from kivfm_core.embedding.kind import (
     FILE,
     MANIFEST,
     VECTOR,
-    Arrays,
     Content,
     FileKind,
     Manifest,
 )
-from kivfm_core.embedding.spool import Spool
+from kivfm_core.embedding.spool import SpooledWriter
 
 
-class NpzWriter:
-    """Writes an archive that `numpy.load` reads.
-
-    Args:
-        file: Open and empty.
-        folder: Where arrays wait.
-    """
-
-    def __init__(self, file: BinaryIO, folder: Path) -> None:
-        self.file, self.spool = file, Spool(folder)
-
-    def write(self, names: Sequence[str], arrays: Arrays) -> None:
-        """Adds rows."""
-        self.spool.write(names, arrays)
-
-    def close(self) -> None:
-        """Closes the arrays that wait."""
-        self.spool.close()
+class NpzWriter(SpooledWriter):
+    """Writes an archive that `numpy.load` reads."""
 
     def finish(self, manifest: Manifest) -> None:
         """Puts all into the archive."""

@@ -63,7 +63,7 @@ class ParquetWriter:
         columns: dict[str, Any] = {FILE: pa.array(self.names, pa.string())}
         for name, rows in self.waiting.items():
             flat = pa.array(rows[: len(self.names)].reshape(-1))
-            # Readers take a third less time for values none of which can be missing.
+            # No value can be missing, so readers need not look for gaps.
             kind = pa.list_(pa.field("element", pa.float32(), nullable=False), rows.shape[1])
             columns[name] = pa.FixedSizeListArray.from_arrays(flat, type=kind)
         fields = [pa.field(name, c.type, nullable=False) for name, c in columns.items()]

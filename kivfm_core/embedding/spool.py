@@ -15,6 +15,26 @@ from kivfm_core.embedding.kind import Arrays
 PIECE = 2**20
 
 
+class SpooledWriter:
+    """A writer of a file whose head tells how long everything is: rows wait until the end.
+
+    Args:
+        file: Open and empty.
+        folder: Where arrays wait.
+    """
+
+    def __init__(self, file: BinaryIO, folder: Path) -> None:
+        self.file, self.spool = file, Spool(folder)
+
+    def write(self, names: Sequence[str], arrays: Arrays) -> None:
+        """Adds rows."""
+        self.spool.write(names, arrays)
+
+    def close(self) -> None:
+        """Closes the arrays that wait."""
+        self.spool.close()
+
+
 class Spool:
     """Rows of several arrays, kept in files without a name until all of them are known.
 

@@ -6,8 +6,6 @@ The manifest is in the metadata, as JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -17,32 +15,15 @@ from kivfm_core.embedding.kind import (
     FILE,
     MANIFEST,
     VECTOR,
-    Arrays,
     Content,
     FileKind,
     Manifest,
 )
-from kivfm_core.embedding.spool import Spool
+from kivfm_core.embedding.spool import SpooledWriter
 
 
-class TensorWriter:
-    """Writes the format by hand, since its library wants all tensors in memory.
-
-    Args:
-        file: Open and empty.
-        folder: Where arrays wait.
-    """
-
-    def __init__(self, file: BinaryIO, folder: Path) -> None:
-        self.file, self.spool = file, Spool(folder)
-
-    def write(self, names: Sequence[str], arrays: Arrays) -> None:
-        """Adds rows."""
-        self.spool.write(names, arrays)
-
-    def close(self) -> None:
-        """Closes the arrays that wait."""
-        self.spool.close()
+class TensorWriter(SpooledWriter):
+    """Writes the format by hand, since its library wants all tensors in memory."""
 
     def finish(self, manifest: Manifest) -> None:
         """Puts all into the file: the size of a head, the head, and the tensors."""

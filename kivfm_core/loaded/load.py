@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from PIL import Image
@@ -25,7 +25,6 @@ from kivfm_core.prediction.predict import choose, predict
 from kivfm_core.prediction.result import Prediction
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.teacher import LoadedTeacher
 
 
 class LoadedModel:
@@ -73,8 +72,7 @@ class LoadedModel:
         levels. `normalize` makes what it takes; it is on `device`.
         """
         _ = self.model.encoder  # moves it there
-        found = self.model.load()
-        return found.encoder if isinstance(found, LoadedTeacher) else cast(nn.Module, found)
+        return self.model.network
 
     def normalize(self, canvases: Tensor) -> Tensor:
         """Normalizes canvases `[B, 3, H, W]` in [0, 1], as `module` takes them."""

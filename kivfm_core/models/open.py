@@ -13,6 +13,7 @@ from kivfm_core.models.teacher_model import TeacherModel
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.run_files import STUDENT_CARD, RunFiles, list_runs, read_record
 from kivfm_core.runs.run import Run, open_run
+from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.on_device import find_device
 
 
@@ -27,7 +28,8 @@ def open_model(
             and a teacher is the teacher; `./NAME` is the folder. An open run or model is taken,
             too.
         accelerator: Where encoders compute, as in `engine.accelerator`.
-        weights: A file for a teacher's weights, in place of its own source.
+        weights: A file for a teacher's weights, in place of its own source; also as `NAME=FILE`,
+            in which a distillation takes it.
 
     Raises:
         UsageError: If it is no model, or weights are given for a student.
@@ -42,13 +44,21 @@ def open_model(
     folder = find_folder(name)
     if folder is None:
         spec = get_registry().resolve(str(name))
-        return TeacherModel(str(name), spec, device, Path(weights) if weights else None)
+        return TeacherModel(str(name), spec, device, _weights_file(weights, str(name), spec))
     if weights is not None:
         raise UsageError(f"{printable(folder)} is a student: it has its weights", "no --weights")
     if (card := folder / STUDENT_CARD).is_file():
         plan = stored_composition(read_record(card).get("composition"), card)
         return StudentModel(str(folder), folder, plan, device)
     return RunModel(str(folder), open_run(folder), device)
+
+
+def _weights_file(given: str | Path | None, name: str, spec: TeacherSpec) -> Path | None:
+    """The file that is given for a teacher, as `FILE` or as `NAME=FILE`."""
+    whose, _, file = str(given or "").partition("=")
+    if file and whose in (name, spec.name, *spec.aliases):
+        return Path(file)
+    return Path(given) if given else None
 
 
 def find_folder(name: str | Path) -> Path | None:

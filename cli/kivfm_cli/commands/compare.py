@@ -10,7 +10,7 @@ import typer
 
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, LabeledData, Limit, Tasks, listed
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import UsageError, escaped, printable
 from kivfm_core.text import count
@@ -24,27 +24,9 @@ def compare(
         list[str],
         typer.Argument(help="Run folders, bundle folders, or teachers."),
     ],
-    data: Annotated[
-        list[str],
-        typer.Option(
-            "--data",
-            metavar="[TASK=]D",
-            help="Labeled data, for one task if it is named. May be repeated.",
-        ),
-    ],
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T,...",
-            help="Tasks to measure, separated by commas. Default: all that have data.",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Maximum number of images for each task. Default: all."
-        ),
-    ] = None,
+    data: LabeledData,
+    tasks: Tasks = None,
+    limit: Limit = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the tables as a page.")
     ] = None,
@@ -69,7 +51,7 @@ def compare(
     if html is not None and not html.parent.is_dir():  # before anything is measured
         raise UsageError(f"{printable(html)} cannot be written: no such folder", "--html FILE")
     progress = make_progress()
-    chosen = [task.strip() for task in tasks.split(",") if task.strip()] if tasks else None
+    chosen = listed(tasks) or None
     opened = [open_model(name, accelerator) for name in models]
     try:
         found = compare_models(opened, data, tasks=chosen, limit=limit, progress=progress)

@@ -9,7 +9,7 @@ import typer
 
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, ModelName, ModelWeights, listed
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import UsageError, escaped, printable
 
@@ -21,7 +21,7 @@ NAMED = 10
 
 @app.command()
 def embed(
-    model: Annotated[str, typer.Argument(help="Run folder, bundle folder, or teacher.")],
+    model: ModelName,
     images: Annotated[
         list[str],
         typer.Argument(
@@ -61,9 +61,7 @@ def embed(
     query: Annotated[
         str | None, typer.Option(metavar="Q", help="Image file, or a text, to search for.")
     ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights file, if MODEL is a teacher.")
-    ] = None,
+    weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
@@ -82,8 +80,7 @@ def embed(
             raise UsageError("--nearest takes one file of features, and no flags that make one")
         _search(model, images[0], query, nearest, json, more)
         return
-    names = [name.strip() for name in (maps or "").split(",") if name.strip()]
-    more |= {"teacher": teacher, "maps": names, "pool": pool}
+    more |= {"teacher": teacher, "maps": listed(maps), "pool": pool}
     _write(model, images, out or Path(), json, more)
 
 

@@ -10,7 +10,16 @@ import typer
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator, read_canvas
+from kivfm_cli.options import (
+    Accelerator,
+    LabeledData,
+    Limit,
+    ModelName,
+    ModelWeights,
+    Tasks,
+    listed,
+    read_canvas,
+)
 from kivfm_cli.output import Json, fits, print_json, print_table
 from kivfm_core.errors import UsageError, escaped
 from kivfm_core.text import percent
@@ -20,33 +29,11 @@ app = make_app()
 
 @app.command(cls=help_with(describe_formats))
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="Run folder, bundle folder (RUN/student, or a copy), or teacher.")
-    ],
-    data: Annotated[
-        list[str],
-        typer.Option(
-            "--data",
-            metavar="[TASK=]D",
-            help="Labeled data, for one task if it is named. May be repeated.",
-        ),
-    ],
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            metavar="T,...",
-            help="Tasks to measure, separated by commas. Default: all that have data.",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=1, help="Maximum number of images for each task. Default: all."
-        ),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights file of a teacher.")
-    ] = None,
+    model: ModelName,
+    data: LabeledData,
+    tasks: Tasks = None,
+    limit: Limit = None,
+    weights: ModelWeights = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -98,7 +85,7 @@ def evaluate(
     if agreement and shared_canvas is not None:
         raise UsageError("--agreement is not measured on a shared canvas", "give one of them")
     progress = make_progress()
-    chosen = _listed(tasks) if tasks else None
+    chosen = listed(tasks) or None
     opened = open_model(model, accelerator, weights)
     if opened.run is not None:
         warn_of_changed_teachers(opened.run.path)
@@ -106,7 +93,7 @@ def evaluate(
     with hold_run(opened.run, out):
         try:
             if agreement:
-                wanted = Wanted(chosen, limit, tuple(_listed(labels or "")))
+                wanted = Wanted(chosen, limit, tuple(listed(labels)))
                 result = measure_agreement(opened, data, wanted, progress)
             else:
                 result = measure_model(
@@ -127,11 +114,6 @@ def evaluate(
     if not json:
         more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
         print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
-
-
-def _listed(text: str) -> list[str]:
-    """What is separated by commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 # Scores, and their columns. One is left out where no row has it, as of a teacher alone.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kivfm_cli.lazy import make_app
+from kivfm_cli.options import ClassNames, Decoder, ModelName, ModelWeights, listed
 from kivfm_cli.output import Json, print_json
 from kivfm_core.errors import UsageError
 from kivfm_core.exports.formats import FORMATS
@@ -18,19 +19,14 @@ _CHOICES = "; ".join(f"{kind.name} ({kind.summary})" for kind in FORMATS.values(
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="Run, bundle, or a teacher's name.")],
+    model: ModelName,
     format: Annotated[str, typer.Option(metavar="F", help=f"Format: {_CHOICES}.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="File to write.")],
     task: Annotated[
         str | None, typer.Option(metavar="T", help="Task to export. Default: the features.")
     ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(metavar="A", help="Teacher whose decoder to use, if several solve the task."),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Names of the classes (zero-shot only).")
-    ] = None,
+    teacher: Decoder = None,
+    labels: ClassNames = None,
     height: Annotated[
         int | None,
         typer.Option(metavar="H", min=1, help="Height of the canvas in pixels. Default: its own."),
@@ -74,17 +70,19 @@ def export(
         float,
         typer.Option(metavar="P", min=0, max=1, help="Least share of the score to keep."),
     ] = 0.98,
+    weights: ModelWeights = None,
     json: Json = False,
 ) -> None:
     """Write a model, or one of its tasks, as a file that runs without kivfm, and check it."""
     if (height is None) != (width is None):
         raise UsageError("a canvas has a height and a width", "--height 224 --width 224")
-    names = [label.strip() for label in labels.split(",") if label.strip()] if labels else None
     from kivfm_core.exports.export import export as work
+    from kivfm_core.models.open import open_model
 
     size = (height, width) if height and width else None
     done = work(
-        model, format, out, task=task, teacher=teacher, labels=names, size=size, images=images,
+        open_model(model, "cpu", weights), format, out, task=task, teacher=teacher,
+        labels=listed(labels) or None, size=size, images=images,
         dtype=dtype, dynamic=dynamic, quantize=quantize, calibration=calibration, data=data,
         keep=keep,
     )  # fmt: skip

@@ -11,7 +11,15 @@ import typer
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.late_help import describe_tasks, help_with
 from kivfm_cli.lazy import make_app, without_collector
-from kivfm_cli.options import Accelerator, read_canvas
+from kivfm_cli.options import (
+    Accelerator,
+    ClassNames,
+    Decoder,
+    ModelName,
+    ModelWeights,
+    listed,
+    read_canvas,
+)
 from kivfm_cli.output import Json, print_json
 from kivfm_cli.prompts import parse_box, parse_clicks
 from kivfm_core.errors import UsageError
@@ -26,7 +34,7 @@ app = make_app()
 
 @app.command(cls=help_with(describe_tasks))
 def predict(
-    model: Annotated[str, typer.Argument(help="Run folder, bundle, or teacher's name.")],
+    model: ModelName,
     images: Annotated[
         list[str],
         typer.Argument(
@@ -38,13 +46,8 @@ def predict(
         str,
         typer.Option("--task", metavar="T", help="Task to solve, such as detection, or `all`."),
     ],
-    teacher: Annotated[
-        str | None,
-        typer.Option(metavar="A", help="Teacher whose decoder to use, if several solve the task."),
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Names of the classes (zero-shot only).")
-    ] = None,
+    teacher: Decoder = None,
+    labels: ClassNames = None,
     points: Annotated[
         list[str] | None,
         typer.Option(
@@ -128,10 +131,7 @@ def predict(
             "Default: as fine as the finest of these.",
         ),
     ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights of a teacher, in place of its own."),
-    ] = None,
+    weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
@@ -140,7 +140,7 @@ def predict(
     Labeling goes on where it was stopped when the same command is given again.
     """
     prompt = {
-        "labels": _names(labels),
+        "labels": listed(labels) or None,
         "points": [parse_clicks(text) for text in points or []] or None,
         "boxes": [parse_box(text) for text in box or []] or None,
         "prompts": prompts,
@@ -155,7 +155,7 @@ def predict(
         task, one, canvas, teacher=teacher, prompts=prompts, everything=everything,
         classes=classes, suppress=suppress,
     )  # fmt: skip
-    chosen, selected = tuple(_names(classes) or ()), {"top": top, "suppress": suppress}
+    chosen, selected = tuple(listed(classes)), {"top": top, "suppress": suppress}
     # For one image, importing is most of the work.
     with without_collector() if one else nullcontext():
         from kivfm_core.models.open import open_model
@@ -246,7 +246,3 @@ def _say(done: Labeled) -> None:
         for line in done.broken:
             print(f"  {line}")
     print(f"written: {done.out} ({done.format})")
-
-
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None

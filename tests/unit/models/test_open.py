@@ -44,6 +44,13 @@ def test_a_teacher_is_a_model(toys: dict[str, str]):
         model.passes([name], 64)
 
 
+def test_weights_of_a_teacher_may_be_named_as_in_a_distillation(toys: dict[str, str]):
+    """Which is what the hint of weights that cannot be fetched says."""
+    name, weights = next(iter(toys.items()))
+    named, plain = (open_model(name, "cpu", w) for w in (f"{name}={weights}", weights))
+    assert named.sha256 == plain.sha256 != ""
+
+
 def test_what_is_no_model_is_refused(bundle: Path, toys: dict[str, str]):
     with pytest.raises(UsageError, match="no run folder and no bundle"):
         open_model(bundle.parent, "cpu")
