@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from pathlib import Path
 from typing import Any
 
 from kivfm_core.data.batches import Tick
 from kivfm_core.errors import DataError
 from kivfm_core.evaluation.bootstrap import Draws, Interval, differences, interval, shares
 from kivfm_core.evaluation.fidelity import measure_fidelity
-from kivfm_core.evaluation.measure import Other, Score, measure
+from kivfm_core.evaluation.measure import Entry, Other, Score
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Role
 from kivfm_core.progress import Progress, stage
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.task import LabeledImages
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC
 from kivfm_core.teacher import Teacher
 
@@ -47,41 +45,44 @@ class Comparison:
         """The teacher's, which its stand-ins have, too."""
         return next(iter(self.rivals.values())).spec
 
-    def measure_tasks(self, items: list[Item]) -> list[Row]:
-        """A row an item that has something to count; tasks on the same images share a pass."""
-        groups: dict[tuple[Path, ...], list[Item]] = {}
+    def entry(self, items: Sequence[Item]) -> Entry:
+        """What is measured of items on the same images."""
+        data = {item.key: item.data for item in items}
+        other = {item.key: Other(item.task, item.meter) for item in items if item.meter}
+        return Entry([*self.rivals.values()], data, other, {})
+
+    def rows(
+        self,
+        items: Sequence[Item],
+        entry: Entry,
+        scores: Mapping[str, Score],
+        shared: Mapping[str, Score],
+    ) -> list[Row]:
+        """A row an item that has something to count; of the others it is noted why.
+
+        Args:
+            items: On the same images.
+            entry: What was measured of them.
+            scores: By the items' keys.
+            shared: The same on the shared canvas; empty if that was not measured.
+        """
+        rows: list[Row] = []
         for item in items:
-            groups.setdefault(item.data.paths, []).append(item)
-        models, rows = [*self.rivals.values()], list[Row]()
-        for group in groups.values():
-            tick = self.tick(", ".join(item.key for item in group))
-            empty: dict[str, DataError] = {}
-            data = {item.key: item.data for item in group}
-            other = {item.key: Other(item.task, item.meter) for item in group if item.meter}
-            scores = measure(models, data, tick, empty, draws=True, meters=other)
-            shared = self._measure_shared(data)
-            for item in group:
-                if item.key in scores:
-                    row = self._row(item, scores[item.key])
-                    rows.append(row.model_copy(update=shared.get(item.key, {})))
-                else:
-                    self._skip(item, empty[item.key])
+            if item.key in scores:
+                row = self._row(item, scores[item.key])
+                rows.append(row.model_copy(update=self._shared(shared.get(item.key))))
+            elif entry.empty:
+                self._skip(item, entry.empty[item.key])
         return rows
 
-    def _measure_shared(self, data: Mapping[str, LabeledImages]) -> dict[str, dict[str, Any]]:
-        """What a row says of the shared canvas, by task; nothing if that is not measured."""
-        if self.shared is None:
+    def _shared(self, score: Score | None) -> dict[str, Any]:
+        """What a row says of the shared canvas."""
+        if self.shared is None or score is None:
             return {}
-        tick = self.tick(", ".join((*data, "shared canvas")))
-        scores = measure([self.shared], data, tick, {}, self.spec.input, draws=True)
-        side = self.shared.spec.input.size
         return {
-            task: {
-                "shared_score": score.values[0],
-                "shared_canvas": side,
-                "shared_interval": interval(score.draws[0], score.values[0]),
-            }
-            for task, score in scores.items()
+            "shared_score": score.values[0],
+            "shared_canvas": self.shared.spec.input.size,
+            "shared_interval": interval(score.draws[0], score.values[0]),
         }
 
     def measure_fidelity(self, images: Item) -> Row:
@@ -96,7 +97,11 @@ class Comparison:
 
     def tick(self, what: str) -> Tick:
         """Where to report how far something of this teacher is."""
-        return stage(self.progress, f"{self.spec.name}: {what}")
+        return stage(self.progress, self.told(what))
+
+    def told(self, what: str) -> str:
+        """What is done for this teacher, for a reader."""
+        return f"{self.spec.name}: {what}"
 
     def _row(self, item: Item, score: Score) -> Row:
         # Fidelity has no value of the last role, the bound.

@@ -15,9 +15,10 @@ from kivfm_core.evaluation.comparison import Comparison
 from kivfm_core.evaluation.features.knn import measure_knn
 from kivfm_core.evaluation.features.own_features import own_rows
 from kivfm_core.evaluation.hold import hold_run
-from kivfm_core.evaluation.measure import measure
+from kivfm_core.evaluation.measure import canvas_kind, measure
 from kivfm_core.evaluation.result import Evaluation, Row, summarize
 from kivfm_core.evaluation.store import find_place
+from kivfm_core.evaluation.together import measure_tasks
 from kivfm_core.evaluation.worklist import Worklist, list_work
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
@@ -25,6 +26,7 @@ from kivfm_core.progress import Progress, Silent
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run
+from kivfm_core.spec import TeacherSpec
 from kivfm_core.tasks.table import KNN
 from kivfm_core.teacher import Teacher
 
@@ -126,25 +128,36 @@ def _rows(
     model: Model, work: Worklist, all_tasks: bool, progress: Progress, shared: SharedCanvas
 ) -> list[Row]:
     """Every teacher's rows; one that solves no task is measured by fidelity, if all tasks are."""
-    rows: list[Row] = []
+    # Teachers whose canvases are equal are in memory, and measured, together.
+    groups: dict[str, list[TeacherSpec]] = {}
     for spec in model.specs:
-        items = work.teachers[spec.name]
-        by_fidelity = not spec.tasks and all_tasks
-        if not items and not by_fidelity:
-            continue
-        one = model.shared(spec.name, None if shared == "auto" else shared) if shared else None
-        if shared and one is None:
-            raise UsageError(
-                f"{model.name} has no canvas to share: it is a teacher",
-                "leave --shared-canvas away",
-            )
-        rivals = model.rivals(spec.name)
-        comparison = Comparison(rivals, spec.name == model.base, work, progress, one)
-        rows += comparison.measure_tasks(items)
-        if by_fidelity and "teacher" in rivals and "student" in rivals:
+        if work.teachers[spec.name]:
+            groups.setdefault(canvas_kind(spec.input), []).append(spec)
+        elif not spec.tasks and all_tasks:
+            groups[spec.name] = [spec]
+    rows: dict[str, list[Row]] = {}
+    for group in groups.values():
+        compared = [_compare(model, spec, work, progress, shared) for spec in group]
+        items = [work.teachers[spec.name] for spec in group]
+        found = measure_tasks([*zip(compared, items, strict=True)])
+        rows |= {spec.name: own for spec, own in zip(group, found, strict=True)}
+        rivals = compared[0].rivals
+        if not items[0] and "teacher" in rivals and "student" in rivals:
             assert work.images is not None  # a worklist without images is refused
-            rows.append(comparison.measure_fidelity(work.images))
-    return rows
+            rows[group[0].name].append(compared[0].measure_fidelity(work.images))
+    return [row for spec in model.specs for row in rows.get(spec.name, ())]
+
+
+def _compare(
+    model: Model, spec: TeacherSpec, work: Worklist, progress: Progress, shared: SharedCanvas
+) -> Comparison:
+    """All that is measured at a teacher's tasks."""
+    one = model.shared(spec.name, None if shared == "auto" else shared) if shared else None
+    if shared and one is None:
+        raise UsageError(
+            f"{model.name} has no canvas to share: it is a teacher", "leave --shared-canvas away"
+        )
+    return Comparison(model.rivals(spec.name), spec.name == model.base, work, progress, one)
 
 
 def evaluate_teacher(teacher: Teacher, task: str, source: str, limit: int | None = None) -> float:

@@ -1,4 +1,4 @@
-"""Measures models of one input contract on the same images, in one pass."""
+"""Measures models that take the same canvases on the same images, in one pass."""
 
 from __future__ import annotations
 
@@ -84,27 +84,92 @@ def measure(
     Raises:
         DataError: If the images or their labels cannot be used.
     """
-    spec, others = models[0].spec, meters or {}
-    started = [
-        {name: _start_meter(model, name, data, others) for name, data in tasks.items()}
-        for model in models
-    ]
-    data = next(iter(tasks.values()))
+    return measure_together([Entry(models, tasks, meters or {}, empty)], tick, other, draws)[0]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Models that are measured on the same tasks, as `measure` takes them.
+
+    Attributes:
+        models: A teacher, and its stand-ins.
+        tasks: The data of each task, or of each of `meters`.
+        meters: What is measured by other meters than the tasks' own.
+        empty: Takes the tasks that have nothing to count; None if this is an error.
+    """
+
+    models: Sequence[Teacher]
+    tasks: Mapping[str, LabeledImages]
+    meters: Mapping[str, Other] = field(default_factory=dict[str, Other])
+    empty: dict[str, DataError] | None = None
+
+
+def measure_together(
+    entries: Sequence[Entry],
+    tick: Tick | None = None,
+    other: InputContract | None = None,
+    draws: bool = False,
+) -> list[dict[str, Score]]:
+    """Measures several entries batch by batch, so that stand-ins can share what a student sees.
+
+    Args:
+        entries: All over the same images, all of one `canvas_kind`.
+        tick: Called with (images done, images in all).
+        other: As `measure` takes it.
+        draws: Whether images are drawn anew, for intervals.
+
+    Returns:
+        The scores of each entry, by task.
+
+    Raises:
+        DataError: If the images or their labels cannot be used.
+    """
+    started = [[_start_meters(model, entry) for model in entry.models] for entry in entries]
+    paths = next(iter(entries[0].tasks.values())).paths
     seen: list[int] = []
-    for batch in batches(data.paths, spec.input, tick, other=other):
-        for labels in tasks.values():
+    for batch in batches(paths, entries[0].models[0].spec.input, tick, other=other):
+        for labels in (labels for entry in entries for labels in entry.tasks.values()):
             _check_sizes(labels, batch)
         seen += batch.indices
-        for model, own in zip(models, started, strict=True):
-            update_meters(model, own, batch, others)
-    size, scores = len(data.paths), dict[str, Score]()
-    for task in tasks:
+        for entry, meters in zip(entries, started, strict=True):
+            for model, own in zip(entry.models, meters, strict=True):
+                update_meters(model, own, batch, entry.meters)
+    pairs = zip(entries, started, strict=True)
+    return [_scores(entry, meters, seen, len(paths), draws) for entry, meters in pairs]
+
+
+def canvas_kind(contract: InputContract) -> str:
+    """Equal for contracts that give equal canvases of any image.
+
+    Encoders normalize them in their own ways, and some fields mean nothing under some policies.
+    """
+    unused = {"channel_order", "scale", "mean", "std", "train_sizes"}
+    if contract.policy != "short-side":
+        unused |= {"multiple", "max_size"}
+    if contract.policy != "short-side-crop":
+        unused |= {"resize", "crop_rounding"}
+    if contract.policy in ("stretch", "short-side-crop"):
+        unused |= {"pad_value"}  # there is no padding
+    whole = contract.model_copy(update={"resize": contract.resize or contract.size})
+    return whole.model_dump_json(exclude=unused)
+
+
+def _scores(
+    entry: Entry,
+    started: Sequence[Mapping[str, Meter]],
+    seen: Sequence[int],
+    size: int,
+    draws: bool,
+) -> dict[str, Score]:
+    """The scores of an entry's tasks, from the meters of each of its models."""
+    scores: dict[str, Score] = {}
+    for task in entry.tasks:
         try:
             scores[task] = _score([own[task] for own in started], seen, size, draws)
         except DataError as error:
-            if empty is None:
+            if entry.empty is None:
                 raise
-            empty[task] = error
+            entry.empty[task] = error
     return scores
 
 
@@ -122,13 +187,15 @@ def _score(meters: Sequence[Meter], seen: Sequence[int], size: int, draws: bool)
     )
 
 
-def _start_meter(
-    model: Teacher, name: str, data: LabeledImages, others: Mapping[str, Other]
-) -> Meter:
-    other = others.get(name)
-    task = other.task if other else name
-    kind = other.meter if other else resolve_reference(find_task(task).meter)
-    return kind(data, label_names(model.spec.task(task).labels))
+def _start_meters(model: Teacher, entry: Entry) -> dict[str, Meter]:
+    """A meter for each of an entry's tasks."""
+    started: dict[str, Meter] = {}
+    for name, data in entry.tasks.items():
+        other = entry.meters.get(name)
+        task = other.task if other else name
+        kind = other.meter if other else resolve_reference(find_task(task).meter)
+        started[name] = kind(data, label_names(model.spec.task(task).labels))
+    return started
 
 
 def update_meters(

@@ -20,6 +20,7 @@ from kivfm_core.evaluation.hold import hold_run
 from kivfm_core.evaluation.measure import update_meters
 from kivfm_core.evaluation.result import Evaluation, Row, summarize
 from kivfm_core.evaluation.store import find_place
+from kivfm_core.evaluation.together import measure_tasks
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
@@ -27,7 +28,6 @@ from kivfm_core.progress import Progress, Silent
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run
-from kivfm_core.teacher import Teacher
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def measure_agreement(
             cut = wanted.limit if len(taken.paths) < len(images.paths) else None
             whole = Item("", "", Source(Path(text)), taken, cut)
             if spec.tasks:
-                rows += compared.measure_tasks(_items(rivals["teacher"], whole, wanted, compared))
+                rows += measure_tasks([(compared, _items(whole, wanted, compared))])[0]
             elif wanted.tasks is None:
                 rows.append(compared.measure_fidelity(whole))
     absent = [f"{name} itself: {why}" for name, why in model.absent.items()]
@@ -163,8 +163,9 @@ def _read(text: str) -> OwnImages:
     return OwnImages(tuple(folder / name for name in images))
 
 
-def _items(teacher: Teacher, whole: Item, wanted: Wanted, compared: Comparison) -> list[Item]:
+def _items(whole: Item, wanted: Wanted, compared: Comparison) -> list[Item]:
     """What is measured of a teacher, by its own predictions on a source."""
+    teacher = compared.rivals["teacher"]
     truths: dict[str, Truth] = {}
     for task in (task.task for task in teacher.spec.tasks):
         if wanted.tasks is not None and task not in wanted.tasks:
