@@ -18,6 +18,7 @@ from kivfm_core.run_files import DECODERS, slug
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.stand_in import StandIn
 from kivfm_core.student.student import Features, Student
+from kivfm_core.tasks.prompts import fitted
 from kivfm_core.teacher import Levels
 
 
@@ -78,7 +79,9 @@ class BorrowedDecoder(nn.Module):
     def prompt(self, **raw: Any) -> Any:
         """The decoder's prompt; None if it takes none."""
         own = cast(Any, self.decoder)
-        return own.prompt(**raw) if hasattr(own, "prompt") else None
+        if not hasattr(own, "prompt"):
+            return None
+        return own.prompt(**fitted(own.prompt, raw, "a teacher of the student"))
 
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """The decoder's readouts, if it has any."""

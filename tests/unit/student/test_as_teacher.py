@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import toy
-from torch import Tensor
+from torch import Tensor, nn
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
@@ -19,10 +19,11 @@ from kivfm_core.config import RunConfig, build_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import PluginError, UsageError, WeightsError
 from kivfm_core.evaluation.evaluate import evaluate
-from kivfm_core.geometry import Frame, plan_frame
+from kivfm_core.geometry import Click, Frame, MaskPrompt, plan_frame
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.runs.run import open_run
+from kivfm_core.student.as_teacher import BorrowedDecoder
 from kivfm_core.student.bundle import load_student, read_bundle, write_bundle
 from kivfm_core.student.student import Student
 from kivfm_core.teacher import Decoders, Teacher, load_teacher
@@ -122,6 +123,15 @@ def test_a_chain_of_two_solves_the_tasks_of_the_first(
     assert "CC-BY-NC-4.0" in (later / "student" / "LICENSES.md").read_text()
     with pytest.raises(WeightsError, match="student/a"):
         open_run(later).load_teacher(A)
+
+
+def test_clicks_reach_a_decoder_that_takes_prompts():
+    class Segmenter(nn.Module):
+        def prompt(self, prompts: Any) -> Any:
+            return prompts
+
+    given = BorrowedDecoder(Segmenter(), {}).prompt(points=[[(3, 4)]])
+    assert given == [[MaskPrompt((Click(3, 4),))]]
 
 
 def test_a_third_student_learns_from_the_second(
