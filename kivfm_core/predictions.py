@@ -61,7 +61,7 @@ def maps_to_original(maps: Tensor, frame: Frame, outside: float = 0.0) -> Tensor
     grid = torch.stack([x.expand(h, w), y[:, None].expand(h, w)], dim=-1).to(maps.dtype)
     out = F.grid_sample(maps[None], grid[None], padding_mode="border", align_corners=False)[0]
     hidden = (x.abs() > 1).expand(h, w) | (y.abs() > 1)[:, None].expand(h, w)
-    return out.masked_fill(hidden, outside)
+    return out.masked_fill_(hidden, outside) if hidden.any() else out
 
 
 @dataclass(frozen=True)

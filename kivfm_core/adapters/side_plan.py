@@ -6,6 +6,8 @@ from itertools import pairwise
 from math import sqrt
 from typing import Any, ClassVar, Self
 
+from pydantic import model_validator
+
 from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest, MapPlan, cells
 from kivfm_core.errors import UsageError
 
@@ -51,6 +53,13 @@ class SidePlan(AdapterPlan):
     finest: int
     suffix: str = ""
     native: bool = True
+
+    @model_validator(mode="after")
+    def _is_a_pyramid(self) -> Self:
+        """Otherwise canvases would be enlarged to a cell, however large a plan says that it is."""
+        if self.strides != STRIDES[: len(self.strides)]:
+            raise ValueError(f"its strides are not {STRIDES[: len(self.strides)]}")
+        return self
 
     @classmethod
     def plan(cls, request: AdapterRequest) -> Self:

@@ -63,11 +63,12 @@ class BorrowedDecoder(nn.Module):
     Args:
         decoder: The decoder.
         names: What the student calls the teacher's levels, by the teacher's names.
+        teacher: Whose decoder it is.
     """
 
-    def __init__(self, decoder: nn.Module, names: Mapping[str, str]) -> None:
+    def __init__(self, decoder: nn.Module, names: Mapping[str, str], teacher: str) -> None:
         super().__init__()
-        self.decoder, self.names = decoder, dict(names)
+        self.decoder, self.names, self.teacher = decoder, dict(names), teacher
 
     def _own(self, levels: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {own: levels[name] for own, name in self.names.items() if name in levels}
@@ -77,11 +78,11 @@ class BorrowedDecoder(nn.Module):
         return self.decoder(Levels(self._own(levels), levels.frames), prompt)
 
     def prompt(self, **raw: Any) -> Any:
-        """The decoder's prompt; None if it takes none."""
+        """The decoder's prompt, in the form that it takes; None if it takes none."""
         own = cast(Any, self.decoder)
         if not hasattr(own, "prompt"):
             return None
-        return own.prompt(**fitted(own.prompt, raw, "a teacher of the student"))
+        return own.prompt(**fitted(own.prompt, raw, self.teacher))
 
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """The decoder's readouts, if it has any."""
@@ -104,7 +105,7 @@ def decoder(spec: TeacherSpec) -> BorrowedDecoder:
         for task in found.teacher.tasks
     )
     own = found.teacher.model_copy(update={"tasks": tasks})
-    return BorrowedDecoder(resolve_reference(tasks[0].decoder)(own), found.levels)
+    return BorrowedDecoder(resolve_reference(tasks[0].decoder)(own), found.levels, own.name)
 
 
 def split(spec: TeacherSpec, state: Mapping[str, Tensor]) -> dict[str, Mapping[str, Tensor]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
+import torch
 import toy
 from PIL import Image
+from safetensors.torch import save_file
 from toy_pictures import write_pictures
 
+from kivfm_cli.app import main
 from kivfm_core.config import build_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.state.resume import plan_resume
+from kivfm_core.errors import KivfmError
 from kivfm_core.evaluation.evaluate import evaluate
 from kivfm_core.prediction.predict import predict
 from kivfm_core.registry import registry
@@ -188,3 +196,105 @@ def mutated(record: Any, place: Place, junk: Any) -> Any:
     else:
         inner[last] = junk
     return copy
+
+
+# What a JSON record, or any file, may hold in place of its content.
+CONTENTS = {
+    "empty": b"", "null": b"null", "list": b"[1, 2]", "number": b"7",
+    "text": b'"a"', "record": b"{}",
+    "deep": b'{"a":' * 100_000, "deep list": b"[" * 100_000 + b"]" * 100_000,
+    "latin": b'{"a": "\xe9"}', "utf-16": '{"a": 1}'.encode("utf-16"), "cut": b'{"a": ',
+    "zeros": bytes(100), "huge number": b'{"base": ' + b"9" * 10_000 + b"}",
+}  # fmt: skip
+
+SLOW_OPENING = 5.0
+
+
+RECORDS = (
+    "composition.json", "environment.json", "evaluation.json", "costs.json", "config.toml",
+    "student/student.json",
+)  # fmt: skip
+
+
+STATES = ("student/student.safetensors", "student/decoders/toypurpose--small.safetensors")
+
+
+def shown(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """Exit code and all output of a command."""
+    capsys.readouterr()
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out + err
+
+
+def hostile(name: str, state: dict[str, torch.Tensor], file: Path) -> None:
+    key = sorted(state)[0]
+    if name == "terabytes":
+        header = {key: {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
+        text = json.dumps(header).encode()
+        with file.open("wb") as opened:
+            opened.write(struct.pack("<Q", len(text)) + text)
+            opened.truncate(8 + len(text) + 2**40)  # a hole: it takes no room on the disk
+        return
+    made = {
+        "int64": lambda t: t.long(),
+        "complex": lambda t: t.to(torch.complex64),
+        "nan": lambda t: t * float("nan"),
+        "shape": lambda t: t.flatten()[:1].repeat(5),
+    }[name]
+    save_file({**state, key: made(state[key]).contiguous()}, file)
+
+
+def put(record: Any, place: str, value: Any) -> None:
+    *path, last = [int(key) if key.isdigit() else key for key in place.split(".")]
+    for key in path:
+        record = record[key] if isinstance(record, list) else record.setdefault(key, {})
+    record[last] = value
+
+
+def write(file: Path, record: Any) -> None:
+    text = tomli_w.dumps(record) if file.suffix == ".toml" else json.dumps(record)
+    file.write_text(text)
+
+
+def check_opens_or_says(run: Path, file: str, capsys: Any) -> None:
+    """Every cheap way to open a run that reads this file gives a result or a sentence, soon."""
+    for name, opener in OPENERS.items():
+        if file.startswith("student/") == (name == "load_student"):
+            opens_or_says(opener, run)
+    if not file.startswith("student/"):
+        commands_say(run, capsys, ("show",), ("show", "--json"), ("list",))
+
+
+def opens_or_says(opener: Callable[[Path], Any], run: Path) -> bool:
+    """Whether a run is opened; if not, there is a sentence, soon."""
+    began = time.process_time()
+    try:
+        opener(run)
+        return True
+    except KivfmError as error:
+        assert error.message.replace("\n", "").isprintable()
+        return False
+    finally:
+        assert time.process_time() - began < SLOW_OPENING
+
+
+def commands_say(run: Path, capsys: Any, *commands: tuple[str, ...]) -> None:
+    """What `kivfm runs` prints of a run holds no traceback and no terminal's command."""
+    for words in commands:
+        code, text = shown(capsys, "runs", *words, str(run.parent if "list" in words else run))
+        assert code in (0, 1, 2, 3)
+        assert "--debug" not in text and "\x1b" not in text, text
+
+
+@contextmanager
+def limited_memory(size: int) -> Iterator[None]:
+    """This process gets at most so many bytes more: what asks for them fails, not the machine."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + size
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -125,13 +125,21 @@ def test_a_chain_of_two_solves_the_tasks_of_the_first(
         open_run(later).load_teacher(A)
 
 
-def test_clicks_reach_a_decoder_that_takes_prompts():
-    class Segmenter(nn.Module):
-        def prompt(self, prompts: Any) -> Any:
-            return prompts
+@pytest.mark.parametrize("form", ["points", "prompts"])
+def test_clicks_reach_a_decoder_in_the_form_that_it_takes(form: str):
+    class Points(nn.Module):
+        def prompt(self, points):
+            return points[0].tolist()
 
-    given = BorrowedDecoder(Segmenter(), {}).prompt(points=[[(3, 4)]])
-    assert given == [[MaskPrompt((Click(3, 4),))]]
+    class Prompts(nn.Module):
+        def prompt(self, prompts):
+            return [[click.x, click.y] for one in prompts[0] for click in one.clicks]
+
+    decoder = Points() if form == "points" else Prompts()
+    borrowed = BorrowedDecoder(decoder, {}, "toy/clicks")
+    assert borrowed.prompt(points=[torch.tensor([[3.0, 4.0]])]) == [[3.0, 4.0]]
+    assert borrowed.prompt(prompts=[[MaskPrompt((Click(3.0, 4.0),))]]) == [[3.0, 4.0]]
+    assert BorrowedDecoder(nn.Identity(), {}, "toy/none").prompt(labels=["a"]) is None
 
 
 def test_a_third_student_learns_from_the_second(
