@@ -1,6 +1,6 @@
 # make demo   the main job, end to end, offline          make test      all tests but the slow ones
-# make check  style, types, import rules, light start    make test-all  the slow ones too
-# make docs   write the generated pages and figures again
+# make check  style, types, import rules, start, site    make test-all  the slow ones too
+# make docs   write the generated pages and figures again, and the site: build/site/index.html
 # make nano   retrain the tiny teachers (about an hour)
 # make proof  the method beside its rivals (hours; continues where it stopped)
 
@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 BIN := .venv/bin
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := .venv/.ready
+SITE := $(BIN)/sphinx-build -c docs -d build/doctrees -E -q -W --keep-going . build/site
 
 .PHONY: setup demo test test-all check docs nano proof
 
@@ -41,11 +42,14 @@ check: $(READY)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/cli/test_startup.py
+	$(SITE)
 
 docs: $(READY)
 	$(BIN)/python scripts/architecture.py
 	$(BIN)/python scripts/api.py
 	$(BIN)/python scripts/catalog.py
+	$(SITE)
+	@echo "the site: build/site/index.html"
 
 nano: $(READY)
 	cd plugins/kivfm-nano && ../../$(BIN)/python -m training
