@@ -14,7 +14,7 @@ from kivfm_core.evaluation.seeds import Drawn, average, group_by_seed
 from kivfm_core.evaluation.worklist import Item, Worklist, list_work
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.models.model import Model
-from kivfm_core.progress import Progress, Silent, stage
+from kivfm_core.progress import Progress, reporter, stage
 from kivfm_core.spec import TeacherSpec
 
 # Images that a speed is measured on, after a first batch that is not timed.
@@ -40,7 +40,7 @@ def compare_models(
         tasks: Only these.
         limit: At most so many images of each source.
         seeds: Whether runs that differ only by seed are averaged, too.
-        progress: Where to report.
+        progress: Where to report; by default in a notebook, and nowhere else.
 
     Raises:
         UsageError: If there is no model, one is named twice, or no two runs differ only by seed.
@@ -50,7 +50,7 @@ def compare_models(
     if not names or len(set(names)) < len(names):
         raise UsageError("give models of different names", "kivfm compare MODEL MODEL ... --data D")
     groups = group_by_seed(models) if seeds else {}  # before anything is measured
-    report, first = progress or Silent(), _First()
+    report, first = reporter(progress), _First()
     rows, about, skipped = list[Drawn](), list[ComparedModel](), list[str]()
     for model in models:
         try:
