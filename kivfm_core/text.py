@@ -6,6 +6,11 @@ Sizes in bytes are binary (KiB, MiB, GiB), as the configuration's limits are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from math import isfinite
+
+# Eighths of a line's height, and what stands for them where there are no such characters.
+BLOCKS, ASCII = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 
 
 def count(number: int) -> str:
@@ -40,6 +45,32 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * one:
             return f"{seconds / one:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def clock(seconds: float) -> str:
+    """A remaining time, such as `1:02:03` or `4:05`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def sparkline(values: Sequence[float], width: int, marks: str = BLOCKS) -> str:
+    """A curve in characters, from its lowest value to its highest.
+
+    Args:
+        values: In their order; what is not finite is left out.
+        width: At most so many characters; of more values, neighbors are averaged.
+        marks: What stands for a height, the lowest first.
+    """
+    known = [value for value in values if isfinite(value)]
+    places = min(width, len(known))
+    if places < 1:
+        return ""
+    ends = [place * len(known) // places for place in range(places + 1)]
+    means = [sum(known[a:b]) / (b - a) for a, b in pairwise(ends)]
+    low, high = min(means), max(means)
+    room = high - low or 1.0
+    return "".join(marks[round((value - low) / room * (len(marks) - 1))] for value in means)
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from kivfm_core.progress import Progress
+from kivfm_core.errors import escaped
+from kivfm_core.progress import Losses, Progress, describe
+from kivfm_core.text import ASCII, BLOCKS, clock, sparkline
 
 # Seconds between plain lines.
 EVERY = 10.0
@@ -15,26 +18,6 @@ EVERY = 10.0
 def make_progress() -> Progress:
     """A live bar on a terminal, lines elsewhere; all on stderr, since stdout is for results."""
     return Live() if sys.stderr.isatty() else Lines()
-
-
-def describe(info: dict[str, Any]) -> str:
-    """A step in one line: speed, time waiting for data, loss, loss by teacher."""
-    words = []
-    if "images_per_second" in info:
-        words.append(f"{info['images_per_second']:.1f} images/s")
-    if "data_share" in info:
-        words.append(f"waiting for data {100 * info['data_share']:.0f} %")
-    if "loss" in info:
-        words.append(f"loss {info['loss']:.4f}")
-    words += [f"{name} {value:z.3f}" for name, value in info.get("losses", {}).items()]
-    return ", ".join(words + ([str(info["what"])] if "what" in info else []))
-
-
-def eta(seconds: float) -> str:
-    """A remaining time, such as `1:02:03` or `4:05`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class Lines:
@@ -56,7 +39,7 @@ class Lines:
             return
         self.said = now
         pace = (now - self.began) / max(done - self.before, 1)
-        left = eta(pace * (self.total - done))
+        left = clock(pace * (self.total - done))
         self.message(f"{done}/{self.total}  ETA {left}  {describe(info)}")
 
     def message(self, text: str) -> None:
@@ -68,15 +51,17 @@ class Lines:
 
 
 class Live:
-    """A bar that stays at the bottom, and messages above it."""
+    """A bar that stays at the bottom, with each teacher's losses below, and messages above."""
 
     def __init__(self) -> None:
         from rich.console import Console
+        from rich.live import Live as Screen
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
         from rich.progress import TimeRemainingColumn as Remaining
         from rich.table import Column
 
+        console = Console(stderr=True)
         self.bar = Bar(
             BarColumn(bar_width=16, table_column=Column(min_width=16)),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
@@ -88,22 +73,31 @@ class Live:
                 markup=False,
                 table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
             ),
-            console=Console(stderr=True),
+            console=console,
             expand=True,
         )
-        self.task = None
+        self.task, self.losses = None, Losses()
+        self.screen = Screen(console=console, get_renderable=self._draw)
+
+    def _draw(self) -> Any:
+        from rich.console import Group
+
+        return Group(self.bar, _curves(self.losses)) if self.losses.traces else self.bar
 
     def start(self, total: int, done: int = 0) -> None:
         """The work begins."""
         if self.task is not None:
             self.bar.remove_task(self.task)
+        self.losses = Losses()
         self.task = self.bar.add_task("", total=total, completed=done, info="")
-        self.bar.start()
+        self.screen.start()
 
     def step(self, info: dict[str, Any]) -> None:
         """Steps were made."""
         if self.task is not None:
-            self.bar.update(self.task, completed=int(info["step"]), info=describe(info))
+            self.losses.add(info.get("losses", {}))
+            text = describe({**info, "losses": {}})
+            self.bar.update(self.task, completed=int(info["step"]), info=text)
 
     def message(self, text: str) -> None:
         """Something worth a line."""
@@ -111,4 +105,37 @@ class Live:
 
     def close(self) -> None:
         """The work ended."""
-        self.bar.stop()
+        self.screen.stop()
+
+
+def _curves(losses: Losses) -> Any:
+    """A line a teacher: its name, its losses so far as a curve, and the last one."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column(no_wrap=True, ratio=1)
+    table.add_column(no_wrap=True, justify="right")
+    for name, trace in losses.traces.items():
+        # The name and the number stay whole; the curve takes the width that is left.
+        table.add_row(Text(escaped(name)), _Curve(trace.values), f"{losses.last[name]:z.3f}")
+    return table
+
+
+class _Curve:
+    """A sparkline as wide as its place, and at most `WIDEST`."""
+
+    WIDEST = 80
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.values = values
+
+    def __rich_console__(self, console: Any, options: Any) -> Any:
+        marks = ASCII if options.ascii_only else BLOCKS
+        yield sparkline(self.values, min(options.max_width, self.WIDEST), marks)
+
+    def __rich_measure__(self, console: Any, options: Any) -> Any:
+        from rich.measure import Measurement
+
+        return Measurement(1, min(options.max_width, self.WIDEST))

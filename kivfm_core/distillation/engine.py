@@ -37,7 +37,7 @@ from kivfm_core.distillation.training.failure import Failure, find_failure
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
-from kivfm_core.progress import Progress, Silent
+from kivfm_core.progress import Progress, Silent, reporter
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import write_bundle
 from kivfm_core.student.card import TrainedOn
@@ -61,7 +61,7 @@ def distill(
         steps: With `resume`, another length for the run; the learning rate follows it.
         allow_changes: With `resume`, go on although teachers, weights, images or settings are
             not those that the run began with.
-        progress: Where to report; nowhere by default.
+        progress: Where to report; by default in a notebook, and nowhere else.
 
     Returns:
         The run folder.
@@ -88,7 +88,7 @@ def distill(
     with Interrupt(run.path) as interrupt, launched(plan.config, run.path) as fabric:
         # Each process may have read another time of day: the first one's folder counts.
         run = Run(Path(fabric.broadcast(str(run.path))))
-        report = progress if progress is not None and fabric.is_global_zero else Silent()
+        report = reporter(progress) if fabric.is_global_zero else Silent()
         context = RunContext(fabric, run, plan.config, plan.composition, report)
         with report_full_disk(f"kivfm distill --resume {run.path}"), hold(context, resume is None):
             _run_stages(context, plan.changes, allow_changes, interrupt)

@@ -27,7 +27,7 @@ from kivfm_core.files import new_file
 from kivfm_core.loaded.features import Viewpoint, viewpoint
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.progress import Progress, Silent
+from kivfm_core.progress import Progress, reporter
 from kivfm_core.runs.run import Run
 from kivfm_core.teacher import Levels
 
@@ -89,7 +89,7 @@ def embed(
         pool: Store maps averaged to so many times so many places; all maps if none is named.
         weights: A file for a teacher's weights, in place of its own source.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
-        progress: Where to report; nowhere by default.
+        progress: Where to report; by default in a notebook, and nowhere else.
 
     Raises:
         UsageError: If it is no model, a name is unknown, maps differ in size, or `out` is there
@@ -106,7 +106,7 @@ def embed(
     chosen = _choose(seen, maps, pool)
     with new_file(file) as target, closing(kind.writer(target, file.parent)) as writer:
         rows = _Rows(seen, chosen, pool, writer)
-        broken = _fill(rows, found, progress or Silent())
+        broken = _fill(rows, found, reporter(progress))
         manifest = _manifest(opened, rows, broken)
         writer.finish(manifest)
     return Embedded(file, rows.written, broken, manifest)

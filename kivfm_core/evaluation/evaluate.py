@@ -22,7 +22,7 @@ from kivfm_core.evaluation.together import measure_tasks
 from kivfm_core.evaluation.worklist import Worklist, list_work
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.progress import Progress, Silent
+from kivfm_core.progress import Progress, reporter
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run
@@ -64,7 +64,7 @@ def evaluate(
         tasks: Only these.
         limit: At most so many images of each source.
         accelerator: Where encoders compute; an open model computes where it was opened.
-        progress: Where to report; nowhere by default.
+        progress: Where to report; by default in a notebook, and nowhere else.
         out: A file for this evaluation alone, in place of the run's.
         shared_canvas: Also measures the student on one canvas for all tasks, see `SharedCanvas`.
 
@@ -98,7 +98,7 @@ def measure_model(
     shared_canvas: SharedCanvas = None,
 ) -> Evaluation:
     """Measures as `evaluate` does, and writes nothing."""
-    began, report = time.monotonic(), progress or Silent()
+    began, report = time.monotonic(), reporter(progress)
     work = list_work(model.specs, data, tasks, limit)
     for note in work.notes:
         report.message(note)

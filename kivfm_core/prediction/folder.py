@@ -32,7 +32,7 @@ from kivfm_core.prediction.prompts import Given, gather, pointed
 from kivfm_core.prediction.solver import Solver, to_original
 from kivfm_core.prediction.wanted import Wanted, item
 from kivfm_core.predictions import Predictions
-from kivfm_core.progress import Progress, Silent
+from kivfm_core.progress import Progress, reporter
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run
@@ -109,7 +109,7 @@ def predict_folder(
         prompt: What the task has to be told, such as `{"labels": ["cat", "dog"]}`.
         wanted: What of the predictions is kept: threshold, classes, suppression.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
-        progress: Receives reports; silent by default.
+        progress: Where to report; by default in a notebook, and nowhere else.
 
     Raises:
         UsageError: If the arguments do not fit each other, or `out` has labels that were made with
@@ -125,7 +125,7 @@ def predict_folder(
     if overwrite:
         remove_save(folder)
     with _open(kind, folder, classes, _about(solver, draw)) as saver:
-        return _Work(solver, classes, found, saver, draw).run(progress or Silent(), kind)
+        return _Work(solver, classes, found, saver, draw).run(reporter(progress), kind)
 
 
 def _gather(task: str, prompt: Mapping[str, Any] | None) -> Given:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kivfm_core.errors import KivfmError, escaped
 from kivfm_core.files import write_text
@@ -17,6 +17,9 @@ from kivfm_core.reporting.history import History, read_history
 from kivfm_core.reporting.scores import BASE_WHOSE, MORE, WHOSE, columns, read_scores
 from kivfm_core.run_files import REPORT, RunFiles
 from kivfm_core.text import count, duration, percent, size
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # Curves have so many colors; after these, the same ones are dashed.
 COLORS = 8
@@ -49,6 +52,15 @@ def render_page(run: RunFiles) -> str:
         UsageError: If the folder is no run, or a record is damaged.
         KivfmError: If Jinja2 is not installed.
     """
+    return open_templates().get_template("page.html").render(_content(run))
+
+
+def open_templates() -> Environment:
+    """The pages' templates, with what they write numbers by.
+
+    Raises:
+        KivfmError: If Jinja2 is not installed.
+    """
     if find_spec("jinja2") is None:
         raise KivfmError("jinja2 is not installed", "pip install 'kivfm[report]'")
     # An extra: only those who write pages have it.
@@ -65,7 +77,7 @@ def render_page(run: RunFiles) -> str:
     )
     pages.filters |= {"count": count, "duration": duration, "percent": percent, "size": size}
     pages.filters |= {"score": _score, "ends": _ends, "share": _share}
-    return pages.get_template("page.html").render(_content(run))
+    return pages
 
 
 def _content(run: RunFiles) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from kivfm_cli import progress
-from kivfm_cli.progress import Lines, Live, describe, eta, make_progress
+from kivfm_cli.progress import Lines, Live, describe, make_progress
 from kivfm_core.progress import stage
+from kivfm_core.text import clock
 
 INFO = {
     "step": 5,
@@ -30,8 +31,8 @@ def test_a_line_says_all():
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4, "0:04"), (64.6, "1:05"), (3723, "1:02:03")])
-def test_eta(seconds, text):
-    assert eta(seconds) == text
+def test_clock(seconds, text):
+    assert clock(seconds) == text
 
 
 def test_lines_come_now_and_then_and_at_the_end(capsys, monkeypatch):
@@ -96,3 +97,39 @@ def test_the_step_and_the_time_left_are_seen_on_a_narrow_terminal(columns: int, 
     assert "12345/100000" in line and re.search(r"ETA\s+[-\d]+:[-\d]+:[-\d]+", line), line
     assert "41.3 images/s" in line or columns < 80, line
     assert len(line) <= columns
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_each_teachers_losses_are_a_curve(columns: int, monkeypatch):
+    screen = StringIO()
+    console = Console(file=screen, width=columns, force_terminal=True, legacy_windows=False)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console)
+    live = Live()
+    live.start(1000)
+    names = ("clip/nano", "timm/vit_tiny_patch16_224.augreg_in21k")
+    for step in range(100):
+        live.step({**INFO, "step": 10 * step, "losses": dict.fromkeys(names, 1 - step / 100)})
+    live.close()
+    shown = Text.from_ansi(screen.getvalue()).plain.splitlines()
+    assert all(len(line) <= columns for line in shown)
+    for name in ("clip/nano", "timm/vit_tiny_patch16_224.a"):
+        line = next(line for line in reversed(shown) if line.startswith(name))
+        curve = re.search(r"[▁▂▃▄▅▆▇█]{20,}", line)
+        assert curve and curve[0][0] == "█" and curve[0][-1] == "▁", line
+        assert line.rstrip().endswith("0.010"), line
+
+
+def test_a_terminal_without_blocks_gets_ascii(monkeypatch):
+    class Ascii(StringIO):
+        encoding = "ascii"
+
+    screen = Ascii()
+    console = Console(file=screen, width=80, force_terminal=True, legacy_windows=False)
+    monkeypatch.setattr("rich.console.Console", lambda **_: console)
+    live = Live()
+    live.start(10)
+    for step in range(10):
+        live.step({**INFO, "step": step, "losses": {"a": 1.0 - step / 10}})
+    live.close()
+    line = next(text for text in screen.getvalue().splitlines() if text.startswith("a "))
+    assert line.isascii() and "#*" in line

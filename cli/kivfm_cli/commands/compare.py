@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,8 +26,16 @@ def compare(
     data: LabeledData,
     tasks: Tasks = None,
     limit: Limit = None,
+    seeds: Annotated[
+        bool,
+        typer.Option(
+            "--seeds",
+            help="Average runs whose configurations differ only by the seed: the mean, and the "
+            "standard deviation between them.",
+        ),
+    ] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the tables as a page.")
+        Path | None, typer.Option(metavar="FILE", help="Also write all this as a page.")
     ] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the tables as Markdown.")
@@ -39,28 +46,36 @@ def compare(
     """Compare runs, bundles and teachers on the same labeled data.
 
     Differences are to the first model that solves a task. Both are scored on the same images, drawn
-    anew; an asterisk marks a difference that is more than the choice of images makes.
+    anew; an asterisk marks a difference that is more than the choice of images makes, and with
+    --seeds more than that of images and seeds.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.compare import compare_models
     from kivfm_core.files import write_text
     from kivfm_core.models.open import open_model
+    from kivfm_core.reporting.comparison import render_comparison
+    from kivfm_core.reporting.page import open_templates
 
     if json and markdown:
         raise UsageError("--json and --markdown exclude each other", "give one of them")
     if html is not None and not html.parent.is_dir():  # before anything is measured
         raise UsageError(f"{printable(html)} cannot be written: no such folder", "--html FILE")
+    if html is not None:
+        open_templates()  # if they cannot be, that is said before anything is measured, too
     progress = make_progress()
     chosen = listed(tasks) or None
     opened = [open_model(name, accelerator) for name in models]
     try:
-        found = compare_models(opened, data, tasks=chosen, limit=limit, progress=progress)
+        found = compare_models(
+            opened, data, tasks=chosen, limit=limit, seeds=seeds, progress=progress
+        )
     finally:
         progress.close()
     record = found.model_dump(mode="json")
-    tables = {"Scores": _scores(record), "Models": _models(record)}
+    scores = _averages(record) if seeds else _scores(record)
+    tables = {"Scores": scores, "Models": _models(record)}
     if html is not None:
-        write_text(html, _page(tables, record["skipped"]))
+        write_text(html, render_comparison(found))
     if json:
         print_json(record)
         return
@@ -90,12 +105,37 @@ def _scores(record: dict[str, Any]) -> Table:
             row["teacher"],
             f"{row['score']:.3f}",
             _ends(row["score_interval"], ".3f"),
-            "-" if row["difference"] is None else f"{row['difference']:+.3f}",
-            _ends(row["difference_interval"], "+.3f") + (" *" if row["beyond_chance"] else ""),
+            *_difference(row),
         ]
         for row in record["rows"]
     ]
     return columns, lines
+
+
+def _averages(record: dict[str, Any]) -> Table:
+    names = ["task", "metric", "data", "first run", "decoder", "runs", "mean", "deviation", "95 %"]
+    lines = [
+        [
+            row["task"],
+            row["metric"],
+            row["data"],
+            row["group"],
+            row["teacher"],
+            str(len(row["runs"])),
+            f"{row['score']:.3f}",
+            "-" if row["deviation"] is None else f"{row['deviation']:.3f}",
+            _ends(row["score_interval"], ".3f"),
+            *_difference(row),
+        ]
+        for row in record["averages"]
+    ]
+    return [*names, "difference", "95 %"], lines
+
+
+def _difference(row: dict[str, Any]) -> tuple[str, str]:
+    """A difference and its interval, with an asterisk if it is beyond chance."""
+    value, ends = row["difference"], _ends(row["difference_interval"], "+.3f")
+    return "-" if value is None else f"{value:+.3f}", ends + " *" * bool(row["beyond_chance"])
 
 
 def _models(record: dict[str, Any]) -> Table:
@@ -121,28 +161,3 @@ def _as_markdown(columns: list[str], lines: list[list[str]]) -> str:
     rows = [columns, ["---"] * len(columns), *lines]
     cells = [[escaped(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
-
-
-def _page(tables: dict[str, Table], skipped: list[str]) -> str:
-    """The tables as a page that needs nothing else."""
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><meta charset="utf-8"><title>kivfm compare</title>',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        "<style>:root{color-scheme:light dark}body{font:16px system-ui;margin:2rem}"
-        "div{overflow-x:auto}td,th{padding:.3rem .8rem;text-align:left}"
-        "th{border-bottom:1px solid}</style>",
-        "<h1>Models on the same data</h1>",
-    ]
-    for title, (columns, lines) in tables.items():
-        head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>\n" for line in lines
-        )
-        parts += [f"<h2>{title}</h2>", f"<div><table><tr>{head}</tr>\n{body}</table></div>"]
-    parts.append(
-        "<p>Differences are to the first model that solves the task; * marks one that is more than"
-        " the choice of images makes.</p>"
-    )
-    parts += [f"<p>not measured: {escape(line)}</p>" for line in skipped]
-    return "\n".join(parts) + "\n"

@@ -121,6 +121,7 @@ SCORES = {
     "teacher_score": "teacher's",
     "untrained_score": "untrained",
     "student_score": "student",
+    "chance_score": "chance",
     "retention": "retention",
     "gain": "gain",
     "bound_score": "bound",
@@ -165,31 +166,39 @@ def render(evaluation: dict[str, Any]) -> None:
 
 
 def _render_rows(rows: list[dict[str, Any]], scores: list[str], title: str, draws: int) -> None:
+    known = any(row.get(f"{_stem(key)}_interval") for row in rows for key in scores)
+    narrow = [key for key in scores if key != "chance_score"]
+    # Where there is less room, intervals are left out, then chance.
+    for keys, ends in ((scores, known), (scores, False), (narrow, False)):
+        columns, lines = _table(rows, keys, ends)
+        if keys is narrow or fits(columns, lines):
+            print_table(columns, lines, title)
+            if ends:
+                print(f"±: half of the 95 % interval, by drawing the images anew {draws} times")
+            return
+
+
+def _table(
+    rows: list[dict[str, Any]], scores: list[str], ends: bool
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and lines of a table of scores, with or without their intervals."""
     # The bound stands last, after the numbers that the others rest on.
     bound = [key for key in scores if key == "bound_score"]
     first = [key for key in scores if key not in bound]
-
-    def lines(ends: bool) -> list[list[str]]:
-        return [
-            [
-                row["teacher"],
-                row["task"],
-                row["metric"],
-                *(_cell(row, key, ends) for key in first),
-                _counted(row, "pictures"),
-                _counted(row, "objects"),
-                *(_cell(row, key, ends) for key in bound),
-            ]
-            for row in rows
+    lines = [
+        [
+            row["teacher"],
+            row["task"],
+            row["metric"],
+            *(_cell(row, key, ends) for key in first),
+            _counted(row, "pictures"),
+            _counted(row, "objects"),
+            *(_cell(row, key, ends) for key in bound),
         ]
-
+        for row in rows
+    ]
     names = ["teacher", "task", "metric", *(SCORES[key] for key in first), "images", "objects"]
-    columns = [*names, *(SCORES[key] for key in bound)]
-    known = any(row.get(f"{_stem(key)}_interval") for row in rows for key in scores)
-    ends = known and fits(columns, lines(ends=True))
-    print_table(columns, lines(ends), title)
-    if ends:
-        print(f"±: half of the 95 % interval, by drawing the images anew {draws} times")
+    return [*names, *(SCORES[key] for key in bound)], lines
 
 
 def _cell(row: dict[str, Any], key: str, ends: bool) -> str:

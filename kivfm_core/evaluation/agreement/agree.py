@@ -24,7 +24,7 @@ from kivfm_core.evaluation.together import measure_tasks
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.progress import Progress, Silent
+from kivfm_core.progress import Progress, reporter
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run
@@ -66,7 +66,7 @@ def evaluate_agreement(
         labels: The classes among which zero-shot chooses.
         limit: At most so many images of each folder.
         accelerator: Where encoders compute, as in `engine.accelerator`.
-        progress: Where to report; nowhere by default.
+        progress: Where to report; by default in a notebook, and nowhere else.
         out: A file for this evaluation alone, in place of the run's.
 
     Returns:
@@ -100,13 +100,13 @@ def measure_agreement(
         model: A run or a bundle, whose teachers' weights are here.
         data: Folders of images, or tars of them; nothing is read but the images.
         wanted: What to measure.
-        progress: Where to report; nowhere by default.
+        progress: Where to report; by default in a notebook, and nowhere else.
 
     Raises:
         UsageError: If the model is a teacher, a task is unknown, or labels are needed.
         DataError: If there are no images, or nothing can be measured.
     """
-    began, report = time.monotonic(), progress or Silent()
+    began, report = time.monotonic(), reporter(progress)
     _check(model, wanted)
     work, rows = Worklist(), list[Row]()
     sources = [(text, _read(text)) for text in data]

@@ -8,34 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from oracle import Oracle
-from painter import PAINTER, sees
-from torch import nn
+from painter import sees
+from painter_model import Painter
 
 from kivfm_cli import app
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.evaluation.compare import ModelComparison, compare_models
-from kivfm_core.models.model import Model
 from kivfm_core.predictions import ClassLogits
-
-
-class Painter(Model):
-    """A teacher of colors."""
-
-    own_features = passes = rivals = sha256 = global_level = dense_level = None  # type: ignore
-    canvas = pad_value = None  # type: ignore
-    network = nn.Linear(3, 4)  # type: ignore
-
-    def __init__(self, name: str, answer: Any) -> None:
-        super().__init__(name, [PAINTER], torch.device("cpu"))
-        self.oracle = Oracle(PAINTER, answer)
-
-    def load(self) -> Oracle:
-        return self.oracle
-
-    def solver(self, teacher: str) -> Oracle:
-        return self.oracle
 
 
 def wide(levels: Any, prompt: Any) -> ClassLogits:
@@ -100,7 +79,7 @@ def test_the_command(
     assert ("difference" in out and "+0.600" in out) or "+0.400" in out
     assert out.count(" *") == 1 and "images/s" in out
     html = page.read_text()
-    assert html.count("<tr>") == 2 + 3 + 3 and "http" not in html
+    assert html.count("<tr>") == 2 + 3 + 3 and "://" not in html and "+0." in html
     assert app.main([*given, "--markdown"]) == 0
     assert "| task | metric | data | model |" in capsys.readouterr().out
     assert app.main([*given, "--json"]) == 0

@@ -161,6 +161,7 @@ def test_the_table_has_them_where_there_is_room(
     table = out.partition("preserved from the base")[0]
     assert ("±" in table) == (width != 80)
     assert ("drawing the images anew 1000 times" in table) == (width != 80)
+    assert ("chance" in table and "0.333" in table) == (width != 80)
     assert "retention: mean 60.0 % (" in out
 
 
