@@ -57,15 +57,17 @@ def components(maps: Sequence[Tensor]) -> list[Tensor]:
         `[3, H, W]` an image; components that the maps do not have are zero. Their signs are such
         that the longer tail is positive.
     """
-    rows = _rows(maps).double()
-    some = rows[:: -(-len(rows) // PLACES)]
-    mean = some.mean(0)
-    _, sizes, axes = torch.linalg.svd(some - mean, full_matrices=False)
-    count = int((sizes[:3] > 1e-6 * sizes[0].clamp(min=1e-12)).sum())
-    scores = (rows - mean) @ axes[:count].T
+    rows = _rows(maps)
+    mean = rows.double().mean(0)
+    some = rows[:: -(-len(rows) // PLACES)].double() - mean
+    # Of thousands of places and hundreds of channels this takes less than their decomposition.
+    sizes, axes = torch.linalg.eigh(some.T @ some)
+    sizes, axes = sizes.flip(0)[:3], axes.flip(1)[:, :3]
+    axes = axes[:, sizes > 1e-12 * sizes[0].clamp(min=1e-12)]
+    scores = ((rows - mean.float()) @ axes.float()).double()
     scores /= scores.square().mean(0).sqrt().clamp(min=1e-12)
     scores *= torch.where(scores.pow(3).sum(0) < 0, -1.0, 1.0)
-    return _back(torch.nn.functional.pad(scores, (0, 3 - count)).float(), maps)
+    return _back(torch.nn.functional.pad(scores, (0, 3 - axes.shape[1])).float(), maps)
 
 
 def turned(maps: Sequence[Tensor], like: Sequence[Tensor]) -> list[Tensor]:
