@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 app = make_app()
 
 
-# Eight parameters, one a flag.
+# A parameter for each flag.
 @app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="Run folder, finished or not.")],
@@ -49,6 +50,13 @@ def report(
     no_images: Annotated[
         bool, typer.Option("--no-images", help="Run no network: show the records alone.")
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Write the page anew every 5 seconds, from the records alone, until the run ends.",
+        ),
+    ] = False,
     accelerator: Accelerator = "auto",
 ) -> None:
     """Write one HTML page that shows what came out of a run; it needs no network.
@@ -60,11 +68,29 @@ def report(
 
     if no_images and data is not None:
         raise UsageError("--data is for images, and --no-images wants none", "give one of them")
-    gallery = None
-    if not no_images:
-        gallery = _gallery(run, data, images, tuple(listed(labels)), accelerator)
-    file = write_report(run, out, gallery)
+    if watch and data is not None:
+        raise UsageError("--watch shows the records alone", "leave --data away")
+    if watch:
+        file = _watch(run, out)
+    else:
+        names = tuple(listed(labels))
+        gallery = None if no_images else _gallery(run, data, images, names, accelerator)
+        file = write_report(run, out, gallery)
     print(f"written: {printable(file)} ({size(file.stat().st_size)})")
+
+
+def _watch(run: Path, out: Path | None) -> Path:
+    from kivfm_core.reporting.watch import EVERY, watch_run
+
+    told: list[Path] = []
+
+    def tell(file: Path) -> None:
+        if not told:
+            line = f"{printable(file)} is written every {EVERY} seconds; Ctrl-C ends that"
+            print(line, file=sys.stderr, flush=True)
+        told.append(file)
+
+    return watch_run(run, out, EVERY, tell)
 
 
 def _gallery(
