@@ -176,6 +176,18 @@ def only_writer(folder: Path, work: str) -> Generator[None]:
         lock.release()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process is writing to a folder, as `only_writer` lets it."""
+    if not (folder / LOCK).is_file():
+        return False
+    try:
+        # The lock is taken for a moment where nobody has it: there is no other way to look.
+        with FileLock(folder / LOCK, timeout=0, is_singleton=False):
+            return False
+    except Timeout:
+        return True
+
+
 def remove_aside(folder: Path) -> bool:
     """Removes what killed processes left beside a folder; returns whether there was something."""
     found = [*folder.parent.glob(f".{escape(folder.name)}.*{PARTIAL}")]

@@ -30,6 +30,7 @@ BUNDLE = "student"
 COSTS = "costs.json"
 EVALUATION = "evaluation.json"
 REPORT = "report.html"
+REPORT_RECORD = "report.json"
 
 # In the folder of checkpoints, and in each of them.
 CHECKPOINT = re.compile("step-[0-9]{6,18}")

@@ -1,1 +1,1 @@
-"""A page that shows what came out of a run, from its records alone. Torch-free."""
+"""A page that shows what came out of a run, from its records; torch-free but for `figures`."""

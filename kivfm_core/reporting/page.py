@@ -1,8 +1,11 @@
-"""The page of a run: one file of HTML that needs nothing else, neither network nor scripts."""
+"""The page of a run: one file of HTML that needs nothing else, and no network."""
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +16,10 @@ from kivfm_core.files import write_text
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.reporting.curves import draw_curves
 from kivfm_core.reporting.facts import Facts, read_facts
+from kivfm_core.reporting.gallery import Gallery
 from kivfm_core.reporting.history import History, read_history
 from kivfm_core.reporting.scores import BASE_WHOSE, MORE, WHOSE, columns, read_scores
-from kivfm_core.run_files import REPORT, RunFiles
+from kivfm_core.run_files import REPORT, REPORT_RECORD, RunFiles
 from kivfm_core.text import count, duration, percent, size
 
 if TYPE_CHECKING:
@@ -25,12 +29,20 @@ if TYPE_CHECKING:
 COLORS = 8
 
 
-def write_report(run: str | Path, out: str | Path | None = None) -> Path:
+def write_report(
+    run: str | Path,
+    out: str | Path | None = None,
+    gallery: Gallery | None = None,
+    follow: int = 0,
+) -> Path:
     """Writes the page of a run, finished or not.
 
     Args:
         run: The run folder.
         out: The file; `report.html` in the run folder by default. One that is there is replaced.
+        gallery: Images for the page. Without `out`, what was measured for them is written to
+            `report.json` in the run folder.
+        follow: A browser loads the page anew after so many seconds; 0: it does not.
 
     Returns:
         The file.
@@ -41,18 +53,37 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
     """
     files = RunFiles(Path(run))
     file = files.path / REPORT if out is None else Path(out)
-    write_text(file, render_page(files))
+    write_text(file, render_page(files, gallery, follow))
+    if gallery is not None and out is None:
+        write_text(files.path / REPORT_RECORD, json.dumps(gallery.as_dict(), indent=1))
     return file
 
 
-def render_page(run: RunFiles) -> str:
+def render_page(run: RunFiles, gallery: Gallery | None = None, follow: int = 0) -> str:
     """The page of a run, as HTML.
+
+    Args:
+        run: The run.
+        gallery: As `write_report` takes it.
+        follow: As `write_report` takes it.
 
     Raises:
         UsageError: If the folder is no run, or a record is damaged.
         KivfmError: If Jinja2 is not installed.
     """
-    return open_templates().get_template("page.html").render(_content(run))
+    pages = open_templates()
+    # An extra: only those who write pages have it.
+    from markupsafe import Markup
+
+    # Escaped, it would be another script; its hash is all that the page's policy lets run.
+    script = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+    return pages.get_template("page.html").render(
+        _content(run),
+        gallery=gallery,
+        follow=follow,
+        script=Markup(script),
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+    )
 
 
 def open_templates() -> Environment:

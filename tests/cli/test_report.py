@@ -55,3 +55,19 @@ def test_a_folder_that_is_no_run_is_an_error(tmp_path, capsys):
 def test_a_place_that_is_not_there_is_an_error(run, capsys):
     assert main(["report", str(run), "-o", str(run / "none" / "page.html")]) == 1
     assert "there is no such file or folder" in capsys.readouterr().err
+
+
+def test_watch_ends_with_the_run(run, capsys):
+    assert main(["report", str(run), "--watch"]) == 0
+    assert "written: " in capsys.readouterr().out and (run / "report.html").is_file()
+
+
+@pytest.mark.parametrize("flags", [["--watch", "--data", "."], ["--no-images", "--data", "."]])
+def test_flags_that_contradict_each_other_are_an_error(run, flags, capsys):
+    assert main(["report", str(run), *flags]) == 2
+    assert "hint:" in capsys.readouterr().err
+
+
+def test_images_for_a_run_without_a_student_are_an_error(run, tmp_path, capsys):
+    assert main(["report", str(run), "--data", str(tmp_path)]) == 2
+    assert "has no student yet" in capsys.readouterr().err

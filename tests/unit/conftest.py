@@ -33,6 +33,7 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "models.open",
             "models.student_model",
             "registry.registry",
+            "reporting.figures.make",
             "runs.changed_teachers",
             "student.bundle",
             "teacher",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -41,11 +44,21 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.text += data
 
     def of(self, tag):
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def check_script(html):
+    """There is one script, kivfm's own, and the page's policy lets no other run."""
+    scripts = re.findall("<script(.*?)>(.*?)</script>", html, re.DOTALL)
+    own = Path(page.__file__).with_name("page.js").read_text(encoding="utf-8")
+    assert scripts == [("", own)] and len(re.findall("<script", html, re.IGNORECASE)) == 1
+    digest = b64encode(sha256(own.encode()).digest()).decode()
+    policy = next(a["content"] for a in Reader(html).of("meta") if "default-src" in str(a))
+    assert policy.split("; ")[-1] == f"script-src 'sha256-{digest}'"
 
 
 def test_every_row_is_there_with_its_numbers(finished):
@@ -134,7 +147,8 @@ def test_names_from_strangers_are_text(finished, write):
     write(ENVIRONMENT, {"argv": [HOSTILE, HOSTILE], "packages": {HOSTILE: HOSTILE}})
     html = render_page(finished)
     read = Reader(html)
-    assert not read.of("script") and not read.of("img")
+    check_script(html)
+    assert not read.of("img")
     assert not [a for _, a in read.elements if any(name.startswith("on") for name in a)]
     assert "alert(1)" in read.text and "\x1b" not in html
 
@@ -144,8 +158,9 @@ def test_nothing_is_loaded(finished):
     read = Reader(html)
     for tag, attributes in read.elements:
         assert not {"src", "href", "srcset", "xlink:href", "action"} & set(attributes), tag
-    assert not re.search(r"https?:|url\(|@import|<script|<link", html)
+    assert not re.search(r"https?:|url\(|@import|<link|fetch|XMLHttp|import\(", html)
     assert any("default-src 'none'" in (a.get("content") or "") for a in read.of("meta"))
+    check_script(html)
 
 
 def test_the_page_can_be_read_by_a_screen_reader(finished):

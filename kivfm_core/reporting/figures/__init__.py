@@ -1,0 +1,1 @@
+"""Figures for a page: a student's networks and its teachers' at work. Needs torch."""
