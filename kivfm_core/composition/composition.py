@@ -58,12 +58,26 @@ class Composition(Record):
     scales: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _a_canvas_holds_a_cell(self) -> Self:
-        """Otherwise canvases would be enlarged to a cell, however large a plan says that it is."""
+    def _names_what_is_there(self) -> Self:
+        """A stored plan may be anyone's; what it names is found later, wherever it is used."""
         levels = {level.name: level for level in self.trunk.levels}
-        stride = levels[self.v_level].stride if self.v_level in levels else None
-        if stride is not None and stride > max(self.trunk_size, self.trunk.input.train_side()):
-            raise ValueError(f"a cell of {self.v_level} ({stride} pixels) is larger than a canvas")
+        v = levels.get(self.v_level)
+        if v is None or v.stride is None:
+            raise ValueError(f"{self.v_level} is no dense level of {self.trunk.name}")
+        if v.stride > max(self.trunk_size, self.trunk.input.train_side()):
+            # Canvases would be enlarged to a cell, however large a plan says that it is.
+            raise ValueError(
+                f"a cell of {self.v_level} ({v.stride} pixels) is larger than a canvas"
+            )
+        if self.x_level is not None and self.x_level not in levels:
+            raise ValueError(f"{self.x_level} is no level of {self.trunk.name}")
+        offered = {plan.name for plan in self.maps}
+        known = {(spec.name, level.name) for spec in self.teachers for level in spec.levels}
+        for aligner in self.aligners:
+            if (aligner.teacher, aligner.level.name) not in known:
+                raise ValueError(f"{aligner.key} is no level of a teacher")
+            if lacking := sorted(aligner.maps.keys() - offered):
+                raise ValueError(f"{aligner.key} reads {lacking[0]}, which the student lacks")
         return self
 
     @property

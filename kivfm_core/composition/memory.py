@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kivfm_core.adapters.plan import cells
 from kivfm_core.composition.composition import Composition
-from kivfm_core.errors import UsageError, printable
 
 # Bytes of a number in float32.
 FLOAT = 4
@@ -38,9 +37,6 @@ def activation_bytes(composition: Composition, views: int) -> int | None:
 
     Returns:
         None where gradients pass through the trunk, since no spec describes its layers.
-
-    Raises:
-        UsageError: If an aligner reads what the student does not offer.
     """
     if composition.adapter is None or composition.adapter.changes_base:
         return None
@@ -57,11 +53,6 @@ def activation_bytes(composition: Composition, views: int) -> int | None:
     for spec in composition.learned:
         canvas = composition.side(spec)
         for plan in composition.of(spec.name):
-            if lacking := sorted(plan.maps.keys() - counts.keys()):  # a stored plan, changed
-                raise UsageError(
-                    f"{printable(plan.key)} reads {printable(lacking[0])}, which the student does"
-                    " not offer"
-                )
             grid = plan.level.grid((canvas, canvas)) if plan.level.kind == "dense" else None
             numbers += plan.activation_numbers(counts, grid)
     return FLOAT * views * numbers

@@ -13,7 +13,6 @@ from kivfm_core.composition.summary import summarize
 from kivfm_core.config import build_config
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.module import Distillation
-from kivfm_core.errors import UsageError
 from kivfm_core.student.student import Student
 
 VIEWS = 2
@@ -78,11 +77,3 @@ def test_it_follows_the_views_and_knows_what_it_cannot_tell():
         flags = {"teachers": "dino/nano,clip/nano", **unknown}
         whole = summarize(compose(build_config(None, flags)))
         assert whole["cost"]["activations_bytes"] is None
-
-
-def test_a_plan_whose_aligners_read_what_nobody_offers_is_refused(composition: Composition):
-    plan = composition.model_dump(mode="json")
-    own = next(aligner for aligner in plan["aligners"] if "P8" in aligner["maps"])
-    own["maps"]["P3"] = own["maps"].pop("P8")
-    with pytest.raises(UsageError, match="reads P3, which the student does not offer"):
-        activation_bytes(Composition.model_validate(plan), 1)
