@@ -1,6 +1,7 @@
-"""Paths that may lead into a tar: `shard.tar/a.jpg` is an image in `shard.tar`. Torch-free.
+"""Paths that may lead into a file: `shard.tar/a.jpg` is an image in `shard.tar`. Torch-free.
 
-So labeled images have a path each, whether they lie in folders or in tars.
+`data.arrow/image/00000012` is the image in row 12 of the column `image`, counted from 0. So labeled
+images have a path each, whether they lie in folders, in tars or in tables.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from bisect import bisect_left
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from kivfm_core.data.arrow_rows import image_places
 from kivfm_core.data.images import open_image, upright_size
 from kivfm_core.data.tar_index import TarIndex, load_index
 from kivfm_core.errors import DataError, printable
@@ -46,6 +50,15 @@ def _place(path: Path) -> tuple[Path, int, int | None]:
                 raise DataError(f"{printable(tar)} has no image {printable(name)}")
             start, size = index.places[place].tolist()
             return tar, start, size
+    table = path.parent.parent
+    if table.suffix == ".arrow" and path.name.isdecimal() and table.is_file():
+        stat = table.stat()
+        places = _rows(table, path.parent.name, stat.st_size, stat.st_mtime_ns)
+        row = int(path.name)
+        if row >= len(places) or not places[row, 1]:
+            raise DataError(f"{printable(table)} has no image in row {row + 1}")
+        start, size = places[row].tolist()
+        return table, start, size
     return path, 0, None
 
 
@@ -53,3 +66,9 @@ def _place(path: Path) -> tuple[Path, int, int | None]:
 def _index(tar: Path, size: int, changed: int) -> TarIndex:
     """The index of a tar; size and time are there so that a changed tar is read anew."""
     return load_index(tar)
+
+
+@lru_cache(maxsize=1024)
+def _rows(table: Path, column: str, size: int, changed: int) -> NDArray[np.int64]:
+    """Where the images of a table lie; size and time as above."""
+    return image_places(table, column)

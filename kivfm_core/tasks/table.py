@@ -27,7 +27,9 @@ TASKS: dict[str, TaskRecord] = {
 
 # k-NN on a global feature: measured like a task, though no teacher declares it.
 KNN = Measured(
-    name="knn", metric="k-NN top-1", formats=("labels", "folder", "csv", "jsonl", "webdataset")
+    name="knn",
+    metric="k-NN top-1",
+    formats=("labels", "folder", "csv", "jsonl", "webdataset", "hf-classes"),
 )
 # Finding an image's texts, and a text's image, among all: measured on image-text pairs alone.
 RETRIEVAL = Measured(name="retrieval", metric="recall@1", formats=("pairs",))

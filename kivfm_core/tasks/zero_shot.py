@@ -7,7 +7,7 @@ ZERO_SHOT = TaskRecord(
     short="zero-shot",
     summary="Which of the classes that you name an image shows.",
     prediction="kivfm_core.predictions:ClassLogits",
-    formats=("labels", "folder", "csv", "jsonl", "webdataset"),
+    formats=("labels", "folder", "csv", "jsonl", "webdataset", "hf-classes"),
     classes="prompt",
     prompt=Prompt(flags=("labels",), build="kivfm_core.tasks.prompts:class_names"),
     metric="top-1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kivfm_core.data.formats.coco import COCO
 from kivfm_core.data.formats.folder import FOLDER
+from kivfm_core.data.formats.hugging_face import HF_CLASSES, HF_OBJECTS
 from kivfm_core.data.formats.labels import LABELS
 from kivfm_core.data.formats.masks import MASKS
 from kivfm_core.data.formats.pairs import PAIRS
@@ -15,5 +16,18 @@ from kivfm_core.task import LabelFormat
 
 FORMATS: dict[str, LabelFormat] = {
     kind.name: kind
-    for kind in (LABELS, FOLDER, MASKS, COCO, VOC, YOLO, CSV, JSONL, WEBDATASET, PAIRS)
+    for kind in (
+        LABELS,
+        FOLDER,
+        MASKS,
+        COCO,
+        VOC,
+        YOLO,
+        CSV,
+        JSONL,
+        WEBDATASET,
+        HF_CLASSES,
+        HF_OBJECTS,
+        PAIRS,
+    )
 }

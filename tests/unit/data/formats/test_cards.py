@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from toy_arrow import arrow_rows, write_arrow
 from toy_tars import member, picture, write_tar
 
 from kivfm_core.data.formats.table import FORMATS
@@ -53,6 +54,8 @@ def build(tree: str, files: dict[str, str], root: Path) -> Path:
                 path,
                 [member(name, CONTENT[Path(name).suffix]) for name in files[path.name].split()],
             )
+        elif path.suffix == ".arrow":
+            write_arrow(path, arrow_rows(files["dataset_info.json"]))
         elif shown is not None:
             path.write_text(shown, encoding="utf-8")
         elif "LabeledApproved_full" in way:
