@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from kivfm_core.errors import KivfmError, is_out_of_memory, one_line
 from kivfm_core.playing.ask import Ask
 from kivfm_core.playing.guard import Guard
-from kivfm_core.playing.session import SMALL, Session, as_jpeg
+from kivfm_core.playing.session import SMALL, Session, as_file
 from kivfm_core.playing.uploads import MAX_BYTES, MAX_PIXELS, read_upload, too_many_bytes
 
 PAGE = Path(__file__).parent / "page"
@@ -40,6 +40,7 @@ def make_app(session: Session) -> FastAPI:
     app.add_api_route("/samples/{index}", routes.sample, methods=["GET"])
     app.add_api_route("/image", routes.image, methods=["POST"])
     app.add_api_route("/predict", routes.predict, methods=["POST"])
+    app.add_api_route("/features", routes.features, methods=["POST"])
     return app
 
 
@@ -73,6 +74,11 @@ class _Routes:
         """What is found in the image that is meant."""
         content = await _body(request)
         return await _answer(lambda: self.session.predict(self._image(ask, content), ask))
+
+    async def features(self, request: Request, ask: Annotated[Ask, Query()]) -> Response:
+        """The features of the image that is meant, as colors."""
+        content = await _body(request)
+        return await _answer(lambda: self.session.features(self._image(ask, content), ask))
 
     def _image(self, ask: Ask, content: bytes | None) -> Image.Image:
         if content is None:
@@ -110,7 +116,7 @@ async def _answer(work: Callable[[], dict[str, Any] | Image.Image]) -> Response:
         memory = is_out_of_memory(error)
         return JSONResponse({"error": "out of memory" if memory else one_line(error)}, 500)
     if isinstance(found, Image.Image):
-        return Response(await run_in_threadpool(as_jpeg, found), media_type="image/jpeg")
+        return Response(await run_in_threadpool(as_file, found), media_type="image/jpeg")
     return JSONResponse(found)
 
 

@@ -54,11 +54,14 @@ class Ask(Record):
             x, y, positive = _numbers(text, 3)
             # The right and lower edge belong to the last pixel.
             place = min(x * width, width - 1), min(y * height, height - 1)
-            clicks.append(Click(*place, positive > 0))
+            clicks.append(Click(round(place[0], 1), round(place[1], 1), positive > 0))
         box = None
         if self.box is not None:
             x0, y0, x1, y1 = _numbers(self.box, 4)
-            box = x0 * width, y0 * height, x1 * width, y1 * height
+            box = (
+                round(x0 * width, 1), round(y0 * height, 1),
+                round(x1 * width, 1), round(y1 * height, 1),
+            )  # fmt: skip
         return (MaskPrompt(tuple(clicks), box),)
 
 

@@ -7,7 +7,6 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,13 +55,20 @@ def play(
 
     config = uvicorn.Config(
         make_app(Session(model, images)), log_level="error", access_log=False,
-        server_header=False, lifespan="off", ws="none", timeout_graceful_shutdown=0,
+        server_header=False, lifespan="off", ws="none",
     )  # fmt: skip
     say(f"open {url} in a browser; Ctrl-C ends it")
     if browser and _has_screen():
         webbrowser.open(url)
-    with suppress(KeyboardInterrupt):  # it is how this ends
-        uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    server.handle_exit = lambda sig, frame: _end()
+    server.run(sockets=[listener])
+
+
+def _end() -> None:
+    """Ends the program at once: nothing is to be saved, and a decoder cannot be interrupted."""
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def check_installed() -> None:

@@ -18,6 +18,7 @@ from kivfm_core.models.model import Model
 from kivfm_core.models.student_model import StudentModel
 from kivfm_core.playing.ask import Ask
 from kivfm_core.playing.beside import load_beside, why_absent
+from kivfm_core.playing.features import as_colors, teacher_level
 from kivfm_core.playing.kept import KeptPasses
 from kivfm_core.playing.uploads import fit
 from kivfm_core.prediction.all_tasks import solve
@@ -27,6 +28,7 @@ from kivfm_core.registry.registry import find_task
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.student.one_pass import SoloPass
 from kivfm_core.task import spread
+from kivfm_core.teacher import Encoder, Teacher
 
 # So many images to choose from, and the side of their small pictures in pixels.
 SAMPLES, SMALL = 24, 160
@@ -46,6 +48,7 @@ class Session:
         # Whoever asks waits until the model is free: its passes are one person's at a time.
         self._lock = Lock()
         self._passes: dict[int | None, KeptPasses] = {}
+        self._loaded: dict[str, Teacher | None] = {}
 
     def about(self) -> dict[str, Any]:
         """What the page is built from, ready for JSON."""
@@ -54,12 +57,14 @@ class Session:
         tasks = [find_task(name) for name in names]
         return {
             "name": printable(self.model.name),
+            "dense": self.model.dense_level is not None,
             "student": isinstance(self.model, StudentModel),
             "teachers": [
                 {
                     "name": printable(spec.name),
                     "tasks": [solved.task for solved in spec.tasks],
                     "absent": why_absent(self.model, spec),
+                    "dense": teacher_level(spec) is not None,
                 }
                 for spec in specs
             ],
@@ -102,6 +107,37 @@ class Session:
             seconds = time.monotonic() - began
         return {"seconds": round(seconds, 3), "results": [_result(one) for one in found]}
 
+    def features(self, image: Image.Image, ask: Ask) -> dict[str, Any]:
+        """Dense features as colors: the model's own, or a teacher's beside its stand-in's.
+
+        Raises:
+            KivfmError: If the teacher is not here, or has no dense features.
+        """
+        spec = None if ask.teacher is None else self._specs(ask.teacher)[0]
+        level = self.model.dense_level if spec is None else teacher_level(spec)
+        if level is None:
+            raise UsageError("there are no dense features")
+        with self._lock:
+            began = time.monotonic()
+            pictures = as_colors(image, self._encoders(spec), level)
+            seconds = time.monotonic() - began
+        results = [{"picture": as_url(one, "PNG"), "lines": [words]} for one, words in pictures]
+        return {"seconds": round(seconds, 3), "results": results}
+
+    def _encoders(self, spec: TeacherSpec | None) -> list[Encoder]:
+        """Whose features are compared: the stand-in, then its teacher if that is here."""
+        if spec is None:
+            return [self.model.encoder]
+        beside = self._beside(spec)
+        own = self.model.solver(spec.name)
+        return [own] if beside is None else [own, beside]
+
+    def _beside(self, spec: TeacherSpec) -> Teacher | None:
+        """A teacher itself; None if it is not here. Its weights are loaded once."""
+        if spec.name not in self._loaded:
+            self._loaded[spec.name] = load_beside(self.model, spec)
+        return self._loaded[spec.name]
+
     def _sample_name(self, index: int) -> str:
         assert self.images is not None
         return printable(self.images[self.samples[index]])
@@ -123,7 +159,7 @@ class Session:
         if teacher is None:
             return self.model.passes([spec.name for spec in self.model.specs if spec.tasks])
         spec = self.model.specs[teacher]
-        loaded = load_beside(self.model, spec)
+        loaded = self._beside(spec)
         if loaded is None:
             why = self.model.absent.get(spec.name) or why_absent(self.model, spec)
             raise KivfmError(f"{spec.name} is not here: {why}")
@@ -152,13 +188,14 @@ def _result(found: Prediction) -> dict[str, Any]:
     }
 
 
-def as_jpeg(image: Image.Image) -> bytes:
-    """An image as a file for a browser."""
+def as_file(image: Image.Image, kind: str = "JPEG") -> bytes:
+    """An image as a file for a browser, `JPEG` or `PNG`."""
     content = BytesIO()
-    image.save(content, "JPEG", quality=90)
+    image.save(content, kind, quality=90)
     return content.getvalue()
 
 
-def as_url(image: Image.Image) -> str:
+def as_url(image: Image.Image, kind: str = "JPEG") -> str:
     """An image as an address that contains it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(as_jpeg(image)).decode('ascii')}"
+    text = base64.b64encode(as_file(image, kind)).decode("ascii")
+    return f"data:image/{kind.lower()};base64,{text}"

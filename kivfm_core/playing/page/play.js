@@ -14,6 +14,7 @@ const cells = new Map(); // `who task teacher` -> the cell that shows it; who is
 const columns = []; // {who, tasks}: the model, then each of its teachers that is here
 const wanted = new Map(); // what is to be asked next: column -> set of tasks
 let asking = null; // the question that is under way
+const colored = new Set(); // whose features of the image are shown
 let image = 0; // counts images, so that answers about an earlier one are dropped
 
 // Asking
@@ -44,13 +45,14 @@ async function post(path, more, signal) {
 function given() {
   const words = { threshold: at("threshold").value };
   words.label = labels();
+  if (!pointed()) return words;
   words.point = now.points.map((p) => [share(p.x), share(p.y), p.positive].join(","));
   if (now.box) words.box = now.box.map(share).join(",");
   return words;
 }
 
 const share = (value) => Number(value.toFixed(5));
-const labels = () => at("labels").value.split(",").map((word) => word.trim()).filter(Boolean);
+const labels = () => [...new Set(at("labels").value.split(",").map((word) => word.trim()).filter(Boolean))];
 const pointed = () => now.points.some((p) => p.positive) || Boolean(now.box);
 const compares = () => at("compare").checked;
 
@@ -99,9 +101,36 @@ async function answerAll() {
     }
     for (const task of names) busy(column, task, wanted.get(column)?.has(task) ?? false);
   }
+  if (!wanted.size && at("features").checked) await color(seen);
   asking = null;
   if (wanted.size) return answerAll();
+  if (seen !== image) return;
   if (took.length) at("status").textContent = `Took: ${took.join(", ")}.`;
+}
+
+// The features of the image as colors: the model's own, then each teacher's beside its stand-in's.
+async function color(seen) {
+  const places = [...(model.student && model.dense ? [null] : []), ...model.teachers.keys()];
+  for (const place of places) {
+    const name = place === null ? "own" : model.teachers[place].name;
+    const own = cells.get(key("", "features", name));
+    if (!own || colored.has(name)) continue;
+    if (wanted.size || !at("features").checked) return; // these are asked first
+    const others = [own, cells.get(key(place, "features", name))];
+    at("status").textContent = `Waiting for features${place === null ? "" : ` of ${name}`}.`;
+    try {
+      const answer = await post("features", place === null ? {} : { teacher: place }, asking.signal);
+      const found = await answer.json();
+      if (seen !== image) return;
+      colored.add(name);
+      for (const [index, one] of found.results.entries()) if (others[index]) fill(others[index], "features", one);
+    } catch (error) {
+      if (seen !== image) return;
+      colored.add(name);
+      say(own, error.message, true);
+    }
+  }
+  at("status").textContent = "";
 }
 
 // Showing
@@ -123,12 +152,20 @@ function busy(column, task, is) {
 function show(column, found) {
   const cell = cells.get(key(column.who, found.task, found.teacher));
   if (!cell) return;
+  if (column.who === "" && pointed() && cell.dataset.pointed) {
+    at("over").src = found.picture; // the answer where one clicks
+    at("over").hidden = false;
+  }
+  fill(cell, found.task, found);
+}
+
+function fill(cell, task, found) {
   const first = found.lines.slice(0, 5).map((line) => line.trim()).join("; ");
-  const alt = `${found.task}, ${cell.dataset.title}: ${first}`;
-  let opened = cell.querySelector("details")?.open || false;
+  const alt = `${task}, ${cell.dataset.title}: ${first}`;
+  const open = cell.querySelector("details")?.open || false;
   cell.querySelector(".body").replaceChildren(
     picture(found.picture, alt),
-    make("details", { open: opened },
+    make("details", { open },
       make("summary", { textContent: summary(found.lines) }),
       make("pre", { textContent: found.lines.join("\n"), tabIndex: 0 })),
   );
@@ -136,7 +173,7 @@ function show(column, found) {
 
 function summary(lines) {
   if (lines.length === 1) return lines[0].trim();
-  return `${lines.length} lines: ${lines[0].trim()}, ...`;
+  return `${lines[0].trim()}, and ${lines.length - 1} more`;
 }
 
 function picture(url, alt) {
@@ -186,6 +223,7 @@ async function take(chosen) {
   const mine = image;
   asking?.abort();
   wanted.clear();
+  colored.clear();
   Object.assign(now, { file: null, sample: null, points: [], box: null, cross: null, corner: null }, chosen);
   complain("");
   at("status").textContent = "Reading the image.";
@@ -196,10 +234,12 @@ async function take(chosen) {
     URL.revokeObjectURL(at("shown").src);
     at("shown").src = URL.createObjectURL(content);
     await at("shown").decode();
+    const { naturalWidth: width, naturalHeight: height } = at("shown");
+    at("stage").style.width = `min(100%, ${(50 * width) / height}vh)`;
   } catch (error) {
     if (mine !== image) return;
     Object.assign(now, { file: null, sample: null });
-    at("stage-part").hidden = true;
+    at("stage-part").hidden = at("settings").hidden = true;
     at("tasks").hidden = true;
     at("invite").hidden = false;
     at("status").textContent = "";
@@ -209,12 +249,13 @@ async function take(chosen) {
   const name = chosen.file ? chosen.file.name || "the image that was pasted" : model.samples[chosen.sample];
   at("shown").alt = `The image: ${name}`;
   at("caption").textContent = `${name}, ${at("shown").naturalWidth} x ${at("shown").naturalHeight} pixels as the model gets it`;
-  at("stage-part").hidden = at("tasks").hidden = false;
+  at("stage-part").hidden = at("settings").hidden = at("tasks").hidden = false;
   at("invite").hidden = true;
   at("status").textContent = "";
   press();
   drawMarks();
   ask();
+  if (!asking) answerAll(); // no task, but features
 }
 
 function press() {
@@ -275,6 +316,7 @@ function drawMarks(frame = now.box) {
   }
   if (now.cross) marks.push(put(make("span", { className: "cross" }), now.cross.x, now.cross.y));
   at("marks").replaceChildren(...marks);
+  if (!pointed()) at("over").hidden = true;
   const none = !now.points.length && !now.box && !now.corner;
   at("undo").disabled = at("clear").disabled = none;
 }
@@ -355,10 +397,34 @@ function article(task) {
   return node;
 }
 
+function featuresArticle() {
+  const pairs = [];
+  if (model.student && model.dense) {
+    pairs.push(make("div", { className: "pair" }, figure("", "features", "own", "the student's own")));
+  }
+  for (const [place, teacher] of model.teachers.entries()) {
+    if (!teacher.dense) continue;
+    const pair = make("div", { className: "pair" }, figure("", "features", teacher.name, model.student ? `the student as ${teacher.name}` : teacher.name));
+    if (model.student) {
+      const beside = figure(place, "features", teacher.name, `${teacher.name} itself`);
+      if (teacher.absent) say(beside, `${teacher.name} is not here: ${teacher.absent}.`);
+      pair.append(beside);
+    }
+    pairs.push(pair);
+  }
+  const words = "Cells of like color have like features. A teacher and the student in its place are colored by one projection, so that colors can be compared.";
+  const title = make("h3", { textContent: "Features", id: "task-features" });
+  const node = make("section", { className: "task", id: "features-part", hidden: true }, title, make("p", { className: "soft small", textContent: words }), make("div", { className: "many" }, ...pairs));
+  node.setAttribute("aria-labelledby", title.id);
+  node.dataset.task = "features";
+  return node;
+}
+
 function figure(who, task, teacher, title) {
   const node = make("figure", {}, make("figcaption", { textContent: title }), make("div", { className: "body" }));
   node.dataset.title = title;
   node.dataset.who = who === "" ? "model" : "teacher";
+  if (model.tasks.find((one) => one.name === task)?.needs.includes("prompts")) node.dataset.pointed = "yes";
   cells.set(key(who, task, teacher), node);
   return node;
 }
@@ -396,6 +462,13 @@ function listen() {
     at("threshold-value").textContent = Number(at("threshold").value).toFixed(2);
     scored();
   });
+  at("features").addEventListener("change", () => {
+    at("features-part").hidden = !at("features").checked;
+    if (!asking && (now.file !== null || now.sample !== null)) answerAll();
+  });
+  for (const one of document.querySelectorAll("input[name=tool]")) {
+    one.addEventListener("change", () => at("stage").classList.toggle("boxing", tool() === "box"));
+  }
   at("compare").addEventListener("change", () => {
     document.body.classList.toggle("alone", !compares());
     for (const [name, cell] of cells) if (!name.startsWith(" ")) cell.hidden = !compares();
@@ -415,7 +488,8 @@ function build() {
     if (model.student && !teacher.absent && teacher.tasks.length) columns.push({ who, tasks: teacher.tasks });
   }
   at("tasks").hidden = true;
-  at("tasks").append(...model.tasks.map(article));
+  at("tasks").append(...model.tasks.map(article), featuresArticle());
+  at("coloring").hidden = !(model.dense || model.teachers.some((teacher) => teacher.dense));
   const flags = model.tasks.flatMap((task) => task.needs);
   at("naming").hidden = !flags.includes("labels");
   at("limiting").hidden = !model.tasks.some((task) => task.kind === "objects");
