@@ -45,7 +45,7 @@ def make_app(session: Session) -> FastAPI:
 
 
 class _Routes:
-    """What answers: a method a route."""
+    """The routes, a method each."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -56,7 +56,7 @@ class _Routes:
         return await _answer(lambda: {**self.session.about(), "limits": limits})
 
     async def sample(self, index: int) -> Response:
-        """A small picture of an image to choose from."""
+        """A small version of an image to choose from."""
 
         def small() -> Image.Image:
             image = self.session.sample(index)

@@ -1,4 +1,4 @@
-"""What a browser asks about an image: read from a request's query, and checked."""
+"""What a browser wants to know of an image: read from a request's query, and checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Word = Annotated[str, Field(max_length=200)]
 
 
 class Ask(Record):
-    """What is asked. Places are shares of the image's width and height.
+    """A question about an image. Places are shares of the image's width and height.
 
     Attributes:
         sample: Which of the images here is meant; None for the one in the request's body.

@@ -12,7 +12,7 @@ from kivfm_core.prediction.feature_colors import feature_colors
 from kivfm_core.spec import InputContract, TeacherSpec
 from kivfm_core.teacher import Encoder, Teacher
 
-# The long side of a picture in pixels.
+# The long side of an image of features in pixels.
 LONG = 480
 
 
@@ -34,7 +34,7 @@ def as_colors(
         level: Its name.
 
     Returns:
-        For each a picture in the image's shape, and what it shows in words.
+        For each an image in the given one's shape, and what it shows in words.
     """
     maps = [_map(image, one, level) for one in encoders]
     scale = LONG / max(image.size)

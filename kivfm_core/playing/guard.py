@@ -39,17 +39,17 @@ HOSTS = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
 class Guard:
-    """Refuses strangers, and gives every answer its headers.
+    """Refuses strangers, and gives every response its headers.
 
     Args:
-        app: What answers all others.
+        app: What responds to all others.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request of HTTP; there are no others here."""
+        """Responds to a request of HTTP; there are no others here."""
         if scope["type"] != "http":
             return
         why = refusal(scope["method"], Headers(scope=scope))

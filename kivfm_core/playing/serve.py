@@ -9,10 +9,13 @@ import webbrowser
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.errors import KivfmError, UsageError, printable
-from kivfm_core.models.model import Model
+
+if TYPE_CHECKING:
+    from kivfm_core.models.model import Model
 
 # Of this machine alone.
 HOST = "127.0.0.1"
@@ -50,6 +53,7 @@ def play(
     # An extra: only those who play have them.
     import uvicorn
 
+    # They import torch, and that extra; a port that is taken is said before.
     from kivfm_core.playing.app import make_app
     from kivfm_core.playing.session import Session
 

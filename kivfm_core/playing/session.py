@@ -30,7 +30,7 @@ from kivfm_core.student.one_pass import SoloPass
 from kivfm_core.task import spread
 from kivfm_core.teacher import Encoder, Teacher
 
-# So many images to choose from, and the side of their small pictures in pixels.
+# So many images to choose from, and the side of their small versions in pixels.
 SAMPLES, SMALL = 24, 160
 
 
@@ -95,7 +95,7 @@ class Session:
         """What a model or its teacher finds in an image, ready for JSON.
 
         Raises:
-            KivfmError: If what is asked does not fit, or the teacher is not here.
+            KivfmError: If the question does not fit, or the teacher is not here.
         """
         specs = self._specs(ask.teacher)
         given = told(ask.labels or None, ask.prompts(*image.size), image.size[::-1])
@@ -119,9 +119,9 @@ class Session:
             raise UsageError("there are no dense features")
         with self._lock:
             began = time.monotonic()
-            pictures = as_colors(image, self._encoders(spec), level)
+            drawn = as_colors(image, self._encoders(spec), level)
             seconds = time.monotonic() - began
-        results = [{"picture": as_url(one, "PNG"), "lines": [words]} for one, words in pictures]
+        results = [{"drawing": as_url(one, "PNG"), "lines": [words]} for one, words in drawn]
         return {"seconds": round(seconds, 3), "results": results}
 
     def _encoders(self, spec: TeacherSpec | None) -> list[Encoder]:
@@ -167,7 +167,7 @@ class Session:
 
 
 def _wanted(specs: Sequence[TeacherSpec], ask: Ask, pointed_at: bool) -> dict[str, list[str]]:
-    """By teacher, those of the tasks asked for whose prompts are given."""
+    """By teacher, those of the wanted tasks whose prompts are given."""
     known = {"labels": bool(ask.labels), "points": pointed_at, "prompts": pointed_at}
     tasks: dict[str, list[str]] = {}
     for spec in specs:
@@ -184,7 +184,7 @@ def _result(found: Prediction) -> dict[str, Any]:
         "task": found.task,
         "teacher": found.teacher,
         "lines": found.lines(),
-        "picture": as_url(found.draw()),
+        "drawing": as_url(found.draw()),
     }
 
 

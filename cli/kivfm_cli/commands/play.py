@@ -43,11 +43,12 @@ def play(
     The page is served to this machine alone. It loads nothing from the network, and the images that
     are dropped on it are not stored.
     """
-    from kivfm_core.models.open import open_model
     from kivfm_core.playing.serve import check_installed
     from kivfm_core.playing.serve import play as serve
 
     check_installed()
+    from kivfm_core.models.open import open_model
+
     opened = open_model(model, accelerator, weights)
     if opened.run is not None:
         warn_of_changed_teachers(opened.run.path)

@@ -153,7 +153,7 @@ function show(column, found) {
   const cell = cells.get(key(column.who, found.task, found.teacher));
   if (!cell) return;
   if (column.who === "" && pointed() && cell.dataset.pointed) {
-    at("over").src = found.picture; // the answer where one clicks
+    at("over").src = found.drawing; // the answer where one clicks
     at("over").hidden = false;
   }
   fill(cell, found.task, found);
@@ -164,7 +164,7 @@ function fill(cell, task, found) {
   const alt = `${task}, ${cell.dataset.title}: ${first}`;
   const open = cell.querySelector("details")?.open || false;
   cell.querySelector(".body").replaceChildren(
-    picture(found.picture, alt),
+    drawing(found.drawing, alt),
     make("details", { open },
       make("summary", { textContent: summary(found.lines) }),
       make("pre", { textContent: found.lines.join("\n"), tabIndex: 0 })),
@@ -176,11 +176,11 @@ function summary(lines) {
   return `${lines[0].trim()}, and ${lines.length - 1} more`;
 }
 
-function picture(url, alt) {
-  const button = make("button", { type: "button", className: "picture" }, make("img", { src: url, alt }));
+function drawing(url, alt) {
+  const button = make("button", { type: "button", className: "drawing" }, make("img", { src: url, alt }));
   button.addEventListener("click", () => {
-    at("large-picture").src = url;
-    at("large-picture").alt = alt;
+    at("large-drawing").src = url;
+    at("large-drawing").alt = alt;
     at("large").showModal();
   });
   return button;
@@ -507,8 +507,8 @@ function build() {
   }
   at("samples").hidden = !model.samples.length;
   for (const [sample, name] of model.samples.entries()) {
-    const picture = make("img", { src: `samples/${sample}`, alt: name, loading: "lazy" });
-    const button = make("button", { type: "button", title: name }, picture);
+    const small = make("img", { src: `samples/${sample}`, alt: name, loading: "lazy" });
+    const button = make("button", { type: "button", title: name }, small);
     button.setAttribute("aria-pressed", "false");
     button.addEventListener("click", () => take({ sample }));
     at("samples").append(button);

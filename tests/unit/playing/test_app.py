@@ -195,7 +195,7 @@ def test_every_task_of_a_student_in_one_answer(page: TestClient, model: Model):
     every = [(t.task, spec.name) for spec in model.specs for t in spec.tasks]
     assert [(one["task"], one["teacher"]) for one in answer["results"]] == every
     for one in answer["results"]:
-        assert one["lines"] and decoded(one["picture"]).width > 0
+        assert one["lines"] and decoded(one["drawing"]).width > 0
     assert page.post("/predict", content=file()).json()["results"]
     assert page.post("/predict?sample=0&task=none").json()["results"] == []
 
@@ -220,13 +220,13 @@ def test_a_click_does_not_look_at_the_image_again(page: TestClient, model: Model
 
 def test_features_as_colors(page: TestClient, model: Model):
     own = page.post("/features?sample=0").json()["results"]
-    assert len(own) == 1 and decoded(own[0]["picture"]).mode == "RGB"
+    assert len(own) == 1 and decoded(own[0]["drawing"]).mode == "RGB"
     assert "cells" in own[0]["lines"][0]
     for place, teacher in enumerate(page.get("/model").json()["teachers"]):
         answer = page.post(f"/features?teacher={place}", content=file(90, 60))
         if teacher["dense"]:
             (one,) = answer.json()["results"]
-            assert decoded(one["picture"]).size == (480, 320)
+            assert decoded(one["drawing"]).size == (480, 320)
         else:
             refused(answer, 400, "there are no dense features")
 
