@@ -24,7 +24,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 PATIENCE = 120_000  # milliseconds: the machine may be busy
 
@@ -53,6 +52,7 @@ def server(folder: Path) -> Iterator[tuple[str, Any]]:
     if process.poll() is None:
         process.kill()
         process.wait()
+    process.stdout.close()
 
 
 @pytest.fixture(scope="module")
