@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
@@ -49,6 +50,8 @@ class _Routes:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        # An image takes memory while it is decoded: one at a time, however many are sent.
+        self._decoding = Lock()
 
     async def about(self) -> Response:
         """What the page is built from."""
@@ -59,7 +62,8 @@ class _Routes:
         """A small version of an image to choose from."""
 
         def small() -> Image.Image:
-            image = self.session.sample(index)
+            with self._decoding:
+                image = self.session.sample(index)
             image.thumbnail((SMALL, SMALL))
             return image
 
@@ -83,7 +87,8 @@ class _Routes:
     def _image(self, ask: Ask, content: bytes | None) -> Image.Image:
         if content is None:
             raise too_many_bytes()
-        return read_upload(content) if ask.sample is None else self.session.sample(ask.sample)
+        with self._decoding:
+            return read_upload(content) if ask.sample is None else self.session.sample(ask.sample)
 
 
 def _file(path: Path) -> Callable[[], Any]:

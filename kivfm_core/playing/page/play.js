@@ -235,7 +235,7 @@ async function take(chosen) {
     at("shown").src = URL.createObjectURL(content);
     await at("shown").decode();
     const { naturalWidth: width, naturalHeight: height } = at("shown");
-    at("stage").style.width = `min(100%, ${(50 * width) / height}vh)`;
+    at("stage").style.width = `min(100%, ${(42 * width) / height}vh)`;
   } catch (error) {
     if (mine !== image) return;
     Object.assign(now, { file: null, sample: null });
@@ -504,6 +504,10 @@ function build() {
     stage.setAttribute("aria-describedby", "keys caption");
     listenToPointer();
     listenToKeys();
+  }
+  if (!model.tasks.length) {
+    at("features").checked = true; // there is nothing else
+    at("features-part").hidden = false;
   }
   at("samples").hidden = !model.samples.length;
   for (const [sample, name] of model.samples.entries()) {
