@@ -40,11 +40,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
             (a decompression bomb).
     """
     try:
-        # What is a warning and what an error belongs to the process: one thread at a time says so.
-        with _OPENING, warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(path if size is None else _part(path, start, size))
-        with opened as image:
+        with open_checked(path if size is None else _part(path, start, size)) as image:
             upright = to_upright_rgb(image)
         if upright.width * upright.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
             raise ValueError(f"it has {upright.width} x {upright.height} pixels")  # from few bytes
@@ -57,6 +53,19 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
         raise DataError(f"cannot decode {printable(path)}{place}: {reason}") from error
     say_scaled(upright, Path(path).name)
     return upright
+
+
+def open_checked(source: Path | BytesIO, formats: list[str] | None = None) -> Image.Image:
+    """Opens an image without decoding it; a decompression bomb is an error.
+
+    Args:
+        source: The file, or its bytes.
+        formats: Pillow's names of the formats that it may have; all by default.
+    """
+    # What is a warning and what an error belongs to the process: one thread at a time says so.
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(source, formats=formats)
 
 
 def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[int, int]:

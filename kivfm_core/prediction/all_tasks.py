@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
@@ -34,7 +34,7 @@ from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import Run
 from kivfm_core.spec import TeacherSpec
-from kivfm_core.student.one_pass import Canvas
+from kivfm_core.student.one_pass import Canvas, EncoderPass
 from kivfm_core.teacher import Levels, Teacher
 
 # In place of a task's name.
@@ -78,19 +78,51 @@ def predict_all(
     tasks = _solvable(opened.specs, bool(labels), bool(prompts))
     pixels = read_image(image)
     given = told(labels, prompts, pixels.shape[1:])
+    results = solve(opened, pixels, tasks, given, threshold=threshold, canvas=canvas)
+    if out is not None:
+        for found in results:
+            assert found.drawing is not None
+            found.drawing.save(Path(out) / _file(found.task, found.teacher, tasks))
+    return results
+
+
+class Solving(Protocol):
+    """Whoever solves tasks after passes of an encoder, such as a `Model`."""
+
+    def passes(self, teachers: Sequence[str], canvas: Canvas = None) -> Sequence[EncoderPass]:
+        """The passes after which all tasks of these teachers can be decoded."""
+        ...
+
+
+def solve(
+    who: Solving,
+    pixels: Tensor,
+    tasks: Mapping[str, Sequence[str]],
+    given: Mapping[str, Any],
+    threshold: float = CONFIDENCE,
+    canvas: Canvas = None,
+) -> list[Prediction]:
+    """Solves tasks for one image.
+
+    Args:
+        who: Whose passes they are; of their solvers, those that have no task rest.
+        pixels: The image, RGB uint8 `[3, H, W]`.
+        tasks: By the teachers' full names.
+        given: What `told` gives; every task has its prompt in it.
+        threshold: Objects of a lower score are left out.
+        canvas: As `predict_all` takes it.
+
+    Returns:
+        A result for each teacher and task, in their order.
+    """
     drawn = _Drawn(pixels, given, threshold)
-    folder = None if out is None else Path(out)
-    results: dict[str, list[Prediction]] = {}
-    for one in opened.passes(list(tasks), canvas):
+    results: dict[str, list[Prediction]] = {name: [] for name in tasks}
+    for one in who.passes(list(tasks), canvas):
         every = one.encode(*make_canvases([pixels], one.input))
         for solver, levels in zip(one.solvers, every, strict=True):
             name = solver.spec.name
-            for task, found in _decode(solver, tasks[name], levels, given):
-                result, drawing = drawn.result(solver.spec, task, found)
-                results.setdefault(name, []).append(result)
-                if folder is not None:
-                    folder.mkdir(parents=True, exist_ok=True)
-                    drawing.save(folder / _file(task, name, tasks))
+            for task, found in _decode(solver, tasks.get(name, ()), levels, given):
+                results[name].append(drawn.result(solver.spec, task, found))
     return [result for name in tasks for result in results[name]]
 
 
@@ -102,7 +134,7 @@ class _Drawn:
     given: Mapping[str, Any]
     threshold: float
 
-    def result(self, spec: TeacherSpec, task: str, found: Any) -> tuple[Prediction, Drawing]:
+    def result(self, spec: TeacherSpec, task: str, found: Any) -> Prediction:
         """What was found for a task, as rows, and drawn."""
         record, drawing = find_task(task), Drawing(self.pixels, self.threshold)
         space = label_names(spec.task(task).labels)
@@ -111,7 +143,7 @@ class _Drawn:
         rows = resolve_reference(record.draw)(drawing, found, names, points)
         height, width = self.pixels.shape[1:]
         about = task, spec.name, width, height, record.kind
-        return Prediction(*about, rows, names, take_masks(rows), drawing), drawing
+        return Prediction(*about, rows, names, take_masks(rows), drawing)
 
 
 def _decode(
