@@ -20,7 +20,7 @@ release = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 extensions = ["myst_parser", "sphinx_copybutton", "sphinx.ext.mathjax"]
 root_doc = "docs/README"
-include_patterns = ["docs/**.md", "benchmarks/**.md", "tests/README.md", "[A-Z]*.md"]
+include_patterns = ["[A-Z]*.md", "*/README.md", "docs/**.md", "benchmarks/**.md"]
 exclude_patterns = [".*", "README.md", "build", "dist", "runs"]
 nitpicky = True
 
@@ -51,7 +51,14 @@ MEASURED = """
 
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
+    app.connect("source-read", add_captions)
     app.connect("source-read", add_navigation)
+
+
+def add_captions(app: Sphinx, page: str, source: list[str]) -> None:
+    """A block with a title, the name of its file, shows it."""
+    title = r'^```(\w+) title="(.+?)"$'
+    source[0] = re.sub(title, r"```{code-block} \1\n:caption: \2\n", source[0], flags=re.M)
 
 
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
