@@ -71,3 +71,18 @@ def test_flags_that_contradict_each_other_are_an_error(run, flags, capsys):
 def test_images_for_a_run_without_a_student_are_an_error(run, tmp_path, capsys):
     assert main(["report", str(run), "--data", str(tmp_path)]) == 2
     assert "has no student yet" in capsys.readouterr().err
+
+
+def test_a_student_that_cannot_be_run_leaves_the_records(run, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    (run / "student").mkdir()
+    (run / "student/student.json").write_text("{}")
+    text = (run / "config.toml").read_text()
+    assert text.count("[data]\n") == 1
+    (run / "config.toml").write_text(
+        text.replace("[data]\n", f"[data]\npath = '{tmp_path / 'images'}'\n")
+    )
+    assert main(["report", str(run)]) == 0
+    assert "no networks are run: no images in" in capsys.readouterr().err
+    assert main(["report", str(run), "--data", str(tmp_path / "images")]) == 1
+    assert main(["report", str(run), "--no-images"]) == 0

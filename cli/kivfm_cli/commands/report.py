@@ -10,7 +10,7 @@ import typer
 
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator, listed
-from kivfm_core.errors import UsageError, printable
+from kivfm_core.errors import KivfmError, UsageError, printable
 from kivfm_core.text import size
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _watch(run: Path, out: Path | None) -> Path:
 def _gallery(
     run: Path, data: Path | None, limit: int, labels: tuple[str, ...], accelerator: str
 ) -> Gallery | None:
-    """The drawings of the page; None if the run has no student yet, or no images are there."""
+    """The drawings of the page; None if there is no student, or the run's own images are of no use."""
     from kivfm_core.reporting.images import find_data
 
     if (found := find_data(run, data)) is None:
@@ -109,5 +109,11 @@ def _gallery(
         return make_gallery(
             run, found, limit=limit, labels=labels, accelerator=accelerator, progress=progress
         )
+    except KivfmError as error:
+        if data is not None:
+            raise
+        # Nobody named images: the records are shown without plugins and weights, too.
+        print(f"no networks are run: {printable(error.message)}", file=sys.stderr)
+        return None
     finally:
         progress.close()
