@@ -146,8 +146,10 @@ def _checked(
     parts = [pixels[:1], pixels[1:4], pixels[4:]]
     sizes = program.sizes()
     batches = [program.canvases(p, sizes[i % len(sizes)]) for i, p in enumerate(parts)]
-    found = resolve_reference(form.kind.run)(written, [batch.numpy() for batch in batches])
-    errors = compare(program, batches, found)
+    prompts = [program.example(batch, 1 + i) for i, batch in enumerate(batches)]
+    given = [{name: x.numpy() for name, x in prompt.items()} for prompt in prompts]
+    found = resolve_reference(form.kind.run)(written, [x.numpy() for x in batches], given)
+    errors = compare(program, batches, found, prompts)
     check(errors, form.precision)
     return errors
 
@@ -211,6 +213,8 @@ def _program(
         "input": preprocessing(program.contract, program.size, form.dynamic),
         "outputs": program.shapes(),
     }
+    example = program.example(torch.empty(1, 3, *program.size))
+    card |= {"prompt": {name: [*"BPN", *x.shape[3:]] for name, x in example.items()} or None}
     return program, card | dict(program.facts)
 
 
