@@ -51,7 +51,7 @@ def compare(
 
     Raises:
         KivfmError: If an output has another shape, or is the same whatever the export is shown, or
-            whatever it is asked.
+            whatever its prompts.
     """
     errors: dict[str, float] = {}
     given = zip(canvases, prompts or [{}] * len(canvases), strict=True)
@@ -73,7 +73,7 @@ def compare(
                 "a student that has learned nothing gives that, too: kivfm evaluate tells",
             )
         if program.prompt and _blind([got.swapaxes(0, 1) for _, got in pairs], 1e-6 * scale):
-            raise KivfmError(f"the export's {name} is the same whatever it is asked")
+            raise KivfmError(f"the export's {name} is the same whatever its prompts")
     return errors
 
 

@@ -116,7 +116,7 @@ def test_what_does_not_listen_is_found():
     right = program.run(canvases[0], prompt)["logits"].numpy()
     assert compare(program, canvases, [{"logits": right}], [prompt]) == {"logits": 0.0}
     deaf = np.repeat(right[:, :1], 2, axis=1)
-    with pytest.raises(KivfmError, match="is the same whatever it is asked"):
+    with pytest.raises(KivfmError, match="is the same whatever its prompts"):
         compare(program, canvases, [{"logits": deaf}], [prompt])
 
 
