@@ -24,6 +24,7 @@ from kivfm_core.files import make_aside, write_text
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
+from kivfm_core.models.student_model import StudentModel
 from kivfm_core.prediction.predict import choose
 from kivfm_core.prediction.prompts import check_names
 from kivfm_core.reference import resolve_reference
@@ -190,6 +191,12 @@ def _program(
     """What is exported, and its card."""
     if form.dynamic and size:
         raise UsageError("a canvas has a size, or any size", "--dynamic, or --height and --width")
+    if form.dynamic and isinstance(model, StudentModel):
+        raise UsageError(
+            f"{printable(model.name)} is a student: its base's canvas is rounded from the one that"
+            " is given, which no graph does for canvases of every size",
+            "one size: leave --dynamic away, or give --height and --width",
+        )
     if task is None:
         if labels:
             raise UsageError("features take no labels", "--task zero-shot")
