@@ -110,7 +110,8 @@ class Candidates:
     """What a detector finds before suppression, for exports: a fixed number of boxes an image.
 
     A decoder offers it by a method `candidates(levels)`. Its predictions are these, suppressed
-    class by class.
+    class by class. One that segments objects offers `masked_candidates(levels)`, too: so many of
+    the best that their masks are worth computing, with these.
 
     Attributes:
         boxes: `[B, N, 4]`, xyxy in canvas pixels.
@@ -118,6 +119,10 @@ class Candidates:
         threshold: Lower scores are left out.
         iou: Of two boxes of one class that overlap by more, the better one stays.
         most: So many are kept of an image, at most; None: all.
+        masks: Probabilities, `[B, N, m, m]` inside each box (`region="box"`) or `[B, N, h, w]` over
+            the canvas; of `masked_candidates`.
+        region: What a mask covers.
+        mask_threshold: Probability above which a pixel belongs to the object.
     """
 
     boxes: Tensor
@@ -125,6 +130,9 @@ class Candidates:
     threshold: float
     iou: float
     most: int | None = None
+    masks: Tensor | None = None
+    region: Literal["box", "canvas"] = "box"
+    mask_threshold: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,10 @@ class TaskRecord(Measured):
         export: Reference to `(decoders, task, levels, prompt) -> (tensors, facts)`, for exports:
             tensors by name, of shapes that do not depend on what an image shows, and a dict, ready
             for JSON, of what one has to know to use them. None: the task is not exported.
+        export_prompt: Reference to `(images, number, size) -> tensors`, an example of the prompt
+            that an export takes beside its canvas: tensors by name `[B, P, N, ...]`, `P` prompts
+            for each image, `N` parts of each; these three sizes are left open, and `export` gets
+            the tensors as its prompt. None: a prompt becomes part of the file.
         hub: What model hubs call such tasks, for a student's model card; None: its name.
     """
 
@@ -132,6 +136,7 @@ class TaskRecord(Measured):
     saved: Saved | None = None
     check: str | None = Field(default=None, pattern=REFERENCE)
     export: str | None = Field(default=None, pattern=REFERENCE)
+    export_prompt: str | None = Field(default=None, pattern=REFERENCE)
     hub: str | None = Field(default=None, pattern=TASK)
 
 

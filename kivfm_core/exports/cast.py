@@ -19,8 +19,9 @@ class _Cast(nn.Module):
         # The model itself stays as it is: the export is compared with it.
         self.module, self.dtype = deepcopy(module).to(dtype), dtype
 
-    def forward(self, canvas: Tensor) -> tuple[Tensor, ...]:
-        return tuple(found.float() for found in self.module(canvas.to(self.dtype)))
+    def forward(self, canvas: Tensor, *prompt: Tensor) -> tuple[Tensor, ...]:
+        given = [x.to(self.dtype) for x in (canvas, *prompt)]
+        return tuple(found.float() for found in self.module(*given))
 
 
 def cast(program: Program, dtype: str) -> Program:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,10 @@ def check_images() -> list[Tensor]:
 
 
 def compare(
-    program: Program, canvases: Sequence[Tensor], found: Sequence[Arrays]
+    program: Program,
+    canvases: Sequence[Tensor],
+    found: Sequence[Arrays],
+    prompts: Sequence[Mapping[str, Tensor]] = (),
 ) -> dict[str, float]:
     """The largest error of every output, as a part of its largest value.
 
@@ -44,12 +47,17 @@ def compare(
         program: What was exported.
         canvases: Batches `[B, 3, H, W]`.
         found: What the export made of each.
+        prompts: Of each batch, if the export takes prompts.
 
     Raises:
-        KivfmError: If an output has another shape, or is the same whatever the export is shown.
+        KivfmError: If an output has another shape, or is the same whatever the export is shown, or
+            whatever its prompts.
     """
     errors: dict[str, float] = {}
-    right = [program.run(batch) for batch in canvases]
+    given = zip(canvases, prompts or [{}] * len(canvases), strict=True)
+    right = [program.run(batch, prompt) for batch, prompt in given]
+    if {"boxes", "masks"} <= set(program.outputs):
+        found = [_paired(r, f) for r, f in zip(right, found, strict=True)]
     # A format may hold some of the outputs only: timm's has the vector alone.
     for name in (name for name in program.outputs if name in found[0]):
         pairs = [(r[name].float().numpy(), f[name]) for r, f in zip(right, found, strict=True)]
@@ -64,7 +72,35 @@ def compare(
                 f"the export's {name} is the same whatever it is shown",
                 "a student that has learned nothing gives that, too: kivfm evaluate tells",
             )
+        if program.prompt and _blind([got.swapaxes(0, 1) for _, got in pairs], 1e-6 * scale):
+            raise KivfmError(f"the export's {name} is the same whatever its prompts")
     return errors
+
+
+def _paired(right: Mapping[str, Tensor], found: Arrays) -> Arrays:
+    """What an export found, in the order of its model: what scores nearly the same may swap places.
+
+    Args:
+        right: The model's `boxes [B, N, 4]`, `scores [B, N, K]` and `masks [B, N, h, w]`.
+        found: The export's.
+    """
+    if any(found[name].shape != value.shape for name, value in right.items()):
+        return found
+    side = float(right["boxes"].abs().max())
+
+    def rows(of: Mapping[str, Any]) -> Tensor:
+        boxes, scores = (torch.as_tensor(of[name]).float() for name in ("boxes", "scores"))
+        return torch.cat((boxes, side * scores), dim=2)
+
+    nearest = torch.cdist(rows(right), rows(found)).argmin(2).numpy()
+    # Which of the worst are among the candidates is chance: of many that are just as bad.
+    sure = right["scores"].amax(2) > right["scores"].amax((1, 2))[:, None] / 4
+    paired: Arrays = {}
+    for name, value in right.items():
+        picked = np.stack([one[place] for one, place in zip(found[name], nearest, strict=True)])
+        keep = sure.numpy().reshape(*sure.shape, *[1] * (picked.ndim - 2))
+        paired[name] = np.where(keep, picked, value.numpy())
+    return paired
 
 
 def _blind(found: Sequence[np.ndarray[Any, Any]], least: float) -> bool:

@@ -24,6 +24,7 @@ from kivfm_core.files import make_aside, write_text
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
+from kivfm_core.models.student_model import StudentModel
 from kivfm_core.prediction.predict import choose
 from kivfm_core.prediction.prompts import check_names
 from kivfm_core.reference import resolve_reference
@@ -146,8 +147,10 @@ def _checked(
     parts = [pixels[:1], pixels[1:4], pixels[4:]]
     sizes = program.sizes()
     batches = [program.canvases(p, sizes[i % len(sizes)]) for i, p in enumerate(parts)]
-    found = resolve_reference(form.kind.run)(written, [batch.numpy() for batch in batches])
-    errors = compare(program, batches, found)
+    prompts = [program.example(batch, 1 + i) for i, batch in enumerate(batches)]
+    given = [{name: x.numpy() for name, x in prompt.items()} for prompt in prompts]
+    found = resolve_reference(form.kind.run)(written, [x.numpy() for x in batches], given)
+    errors = compare(program, batches, found, prompts)
     check(errors, form.precision)
     return errors
 
@@ -188,6 +191,12 @@ def _program(
     """What is exported, and its card."""
     if form.dynamic and size:
         raise UsageError("a canvas has a size, or any size", "--dynamic, or --height and --width")
+    if form.dynamic and isinstance(model, StudentModel):
+        raise UsageError(
+            f"{printable(model.name)} is a student: its base's canvas is rounded from the one that"
+            " is given, which no graph does for canvases of every size",
+            "one size: leave --dynamic away, or give --height and --width",
+        )
     if task is None:
         if labels:
             raise UsageError("features take no labels", "--task zero-shot")
@@ -211,6 +220,8 @@ def _program(
         "input": preprocessing(program.contract, program.size, form.dynamic),
         "outputs": program.shapes(),
     }
+    example = program.example(torch.empty(1, 3, *program.size))
+    card |= {"prompt": {name: [*"BPN", *x.shape[3:]] for name, x in example.items()} or None}
     return program, card | dict(program.facts)
 
 

@@ -12,16 +12,17 @@ from torch import Tensor
 from kivfm_core.data.canvas import rescale
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.program import Program
-from kivfm_core.geometry import Frame
-from kivfm_core.predictions import Detections, Predictions
+from kivfm_core.exports.prompts import NOTHING, POSITIVE
+from kivfm_core.geometry import Frame, Size
+from kivfm_core.predictions import Detections, Instances, Masks, Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.teacher import Levels
 
-# Canvases `[B, 3, H, W]` to outputs by name.
-Run = Callable[[np.ndarray[Any, Any]], Mapping[str, np.ndarray[Any, Any]]]
+# Canvases `[B, 3, H, W]`, and a prompt's arrays by name if one is taken, to outputs by name.
+Run = Callable[..., Mapping[str, np.ndarray[Any, Any]]]
 # The sets of outputs that predictions are made of here.
-READ = ({"logits"}, {"boxes", "scores"})
+READ = ({"logits"}, {"boxes", "scores"}, {"boxes", "scores", "masks"}, {"logits", "scores"})
 
 
 class Exported:
@@ -46,15 +47,20 @@ class Exported:
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The export's outputs."""
         size = (images.shape[-2], images.shape[-1]) if self.program.dynamic else self.program.size
-        found = self.run(rescale(images, size).numpy())
+        canvases = rescale(images, size)
+        if self.program.prompt:  # which is known when it is decoded
+            return Levels({"canvas": canvases}, frames)
+        found = self.run(canvases.numpy())
         return Levels({name: torch.from_numpy(value) for name, value in found.items()}, frames)
 
-    def prompt(self, task: str, **raw: Any) -> list[int] | None:
-        """Where the data's classes are among the export's.
+    def prompt(self, task: str, **raw: Any) -> Any:
+        """Where the data's classes are among the export's; or clicks, as they are.
 
         Raises:
-            UsageError: If the export lacks one.
+            UsageError: If the export lacks a class.
         """
+        if self.program.prompt:
+            return raw["points"]
         if not self.solved.labels:
             return None
         asked = raw["labels"]
@@ -66,20 +72,41 @@ class Exported:
             )
         return [self.solved.labels.index(label) for label in asked]
 
-    def decode(self, task: str, levels: Levels, prompt: list[int] | None = None) -> Predictions:
+    def decode(self, task: str, levels: Levels, prompt: Any = None) -> Predictions:
         """Predictions in canvas pixels."""
+        facts = self.program.facts
+        if self.program.prompt:
+            pairs = zip(levels["canvas"], prompt, strict=True)
+            return Masks([self._clicked(x[None], points, levels.canvas) for x, points in pairs])
         if "boxes" in levels:
-            boxes = levels["boxes"]
-            if not self.program.dynamic:
-                (h, w), (ch, cw) = self.program.size, levels.canvas
-                boxes = boxes * torch.tensor([cw / w, ch / h] * 2)
-            return suppress(boxes, levels["scores"], self.program.facts["suppression"])
+            ch, cw = levels.canvas
+            h, w = (ch, cw) if self.program.dynamic else self.program.size
+            boxes = levels["boxes"] * torch.tensor([cw / w, ch / h] * 2)
+            found, places = suppress(boxes, levels["scores"], facts["suppression"])
+            if "masks" not in levels:
+                return found
+            masks = [x[place] for x, place in zip(levels["masks"], places, strict=True)]
+            return Instances(found.boxes, found.scores, found.labels, masks, **facts["masks"])
         logits = levels["logits"] if prompt is None else levels["logits"][:, prompt]
         return resolve_reference(find_task(task).prediction)(logits)
 
+    def _clicked(self, canvas: Tensor, points: Tensor, size: Size) -> Tensor:
+        """Logits `[P, h, w]` of one click each, `[P, 2]` in pixels of a canvas of `size`."""
+        if not len(points):
+            return torch.zeros(0, 1, 1)
+        (h, w), (ch, cw) = canvas.shape[-2:], size
+        points = points * torch.tensor([w / cw, h / ch])
+        # A click, and nothing: so much is in a prompt without a box.
+        pairs = torch.stack((points, torch.zeros_like(points)), dim=1)[None]
+        labels = torch.tensor([float(POSITIVE), float(NOTHING)]).expand(1, len(points), 2)
+        prompt = {"points": pairs.numpy(), "labels": labels.numpy()}
+        return torch.from_numpy(self.run(canvas.numpy(), prompt)["logits"])[0]
 
-def suppress(boxes: Tensor, scores: Tensor, rule: Mapping[str, Any]) -> Detections:
-    """What remains of candidates, class by class.
+
+def suppress(
+    boxes: Tensor, scores: Tensor, rule: Mapping[str, Any]
+) -> tuple[Detections, list[Tensor]]:
+    """What remains of candidates, class by class, and which these were, an image each.
 
     Args:
         boxes: `[B, N, 4]`, xyxy.
@@ -90,9 +117,11 @@ def suppress(boxes: Tensor, scores: Tensor, rule: Mapping[str, Any]) -> Detectio
     from torchvision.ops import batched_nms
 
     found: list[tuple[Tensor, Tensor, Tensor]] = []
+    places: list[Tensor] = []
     for box, score in zip(boxes, scores, strict=True):
         place, label = (score > rule["threshold"]).nonzero(as_tuple=True)
         box, score = box[place], score[place, label]
         best = batched_nms(box, score, label, rule["iou"])[: rule["most"]]
         found.append((box[best], score[best], label[best]))
-    return Detections(*([one[i] for one in found] for i in range(3)))
+        places.append(place[best])
+    return Detections(*([one[i] for one in found] for i in range(3))), places

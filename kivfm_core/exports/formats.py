@@ -14,13 +14,14 @@ class ExportFormat:
         summary: One line for help.
         suffix: Of its file.
         write: Reference to `(program, card, file) -> None`.
-        run: Reference to `(file, [canvases]) -> [outputs by name]`: how the check runs it, numpy
-            arrays `[B, 3, H, W]` in and numpy arrays out, without kivfm.
+        run: Reference to `(file, [canvases], [prompts]) -> [outputs by name]`: how the check runs
+            it, numpy arrays `[B, 3, H, W]`, and those of prompts by name, in and numpy arrays out,
+            without kivfm.
         needs: Packages that writing and checking need beside kivfm's own, as import names.
         extra: The extra of kivfm that brings them.
         tasks: Whether a task can be exported; features always can.
-        start: Reference to `(file) -> run`, which takes canvases and gives outputs, for `--data`;
-            empty where a score is not measured.
+        start: Reference to `(file) -> run`, which takes canvases and a prompt and gives outputs,
+            for `--data`; empty where a score is not measured.
         dtypes: Keys of `--dtype`: what is written, and runs on this kind of processor.
         quantize: Reference to `(program, file, calibration)`, which turns the file to eight bits;
             empty where that is not done.

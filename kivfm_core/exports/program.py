@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from kivfm_core.teacher import Encoder, Levels, Teacher
 MOST, TRACED = 1024, 2
 # The longest side of a canvas of any size, in pixels.
 LONGEST = 4096
+NO_PROMPT: Mapping[str, Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Program:
         facts: What a user of the outputs has to know, such as how boxes are suppressed.
         solved: Its task; None for features.
         dynamic: Whether canvases have any size; `size` is then one of them.
+        prompt: Gives an example of the prompt that the module takes beside canvases, as
+            `TaskRecord.export_prompt` does; None if it takes none.
     """
 
     module: nn.Module
@@ -66,11 +69,20 @@ class Program:
     facts: Mapping[str, Any] = field(default_factory=dict)
     solved: Solved | None = None
     dynamic: bool = False
+    prompt: Callable[[int, int, Size], dict[str, Tensor]] | None = None
 
-    def run(self, canvases: Tensor) -> dict[str, Tensor]:
-        """The outputs of canvases `[B, 3, H, W]`."""
+    def run(self, canvases: Tensor, prompt: Mapping[str, Tensor] = NO_PROMPT) -> dict[str, Tensor]:
+        """The outputs of canvases `[B, 3, H, W]`; without a prompt, those of an example."""
+        if not prompt:
+            prompt = self.example(canvases)
         with torch.no_grad():
-            return dict(zip(self.outputs, self.module(canvases), strict=True))
+            found = self.module(canvases, *prompt.values())
+        return dict(zip(self.outputs, found, strict=True))
+
+    def example(self, canvases: Tensor, number: int = TRACED) -> dict[str, Tensor]:
+        """An example of a prompt for canvases `[B, 3, H, W]`; empty if none is taken."""
+        size = (canvases.shape[-2], canvases.shape[-1])
+        return self.prompt(len(canvases), number, size) if self.prompt else {}
 
     def shapes(self) -> dict[str, list[int | str]]:
         """The shape of every output; `B` for the batch, `varies` for what depends on the canvas."""
@@ -86,15 +98,23 @@ class Program:
         (h, w), more = self.size, self.contract.multiple
         return [self.size, (h + more, w), (h + more, w + 2 * more)] if self.dynamic else [self.size]
 
-    def dims(self) -> dict[str, dict[int, Any]]:
-        """What is left open in a canvas `[B, 3, H, W]`, as `torch.export` takes it."""
+    def dims(self) -> dict[str, Any]:
+        """What is left open in canvases `[B, 3, H, W]` and prompts, as `torch.export` takes it."""
         open_dims: dict[int, Any] = {0: torch.export.Dim("batch", min=1, max=MOST)}
         if self.dynamic:
             multiple = self.contract.multiple
             for place, name in ((2, "rows"), (3, "columns")):
                 dim = torch.export.Dim(name, min=2, max=max(LONGEST // multiple, 3))
                 open_dims[place] = multiple * dim if multiple > 1 else dim
-        return {"canvas": open_dims}
+        prompts, parts = (torch.export.Dim(x, min=1, max=MOST) for x in ("prompts", "parts"))
+        asked = {0: open_dims[0], 1: prompts, 2: parts}
+        taken = tuple(asked for _ in self.example(torch.empty(1, 3, *self.size)))
+        return {"canvas": open_dims, **({"prompt": taken} if taken else {})}
+
+    def traced(self) -> tuple[Tensor, ...]:
+        """What the module is traced with: canvases, and a prompt if it takes one."""
+        canvases = torch.rand(TRACED, 3, *self.size)
+        return canvases, *self.example(canvases).values()
 
     def canvases(self, images: Sequence[Tensor], size: Size | None = None) -> Tensor:
         """Canvases `[B, 3, H, W]` of images, RGB uint8 `[3, h, w]` each, of one size."""
@@ -117,10 +137,12 @@ class _Features(nn.Module):
 class _Task(nn.Module):
     """An encoder and one of its decoders."""
 
-    def __init__(self, solver: Any, record: TaskRecord, prompt: Any) -> None:
+    def __init__(
+        self, solver: Any, record: TaskRecord, prompt: Any, given: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         assert record.export is not None
-        self.solver, self.record = solver, record
+        self.solver, self.record, self.given = solver, record, given
         if isinstance(prompt, Tensor):  # part of the module, so that it is cast with it
             self.register_buffer("prompt", prompt, persistent=False)
         else:
@@ -128,15 +150,16 @@ class _Task(nn.Module):
         self.tensors = resolve_reference(record.export)
         _register(self, solver)
 
-    def forward(self, canvas: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.outputs(canvas)[0].values())
+    def forward(self, canvas: Tensor, *prompt: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.outputs(canvas, *prompt)[0].values())
 
-    def outputs(self, canvas: Tensor) -> Outputs:
+    def outputs(self, canvas: Tensor, *prompt: Tensor) -> Outputs:
         # The canvas is all image: what is padding, whoever makes the canvas knows.
         h, w = size = (canvas.shape[-2], canvas.shape[-1])
         frames = [Frame(size, (0, 0, w, h), size, (0, 0), size)]
         levels = Levels(self.solver.encode(canvas, []).tensors, frames)
-        return self.tensors(self.solver.decoders, self.record.name, levels, self.prompt)
+        given = dict(zip(self.given, prompt, strict=True)) if prompt else self.prompt
+        return self.tensors(self.solver.decoders, self.record.name, levels, given)
 
 
 def _register(module: nn.Module, encoder: Encoder) -> None:
@@ -181,19 +204,21 @@ def task_program(
     if record.export is None:
         raise UsageError(f"{record.name} cannot be exported", "export the features: leave --task")
     solver = model.solver(teacher)
-    prepared = solver.prompt(record.name, **prompt) if record.prompt else None
+    asks = resolve_reference(record.export_prompt) if record.export_prompt else None
+    prepared = solver.prompt(record.name, **prompt) if record.prompt and not asks else None
     own = solver.spec.input
     contract, size = _contract(own, size or _square(own), dynamic)
     # A stand-in sees padding in the color that the student was trained with; there are no frames
     # here to tell what is padding.
     contract = contract.model_copy(update={"pad_value": model.pad_value})
-    module = _Task(solver, record, prepared).eval()
+    example = asks(1, TRACED, size) if asks else {}
+    module = _Task(solver, record, prepared, tuple(example)).eval()
     with torch.no_grad():
-        tensors, facts = module.outputs(torch.rand(1, 3, *size))
+        tensors, facts = module.outputs(torch.rand(1, 3, *size), *example.values())
     solved = Solved(solver, record.name, tuple(prompt.get("labels", ())))
     return Program(
         module, model.network, model.encoder.spec, tuple(tensors), contract, size, facts, solved,
-        dynamic,
+        dynamic, asks,
     )  # fmt: skip
 
 

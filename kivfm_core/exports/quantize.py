@@ -42,7 +42,7 @@ def quantize(program: Program, file: Path, calibration: Path) -> None:
     class Reader(CalibrationDataReader):
         def get_next(self) -> dict[str, Any] | None:  # type: ignore[override]
             batch = next(batches, None)
-            return None if batch is None else {"canvas": batch}
+            return batch
 
     plain = file.with_name("plain-" + file.name)
     card = onnx.load(str(file)).metadata_props
@@ -59,8 +59,8 @@ def quantize(program: Program, file: Path, calibration: Path) -> None:
     plain.unlink()
 
 
-def _batches(program: Program, folder: Path) -> Iterator[np.ndarray[Any, Any]]:
-    """Canvases `[1, 3, H, W]`."""
+def _batches(program: Program, folder: Path) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """What the file takes: canvases `[1, 3, H, W]`, and prompts if it asks for them."""
     found = find_images(folder)
     if len(found) < FEWEST:
         raise UsageError(
@@ -68,4 +68,6 @@ def _batches(program: Program, folder: Path) -> Iterator[np.ndarray[Any, Any]]:
             f"give {FEWEST} or more",
         )
     chosen = spread(len(found), MOST)
-    return (program.canvases([to_tensor(found.open(index))]).numpy() for index in chosen)
+    for index in chosen:
+        canvas = program.canvases([to_tensor(found.open(index))])
+        yield {name: x.numpy() for name, x in {"canvas": canvas, **program.example(canvas)}.items()}

@@ -29,7 +29,9 @@ def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
     save_file(state, file, {KEY: json.dumps(card), ARCHITECTURE: architecture})
 
 
-def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
+def run(
+    file: Path, batches: Sequence[np.ndarray[Any, Any]], prompts: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """The outputs of canvases, by an encoder that is built from the file alone."""
     with safe_open(str(file), "pt") as opened:
         spec = TeacherSpec.model_validate_json(opened.metadata()[ARCHITECTURE])

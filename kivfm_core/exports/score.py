@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +60,11 @@ def score(program: Program, run: Run, source: str, limit: int | None = None) -> 
         DataError: If the data has nothing for the task, or the model scores nothing on it.
     """
 
-    def torch_run(canvases: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-        found = program.run(torch.from_numpy(canvases))
+    def torch_run(
+        canvases: np.ndarray[Any, Any], prompt: Mapping[str, Any] | None = None
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        asked = {name: torch.from_numpy(value) for name, value in (prompt or {}).items()}
+        found = program.run(torch.from_numpy(canvases), asked)
         return {name: value.numpy() for name, value in found.items()}
 
     models = [Exported(program, one) for one in (torch_run, run)]

@@ -57,7 +57,9 @@ def creation(spec: TeacherSpec) -> dict[str, Any]:
     return {"model_name": spec.config["model"], "num_classes": 0, **spec.config["kwargs"]}
 
 
-def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
+def run(
+    file: Path, batches: Sequence[np.ndarray[Any, Any]], prompts: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """`x` of canvases, by the model that timm builds from the file."""
     # Three seconds to import; only this format needs it here.
     import timm

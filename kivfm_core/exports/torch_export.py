@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from kivfm_core.errors import KivfmError
 from kivfm_core.exports.card import KEY
-from kivfm_core.exports.program import TRACED, Program
+from kivfm_core.exports.program import Program
 
 # What a user of the file runs, in a process of its own: nothing of kivfm is imported.
 SCRIPT = """
@@ -25,9 +25,11 @@ import torch
 from safetensors.torch import load_file, save_file
 file, given, out = sys.argv[1:]
 module = torch.export.load(file).module()
-for key, canvas in load_file(given).items():
+inputs = load_file(given)
+for key in sorted({name.split(".")[0] for name in inputs}):
+    own = [inputs[name] for name in sorted(inputs) if name.split(".")[0] == key]
     with torch.no_grad():
-        found = module(canvas)
+        found = module(*own)
     save_file({str(i): x.contiguous() for i, x in enumerate(found)}, f"{out}/{key}.safetensors")
 assert not any(name.startswith("kivfm") for name in sys.modules)
 """
@@ -35,17 +37,18 @@ assert not any(name.startswith("kivfm") for name in sys.modules)
 
 def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
     """Writes a program with a batch of any size; its card is an extra file of the archive."""
-    example = torch.rand(TRACED, 3, *program.size)
     # Switches of gradients inside the model would be part of the graph otherwise.
     with torch.no_grad():
         made = torch.export.export(
-            program.module, (example,), dynamic_shapes=program.dims(), strict=False
+            program.module, program.traced(), dynamic_shapes=program.dims(), strict=False
         )
     said = {**card, "outputs": list(program.outputs)}
     torch.export.save(made, file, extra_files={f"{KEY}.json": json.dumps(said)})
 
 
-def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[dict[str, Any]]:
+def run(
+    file: Path, batches: Sequence[np.ndarray[Any, Any]], prompts: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """The outputs of canvases, in a process that imports torch alone.
 
     Raises:
@@ -56,7 +59,9 @@ def run(file: Path, batches: Sequence[np.ndarray[Any, Any]]) -> list[dict[str, A
     names = json.loads(extra[f"{KEY}.json"])["outputs"]
     with TemporaryDirectory() as folder:
         given = Path(folder) / "given.safetensors"
-        save_file({str(i): batch for i, batch in enumerate(batches)}, given)
+        pairs = zip(batches, prompts or [{}] * len(batches), strict=True)
+        inputs = [(batch, *prompt.values()) for batch, prompt in pairs]
+        save_file({f"{i}.{j}": x for i, own in enumerate(inputs) for j, x in enumerate(own)}, given)
         words = [sys.executable, "-c", SCRIPT, str(file), str(given), folder]
         done = subprocess.run(words, capture_output=True, text=True)
         if done.returncode:

@@ -13,6 +13,7 @@ from kivfm_core.files import is_link, new_folder
 from kivfm_core.models.open import open_model
 from kivfm_core.models.student_model import StudentModel
 from kivfm_core.run_files import DECODERS, STUDENT_CARD, STUDENT_STATE
+from kivfm_core.sharing.samples import SAMPLES, as_markdown, draw_samples
 from kivfm_core.student.card import write_card
 from kivfm_core.weights import hub
 
@@ -20,7 +21,12 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def push(
-    run: str | Path, name: str, *, private: bool = False, dry_run: str | Path | None = None
+    run: str | Path,
+    name: str,
+    *,
+    private: bool = False,
+    dry_run: str | Path | None = None,
+    samples: str | Path | None = None,
 ) -> str:
     """Pushes the student of a run to a model hub, from where `load(name)` gets it.
 
@@ -29,6 +35,8 @@ def push(
         name: `ORG/NAME` on the hub; it is made if it is not there yet.
         private: Hide it from everyone but ORG.
         dry_run: A new folder, into which exactly what would go up is written; nothing goes up.
+        samples: A folder of images that everyone may see: the student's predictions for four of
+            them are drawn, and go up with the model card that shows them.
 
     Returns:
         Where it is now: the commit's page, or the folder.
@@ -37,6 +45,7 @@ def push(
         UsageError: If there is no student or it is damaged, the name is none, or the folder is
             there already; or it was to be private, and is public.
         PluginError: If the plugin of one of the student's teachers is missing.
+        DataError: If `samples` is no folder of images.
         KivfmError: If the hub cannot be reached, or refuses it.
     """
     if not NAME.fullmatch(name):
@@ -49,16 +58,16 @@ def push(
         if place.exists():
             raise UsageError(f"{printable(place)} is there already", f"--dry-run {place}-2")
         with new_folder(place) as aside:
-            _gather(model, name, aside)
+            _gather(model, name, aside, samples)
         return str(place)
     if hub.offline():
         raise KivfmError("KIVFM_OFFLINE=1 forbids pushing", "unset KIVFM_OFFLINE; or --dry-run DIR")
     with TemporaryDirectory() as aside:
-        _gather(model, name, Path(aside))
+        _gather(model, name, Path(aside), samples)
         return _upload(Path(aside), name, private)
 
 
-def _gather(model: StudentModel, name: str, folder: Path) -> None:
+def _gather(model: StudentModel, name: str, folder: Path, samples: str | Path | None) -> None:
     """Copies what a bundle consists of, whatever else lies in its folder; links are left out."""
     bundle = model.bundle
     kept = (path for path in (bundle / DECODERS).rglob("*") if path.is_file())
@@ -67,7 +76,8 @@ def _gather(model: StudentModel, name: str, folder: Path) -> None:
             copy = folder / file.relative_to(bundle)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copyfile(file, copy)
-    write_card(folder, _evaluation(model), name)
+    drawn = draw_samples(model, Path(samples).expanduser(), folder) if samples else []
+    write_card(folder, _evaluation(model), name, as_markdown(drawn))
 
 
 def _evaluation(model: StudentModel) -> dict[str, Any] | None:
@@ -90,7 +100,7 @@ def _upload(folder: Path, name: str, private: bool) -> str:
             )
         done = api.upload_folder(
             repo_id=name, folder_path=folder, commit_message="A kivfm student",
-            delete_patterns=[f"{DECODERS}/*"],
+            delete_patterns=[f"{DECODERS}/*", f"{SAMPLES}/*"],
         )  # fmt: skip
     except KivfmError:
         raise

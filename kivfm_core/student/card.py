@@ -62,7 +62,7 @@ features = student.features("photo.jpg")
 
 {scores}
 
-## What it cannot do
+{samples}## What it cannot do
 
 - It solves the tasks above and no others, with the classes that its teachers know, or, zero-shot,
   with those that it is given.
@@ -92,13 +92,16 @@ class TrainedOn(BaseModel):
     images: int = Field(ge=0)
 
 
-def write_card(bundle: Path, evaluation: Mapping[str, Any] | None, name: str) -> None:
+def write_card(
+    bundle: Path, evaluation: Mapping[str, Any] | None, name: str, samples: str = ""
+) -> None:
     """Writes a bundle's model card.
 
     Args:
         bundle: Its folder.
         evaluation: Its scores, as `evaluation.json` holds them; None if there are none.
         name: What others load it by.
+        samples: A section with predictions that it shows.
 
     Raises:
         UsageError: If the bundle is damaged.
@@ -107,7 +110,7 @@ def write_card(bundle: Path, evaluation: Mapping[str, Any] | None, name: str) ->
     file = bundle / STUDENT_CARD
     record = read_record(file)
     plan = stored_composition(record.get("composition"), file)
-    write_text(bundle / MODEL_CARD, model_card(plan, record, evaluation or {}, name))
+    write_text(bundle / MODEL_CARD, model_card(plan, record, evaluation or {}, name, samples))
 
 
 def trained_on(record: Mapping[str, Any]) -> TrainedOn | None:
@@ -123,7 +126,11 @@ def trained_on(record: Mapping[str, Any]) -> TrainedOn | None:
 
 
 def model_card(
-    plan: Composition, record: Mapping[str, Any], evaluation: Mapping[str, Any], name: str
+    plan: Composition,
+    record: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    name: str,
+    samples: str = "",
 ) -> str:
     """A model card: metadata as hubs read it, then the text.
 
@@ -132,6 +139,7 @@ def model_card(
         record: Its bundle's: packages and data.
         evaluation: As `evaluation.json` holds it; empty if there is none.
         name: What the student is loaded by.
+        samples: A section with predictions that it shows.
     """
     terms, data = inherited(plan.teachers), trained_on(record)
     easy = _without_prompt(plan.teachers)
@@ -142,7 +150,7 @@ def model_card(
         sources="\n".join(_row(*_about(spec)) for spec in plan.teachers),
         data=f"Distilled on {data.images:,} images of `{printable(data.folder)}`." if data else "",
         packages=" ".join(map(printable, sorted({"kivfm", *record.get("distributions", {})}))),
-        name=name,
+        name=name, samples=samples,
         predict=f'found = student.predict("photo.jpg", "{easy}")\n' if easy else "",
         command=f"```sh\nkivfm predict {name} photo.jpg --task {easy}\n```\n" if easy else "",
         scores="\n".join(_scores(evaluation)), terms="\n".join(_terms(terms)),

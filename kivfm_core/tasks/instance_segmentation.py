@@ -16,5 +16,6 @@ INSTANCE_SEGMENTATION = TaskRecord(
     draw="kivfm_core.prediction.results:draw_objects",
     saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_objects"),
     check="kivfm_core.tasks.checks:check_objects",
+    export="kivfm_core.exports.outputs:instances",
     hub="image-segmentation",
 )

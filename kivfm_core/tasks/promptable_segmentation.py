@@ -14,6 +14,8 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     meter="kivfm_core.tasks.meters.promptable_segmentation:PromptableSegmentation",
     kind="masks",
     draw="kivfm_core.prediction.results:draw_masks",
+    export="kivfm_core.exports.outputs:masks",
+    export_prompt="kivfm_core.exports.prompts:clicks",
     hub="mask-generation",
     saved=Saved(part="masks", build="kivfm_core.prediction.labels:save_masks"),
 )

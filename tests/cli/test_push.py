@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import build_config
+from kivfm_core.scenes.render import render
+from kivfm_core.sharing.push import push
 from kivfm_core.student.bundle import write_bundle
 from kivfm_core.student.card import TrainedOn
 from kivfm_core.student.student import Student
@@ -89,6 +92,29 @@ def test_what_is_pushed_is_loaded_byte_for_byte(run, hub, bundle, tmp_path):
     hub.asked.clear()
     again = run(LOAD, "me/net", KIVFM_OFFLINE="1").stdout.splitlines()
     assert again == first[:1] and not hub.asked
+
+
+def test_samples_are_drawn_and_shown(run, bundle, tmp_path):
+    """Of images that the user names, without their names and metadata."""
+    (tmp_path / "mine").mkdir()
+    for number in range(2):
+        image = Image.fromarray(render(3, number, "flat").image).resize((700, 350))
+        exif = Image.Exif()
+        exif[315] = "Jane Q. Doe"
+        image.save(tmp_path / f"mine/holiday-{number}.jpg", exif=exif)
+    for folder in ("up", "again"):
+        push(bundle, "me/net", dry_run=tmp_path / folder, samples=tmp_path / "mine")
+    up = contents(tmp_path / "up")
+    drawn = {name for name in up if name.startswith("samples/")}
+    tasks = ("detection", "instance-segmentation")
+    assert drawn == {f"samples/detector--nano-{t}-{n}.png" for t in tasks for n in (1, 2)}
+    card = up["README.md"].decode()
+    assert "## What it sees" in card and all(f"]({name})" in card for name in drawn)
+    assert "holiday" not in card and not any(b"Jane Q. Doe" in data for data in up.values())
+    assert Image.open(tmp_path / "up" / min(drawn)).size == (512, 256)
+    assert up == contents(tmp_path / "again")
+    done = run(MAIN, "push", bundle, "me/net", "--dry-run", "no", "--samples", "nowhere")
+    assert done.returncode and not (tmp_path / "no").exists() and "nowhere" in done.stderr
 
 
 def test_pushed_again_it_is_what_it_is_now(run, hub, bundle):

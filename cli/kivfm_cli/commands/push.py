@@ -27,11 +27,18 @@ def push(
             help="Write what would go up into this new folder, and upload nothing.",
         ),
     ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Images that everyone may see: predictions for four go into the model card.",
+        ),
+    ] = None,
 ) -> None:
     """Upload a student with its model card to a model hub, where others load it by its name."""
     from kivfm_core.sharing.push import push as work
 
-    place = work(run, name, private=private, dry_run=dry_run)
+    place = work(run, name, private=private, dry_run=dry_run, samples=samples)
     if dry_run is not None:
         print(f"written: {place}; nothing was uploaded")
         return

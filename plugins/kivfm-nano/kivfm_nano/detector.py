@@ -1,8 +1,10 @@
 """detector/nano: boxes, categories and masks, in one stage (FCOS) with a mask head on top."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
 
@@ -12,6 +14,8 @@ from kivfm_core.spec import TeacherSpec
 from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
 
 STRIDES = {"p8": 8, "p16": 16}
+# Candidates that get a mask in an export.
+MASKED = 100
 
 
 class Encoder(nn.Module):
@@ -100,6 +104,17 @@ class Decoder(nn.Module):
         boxes = clip_boxes_to_image(boxes, (height, width))
         return Candidates(boxes, scores, threshold=0.05, iou=0.55, most=30)
 
+    def masked_candidates(self, levels: Mapping[str, Tensor]) -> Candidates:
+        """The best places' boxes, scores and masks, before suppression."""
+        every = self.candidates(levels)
+        number = torch.sym_min(every.scores.shape[1], MASKED)
+        best = every.scores.amax(2).topk(number, dim=1).indices[..., None]
+        boxes = every.boxes.gather(1, best.expand(-1, -1, 4))
+        scores = every.scores.gather(1, best.expand(-1, -1, every.scores.shape[2]))
+        inside = _inside(self.rescale(levels["p8"]), boxes / STRIDES["p8"])
+        masks = self.masks(inside.flatten(0, 1))[:, 0].unflatten(0, boxes.shape[:2]).sigmoid()
+        return replace(every, boxes=boxes, scores=scores, masks=masks)
+
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Classes, extents and centeredness, an object each at the places that find one."""
         classes, reach, center = self._heads(levels)
@@ -137,6 +152,27 @@ class Decoder(nn.Module):
         masks = self.mask_logits(levels["p8"], boxes).sigmoid().split(sizes)
         scored, labels = [s for _, s, _ in found], [label for _, _, label in found]
         return Instances(boxes, scored, labels, list(masks))
+
+
+def _inside(level: Tensor, boxes: Tensor) -> Tensor:
+    """What `roi_align` gives, by operators that every runtime has.
+
+    Args:
+        level: [B, C, h, w].
+        boxes: Inside it, in its cells, [B, N, 4].
+
+    Returns:
+        [B, N, C, 14, 14]: each the mean of four samples.
+    """
+    height, width = level.shape[-2:]
+    steps = (torch.arange(28, device=level.device) + 0.5) / 28
+    low, extent = boxes[..., :2], boxes[..., 2:] - boxes[..., :2]
+    at = low[..., None, :] + extent[..., None, :] * steps[:, None]  # [B, N, 28, 2]
+    x, y = at[..., 0] / width * 2 - 1, at[..., 1] / height * 2 - 1
+    x, y = x[:, :, None].expand(-1, -1, 28, -1), y[..., None].expand(-1, -1, -1, 28)
+    grid = torch.stack((x, y), dim=-1).flatten(1, 2)  # [B, 28 N, 28, 2]
+    seen = F.grid_sample(level, grid, padding_mode="border", align_corners=False)
+    return F.avg_pool2d(seen, 2).unflatten(2, (-1, 14)).transpose(1, 2)
 
 
 def places(level: Tensor, stride: int) -> Tensor:

@@ -14,6 +14,8 @@ from kivfm_nano.backbone import LevelNorm, Trunk, conv, grow
 STRIDE = 4
 # Where a box is clicked on, as shares of its sides.
 INSIDE = (0.3, 0.5, 0.7)
+# A logit of what is nowhere; 16 bits hold it.
+FAR = -1e4
 
 
 class Encoder(nn.Module):
@@ -80,6 +82,42 @@ class Decoder(nn.Module):
         whole = torch.stack(masks) if masks else dense.new_zeros(0, *dense.shape[-2:])
         return Masks(list(whole.split([len(image) for image in prompt])))
 
+    def masks_at(
+        self, levels: Mapping[str, Tensor], points: Tensor, labels: Tensor
+    ) -> tuple[Tensor, None]:
+        """The same as one graph, for exports.
+
+        Args:
+            levels: `dense` [B, C, h, w].
+            points: (x, y) in canvas pixels, [B, P, N, 2].
+            labels: What each is, [B, P, N]: 1 a positive click, 0 a negative one, 2 and 3 a box's
+                corners, -1 nothing.
+
+        Returns:
+            Logits [B, P, h, w], and no scores.
+        """
+        dense = levels["dense"]
+        low, high = ((points * (labels == at)[..., None]).sum(2, keepdim=True) for at in (2, 3))
+        boxed = (labels == 2).any(2, keepdim=True)  # [B, P, 1]
+        shares = torch.tensor([(a, b) for a in INSIDE for b in INSIDE], device=dense.device)
+        nine = low + (high - low) * shares
+        alone = boxed & ~(labels == 1).any(2, keepdim=True)
+        clicks = torch.cat((points, nine), dim=2)
+        owner = torch.arange(dense.shape[0], device=dense.device)[:, None, None]
+        owner = owner.expand(clicks.shape[:3]).flatten()
+        found = self.click_logits(dense, owner, clicks.flatten(0, 2))
+        logits = found.unflatten(0, clicks.shape[:3])  # [B, P, N + 9, h, w]
+        counts = torch.cat(((labels == 1), alone.expand(-1, -1, len(shares))), dim=2)
+        counts = counts.to(logits.dtype)[..., None, None]
+        mask = (logits * counts).sum(2) / counts.sum(2)
+        negative = (labels == 0)[..., None, None]
+        other = logits[:, :, : labels.shape[2]].masked_fill(~negative, FAR).amax(2)
+        mask = torch.minimum(mask, mask - other)
+        x, y = _centers(mask)
+        (x0, y0), (x1, y1) = (p[..., None].unbind(-2) for p in (low, high))
+        outside = boxed[..., None] & ((x < x0) | (x > x1) | (y < y0) | (y > y1))
+        return torch.where(outside, mask.clamp(max=-1), mask), None
+
     def click_logits(self, dense: Tensor, owner: Tensor, clicks: Tensor) -> Tensor:
         """Compute masks.
 
@@ -93,7 +131,8 @@ class Decoder(nn.Module):
         """
         height, width = dense.shape[-2:]
         x = self.rescale(dense)
-        spot = clicks / (STRIDE * clicks.new_tensor([width, height])) * 2 - 1
+        x_share, y_share = clicks[:, 0] / (STRIDE * width), clicks[:, 1] / (STRIDE * height)
+        spot = torch.stack((x_share, y_share), dim=1) * 2 - 1
         at = F.grid_sample(
             x[owner], spot[:, None, None], padding_mode="border", align_corners=False
         )
@@ -125,11 +164,16 @@ def _one(prompt: MaskPrompt, clicks: Sequence[Click], logits: Tensor) -> Tensor:
     if prompt.box is None:
         return mask
     x0, y0, x1, y1 = prompt.box
-    h, w = mask.shape
-    x = STRIDE * (torch.arange(w, device=mask.device) + 0.5)
-    y = STRIDE * (torch.arange(h, device=mask.device) + 0.5)[:, None]
+    x, y = _centers(mask)
     outside = (x < x0) | (x > x1) | (y < y0) | (y > y1)
     return torch.where(outside, mask.clamp(max=-1), mask)
+
+
+def _centers(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the cells of a mask [..., h, w] lie on the canvas: x [w], y [h, 1]."""
+    h, w = mask.shape[-2:]
+    x = STRIDE * (torch.arange(w, device=mask.device) + 0.5)
+    return x, STRIDE * (torch.arange(h, device=mask.device) + 0.5)[:, None]
 
 
 def encoder(spec: TeacherSpec) -> Encoder:

@@ -95,6 +95,43 @@ class MaskDecoder(nn.Module):
         whole = F.interpolate(best, canvas, mode="bilinear", align_corners=False)[:, 0]
         return whole, scores[which].clamp(0, 1)
 
+    def masks_at(self, levels: Levels, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The same as one graph, for exports.
+
+        Args:
+            levels: `dense [B, C, h, w]`.
+            points: `[B, P, N, 2]`, (x, y) in canvas pixels.
+            labels: `[B, P, N]`: 1 a positive click, 0 a negative one, 2 and 3 a box's corners,
+                -1 nothing: without a box, upstream has one of these.
+
+        Returns:
+            Logits `[B, P, H, W]` on the canvas, and scores `[B, P]`.
+        """
+        features, encoder = levels["dense"], self.prompt_encoder
+        places, kinds = points.flatten(0, 1), labels.flatten(0, 1)[..., None]
+        sparse = encoder.pe_layer.forward_with_coords(places + 0.5, encoder.input_image_size)
+        sparse = torch.where(kinds == -1, encoder.not_a_point_embed.weight, sparse)
+        for number in range(4):
+            kind: Any = encoder.point_embeddings[number]
+            sparse = sparse + kind.weight * (kinds == number)
+        dense = features[:, None] + encoder.no_mask_embed.weight[0][:, None, None]
+        dense = dense.expand(-1, points.shape[1], -1, -1, -1).flatten(0, 1)
+        masks, scores = self.mask_decoder(
+            # Upstream repeats the one image for every prompt; here each has its own, added there.
+            image_embeddings=torch.zeros_like(features[:1]),
+            image_pe=encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        which = scores.argmax(dim=1)[:, None]
+        best = masks.gather(1, which[..., None, None].expand(-1, -1, *masks.shape[-2:]))
+        whole = F.interpolate(best, levels.canvas, mode="bilinear", align_corners=False)[:, 0]
+        shape = points.shape[:2]
+        return whole.unflatten(0, shape), scores.gather(1, which)[:, 0].clamp(0, 1).unflatten(
+            0, shape
+        )
+
 
 class MissingDecoder(nn.Module):
     """Stands where the mask decoder would, so that the encoder works without its package."""

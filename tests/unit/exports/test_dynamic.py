@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from kivfm_core.composition.compose import compose
+from kivfm_core.config import build_config
 from kivfm_core.errors import UsageError
 from kivfm_core.exports import onnx
 from kivfm_core.exports.export import export
@@ -16,6 +18,9 @@ from kivfm_core.exports.score import score
 from kivfm_core.models.open import open_model
 from kivfm_core.registry.registry import find_task
 from kivfm_core.scenes.write import write_scenes
+from kivfm_core.student.bundle import write_bundle
+from kivfm_core.student.student import Student
+from kivfm_core.teacher import load_teacher
 
 
 def test_one_file_takes_canvases_of_any_size(tmp_path: Path):
@@ -56,3 +61,14 @@ def test_what_knows_one_size_only_is_refused(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
     with pytest.raises(RuntimeError):
         export("dino/nano", "onnx", tmp_path / "d.onnx")
+
+
+def test_a_student_is_refused_with_the_reason(tmp_path: Path):
+    plan = compose(build_config(None, {"teachers": "dino/nano,detector/nano"}))
+    student = Student(plan)
+    student.decoders = {spec.name: load_teacher(spec).decoders for spec in plan.teachers}
+    write_bundle(student, tmp_path / "student")
+    for format, file in (("onnx", "a.onnx"), ("torch-export", "a.pt2")):
+        with pytest.raises(UsageError, match="base's canvas is rounded from the one") as caught:
+            export(tmp_path / "student", format, tmp_path / file, dynamic=True)
+        assert "--height" in caught.value.hint and not (tmp_path / file).exists()

@@ -100,7 +100,7 @@ def test_an_output_that_does_not_look_is_found():
         ("dino/nano", "onxn", "a.onnx", {}, "unknown format"),
         ("dino/nano", "onnx", "a.pt", {}, "no name for a file of onnx"),
         ("dino/nano", "safetensors", "no/a.safetensors", {}, "there is no folder"),
-        ("sam/nano", "onnx", "a.onnx", {"task": "promptable-segmentation"}, "cannot be exported"),
+        ("sam/nano", "timm", "a.safetensors", {"task": "promptable-segmentation"}, "and no task"),
         ("clip/nano", "onnx", "a.onnx", {"task": "zero-shot"}, "needs class names"),
         ("dino/nano", "onnx", "a.onnx", {"size": (97, 96)}, "does not fit"),
         ("detector/nano", "safetensors", "a.safetensors", {"task": "detection"}, "and no task"),

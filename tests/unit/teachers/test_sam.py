@@ -175,3 +175,25 @@ def test_without_its_package_it_still_encodes(spec, original, save, monkeypatch)
     with pytest.raises(PluginError) as caught:
         teacher.prompt("promptable-segmentation", points=[])
     assert "pip install" in caught.value.hint
+
+
+@needs_package
+def test_as_one_graph_it_gives_the_same(spec, original, save):
+    """Two images, three prompts, a place that means nothing where there is no box: as upstream."""
+    teacher = load_teacher(spec, weights=save(original))
+    images = [torch.randint(0, 256, (3, 96, 128), dtype=torch.uint8) for _ in range(2)]
+    levels = teacher.encode(*make_canvases(images, spec.input))
+    two = [MaskPrompt(CLICKS[:2]), MaskPrompt((CLICKS[2], CLICKS[1]))]
+    prompts = [*two, MaskPrompt(CLICKS[:1], BOX)]
+    right = teacher.decode("promptable-segmentation", levels, [prompts, prompts])
+    given = [
+        [*((c.x, c.y, float(c.positive)) for c in p.clicks)]
+        + ([(*p.box[:2], 2.0), (*p.box[2:], 3.0)] if p.box else [(0.0, 0.0, -1.0)])
+        for p in prompts
+    ]
+    asked = torch.tensor(given).expand(2, -1, -1, -1)
+    with torch.no_grad():
+        part = teacher.decoders.part("promptable-segmentation")
+        logits, scores = part.masks_at(levels, asked[..., :2], asked[..., 2])
+    torch.testing.assert_close(logits, torch.stack(right.logits), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(scores, torch.stack(right.scores), atol=1e-4, rtol=1e-4)
