@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from kivfm_core.data.contents import labels_of
+from kivfm_core.data.formats.pairs import PairData
 from kivfm_core.data.label_spaces import normalized
 from kivfm_core.data.members import open_at
 from kivfm_core.data.saving.record import SavedImage
@@ -43,7 +44,8 @@ def write_sheet(data: LabeledImages, file: Path) -> int:
             labels = labels_of(data, index)
             if labels is not None:
                 names = getattr(data, "classes", None) or ()
-                cells.append(_draw(open_at(data.paths[index]), labels, tuple(names)))
+                cell = _draw(open_at(data.paths[index]), labels, tuple(names), _texts(data, index))
+                cells.append(cell)
         except DataError:
             continue  # it is counted where the data is described
     if not cells:
@@ -60,13 +62,20 @@ def write_sheet(data: LabeledImages, file: Path) -> int:
     return len(cells)
 
 
-def _draw(image: Image.Image, labels: SavedImage, names: tuple[str, ...]) -> Image.Image:
-    """An image of a size that fits, with its labels; its name and its class stand below."""
+def _texts(data: LabeledImages, index: int) -> list[str]:
+    return [printable(text) for text in data.texts[index]] if isinstance(data, PairData) else []
+
+
+def _draw(
+    image: Image.Image, labels: SavedImage, names: tuple[str, ...], texts: list[str]
+) -> Image.Image:
+    """An image of a size that fits, with its labels; its name, class and texts stand below."""
     scale = min(1.0, SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     pixels = np.array(image.resize(size))
     drawing = Drawing(torch.from_numpy(pixels).permute(2, 0, 1), threshold=0.0)
-    lines, colors = [labels.file], [(24, 24, 24)]
+    lines = [labels.file, *texts]
+    colors = [(24, 24, 24)] * len(lines)
     if labels.class_map is not None:
         found = np.unique(labels.class_map[labels.class_map >= 0]).tolist()
         shown = [place for place in found if normalized(names[place]) != "background"]

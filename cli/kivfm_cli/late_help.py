@@ -7,6 +7,8 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from kivfm_core.task import Measured
+
 # What a prompt's flag is given by, where that is not the flag of its name alone.
 SAID = {"prompts": "--points, --box, --prompts or --everything"}
 
@@ -28,13 +30,24 @@ def help_with(describe: Callable[[], str]) -> type[TyperCommand]:
 
 def describe_formats() -> str:
     """The label formats, and which tasks can be measured on each."""
+    return _formats()
+
+
+def describe_all_formats() -> str:
+    """The same, with the formats that `kivfm evaluate` measures nothing on."""
+    from kivfm_core.tasks.table import RETRIEVAL
+
+    return _formats(RETRIEVAL)
+
+
+def _formats(*others: Measured) -> str:
     from kivfm_core.data.sources import formats_of
     from kivfm_core.registry.registry import get_tasks
     from kivfm_core.tasks.table import KNN
 
     needs: dict[str, str] = {}
     tasks: dict[str, list[str]] = {}
-    for task in (*get_tasks().values(), KNN):
+    for task in (*get_tasks().values(), KNN, *others):
         for kind in formats_of(task):
             needs[kind.name] = kind.needs
             tasks.setdefault(kind.name, []).append(task.name)

@@ -12,6 +12,7 @@ import numpy as np
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.coco import VOID, CocoData
 from kivfm_core.data.formats.masks import MaskData
+from kivfm_core.data.formats.pairs import PairData
 from kivfm_core.data.formats.reading import ReadingNotes
 from kivfm_core.data.members import size_at
 from kivfm_core.data.saving.record import NO_CLASS, SavedImage, SavedObject
@@ -31,6 +32,7 @@ class Contents:
         images: Number of images.
         objects: Number of objects; None if the format has none.
         masks: Number of objects with a mask.
+        texts: Number of texts; None if the format has none.
         counts: By the name of each class: its objects, or else the images that show it.
         notes: What was repaired or passed over, a line each.
         problem: Why it cannot be read; empty if it can.
@@ -42,6 +44,7 @@ class Contents:
     images: int = 0
     objects: int | None = None
     masks: int | None = None
+    texts: int | None = None
     counts: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
@@ -55,6 +58,7 @@ class Contents:
             "images": self.images,
             "objects": self.objects,
             "masks": self.masks,
+            "texts": self.texts,
             "classes": dict(self.counts),
             "notes": list(self.notes),
             "problem": self.problem or None,
@@ -98,6 +102,7 @@ def _describe(name: str, tasks: list[Measured], data: LabeledImages) -> Contents
         images=len(data.paths),
         objects=objects,
         masks=masks,
+        texts=sum(map(len, data.texts)) if isinstance(data, PairData) else None,
         counts=tuple(_counts(data).items()),
         notes=(*data.notes, *_look_at_images(data)),
         data=data,
@@ -147,6 +152,8 @@ def labels_of(data: LabeledImages, index: int) -> SavedImage | None:
     width, height = size_at(path)
     if isinstance(data, ClassData):
         return SavedImage(path.name, width, height, label=data.targets[index], source=path)
+    if isinstance(data, PairData):
+        return SavedImage(path.name, width, height, source=path)
     if isinstance(data, MaskData):
         values = data.semantic(index, data.classes)
         class_map = np.where(values == VOID, NO_CLASS, values)

@@ -13,7 +13,7 @@ from kivfm_core.errors import PluginError, one_line
 from kivfm_core.registry.requirements import pip_install, repair, unmet
 from kivfm_core.spec import READS, TeacherProvider, TeacherSpec
 from kivfm_core.task import TaskRecord
-from kivfm_core.tasks.table import FIDELITY, KNN, TASKS
+from kivfm_core.tasks.table import FIDELITY, KNN, RETRIEVAL, TASKS
 
 Status = Literal["ready", "needs", "broken", "conflict", "incompatible"]
 
@@ -96,7 +96,7 @@ def read_task(item: object, plugin: Entry) -> Entry:
     try:
         given = dict(item) if isinstance(item, Mapping) else item  # pyright: ignore
         record = TaskRecord.model_validate(given, from_attributes=not isinstance(given, dict))
-        if record.name in (*TASKS, KNN.name, FIDELITY):
+        if record.name in (*TASKS, KNN.name, RETRIEVAL.name, FIDELITY):
             raise ValueError(f"{record.name} is one of kivfm's own names")
         if any(isinstance(kind, str) for kind in record.formats):
             # Imported here, since it needs numpy and PIL, and few plugins come this way.

@@ -29,6 +29,8 @@ TASKS: dict[str, TaskRecord] = {
 KNN = Measured(
     name="knn", metric="k-NN top-1", formats=("labels", "folder", "csv", "jsonl", "webdataset")
 )
+# Finding an image's texts, and a text's image, among all: measured on image-text pairs alone.
+RETRIEVAL = Measured(name="retrieval", metric="recall@1", formats=("pairs",))
 PROBE_METRIC = "linear probe top-1"
 # What is measured of a teacher that solves no task, on any images.
 FIDELITY, FIDELITY_METRIC = "fidelity", "cosine"

@@ -97,3 +97,18 @@ def test_no_name_is_no_data(capsys):
     for source in ("", "coco:"):
         assert main(["data", "check", source]) == 1
         assert "no such data" in capsys.readouterr().err
+
+
+def test_texts_are_counted_and_drawn(tmp_path: Path, photo: Path, capsys):
+    rows = ["file,text", "photo.png,a meadow", "photo.png,a lawn [red]x"]
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    sheet = tmp_path / "sheet.png"
+    for place in (tmp_path, tmp_path / "captions.csv", f"pairs:{tmp_path}"):
+        assert main(["data", "check", str(place), "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)["formats"]
+        assert (found["format"], found["images"], found["texts"]) == ("pairs", 1, 2)
+        assert found["tasks"] == ["retrieval"] and found["objects"] is None
+    assert main(["data", "check", str(tmp_path), "-o", str(sheet)]) == 0
+    assert "pairs: 2 texts of 1 images" in capsys.readouterr().out
+    with Image.open(sheet) as drawn:
+        assert drawn.height > 40

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kivfm_cli.late_help import describe_formats, help_with
+from kivfm_cli.late_help import describe_all_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import DataError, UsageError, escaped, printable
@@ -23,7 +23,7 @@ def _group() -> None:
     pass
 
 
-@app.command(cls=help_with(describe_formats))
+@app.command(cls=help_with(describe_all_formats))
 def check(
     path: Annotated[str, typer.Argument(help="Labeled data, [FORMAT:]PATH.")],
     out: Annotated[
@@ -41,9 +41,9 @@ def check(
     from kivfm_core.data.contents import find_contents
     from kivfm_core.data.sources import formats_of, parse_source
     from kivfm_core.registry.registry import get_tasks
-    from kivfm_core.tasks.table import KNN
+    from kivfm_core.tasks.table import KNN, RETRIEVAL
 
-    tasks = (*get_tasks().values(), KNN)
+    tasks = (*get_tasks().values(), KNN, RETRIEVAL)
     source = parse_source(path, {kind.name for task in tasks for kind in formats_of(task)})
     found = find_contents(source, tasks)
     if json:
@@ -80,6 +80,8 @@ def render(found: list) -> None:
             if len(counts) > SHOWN:
                 rest = sum(number for _, number in counts[SHOWN:])
                 print(f"and {len(counts) - SHOWN} more classes, with {rest} {what}")
+        if contents.texts is not None:
+            print(f"\n{contents.format}: {contents.texts} texts of {contents.images} images")
         if contents.notes:
             print()
         for note in contents.notes:

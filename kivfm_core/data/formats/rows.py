@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +37,10 @@ FILE = ("file", "file_name", "filename", "image", "path", "file_path", "image_pa
 CLASS = ("class", "label", "category", "class_name", "label_name")
 INDEX = ("class_index", "label_index", "class_id", "target", "index")
 
+# Of the files in a folder, without their endings; and the endings of any file.
+NAMES = ("labels", "metadata")
+SUFFIXES = {"csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".ndjson")}
+
 
 class Row(BaseModel):
     """The class of an image: its name, or its index in the model's own label space."""
@@ -62,8 +66,8 @@ def read_csv(path: Path) -> ClassData | None:
     Raises:
         DataError: If it is broken, or has no column of files or classes.
     """
-    file = _find(path, "csv", (".csv", ".tsv"))
-    return None if file is None else _read(file, path, _csv_rows(file))
+    file = find_table(path, "csv", NAMES)
+    return None if file is None else _read(file, path, csv_rows(file))
 
 
 def read_jsonl(path: Path) -> ClassData | None:
@@ -72,19 +76,24 @@ def read_jsonl(path: Path) -> ClassData | None:
     Raises:
         DataError: If it is broken, or has no field for files or classes.
     """
-    file = _find(path, "jsonl", (".jsonl", ".ndjson"))
-    return None if file is None else _read(file, path, _json_rows(file))
+    file = find_table(path, "jsonl", NAMES)
+    return None if file is None else _read(file, path, json_rows(file))
 
 
-def _find(path: Path, kind: str, suffixes: Sequence[str]) -> Path | None:
+def find_table(path: Path, kind: Literal["csv", "jsonl"], names: Sequence[str]) -> Path | None:
+    """A file that is a table of a kind, or the first of some names in a folder; None if neither."""
     if path.is_file():
-        return path if path.suffix.lower() in suffixes else None
-    files = (path / f"{name}.{kind}" for name in ("labels", "metadata"))
+        return path if path.suffix.lower() in SUFFIXES[kind] else None
+    files = (path / f"{name}.{kind}" for name in names)
     return next((file for file in files if file.is_file()), None)
 
 
-def _csv_rows(file: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
-    """Line numbers and rows, by column; columns of a file without a head are 0, 1, ..."""
+def csv_rows(file: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """Line numbers and rows, by column; without a head these are file, class, 2, 3, ...
+
+    Raises:
+        DataError: If a line is broken, or too short; names the line.
+    """
     text = read_text(file)
     head = text.partition("\n")[0]
     reader = csv.reader(
@@ -110,8 +119,12 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
         raise DataError(f"{printable(file)}, line {reader.line_num}: {error}") from error
 
 
-def _json_rows(file: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
-    """Line numbers and rows."""
+def json_rows(file: Path) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """Line numbers and rows.
+
+    Raises:
+        DataError: If a line is no object; names the line.
+    """
     for number, line in enumerate(read_text(file).split("\n"), 1):
         if not line.strip():
             continue
@@ -131,7 +144,7 @@ def _read(file: Path, path: Path, rows: Iterator[tuple[int, dict[Any, Any]]]) ->
     for number, row in rows:
         columns = columns or _columns(row)
         if columns is None:
-            if path != file and file.stem == "metadata":
+            if file.stem == "captions" or (path != file and file.stem == "metadata"):
                 return None  # it says other things of the images, such as captions
             raise DataError(
                 f"{printable(file)} names no files and classes: its columns are"

@@ -6,6 +6,7 @@ from kivfm_core.data.formats.coco import COCO
 from kivfm_core.data.formats.folder import FOLDER
 from kivfm_core.data.formats.labels import LABELS
 from kivfm_core.data.formats.masks import MASKS
+from kivfm_core.data.formats.pairs import PAIRS
 from kivfm_core.data.formats.rows import CSV, JSONL
 from kivfm_core.data.formats.voc import VOC
 from kivfm_core.data.formats.webdataset import WEBDATASET
@@ -13,5 +14,6 @@ from kivfm_core.data.formats.yolo import YOLO
 from kivfm_core.task import LabelFormat
 
 FORMATS: dict[str, LabelFormat] = {
-    kind.name: kind for kind in (LABELS, FOLDER, MASKS, COCO, VOC, YOLO, CSV, JSONL, WEBDATASET)
+    kind.name: kind
+    for kind in (LABELS, FOLDER, MASKS, COCO, VOC, YOLO, CSV, JSONL, WEBDATASET, PAIRS)
 }

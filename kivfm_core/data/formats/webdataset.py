@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -41,7 +42,7 @@ def read_webdataset(path: Path) -> ClassData | None:
             notes.add("damaged tars, read up to the damage", f"{tar.name}: {index.damage}")
         found = _labels(tar, index.damage != "")
         for name in (index.names[place] for place in range(len(index.names))):
-            key, kind = _key(name)
+            key, kind = split_key(name)
             if not is_image_file(f"a.{kind}") or "." in kind:
                 continue  # such as a map beside the image
             if key in found:
@@ -63,7 +64,7 @@ def read_webdataset(path: Path) -> ClassData | None:
     return ClassData(tuple(labels), targets, classes, notes.lines())
 
 
-def _key(name: str) -> tuple[str, str]:
+def split_key(name: str) -> tuple[str, str]:
     """A member's name up to the first dot, folders kept, and what follows it."""
     last = PurePosixPath(name).name
     stem, _, kind = last.partition(".")
@@ -73,25 +74,46 @@ def _key(name: str) -> tuple[str, str]:
 def _labels(tar: Path, damaged: bool) -> dict[str, str | int]:
     """The classes of a tar by their keys; a `.cls` comes before what a `.json` says."""
     found: dict[str, str | int] = {}
+    for key, kind, where, content in side_members(tar, ("cls", "json"), damaged):
+        label = _parsed(content, kind, where)
+        if label is not None and (kind == "cls" or key not in found):
+            found[key] = label
+    return found
+
+
+def side_members(
+    tar: Path, kinds: Sequence[str], damaged: bool
+) -> Iterator[tuple[str, str, str, bytes]]:
+    """The members of a tar that say something of its images.
+
+    Args:
+        tar: The file.
+        kinds: Their endings.
+        damaged: Whether the tar is known to be damaged: it is read up to the damage.
+
+    Yields:
+        Key, ending, name for messages, content.
+
+    Raises:
+        DataError: If the tar cannot be read, or such a member is too large.
+    """
     try:
         with tarfile.open(tar, "r:", encoding="utf-8") as file:
             while (member := file.next()) is not None:
                 # tarfile would otherwise hold a kilobyte of memory for each member.
                 file.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
-                key, kind = _key(member.name.removeprefix("./"))
-                if kind not in ("cls", "json") or not member.isreg() or member.issparse():
+                key, kind = split_key(member.name.removeprefix("./"))
+                if kind not in kinds or not member.isreg() or member.issparse():
                     continue
                 where = f"{printable(tar)}, {printable(member.name)}"
                 if member.size > LIMIT:
-                    raise DataError(f"{where} has {member.size} bytes: too large for a class")
-                content = cast("Any", file.extractfile(member)).read()
-                label = _parsed(content, kind, where)
-                if label is not None and (kind == "cls" or key not in found):
-                    found[key] = label
+                    raise DataError(
+                        f"{where} has {member.size} bytes: too large for a class or text"
+                    )
+                yield key, kind, where, cast("Any", file.extractfile(member)).read()
     except (tarfile.TarError, OSError, EOFError) as error:
         if not damaged:  # what is before the damage is read, and the damage is told
             raise DataError(f"cannot read {printable(tar)}: {error}") from error
-    return found
 
 
 def _parsed(content: bytes, kind: str, where: str) -> str | int | None:

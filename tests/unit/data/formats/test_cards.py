@@ -12,14 +12,14 @@ from kivfm_core.data.formats.table import FORMATS
 from kivfm_core.data.members import size_at
 from kivfm_core.data.sources import Source, find_data, formats_of
 from kivfm_core.reference import resolve_reference
-from kivfm_core.tasks.table import KNN, TASKS
+from kivfm_core.tasks.table import KNN, RETRIEVAL, TASKS
 
 PAGE = Path(__file__).parents[4] / "docs/reference/label-formats.md"
 SIZE = (640, 480)
 # Folders of masks, and the value of their pixels; CamVid's have colors.
 MAPS = {"semantic": 1, "gtFine": 7, "annotations": 2, "SegmentationObject": 1}
 # Of members of tars.
-CONTENT = {".jpg": picture(1), ".cls": b"7"}
+CONTENT = {".jpg": picture(1), ".cls": b"7", ".txt": b"a cat"}
 # Shown once for two trees.
 SAME = {"instances_val2017.json": "instances.json", "000001.jpg": "a.jpg"}
 
@@ -78,7 +78,7 @@ def test_a_card_is_read_by_its_format(tmp_path: Path, name: str, tree: str, file
     passed = [note for note in data.notes if not note.startswith("images without a label file")]
     assert not passed
     # Nobody has to name the format, and no other task finds something in it that it is not.
-    for task in (*TASKS.values(), KNN):
+    for task in (*TASKS.values(), KNN, RETRIEVAL):
         found = find_data(Source(path), task)
         wanted = any(kind.name == name for kind in formats_of(task))
         if found is not None:
