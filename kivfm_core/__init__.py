@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kivfm_core.prediction.all_tasks import predict_all
     from kivfm_core.prediction.folder import predict_folder
     from kivfm_core.prediction.predict import predict
+    from kivfm_core.probing.probe import probe
     from kivfm_core.registry.registry import list_teachers
     from kivfm_core.sharing.push import push
     from kivfm_core.student.bundle import load_student
@@ -37,6 +38,7 @@ __all__ = [
     "predict",
     "predict_all",
     "predict_folder",
+    "probe",
     "push",
 ]
 
@@ -55,6 +57,7 @@ _HOME = {
     "predict": "kivfm_core.prediction.predict",
     "predict_all": "kivfm_core.prediction.all_tasks",
     "predict_folder": "kivfm_core.prediction.folder",
+    "probe": "kivfm_core.probing.probe",
     "push": "kivfm_core.sharing.push",
 }
 

@@ -69,7 +69,8 @@ class Teacher(Encoder, Protocol):
     def prompt(self, task: str, **raw: Any) -> Any:
         """Prepares a prompt.
 
-        `zero-shot` takes `labels`, the class names, once for an evaluation.
+        `zero-shot` takes `labels`, the class names, once for an evaluation; and `templates`, the
+        sentences to put them into, such as `a photo of a {}`, if its decoder takes them.
         `promptable-segmentation` takes `prompts`: for each image of a batch its
         `kivfm_core.geometry.MaskPrompt`s in canvas pixels, one mask for each. In their place it
         takes `points`, a positive click for each mask: for each image `[P, 2]`, (x, y) in canvas

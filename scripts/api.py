@@ -41,6 +41,9 @@ GIVEN = {
     "Prediction": "prediction/result.py",
     "Embedded": "embedding/embed.py",
     "Hit": "embedding/nearest.py",
+    "Settings": "probing/protocol.py",
+    "ProbeResult": "probing/result.py",
+    "ProbeRow": "probing/result.py",
 }
 
 Definition = ast.FunctionDef | ast.ClassDef

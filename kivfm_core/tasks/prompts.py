@@ -60,9 +60,11 @@ def fitted(prompt: Callable[..., Any], raw: Mapping[str, Any], name: str) -> dic
         name: Whose decoder.
 
     Raises:
-        UsageError: If it takes single clicks, and there is more.
+        UsageError: If it takes single clicks, and there is more; or no templates, and there are.
     """
     takes, given = signature(prompt).parameters, dict(raw)
+    if "templates" in given and "templates" not in takes:
+        raise UsageError(f"{name} puts class names into sentences of its own", "leave them to it")
     if "points" in given and "points" not in takes and "prompts" in takes:
         given["prompts"] = [_as_prompts(clicks) for clicks in given.pop("points")]
     elif "prompts" in given and "prompts" not in takes and "points" in takes:

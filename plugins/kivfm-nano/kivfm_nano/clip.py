@@ -73,9 +73,10 @@ class TextTower(nn.Module):
         x = x.masked_fill(blank[..., None], 0).sum(1) / (~blank).sum(1, keepdim=True)
         return F.normalize(self.out(x), dim=1)
 
-    def prompt(self, labels: Sequence[str]) -> Tensor:
+    def prompt(self, labels: Sequence[str], templates: Sequence[str] | None = None) -> Tensor:
         """Embed class names: [K, D], the mean over templates."""
-        ways = [self.embed([way.format(name) for name in labels]) for way in TEMPLATES]
+        every = templates or TEMPLATES
+        ways = [self.embed([way.format(name) for name in labels]) for way in every]
         return F.normalize(torch.stack(ways).mean(0), dim=1)
 
     def forward(self, levels: Mapping[str, Tensor], prompt: Tensor) -> ClassLogits:

@@ -44,17 +44,19 @@ class TextTower(nn.Module):
         self.model = decoder_half(spec)
         self.spec = spec
 
-    def prompt(self, labels: Sequence[str]) -> Tensor:
-        """Makes a zero-shot classifier `[C, K]` of K class names."""
+    def prompt(self, labels: Sequence[str], templates: Sequence[str] | None = None) -> Tensor:
+        """Makes a zero-shot classifier `[C, K]` of K class names, over templates."""
         tokenizer = AutoTokenizer.from_pretrained(obtain_tokenizer(self.spec, "zero-shot"))
         # SigLIP was trained on texts of full length; CLIP ignores padding.
         full = self.model.config.model_type == "siglip"
         length = {"padding": "max_length", "max_length": 64} if full else {"padding": True}
-        texts = [TEMPLATE.format(label) for label in labels]
+        ways = templates or (TEMPLATE,)
+        texts = [way.format(label) for way in ways for label in labels]
         tokens = tokenizer(texts, truncation=True, return_tensors="pt", **length)
         tokens = tokens.to(self.model.logit_scale.device)
         features = self.model.get_text_features(**tokens, return_dict=True).pooler_output
-        return F.normalize(features, dim=-1).T
+        mean = F.normalize(features, dim=-1).unflatten(0, (len(ways), -1)).mean(dim=0)
+        return F.normalize(mean, dim=-1).T if len(ways) > 1 else mean.T
 
     def forward(self, levels: Levels, prompt: Tensor) -> ClassLogits:
         """Gives `logits [B, K]` of the classifier `[C, K]` from `global [B, C]`."""

@@ -66,16 +66,16 @@ class TextTower(nn.Module):
         features = self.text(tokens)
         return F.normalize(features, dim=-1) if normalize else features
 
-    def prompt(self, labels: Sequence[str]) -> Tensor:
-        """Makes a zero-shot classifier `[C, K]` of K class names, over open_clip's templates.
+    def prompt(self, labels: Sequence[str], templates: Sequence[str] | None = None) -> Tensor:
+        """Makes a zero-shot classifier `[C, K]` of K class names, over templates.
 
-        The seven simple templates, which do as well as CLIP's eighty.
+        By default open_clip's seven simple ones, which do as well as CLIP's eighty.
         """
         return open_clip.build_zero_shot_classifier(
             self,
             self._tokenizer(),
             list(labels),
-            open_clip.SIMPLE_IMAGENET_TEMPLATES,
+            templates or open_clip.SIMPLE_IMAGENET_TEMPLATES,
             device=self.logit_scale.device,
         )
 

@@ -1,0 +1,1 @@
+"""Protocols of papers on frozen features: k-NN, linear probes, retrieval, CKA."""

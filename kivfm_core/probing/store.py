@@ -1,0 +1,147 @@
+"""Features of images in a folder: stored as they are made, so that a killed probe goes on.
+
+A store is a folder of parts. Each is a safetensors file that appears whole, with some images'
+features and their indices. Its name tells what the features depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from kivfm_core.data.batches import Tick, batches
+from kivfm_core.data.labeled_images import ImageReader
+from kivfm_core.errors import UsageError
+from kivfm_core.files import is_link, remove_partials, write_bytes
+from kivfm_core.geometry import Frame
+from kivfm_core.teacher import Encoder, Levels
+
+# A part is written when so many bytes wait, or after so many seconds.
+PART_BYTES, PART_SECONDS = 2**25, 20.0
+# The tensor of a part that says which images it has.
+INDEX = "index"
+
+# From a batch's levels to what is stored: tensors `[B, ...]` by name.
+Read = Callable[[Levels, Sequence[Frame]], Mapping[str, Tensor]]
+
+
+class FeatureStore:
+    """Features of numbered images, in a folder.
+
+    Args:
+        folder: Of all stores of a probe.
+        what: What is stored, for a reader: the first word of the store's name.
+        facts: All that the features depend on, ready for JSON.
+    """
+
+    def __init__(self, folder: Path, what: str, facts: Mapping[str, Any]) -> None:
+        text = json.dumps([what, facts], sort_keys=True)
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
+        self.folder = folder / f"{what}-{self.digest[:16]}"
+        self.broken: list[str] = []
+        # Where each image's features are: a part and the row in it.
+        self.places: dict[int, tuple[Path, int]] = {}
+        self.waiting: list[dict[str, Tensor]] = []
+        self.written = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_partials(self.folder)
+        for part in sorted(self.folder.glob("part-*.safetensors")):
+            self._find(part)
+
+    def _find(self, part: Path) -> None:
+        """Notes what a part has; one that cannot be read is made again."""
+        if is_link(part):
+            raise UsageError(f"{part} is a link", "give a folder of this probe's own: --out DIR")
+        with suppress(Exception):  # whatever a damaged file makes the library raise
+            with safe_open(part, "pt") as opened:
+                indices = opened.get_tensor(INDEX).tolist()
+            self.places |= {index: (part, row) for row, index in enumerate(indices)}
+            return
+        part.unlink()
+
+    def fill(self, paths: Sequence[Path], encoder: Encoder, read: Read, tick: Tick) -> None:
+        """Encodes the images that the store has not.
+
+        Args:
+            paths: All images.
+            encoder: What gives their levels; its spec says on which canvases.
+            read: What is kept of the levels.
+            tick: Called with (images done, images in all).
+
+        Raises:
+            DataError: If too many images are broken.
+        """
+        left = [index for index in range(len(paths)) if index not in self.places]
+        if not left:
+            return
+        # As many may be broken as if all were read at once.
+        reader = ImageReader(len(paths))
+        files, before = [paths[index] for index in left], len(paths) - len(left)
+
+        def counted(done: int, _: int) -> None:
+            tick(before + done, len(paths))
+
+        for batch in batches(files, encoder.spec.input, counted, reader):
+            levels = encoder.encode(batch.images, batch.frames)
+            kept = {name: rows.detach().cpu() for name, rows in read(levels, batch.frames).items()}
+            index = torch.tensor([left[place] for place in batch.indices])
+            self._add({INDEX: index, **{name: rows.contiguous() for name, rows in kept.items()}})
+        self._flush()
+        if not self.places:
+            reader.refuse()
+        self.broken = reader.broken
+
+    def _add(self, rows: dict[str, Tensor]) -> None:
+        self.waiting.append(rows)
+        held = sum(t.nbytes for part in self.waiting for t in part.values())
+        if held >= PART_BYTES or time.monotonic() - self.written >= PART_SECONDS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self.waiting:
+            return
+        names = self.waiting[0]
+        rows = {name: torch.cat([part[name] for part in self.waiting]) for name in names}
+        first = int(rows[INDEX].min())
+        part = self.folder / f"part-{first:09d}.safetensors"
+        write_bytes(part, save(rows))
+        self._find(part)
+        self.waiting, self.written = [], time.monotonic()
+
+    @property
+    def images(self) -> list[int]:
+        """The images whose features are there, in their order."""
+        return sorted(self.places)
+
+    def table(self, name: str) -> Tensor:
+        """The features `[N, ...]` of all of `images`, in memory."""
+        return self.rows(name, self.images)
+
+    def rows(self, name: str, images: Sequence[int]) -> Tensor:
+        """The features `[n, ...]` of some images, in the order that is given."""
+        wanted: dict[Path, list[tuple[int, int]]] = {}
+        for place, image in enumerate(images):
+            part, row = self.places[image]
+            wanted.setdefault(part, []).append((place, row))
+        found: list[Tensor] = [torch.empty(0)] * len(images)
+        for part, pairs in wanted.items():
+            with safe_open(part, "pt") as opened:
+                if 2 * len(pairs) >= len(opened.get_slice(INDEX)[:]):
+                    whole = opened.get_tensor(name)
+                    taken = [(place, whole[row]) for place, row in pairs]
+                else:
+                    some = opened.get_slice(name)
+                    taken = [(place, some[row : row + 1][0]) for place, row in pairs]
+            for place, tensor in taken:
+                found[place] = tensor
+        return torch.stack(found)
