@@ -123,11 +123,10 @@ def read_image(image: str | Path | Image.Image) -> Tensor:
 def _draw(drawing: Drawing, solver: Solver, pixels: Tensor, given: Mapping[str, Any]) -> Prediction:
     """Finds what there is in an image `[3, H, W]`, and draws it."""
     record, (height, width) = solver.record, pixels.shape[1:]
-    if side := solver.asked.everything:
-        masks = scan(solver.model, record, pixels, side, solver.wanted.threshold)
-        rows = draw_everything(drawing, masks)
+    canvases, frames = make_canvases([pixels], solver.spec.input)
+    if solver.asked.everything:
+        rows = draw_everything(drawing, scan(solver, canvases, frames[0]))
     else:
-        canvases, frames = make_canvases([pixels], solver.spec.input)
         item = to_original(record, solver.solve(canvases, frames, given), frames)[0]
         points = pointed(record, given)
         rows = resolve_reference(record.draw)(drawing, item, solver.names, points)
