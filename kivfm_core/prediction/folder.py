@@ -57,7 +57,8 @@ class Labeled:
         images: How many were labeled by this call.
         before: How many were labeled before.
         broken: What is wrong with the others, a line each.
-        notes: What the format could not hold, a line each.
+        notes: What the format could not hold, and which images changed after they were labeled, a
+            line each.
         seconds: How long it took, without loading the model.
     """
 
@@ -199,6 +200,9 @@ class _Work:
         """Labels the images that are not done."""
         left = [name for name in self.found.names if name not in self.saver.done]
         total, before = len(self.found.names), len(self.found.names) - len(left)
+        for name in self.found.names:
+            if self.saver.changed(name, self.found.path(name)):
+                self.saver.notes.add("images that changed after they were labeled", name)
         reader = ImageReader(len(left), limit=len(left))
         began, done = time.monotonic(), 0
 

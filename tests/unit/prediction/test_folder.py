@@ -341,6 +341,24 @@ def test_prompts_of_a_file_are_each_images_own(photos: Path, tmp_path: Path) -> 
         predict_folder(teacher, photos, task, out, prompt={"prompts": file})
 
 
+@pytest.mark.parametrize("save", ["coco", "yolo", "voc"])
+def test_an_image_that_changed_since_is_named(photos: Path, tmp_path: Path, save: str) -> None:
+    out = tmp_path / "out"
+    predict_folder(detector(), photos, "detection", out, save=save)
+    assert predict_folder(detector(), photos, "detection", out, save=save).notes == ()
+    Image.new("RGB", (64, 16)).save(tmp_path / "new.png")
+    (tmp_path / "new.png").replace(photos / "4.png")
+    done = predict_folder(detector(), photos, "detection", out, save=save)
+    assert done.images == 0
+    assert done.notes == ("images that changed after they were labeled: 1 (first: 4.png)",)
+    # Never are labels written beside another image.
+    done = predict_folder(detector(), photos, "detection", out, save=save, overwrite=True)
+    assert (done.images, done.notes) == (6, ())
+    assert "images/4.png is another image than" in done.broken[0].replace("JPEGImages", "images")
+    done = predict_folder(detector(), photos, "detection", tmp_path / "b", save=save)
+    assert (done.images, done.notes) == (7, ())
+
+
 def test_everything_in_a_folder(photos: Path, tmp_path: Path) -> None:
     """Of a left half and a right one, each image's masks are saved once, with their scores."""
     task, out = "promptable-segmentation", tmp_path / "out"
