@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from kivfm_core.data.formats.class_maps import read_map
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.coco import VOID, CocoData
 from kivfm_core.data.formats.masks import MaskData
@@ -20,6 +21,9 @@ from kivfm_core.data.sources import Source, formats_of
 from kivfm_core.errors import DataError
 from kivfm_core.reference import resolve_reference
 from kivfm_core.task import LabeledImages, LabelFormat, Measured
+
+# So many values of masks that are no class are listed.
+UNKNOWN = 5
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,10 @@ def find_contents(source: Source, tasks: Iterable[Measured]) -> list[Contents]:
 
 def _describe(name: str, tasks: list[Measured], data: LabeledImages) -> Contents:
     objects = masks = None
+    counts, notes = _counts(data), data.notes
+    if isinstance(data, MaskData):
+        counts, unknown = _count_values(data)
+        notes = (*notes, *unknown)
     if isinstance(data, CocoData):
         objects = sum(map(len, data.annotations))
         masks = sum(bool(item.get("segmentation")) for items in data.annotations for item in items)
@@ -103,8 +111,8 @@ def _describe(name: str, tasks: list[Measured], data: LabeledImages) -> Contents
         objects=objects,
         masks=masks,
         texts=sum(map(len, data.texts)) if isinstance(data, PairData) else None,
-        counts=tuple(_counts(data).items()),
-        notes=(*data.notes, *_look_at_images(data)),
+        counts=tuple(counts.items()),
+        notes=(*notes, *_look_at_images(data)),
         data=data,
     )
 
@@ -118,12 +126,29 @@ def _counts(data: LabeledImages) -> dict[str, int]:
         targets = Counter(data.targets)
         names = enumerate(data.classes) if data.classes else ((i, str(i)) for i in sorted(targets))
         return {name: targets[place] for place, name in names}
-    if isinstance(data, MaskData):
-        shown = Counter[int]()
-        for index in range(len(data.paths)):
-            shown.update(np.unique(data.semantic(index, data.classes)).tolist())
-        return {name: shown[place] for place, name in enumerate(data.classes)}
     return {}
+
+
+def _count_values(data: MaskData) -> tuple[dict[str, int], tuple[str, ...]]:
+    """How many images show each class, and what is said of values that are no class."""
+    shown = Counter[int]()
+    for file in data.masks:
+        shown.update(np.unique(read_map(file, colors=data.colors)).tolist())
+    known = data.values or range(len(data.classes))
+    counts = {name: shown[value] for name, value in zip(data.classes, known, strict=True)}
+    unknown = [(value, count) for value, count in shown.most_common() if value not in known]
+    if not unknown:
+        return counts, ()
+    what = "colors" if data.colors else "values"
+    listed = ", ".join(
+        f"{_rgb(value) if data.colors else value} in {count}" for value, count in unknown[:UNKNOWN]
+    )
+    more = f", and {len(unknown) - UNKNOWN} more" if len(unknown) > UNKNOWN else ""
+    return counts, (f"{what} of masks that are no class, and do not count: {listed}{more}",)
+
+
+def _rgb(value: int) -> list[int]:
+    return [value >> 16, value >> 8 & 255, value & 255]
 
 
 def _look_at_images(data: LabeledImages) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def list_work(
 
 def _items(spec: TeacherSpec, name: str, finder: _Finder, work: Worklist) -> list[Item]:
     """The items of one task of a teacher; what it cannot be measured on is noted as skipped."""
-    items: list[Item] = []
+    items, refused = list[Item](), len(work.skipped)
     task, classes = find_task(name), label_names(spec.task(name).labels)
     for item in finder.find(task):
         try:
@@ -126,7 +126,7 @@ def _items(spec: TeacherSpec, name: str, finder: _Finder, work: Worklist) -> lis
             work.skipped.append(f"{spec.name}, {name}, {item.source}: {error.message}")
         else:
             items.append(item)
-    if not items:
+    if not items and len(work.skipped) == refused:
         work.skipped.append(f"{spec.name}, {name}: no data for it")
     return items
 

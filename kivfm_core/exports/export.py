@@ -12,6 +12,7 @@ import torch
 
 from kivfm_core.data.canvas import to_tensor
 from kivfm_core.data.images import open_image
+from kivfm_core.data.named_images import find_named
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.card import make_card, preprocessing
 from kivfm_core.exports.cast import cast
@@ -29,9 +30,10 @@ from kivfm_core.prediction.predict import choose
 from kivfm_core.prediction.prompts import check_names
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
+from kivfm_core.task import spread
 
-# Images that an export is checked with: fewer say little.
-FEWEST = 8
+# Images that an export is checked with: fewer say little, and of more so many are taken.
+FEWEST, MOST = 8, 64
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def export(
         teacher: Whose decoder, where several solve the task.
         labels: Class names, for `zero-shot`; they become part of the file.
         size: Height and width of its canvases, in pixels; the model's own by default.
-        images: Files to check it with, at least eight; drawn scenes by default.
+        images: Files, folders or patterns to check it with: at least eight images, of which at
+            most 64 are taken; drawn scenes by default.
         wishes: `dtype`, `quantize`, `calibration`, `dynamic`, `data` and `keep`, as the command's
             flags of these names.
 
@@ -228,9 +231,12 @@ def _program(
 def _pixels(images: Sequence[str | Path] | None) -> list[torch.Tensor]:
     if images is None:
         return check_images()
-    if len(images) < FEWEST:
-        raise UsageError(f"{len(images)} images are too few to check with", f"give {FEWEST}")
-    return [to_tensor(open_image(Path(image))) for image in images]
+    found = find_named(images)
+    if len(found.names) < FEWEST:
+        count = len(found.names)
+        raise UsageError(f"{count} images are too few to check with", f"give {FEWEST} or more")
+    chosen = spread(len(found.names), MOST)
+    return [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
 
 
 def _remove(folder: Path) -> None:

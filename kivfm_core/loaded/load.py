@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from PIL import Image
@@ -127,12 +127,20 @@ class LoadedModel:
         rows = {name: in_order(own) for name, own in parts.items()}
         return Features(rows.pop(""), rows, [frames[i] for i in range(len(given))])
 
-    def predict(self, image: ImageLike, task: str, **more: Any) -> Prediction:
-        """Solves a task for one image, in its original pixels.
+    @overload
+    def predict(self, image: ImageLike, task: str, **more: Any) -> Prediction: ...
+
+    @overload
+    def predict(self, image: ImageLike, **more: Any) -> list[Prediction]: ...
+
+    def predict(
+        self, image: ImageLike, task: str | None = None, **more: Any
+    ) -> Prediction | list[Prediction]:
+        """Solves a task for one image, in its original pixels; without a task, all of them.
 
         Args:
             image: The image.
-            task: One of `tasks`.
+            task: One of `tasks`. Without, it is `predict_all`.
             **more: `teacher`, `labels`, `points`, `threshold` and `out`, as `kivfm_core.predict`
                 takes them.
 
@@ -141,6 +149,8 @@ class LoadedModel:
                 or points do not fit it.
             DataError: If the image cannot be decoded.
         """
+        if task is None:
+            return self.predict_all(image, **more)
         name = choose(self.model.specs, task, more.pop("teacher", None)).name
         return predict(self.model.solver(name), _as_file_or_pil(image), task, **more)
 

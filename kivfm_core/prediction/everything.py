@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Click, Frame, MaskPrompt, Size
+from kivfm_core.prediction.solver import Solver
 from kivfm_core.predictions import Masks
 from kivfm_core.reference import resolve_reference
 from kivfm_core.task import TaskRecord
@@ -44,26 +44,23 @@ class Scan:
         return [MaskPrompt((Click(x, y),)) for x, y in self.clicks.tolist()]
 
 
-def scan(model: Teacher, record: TaskRecord, pixels: Tensor, side: int, threshold: float) -> Scan:
-    """Segments everything in an image.
+def scan(solver: Solver, canvas: Tensor, frame: Frame) -> Scan:
+    """Segments everything in an image, by as many clicks as the solver was asked for.
 
     Args:
-        model: Any teacher or stand-in that solves the task.
-        record: A task with prompts, whose predictions are `Masks`.
-        pixels: RGB uint8 `[3, H, W]`.
-        side: Clicks a side: `side * side` in all.
-        threshold: Masks of a lower score are left out.
+        solver: Of a task with prompts, whose predictions are `Masks`.
+        canvas: The image's canvas, `[1, 3, h, w]`.
+        frame: Its frame.
 
     Raises:
         UsageError: If its predictions are something else.
     """
-    size = (pixels.shape[1], pixels.shape[2])
-    canvases, frames = make_canvases([pixels], model.spec.input)
-    levels = model.encode(canvases, frames)
+    size = frame.original
+    levels = solver.model.encode(canvas, [frame])
     kept = Scan(torch.zeros(0, *size, dtype=torch.bool), torch.zeros(0), torch.zeros(0, 2))
-    for clicks in torch.tensor(grid(size, side)).split(AT_ONCE):
-        found = _masks(model, record, levels, clicks)
-        good = found.scores >= threshold
+    for clicks in torch.tensor(grid(size, solver.asked.everything)).split(AT_ONCE):
+        found = _masks(solver.model, solver.record, levels, clicks)
+        good = found.scores >= solver.wanted.threshold
         good &= found.masks.flatten(1).float().mean(1) >= SMALL
         # Also of those already kept: memory then holds a portion, and what is left of the others.
         kept = _once(_joined(kept, _picked(found, good.nonzero()[:, 0])))

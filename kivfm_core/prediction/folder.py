@@ -25,10 +25,12 @@ from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.geometry import Frame
 from kivfm_core.models.model import Model
 from kivfm_core.prediction.draw import Drawing
-from kivfm_core.prediction.labels import SavedClasses
+from kivfm_core.prediction.everything import Scan, scan
+from kivfm_core.prediction.labels import SavedClasses, save_everything
 from kivfm_core.prediction.overwrite import DRAWINGS, remove_save
 from kivfm_core.prediction.predict import find_solver
 from kivfm_core.prediction.prompts import Given, gather, pointed
+from kivfm_core.prediction.results import draw_everything
 from kivfm_core.prediction.solver import Solver, to_original
 from kivfm_core.prediction.wanted import Wanted, item
 from kivfm_core.predictions import Predictions
@@ -39,6 +41,8 @@ from kivfm_core.runs.run import Run
 from kivfm_core.task import TaskRecord
 from kivfm_core.teacher import Teacher
 
+# Of a batch; or all masks of one image.
+Found = Predictions | Scan
 # The kinds of files that drawings are written as; others become PNG.
 _DRAWABLE = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp"))
 
@@ -53,7 +57,8 @@ class Labeled:
         images: How many were labeled by this call.
         before: How many were labeled before.
         broken: What is wrong with the others, a line each.
-        notes: What the format could not hold, a line each.
+        notes: What the format could not hold, and which images changed after they were labeled, a
+            line each.
         seconds: How long it took, without loading the model.
     """
 
@@ -116,7 +121,7 @@ def predict_folder(
             others.
         DataError: If there is no image, or all of them are broken.
     """
-    asked = _gather(task, prompt)
+    asked = gather(find_task(task), **(prompt or {}))
     solver = find_solver(model, asked, teacher, wanted or Wanted(), accelerator)
     kind, folder = _choose_format(solver.record, save), Path(out)
     classes = SavedClasses.choose(solver.names, solver.wanted)
@@ -126,13 +131,6 @@ def predict_folder(
         remove_save(folder)
     with _open(kind, folder, classes, _about(solver, draw)) as saver:
         return _Work(solver, classes, found, saver, draw).run(reporter(progress), kind)
-
-
-def _gather(task: str, prompt: Mapping[str, Any] | None) -> Given:
-    asked = gather(find_task(task), **(prompt or {}))
-    if asked.everything:
-        raise UsageError("everything is segmented in one image at a time", "give one image file")
-    return asked
 
 
 def _choose_format(record: TaskRecord, save: str | None) -> str:
@@ -166,7 +164,8 @@ def _told(asked: Given) -> dict[str, Any]:
     """What the task is told, as JSON can hold it."""
     pointed_at = asked.file.records if asked.file else asked.prompts
     prompts = [repr(prompt) for prompt in pointed_at]
-    return {k: v for k, v in {"labels": asked.labels, "prompts": prompts}.items() if v}
+    told = {"labels": asked.labels, "prompts": prompts, "everything": asked.everything}
+    return {key: value for key, value in told.items() if value}
 
 
 def _weights(model: Model | Teacher) -> str:
@@ -201,6 +200,9 @@ class _Work:
         """Labels the images that are not done."""
         left = [name for name in self.found.names if name not in self.saver.done]
         total, before = len(self.found.names), len(self.found.names) - len(left)
+        for name in self.found.names:
+            if self.saver.changed(name, self.found.path(name)):
+                self.saver.notes.add("images that changed after they were labeled", name)
         reader = ImageReader(len(left), limit=len(left))
         began, done = time.monotonic(), 0
 
@@ -227,32 +229,37 @@ class _Work:
 
     def _predicted(
         self, left: Sequence[str], reader: ImageReader
-    ) -> Generator[tuple[Batch, Predictions]]:
+    ) -> Generator[tuple[Batch, Found]]:
         paths = [self.found.path(name) for name in left]
         for batch in batches(paths, self.solver.spec.input, reader=reader):
-            if self.solver.asked.points_at:
+            if self.solver.asked.points_at or self.solver.asked.everything:
                 yield from self._pointed(left, batch)
             else:
                 yield batch, self.solver.solve(batch.images, batch.frames)
 
-    def _pointed(self, left: Sequence[str], batch: Batch) -> Generator[tuple[Batch, Predictions]]:
+    def _pointed(self, left: Sequence[str], batch: Batch) -> Generator[tuple[Batch, Found]]:
         """Image by image, since each has its own size, and may have its own prompts."""
         for place, index in enumerate(batch.indices):
             frame, canvas = batch.frames[place], batch.images[place : place + 1]
+            one = replace(batch, indices=[index], images=canvas, frames=[frame])
+            if self.solver.asked.everything:
+                yield one, scan(self.solver, canvas, frame)
+                continue
             try:
                 given = self.solver.asked.of(left[index], frame.original)
             except UsageError as error:  # a click outside of it, or no prompt for it
                 self.refused.append(f"{printable(left[index])}: {error.message}")
             else:
-                one = replace(batch, indices=[index], images=canvas, frames=[frame])
                 yield one, self.solver.solve(canvas, [frame], given)
 
-    def _save(self, name: str, batch: Batch, predictions: Predictions, place: int) -> None:
-        frame = batch.frames[place]
-        (found,) = to_original(self.solver.record, item(predictions, place), [frame])
-        saved = self.solver.record.saved
+    def _save(self, name: str, batch: Batch, predictions: Found, place: int) -> None:
+        frame, saved = batch.frames[place], self.solver.record.saved
         assert saved is not None
-        parts = resolve_reference(saved.build)(found, self.classes)
+        if isinstance(predictions, Scan):  # in the image's pixels already
+            found, parts = predictions, save_everything(predictions)
+        else:
+            (found,) = to_original(self.solver.record, item(predictions, place), [frame])
+            parts = resolve_reference(saved.build)(found, self.classes)
         (height, width), source = frame.original, self.found.path(name)
         if self.draw:
             self._draw(name, found, frame)
@@ -262,8 +269,11 @@ class _Work:
         """Draws what was found on the image, which is decoded anew: kept, images would pile up."""
         solver = self.solver
         drawing = Drawing(to_tensor(open_image(self.found.path(name))), wanted=solver.wanted)
-        points = pointed(solver.record, solver.asked.of(name, frame.original))
-        resolve_reference(solver.record.draw)(drawing, found, solver.names, points)
+        if isinstance(found, Scan):
+            draw_everything(drawing, found)
+        else:
+            points = pointed(solver.record, solver.asked.of(name, frame.original))
+            resolve_reference(solver.record.draw)(drawing, found, solver.names, points)
         file = self.saver.folder / DRAWINGS / name
         suffix = file.suffix.lower() in _DRAWABLE
         drawing.save(file if suffix else file.with_name(f"{file.name}.png"))

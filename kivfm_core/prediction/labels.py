@@ -5,7 +5,7 @@ Each function takes an image's item of `to_original`, and returns fields of `Sav
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kivfm_core.data.saving.record import NO_CLASS, SavedObject
+from kivfm_core.prediction.everything import Scan
 from kivfm_core.prediction.wanted import Names, Wanted
 
 # An entry of COCO's 91 ids that is no class.
@@ -74,14 +75,23 @@ def save_objects(found: dict[str, Tensor], classes: SavedClasses) -> dict[str, A
 
 def save_masks(found: Tensor, classes: SavedClasses) -> dict[str, Any]:
     """The masks `[P, H, W]` that a prompt gave, each around something; empty ones are left out."""
+    return {"objects": _around(found, repeat(None))}
+
+
+def save_everything(found: Scan) -> dict[str, Any]:
+    """All masks of an image, with their scores, best first."""
+    return {"objects": _around(found.masks, found.scores.tolist())}
+
+
+def _around(masks: Tensor, scores: Iterable[float | None]) -> tuple[SavedObject, ...]:
     objects: list[SavedObject] = []
-    for mask in found.numpy():
+    for mask, score in zip(masks.numpy(), scores, strict=False):  # None goes on for ever
         rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
         if len(rows):
             x1, x2 = int(columns[0]), int(columns[-1]) + 1
             box = float(x1), float(rows[0]), float(x2), float(rows[-1] + 1)
-            objects.append(SavedObject(0, box, None, mask))
-    return {"objects": tuple(objects)}
+            objects.append(SavedObject(0, box, score, mask))
+    return tuple(objects)
 
 
 def save_map(found: Tensor, classes: SavedClasses) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
-from kivfm_core.errors import UsageError, printable
+from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
@@ -76,7 +76,7 @@ def predict(
     asked = gather(find_task(task), labels, points, boxes, prompts, everything)
     wanted = Wanted(threshold, tuple(classes) if classes else None, top, suppress)
     solver = find_solver(model, asked, teacher, wanted, accelerator)
-    _check_out(image, out)
+    _check_files(image, out)
     pixels = read_image(image)
     given = asked.of(None if isinstance(image, Image.Image) else image, pixels.shape[1:])
     found = _draw(Drawing(pixels, wanted=wanted), solver, pixels, given)
@@ -123,11 +123,10 @@ def read_image(image: str | Path | Image.Image) -> Tensor:
 def _draw(drawing: Drawing, solver: Solver, pixels: Tensor, given: Mapping[str, Any]) -> Prediction:
     """Finds what there is in an image `[3, H, W]`, and draws it."""
     record, (height, width) = solver.record, pixels.shape[1:]
-    if side := solver.asked.everything:
-        masks = scan(solver.model, record, pixels, side, solver.wanted.threshold)
-        rows = draw_everything(drawing, masks)
+    canvases, frames = make_canvases([pixels], solver.spec.input)
+    if solver.asked.everything:
+        rows = draw_everything(drawing, scan(solver, canvases, frames[0]))
     else:
-        canvases, frames = make_canvases([pixels], solver.spec.input)
         item = to_original(record, solver.solve(canvases, frames, given), frames)[0]
         points = pointed(record, given)
         rows = resolve_reference(record.draw)(drawing, item, solver.names, points)
@@ -162,8 +161,11 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
     return solving[0]
 
 
-def _check_out(image: str | Path | Image.Image, out: str | Path | None) -> None:
-    """Refuses what no image can be written to, and to draw over the image that is looked at."""
+def _check_files(image: str | Path | Image.Image, out: str | Path | None) -> None:
+    """Refuses what is not there or cannot be drawn to, and to draw over the image itself."""
+    # First: who mistypes a folder's name gives another folder for the labels.
+    if not isinstance(image, Image.Image) and not Path(image).exists():
+        raise DataError(f"there is no {printable(image)}", "give an image, or a folder of them")
     if out is None:
         return
     drawn = Path(out)

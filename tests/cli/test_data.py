@@ -64,6 +64,33 @@ def test_words_say_what_is_passed_over(tmp_path: Path, photo: Path, capsys):
     assert "coco: images that are not there: 1 (first: b.png)" in out
 
 
+def test_values_of_masks_that_hide_pixels_are_named(tmp_path: Path, photo: Path, capsys):
+    folder = save("masks", tmp_path / "labels", photo)
+    for name, values in {"a": [0, 1, 255], "b": [1, 7, 255]}.items():
+        pixels = np.repeat(np.array(values, np.uint8), 800).reshape(60, 40).T
+        Image.fromarray(np.ascontiguousarray(pixels)).save(folder / f"semantic/{name}.png")
+    assert main(["data", "check", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "masks: values of masks that are no class, and do not count: 255 in 2, 7 in 1" in out
+    (folder / "semantic/classes.json").write_text('{"cat": 0, "dog": 1, "owl": 255, "fox": 7}')
+    assert main(["data", "check", str(folder), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["formats"]
+    assert found["classes"] == {"cat": 1, "dog": 2, "owl": 2, "fox": 1} and not found["notes"]
+
+
+def test_colors_of_masks_that_are_no_class_are_named(tmp_path: Path, photo: Path, capsys):
+    for name in ("images", "semantic"):
+        (tmp_path / name).mkdir()
+    photo.rename(tmp_path / "images/a.png")
+    mask = Image.new("RGB", (60, 40), (9, 8, 7))
+    mask.paste((1, 2, 3), (0, 0, 9, 9))
+    mask.save(tmp_path / "semantic/a.png")
+    (tmp_path / "semantic/classes.json").write_text('{"cat": [1, 2, 3], "dog": [0, 0, 255]}')
+    assert main(["data", "check", f"masks:{tmp_path}"]) == 0
+    out = capsys.readouterr().out
+    assert "colors of masks that are no class, and do not count: [9, 8, 7] in 1" in out
+
+
 def test_several_formats_are_all_shown(tmp_path: Path, photo: Path, capsys):
     folder = save("coco", tmp_path / "labels", photo)
     (folder / "labels.json").write_text('{"a.png": "cat"}')

@@ -67,6 +67,7 @@ def test_patterns_and_files(photos: Path, capsys: Any) -> None:
         (["photos"], 2, "need a folder"),
         (["nowhere/*.jpg", "-o", "out"], 1, "no images in nowhere/*.jpg"),
         (["photos", "gone", "-o", "out"], 1, "there is no gone"),
+        (["gone", "-o", "out"], 1, "there is no gone\nhint: give an image, or a folder"),
         (["photos", "--save", "coco", "-o", "out"], 2, "coco cannot hold what semantic-seg"),
         (["photos", "--classes", "rin", "-o", "out"], 2, "there is no class 'rin'"),
         (["photos/0.png", "--classes", "rin"], 2, "did you mean ring"),
@@ -80,6 +81,12 @@ def test_what_cannot_be_done_is_refused(
     Path("broken/a.png").write_bytes(b"broken")
     found, _, err = kivfm(capsys, *words)
     assert found == code and told in err
+
+
+def test_all_tasks_of_a_folder_are_refused_at_once(photos: Path, capsys: Any) -> None:
+    for words in (["photos"], ["photos", "-o", "out"]):
+        assert app.main(["predict", MODEL, *words, "--task", "all"]) == 2
+        assert "all tasks are solved for one image at a time" in capsys.readouterr().err
 
 
 def test_a_killed_command_goes_on(photos: Path, capsys: Any) -> None:

@@ -43,7 +43,8 @@ def export(
         typer.Option(
             "--check",
             metavar="IMAGE",
-            help="Image to check the file with, at least eight. Default: drawn scenes.",
+            help="Image, or folder of images, to check the file with: at least eight, of which at "
+            "most 64 are taken. Default: drawn scenes.",
         ),
     ] = None,
     dtype: Annotated[

@@ -149,12 +149,12 @@ def predict(
     from kivfm_core.data.named_images import is_one_file
 
     one = save is None and not draw and not overwrite and is_one_file(images)
-    if not one and out is None:
-        raise UsageError("the labels of several images need a folder", "-o labels")
     _check_all_tasks(
         task, one, canvas, teacher=teacher, prompts=prompts, everything=everything,
         classes=classes, suppress=suppress,
     )  # fmt: skip
+    if not one and out is None:
+        raise UsageError("the labels of several images need a folder", "-o labels")
     chosen, selected = tuple(listed(classes)), {"top": top, "suppress": suppress}
     # For one image, importing is most of the work.
     with without_collector() if one else nullcontext():

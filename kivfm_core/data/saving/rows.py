@@ -13,6 +13,8 @@ from kivfm_core.data.saving.saver import SaveFormat, Saver
 from kivfm_core.errors import DataError, printable
 from kivfm_core.files import write_chunks
 
+_COLUMNS = ("file", "class", "score")
+
 
 class _RowSaver(Saver):
     """Keeps file, class and score of every image in the journal."""
@@ -41,7 +43,7 @@ class CsvSaver(_RowSaver):
     marks = ("labels.csv",)
 
     def _lines(self, entries: Iterator[dict[str, Any]]) -> Iterator[str]:
-        yield _joined(("file", "class", "score"))
+        yield _joined(_COLUMNS)
         for entry in entries:
             score = entry["score"]
             yield _joined((entry["file"], entry["class"], "" if score is None else score))
@@ -54,7 +56,7 @@ class JsonlSaver(_RowSaver):
 
     def _lines(self, entries: Iterator[dict[str, Any]]) -> Iterator[str]:
         for entry in entries:
-            known = {key: value for key, value in entry.items() if value is not None}
+            known = {key: entry[key] for key in _COLUMNS if entry[key] is not None}
             yield json.dumps(known, ensure_ascii=False) + "\n"
 
 

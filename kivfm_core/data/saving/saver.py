@@ -6,6 +6,7 @@ image; formats with a file for each image have written that file before.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ Part = Literal["boxes", "masks", "map", "class"]
 
 # Characters that some format cannot hold: controls, halves of characters, and no characters.
 UNWRITABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+# Where the journal has an image file's size and time.
+STAMP = "stamp"
 
 
 class Saver:
@@ -57,7 +61,8 @@ class Saver:
             head = {"format": type(self).__name__, "classes": list(self.classes), **about}
             self.journal = Journal(folder, head, self.marks)
             self.stack.callback(self.journal.close)
-            self.done = set(self.journal.files())
+            self.stamps = {str(e.get("file")): e.get(STAMP) for e in self.journal.entries()}
+            self.done = set(self.stamps)
             self.stems = set(map(_stem, self.done))
             self.start()
         except BaseException:
@@ -73,12 +78,20 @@ class Saver:
         if image.file in self.done:
             return
         self._check(image)
+        if image.source is not None:
+            _check_laid(image.source, self.folder / self.images / image.file)
         entry = self.write(image)
         if image.source is not None:
             _lay(image.source, self.folder / self.images / image.file)
-        self.journal.add({"file": image.file, **entry})
+        stamp = image.source and _stamp(image.source)
+        self.journal.add({"file": image.file, **entry, STAMP: stamp})
         self.done.add(image.file)
         self.stems.add(_stem(image.file))
+
+    def changed(self, file: str, source: Path) -> bool:
+        """Whether an image was saved earlier, and its file was another then."""
+        stamp = self.stamps.get(file)
+        return stamp is not None and stamp != _stamp(source)
 
     def close(self) -> None:
         """Completes the files. More images can be added later, by another saver of the folder."""
@@ -220,6 +233,23 @@ def _check_classes(classes: Sequence[str]) -> None:
 def _stem(file: str) -> str:
     """A file's name without its suffix, its folders kept."""
     return PurePosixPath(file).with_suffix("").as_posix()
+
+
+def _stamp(file: Path) -> list[int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _check_laid(source: Path, target: Path) -> None:
+    """Refuses to write an image's labels beside another image of its name."""
+    if target.exists() and not filecmp.cmp(source, target, shallow=False):
+        raise DataError(
+            f"{printable(target)} is another image than {printable(source)}",
+            "remove it, or give another folder",
+        )
 
 
 def _lay(source: Path, target: Path) -> None:

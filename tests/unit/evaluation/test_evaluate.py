@@ -168,6 +168,12 @@ def test_data_that_fits_nothing(colors: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="painter/one, classification: no data for it"):
         evaluate(FakeRun(tmp_path), [str(tmp_path / "empty")])
+    (wrong := tmp_path / "wrong").mkdir()
+    Image.new("RGB", (9, 9)).save(wrong / "a.png")
+    (wrong / "labels.json").write_text('{"a.png": 5000}')
+    with pytest.raises(DataError, match="has the class index 5000") as error:
+        evaluate(FakeRun(tmp_path), [str(wrong)], tasks=["classification"])
+    assert "no data for it" not in error.value.message
     for name in COLORS:
         (colors / "classes" / name).rename(colors / "classes" / f"not {name}")
     with pytest.raises(DataError, match="none of the data's 3 classes"):

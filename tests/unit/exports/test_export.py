@@ -129,6 +129,18 @@ def test_what_cannot_be_exported_is_said_at_once(tmp_path: Path, name, format, f
     assert not list(tmp_path.iterdir())
 
 
+def test_it_is_checked_with_a_folder_of_images(tmp_path: Path):
+    folder, file = tmp_path / "photos", tmp_path / "dino.safetensors"
+    folder.mkdir()
+    for number in range(7):
+        Image.effect_noise((96, 96), 10 + 9 * number).save(folder / f"{number}.png")
+    with pytest.raises(UsageError, match="7 images are too few"):
+        export("dino/nano", "safetensors", file, images=[folder])
+    Image.effect_noise((96, 96), 90).save(folder / "7.PNG")
+    done = export("dino/nano", "safetensors", file, images=[folder])
+    assert done.card["checked"]["images"] == 8
+
+
 def test_the_card_is_in_the_file_itself(tmp_path: Path):
     program = features_program(open_model("dino/nano", "cpu"), (48, 64))
     onnx.write(program, {"model": "dino/nano"}, tmp_path / "a.onnx")

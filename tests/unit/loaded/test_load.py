@@ -152,6 +152,7 @@ def test_all_tasks_and_a_folder_in_one_line(
     every = teacher.predict_all(array)
     assert every == kivfm_core.predict_all(teacher.model, files[0])
     assert teacher.predict(files[0], "classification") in every
+    assert teacher.predict(array) == every
     done = teacher.predict_folder(files[:3], "classification", tmp_path / "labels", save="jsonl")
     assert (done.images, done.format) == (3, "jsonl")
 

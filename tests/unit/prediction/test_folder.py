@@ -341,9 +341,50 @@ def test_prompts_of_a_file_are_each_images_own(photos: Path, tmp_path: Path) -> 
         predict_folder(teacher, photos, task, out, prompt={"prompts": file})
 
 
-def test_everything_is_not_saved_as_nothing(photos: Path, tmp_path: Path) -> None:
-    teacher = Oracle(oracle_spec({"promptable-segmentation": "none"}, CONTRACT), never)
-    with pytest.raises(UsageError, match="one image at a time"):
-        predict_folder(
-            teacher, photos, "promptable-segmentation", tmp_path / "o", prompt={"everything": 2}
-        )
+@pytest.mark.parametrize("save", ["coco", "yolo", "voc"])
+def test_an_image_that_changed_since_is_named(photos: Path, tmp_path: Path, save: str) -> None:
+    out = tmp_path / "out"
+    predict_folder(detector(), photos, "detection", out, save=save)
+    assert predict_folder(detector(), photos, "detection", out, save=save).notes == ()
+    Image.new("RGB", (64, 16)).save(tmp_path / "new.png")
+    (tmp_path / "new.png").replace(photos / "4.png")
+    done = predict_folder(detector(), photos, "detection", out, save=save)
+    assert done.images == 0
+    assert done.notes == ("images that changed after they were labeled: 1 (first: 4.png)",)
+    # Never are labels written beside another image.
+    done = predict_folder(detector(), photos, "detection", out, save=save, overwrite=True)
+    assert (done.images, done.notes) == (6, ())
+    assert "images/4.png is another image than" in done.broken[0].replace("JPEGImages", "images")
+    done = predict_folder(detector(), photos, "detection", tmp_path / "b", save=save)
+    assert (done.images, done.notes) == (7, ())
+
+
+def test_everything_in_a_folder(photos: Path, tmp_path: Path) -> None:
+    """Of a left half and a right one, each image's masks are saved once, with their scores."""
+    task, out = "promptable-segmentation", tmp_path / "out"
+    clicked: list[int] = []
+
+    def halves(levels: Any, prompt: Any) -> Masks:
+        (clicks,) = prompt["points"]
+        clicked.append(len(clicks))
+        h, w = levels["dense"].shape[2:]
+        left = (torch.arange(w) < w // 2).expand(len(clicks), h, w)
+        return Masks([torch.where(left == (clicks[:, :1, None] < w // 2), 6.0, -6.0)])
+
+    teacher = Oracle(oracle_spec({task: "none"}, CONTRACT), halves)
+    grid = {"prompt": {"everything": 4}}
+    done = predict_folder(teacher, photos, task, out, draw=True, **grid)
+    assert (done.images, done.broken, clicked) == (7, (), [16] * 7)
+    found = instances(out)
+    assert len(found["annotations"]) == 14 and [c["name"] for c in found["categories"]] == [
+        "object"
+    ]
+    large = next(image["id"] for image in found["images"] if image["file_name"] == "deep/5.png")
+    own = [a for a in found["annotations"] if a["image_id"] == large]
+    assert sorted(a["bbox"] for a in own) == [[0, 0, 32, 64], [32, 0, 32, 64]]
+    assert all(a["score"] > 0.9 for a in own)
+    assert len([*(out / "drawings").rglob("*.png")]) == 7
+    again = predict_folder(teacher, photos, task, out, draw=True, **grid)
+    assert (again.images, again.before) == (0, 7)
+    with pytest.raises(UsageError, match="prompt changed"):
+        predict_folder(teacher, photos, task, out, draw=True, prompt={"everything": 5})

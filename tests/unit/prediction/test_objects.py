@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,17 +97,34 @@ def test_nothing_found_is_an_empty_list(image: Path):
     assert solve(image, "detection", none).to_coco() == []
 
 
-def test_supervision(instances: Prediction, monkeypatch: pytest.MonkeyPatch):
-    """With a double of the package, which is not among the tests' own."""
-    double = ModuleType("supervision")
-    double.Detections = SimpleNamespace  # pyright: ignore[reportAttributeAccessIssue]
-    monkeypatch.setitem(sys.modules, "supervision", double)
+def test_supervision(instances: Prediction):
+    """With the package itself: it checks shapes and types, filters, and draws."""
+    supervision = pytest.importorskip("supervision")
     found = instances.to_supervision()
-    assert found.xyxy.shape == (2, 4) and found.xyxy.dtype == np.float32
+    assert isinstance(found, supervision.Detections) and len(found) == 2
+    assert found.xyxy.tolist() == [[8, 8, 24, 20], [0, 0, 8, 8]]
+    assert found.xyxy.dtype == np.float32
     assert found.mask.dtype == bool and found.mask.shape == (2, 32, 32)
     assert found.class_id.tolist() == [2, 1]
     assert found.data["class_name"].tolist() == ["dog", "cat"]
     assert found.confidence.tolist() == pytest.approx([0.9, 0.5])
+    assert found.area.tolist() == [12 * 16, 64]
+    (dog,) = found[found.confidence > 0.6].class_id
+    assert dog == 2
+    white = np.full((32, 32, 3), 255, np.uint8)
+    assert (supervision.MaskAnnotator().annotate(white.copy(), found) != white).any()
+
+
+def test_supervision_of_clicks_and_of_nothing(image: Path):
+    supervision = pytest.importorskip("supervision")
+    logits = torch.full((2, 32, 32), -1.0)
+    logits[0, :4, :6] = 1
+    clicks = {"points": [(1, 1), (9, 9)]}
+    found = solve(image, "promptable-segmentation", Masks([logits]), "none", **clicks)
+    assert found.to_supervision().mask.sum() == 24 and len(found.to_supervision()) == 2
+    none = Detections([torch.zeros(0, 4)], [torch.zeros(0)], [torch.zeros(0, dtype=torch.long)])
+    empty = solve(image, "detection", none).to_supervision()
+    assert len(empty) == 0 and len(supervision.Detections.merge([empty, empty])) == 0
 
 
 def test_supervision_missing(instances: Prediction, monkeypatch: pytest.MonkeyPatch):
