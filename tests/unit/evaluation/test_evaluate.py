@@ -281,8 +281,8 @@ def test_fidelity_on_another_grid_is_a_sentence(colors: Path) -> None:
     class Finer(Oracle):
         def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
             found = super().encode(images, frames)
-            return Levels({name: found[name].repeat(2, *[1] * (found[name].ndim - 1))
-                           for name in (level.name for level in self.spec.levels)}, frames)  # fmt: skip
+            names = [level.name for level in self.spec.levels]
+            return Levels({name: torch.cat([found[name]] * 2) for name in names}, frames)
 
     data = load_data(parse_source(str(colors / "classes"), ["folder"]), CLASSIFICATION)
     with pytest.raises(KivfmError, match="on another grid than the teacher"):
