@@ -44,13 +44,18 @@ def measure_fidelity(
         images += count
         for model, own in zip(models, vectors, strict=True):
             levels = model.encode(batch.images, batch.frames)
+            # A stored spec that was changed: of an installed teacher the kit finds this.
             if lacking := [name for name in names if name not in levels]:
-                # A stored spec that was changed: of an installed teacher the kit finds this.
                 raise KivfmError(
                     f"{model.spec.name} gives no level {lacking[0]}, which its spec declares"
                 )
             for name in names:
                 own[name].append(_rows(levels[name].float()))
+                if own[name][-1].shape != vectors[0][name][-1].shape:
+                    raise KivfmError(
+                        f"the student gives level {name} of {model.spec.name} on another grid than"
+                        " the teacher: the student was stored with another spec"
+                    )
         for name in names:
             cells[name] += [len(vectors[0][name][-1]) // count] * count
     cosines = [[_cosines(vectors[0][name], own[name]) for name in names] for own in vectors]

@@ -281,6 +281,20 @@ def test_fidelity_of_an_affine_copy_is_perfect(colors: Path) -> None:
     assert score.values[2] < 0.5
 
 
+def test_fidelity_on_another_grid_is_a_sentence(colors: Path) -> None:
+    from kivfm_core.evaluation.fidelity import measure_fidelity
+
+    class Finer(Oracle):
+        def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
+            found = super().encode(images, frames)
+            names = [level.name for level in self.spec.levels]
+            return Levels({name: torch.cat([found[name]] * 2) for name in names}, frames)
+
+    data = load_data(parse_source(str(colors / "classes"), ["folder"]), CLASSIFICATION)
+    with pytest.raises(KivfmError, match="on another grid than the teacher"):
+        measure_fidelity([Oracle(BASE), Finer(BASE)], data)
+
+
 @pytest.mark.parametrize(("levels", "why"), [((), "gives no level"), (None, "no finite numbers")])
 def test_fidelity_needs_numbers_of_every_level_that_is_declared(
     colors: Path, levels: Any, why: str
