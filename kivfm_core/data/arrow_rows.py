@@ -21,8 +21,8 @@ def read_columns(file: Path, columns: list[str]) -> Any:
         PluginError: If pyarrow is not installed.
         DataError: If it is no such file, or has no such columns.
     """
-    # Imported when such a file is read: it is an extra, and heavy.
     try:
+        # Imported when such a file is read: it is an extra, and heavy.
         import pyarrow as pa
     except ImportError as error:
         raise PluginError(

@@ -85,8 +85,7 @@ def export(
             flags of these names.
 
     Raises:
-        UsageError: If the format is unknown, does not fit, or the task cannot be exported; or if
-            `out` is there, and was not exported.
+        UsageError: If format or task cannot be exported so, or `out` is there for another reason.
         PluginError: If a package is missing that the format needs.
         KivfmError: If what was written gives something else than the model, or keeps too little.
         DataError: If images or data cannot be used.

@@ -45,7 +45,7 @@ class Scan:
 
 
 def scan(solver: Solver, canvas: Tensor, frame: Frame) -> Scan:
-    """Segments everything in an image, by as many clicks as the solver was asked for.
+    """Segments everything in an image, by a grid of as many clicks as are wanted.
 
     Args:
         solver: Of a task with prompts, whose predictions are `Masks`.

@@ -96,7 +96,7 @@ def _watch(run: Path, out: Path | None) -> Path:
 def _gallery(
     run: Path, data: Path | None, limit: int, labels: tuple[str, ...], accelerator: str
 ) -> Gallery | None:
-    """The drawings of the page; None if there is no student, or the run's own images are of no use."""
+    """The drawings of the page; None if student or images are of no use."""
     from kivfm_core.reporting.images import find_data
 
     if (found := find_data(run, data)) is None:
