@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from kivfm_core.errors import UsageError
+
 API_VERSION = 2
 # The api versions of records that this kivfm reads: its own, and the one before.
 READS = (1, 2)
@@ -282,12 +284,27 @@ class TeacherSpec(Record):
         return self.name.partition("/")[2]
 
     def level(self, name: str) -> Level:
-        """The level of this name; raises `KeyError` if there is none."""
-        return {level.name: level for level in self.levels}[name]
+        """The level of this name.
+
+        Raises:
+            UsageError: If there is none.
+        """
+        levels = {level.name: level for level in self.levels}
+        if name not in levels:
+            raise UsageError(f"{self.name} has no level {name}", f"it has: {', '.join(levels)}")
+        return levels[name]
 
     def task(self, task: str) -> TaskSpec:
-        """The task spec of this task; raises `KeyError` if there is none."""
-        return {spec.task: spec for spec in self.tasks}[task]
+        """What it declares of this task.
+
+        Raises:
+            UsageError: If it does not solve it.
+        """
+        tasks = {spec.task: spec for spec in self.tasks}
+        if task not in tasks:
+            solves = ", ".join(tasks) or "no task"
+            raise UsageError(f"{self.name} does not solve {task}", f"it solves: {solves}")
+        return tasks[task]
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.data.canvas import normalize
-from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
 from kivfm_core.readout import Readout
@@ -110,13 +109,7 @@ class Decoders(nn.Module):
         Raises:
             UsageError: If the teacher does not solve it.
         """
-        solved = {spec.task: spec.part for spec in self.spec.tasks}
-        if task not in solved:
-            raise UsageError(
-                f"{self.spec.name} does not solve {task}",
-                f"it solves: {', '.join(solved) or 'no task'}",
-            )
-        return self.parts[solved[task]]
+        return self.parts[self.spec.task(task).part]
 
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """The readouts of all decoders that have one: their outputs before any selection.

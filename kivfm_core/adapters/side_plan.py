@@ -59,6 +59,8 @@ class SidePlan(AdapterPlan):
         """Otherwise canvases would be enlarged to a cell, however large a plan says that it is."""
         if self.strides != STRIDES[: len(self.strides)]:
             raise ValueError(f"its strides are not {STRIDES[: len(self.strides)]}")
+        if not 0 <= self.finest <= self.entry < len(self.strides) == len(self.widths):
+            raise ValueError("its entry, its finest map or its widths do not fit its strides")
         return self
 
     @classmethod

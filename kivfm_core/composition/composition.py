@@ -71,6 +71,8 @@ class Composition(Record):
             )
         if self.x_level is not None and self.x_level not in levels:
             raise ValueError(f"{self.x_level} is no level of {self.trunk.name}")
+        if self.base is not None and self.base not in {spec.name for spec in self.teachers}:
+            raise ValueError(f"the base, {self.base}, is none of the teachers")
         offered = {plan.name for plan in self.maps}
         known = {(spec.name, level.name) for spec in self.teachers for level in spec.levels}
         for aligner in self.aligners:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from kivfm_core.errors import UsageError, printable
 from kivfm_core.spec import Attachment
 
 if TYPE_CHECKING:
@@ -23,11 +24,19 @@ def _store_output(
 
 @contextmanager
 def intermediate_outputs(encoder: nn.Module, paths: Sequence[str]) -> Generator[dict[str, Tensor]]:
-    """Collects the outputs of submodules, by path, of the passes made within this context."""
+    """Collects the outputs of submodules, by path, of the passes made within this context.
+
+    Raises:
+        UsageError: If there is no such submodule.
+    """
     store: dict[str, Tensor] = {}
+    try:
+        modules = [encoder.get_submodule(path) for path in paths]
+    except AttributeError as error:
+        raise UsageError(f"an attachment point is not there: {printable(str(error))}") from error
     handles: list[RemovableHandle] = [
-        encoder.get_submodule(path).register_forward_hook(partial(_store_output, store, path))
-        for path in paths
+        module.register_forward_hook(partial(_store_output, store, path))
+        for module, path in zip(modules, paths, strict=True)
     ]
     try:
         yield store

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from kivfm_core.errors import UsageError
 from kivfm_core.spec import (
     InputContract,
     Level,
@@ -40,9 +41,10 @@ def test_family_variant_and_lookups():
     assert (found.family, found.variant) == ("clip", "vit-b-16")
     assert (spec(name="timm/a/b.c").family, spec(name="timm/a/b.c").variant) == ("timm", "a/b.c")
     assert found.level("dense") is DENSE and found.task("classification") is task
-    for missing in (lambda: found.level("x"), lambda: found.task("detection")):
-        with pytest.raises(KeyError):
-            missing()
+    with pytest.raises(UsageError, match="clip/vit-b-16 has no level x"):
+        found.level("x")
+    with pytest.raises(UsageError, match="clip/vit-b-16 does not solve detection"):
+        found.task("detection")
 
 
 def test_a_spec_goes_through_json_unchanged():

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stranger import CONTENTS, RECORDS, check_opens_or_says, plan_of, rewrite, shown, write
+from stranger import (
+    CONTENTS,
+    DEAR,
+    RECORDS,
+    check_opens_or_says,
+    mutated,
+    plan_of,
+    rewrite,
+    shown,
+    write,
+)
 
 from kivfm_core.errors import KivfmError
 from kivfm_core.runs.run import open_run
@@ -72,3 +82,18 @@ def test_a_damaged_run_is_a_row_with_its_cause_beside_the_rest(run: Path, file: 
     assert causes[str(run)].startswith(f"{run / file} is damaged: ")
     code, text = shown(capsys, "runs", "show", str(run))
     assert code == 2 and f"{run / file} is damaged" in text
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (("adapter", "taps", 1, "module"), "has no attribute"),
+        (("teachers", 1, "tasks", 0, "task"), "does not solve classification"),
+    ],
+)
+def test_a_students_plan_that_names_what_is_not_there(run: Path, place: Any, said: str):
+    file = run / "student/student.json"
+    write(file, mutated(json.loads(file.read_text()), ("composition", *place), "other"))
+    for way in ("predict", "evaluate"):
+        with pytest.raises(KivfmError, match=said):
+            DEAR[way](run)
