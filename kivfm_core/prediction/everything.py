@@ -45,7 +45,7 @@ class Scan:
 
 
 def scan(solver: Solver, canvas: Tensor, frame: Frame) -> Scan:
-    """Segments everything in an image, by as many clicks as the solver was asked for.
+    """Segments everything in an image, by the grid of clicks that the solver is given.
 
     Args:
         solver: Of a task with prompts, whose predictions are `Masks`.
