@@ -86,10 +86,11 @@ def parse(file: Path) -> ast.Module:
 
 
 def definitions(tree: ast.Module | ast.ClassDef) -> Iterator[Definition]:
-    """Public functions and classes, in the order of the code."""
+    """Public functions and classes, in the order of the code, each once."""
     for node in tree.body:
         if isinstance(node, Definition) and not node.name.startswith("_"):
-            yield node
+            if "overload" not in map(ast.unparse, node.decorator_list):
+                yield node
 
 
 def describe(definition: Definition) -> Iterator[str]:

@@ -31,6 +31,7 @@ app = make_app(
     add_completion=True,
     invoke_without_command=True,
 )
+INTERRUPTED = 130
 _format_warning = warnings.formatwarning
 # Newer releases of Typer contain their own copy of click, so its error class is found by name.
 _ClickError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
@@ -88,10 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = app(words, prog_name="kivfm", standalone_mode=False)
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt  # newer releases of Typer make a code of it, and say nothing
         return code if isinstance(code, int) else 0
     except (KeyboardInterrupt, typer.Abort):
         _report("interrupted")
-        return 130
+        return INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ def as_list(images: Images) -> list[ImageLike]:
         return [images]
     if isinstance(images, np.ndarray | Tensor) and images.ndim < 4:
         return [images]
+    if not isinstance(images, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return [images]  # no image: `read_pixels` says so
     found = list(images)
     if not found:
         raise UsageError("no image was given", 'm.features("photo.jpg")')

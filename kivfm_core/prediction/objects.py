@@ -61,7 +61,7 @@ def supervision_detections(found: Found, masks: Tensor | None, names: Names) -> 
         KivfmError: If that package is missing.
     """
     try:
-        # No part of kivfm: it brings OpenCV.
+        # No part of kivfm: only this needs it.
         import supervision  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise KivfmError("supervision is not installed", "pip install supervision") from error

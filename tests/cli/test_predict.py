@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from kivfm_cli import app
+from kivfm_core.data.saving.saver import Saver
 
 MODEL, TASK = "segmenter/nano", "semantic-segmentation"
 
@@ -87,6 +88,24 @@ def test_all_tasks_of_a_folder_are_refused_at_once(photos: Path, capsys: Any) ->
     for words in (["photos"], ["photos", "-o", "out"]):
         assert app.main(["predict", MODEL, *words, "--task", "all"]) == 2
         assert "all tasks are solved for one image at a time" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_says_so_and_goes_on(
+    photos: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, add = list[str](), Saver.add
+
+    def interrupted(self: Saver, image: Any) -> None:
+        add(self, image)
+        saved.append(image.file)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Saver, "add", interrupted)
+    code, out, err = kivfm(capsys, "photos", "-o", "labels")
+    assert (code, out) == (130, "") and err.endswith("error: interrupted\n")
+    code, out, _ = kivfm(capsys, "photos", "-o", "labels")
+    assert code == 0 and out.startswith("3 images labeled, 2 were labeled before")
 
 
 def test_a_killed_command_goes_on(photos: Path, capsys: Any) -> None:

@@ -83,6 +83,7 @@ def test_gray_and_turned_images(student: LoadedModel, tmp_path: Path):
         (np.zeros((8, 8, 3), np.int64), "no known range"),
         ([], "no image was given"),
         ([7], "int is no image"),
+        (7, "int is no image"),
     ],
     ids=str,
 )
