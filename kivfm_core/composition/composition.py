@@ -51,7 +51,7 @@ class Composition(Record):
     v_level: str
     adapter: AnyAdapterPlan | None
     aligners: tuple[AnyAlignerPlan, ...]
-    image_size: tuple[int, ...]
+    image_size: tuple[int, ...] = Field(min_length=1)
     extensions: tuple[AnyAdapterPlan, ...] = ()
     kept: tuple[str, ...] = ()
     teacher_size: int | None = None

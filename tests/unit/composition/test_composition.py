@@ -24,6 +24,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "is no level of a teacher": lambda plan: plan["aligners"][-1].update(teacher="toybase/large"),
     "larger than a canvas": lambda plan: plan.update(trunk_size=1) or _stride(plan, 10_000),
     "its entry, its finest map": lambda plan: plan["adapter"].update(entry=23_176),
+    "should have at least 1 item": lambda plan: plan.update(image_size=[]),
     "is none of the teachers": lambda plan: plan.update(base="V"),
     "its strides are not": lambda plan: plan["adapter"]["strides"].__setitem__(2, 23_176),
 }
