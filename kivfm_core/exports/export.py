@@ -79,8 +79,7 @@ def export(
         teacher: Whose decoder, where several solve the task.
         labels: Class names, for `zero-shot`; they become part of the file.
         size: Height and width of its canvases, in pixels; the model's own by default.
-        images: Files, folders or patterns to check it with: at least eight images, of which at
-            most 64 are taken; drawn scenes by default.
+        images: Files or folders to check it with: eight to 64 images; drawn scenes by default.
         wishes: `dtype`, `quantize`, `calibration`, `dynamic`, `data` and `keep`, as the command's
             flags of these names.
 
