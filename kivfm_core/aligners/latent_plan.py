@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from math import gcd
 from typing import ClassVar
 
+from pydantic import Field
+
 from kivfm_core.aligners.plan import AlignerPlan
 
 # Vectors into which a global level's aligner pools the image, each with weights of its own.
@@ -27,6 +29,7 @@ class LatentPlan(AlignerPlan):
     module: ClassVar[str] = "kivfm_core.aligners.latent:LatentAligner"
 
     kind: str = "latent"
+    maps: dict[str, int] = Field(min_length=1)
 
     @property
     def parameters(self) -> int:
