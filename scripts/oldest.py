@@ -10,6 +10,7 @@ the fast unit tests run. `--keep` uses an environment that is there; `--list` pr
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tomllib
@@ -45,7 +46,8 @@ def main() -> int:
         venv.create(args.venv, clear=True, with_pip=True)
         install(args.venv, oldest)
     run = [str(args.venv / "bin/python"), "-m", "pytest", *(tests or TESTS)]
-    return subprocess.run(run, cwd=ROOT).returncode
+    # Some package installs a `benchmarks` of its own, which would hide the clone's.
+    return subprocess.run(run, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
 
 
 def projects() -> list[Path]:
