@@ -17,6 +17,7 @@ import tomllib
 import venv
 from collections.abc import Iterable
 from pathlib import Path
+from shutil import rmtree
 
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -46,7 +47,6 @@ def main() -> int:
         venv.create(args.venv, clear=True, with_pip=True)
         install(args.venv, oldest)
     run = [str(args.venv / "bin/python"), "-m", "pytest", *(tests or TESTS)]
-    # Some package installs a `benchmarks` of its own, which would hide the clone's.
     return subprocess.run(run, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
 
 
@@ -83,6 +83,8 @@ def install(place: Path, oldest: Iterable[str]) -> None:
     pip = [str(place / "bin/python"), "-m", "pip", "install", "-q", "-c", str(constraints)]
     subprocess.run([*pip, *BUILD], check=True)
     subprocess.run([*pip, "--no-build-isolation", *ours, *TOOLS], check=True)
+    for folder in place.glob("lib/*/site-packages/benchmarks"):  # another package's, by mistake
+        rmtree(folder)
 
 
 if __name__ == "__main__":
