@@ -117,7 +117,8 @@ def test_a_killed_probe_goes_on(bundle: Path, train: Path, val: Path, tmp_path: 
     assert {part: part.stat().st_mtime_ns for part in out.glob("vectors-*/part-*")} == every
     kept = json.loads((out / RECORD).read_text())
     assert kept["schema"] == 1
-    assert [row["protocol"] for row in kept["rows"]] == ["knn", "knn", "logistic", "sgd", "sgd", "knn-l2"]
+    protocols = [row["protocol"] for row in kept["rows"]]
+    assert protocols == ["knn", "knn", "logistic", "sgd", "sgd", "knn-l2"]
     assert more.rows[0].model_dump(mode="json") == kept["rows"][-1]
 
 
