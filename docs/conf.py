@@ -20,7 +20,7 @@ release = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 extensions = ["myst_parser", "sphinx_copybutton", "sphinx.ext.mathjax"]
 root_doc = "docs/README"
-include_patterns = ["[A-Z]*.md", "*/README.md", "docs/**.md", "benchmarks/**.md"]
+include_patterns = ["[A-Z]*.md", "*/README.md", "docs/**.md", "benchmarks/**.md", "presets/**.md"]
 exclude_patterns = [".*", "README.md", "build", "dist", "runs"]
 nitpicky = True
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
 
 from kivfm_core.errors import UsageError
 from kivfm_core.evaluation.bootstrap import DRAWS, SEED
-from kivfm_core.files import only_writer
+from kivfm_core.files import LOCK, only_writer
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
 from kivfm_core.probing.bench import Bench, Part
@@ -99,5 +99,19 @@ def _folder(out: str | Path | None, model: str) -> Generator[Path]:
             yield Path(place)
         return
     folder = Path(out).expanduser()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with only_writer(folder, f"kivfm probe {quote(model)} --out {quote(str(folder))}"):
-        yield folder
+        try:
+            yield folder
+        except BaseException:
+            _discard(made)
+            raise
+
+
+def _discard(made: Sequence[Path]) -> None:
+    """Removes folders that were made for a probe, the inner first, if it wrote nothing."""
+    if made and [path.name for path in made[0].iterdir()] == [LOCK]:
+        with suppress(OSError):  # where a file that is held cannot be removed
+            (made[0] / LOCK).unlink()
+            for folder in made:
+                folder.rmdir()

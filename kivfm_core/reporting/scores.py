@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kivfm_core.errors import UsageError, one_line, printable
@@ -82,6 +84,11 @@ class Scores(BaseModel):
     notes: list[str] = []
 
     @property
+    def sources(self) -> dict[str, str]:
+        """The sources of all rows, each with a short name."""
+        return short_names(row.data for row in (*self.rows, *self.base) if row.data)
+
+    @property
     def bad(self) -> dict[str, int]:
         """How many images of each source cannot be decoded."""
         most: dict[str, int] = {}
@@ -98,6 +105,16 @@ def columns(rows: list[Score], among: dict[str, str]) -> dict[str, str]:
         for who, words in among.items()
         if any(row.of(who)[0] is not None for row in rows)
     }
+
+
+def short_names(sources: Iterable[str]) -> dict[str, str]:
+    """Sources by as many of their last parts as tell them apart: `val`, or `a/val` and `b/val`."""
+    parts = {source: source.rstrip("/").split("/") for source in sources}
+    for number in range(1, max(map(len, parts.values()), default=0) + 1):
+        names = {source: "/".join(own[-number:]) for source, own in parts.items()}
+        if len(set(names.values())) == len(names) and all(names.values()):
+            return names
+    return {source: source for source in parts}
 
 
 def read_scores(run: RunFiles) -> Scores | None:

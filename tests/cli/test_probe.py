@@ -55,6 +55,7 @@ def test_a_table_then_the_same_as_json(capsys: pytest.CaptureFixture[str]):
     [
         ("probe dino/nano --val val", 2, "error: knn needs images to learn from\nhint: --train D"),
         (f"{PROBE} --protocol logistics", 2, "hint: did you mean logistic?"),
+        ("probe dino/nano --train nowhere --val val", 1, "nowhere"),
         (f"{PROBE} --norm group", 2, "error: there is no norm 'group'"),
         (f"{PROBE} --protocol dense-linear", 1, "has nothing for semantic-segmentation"),
         ("probe dino/nano --train val --val val", 1, "6 images are in both val and val"),
@@ -67,6 +68,7 @@ def test_what_cannot_be_measured_is_said(
 ):
     found, out, err = run(capsys, line)
     assert (found, out) == (code, "") and said in err
+    assert not Path("probes").exists()
 
 
 def test_cka_needs_no_labels(capsys: pytest.CaptureFixture[str]):

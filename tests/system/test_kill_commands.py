@@ -1,6 +1,6 @@
 """Commands that are killed at any instant: nothing is torn, and the same command ends the work.
 
-`test_kill.py` does so with `distill`. With the thirty kills there, these make a hundred and ten.
+`test_kill.py` does so with `distill`. With the thirty kills there, these make a hundred and twenty.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from apart import command, start
 from command import TINY, write_few_scenes
 from PIL import Image
 
+from kivfm_core.scenes.write import write_scenes
+
 # One path for workers, whose first test makes the run that all of them use.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("kills")]
 
@@ -26,6 +28,12 @@ DELETE = "runs delete runs/run"
 # Each writes to `drawn`: a file, or a folder of labels that a second call goes on with.
 PREDICT = "predict runs/run scenes/val/images{} --task detection --threshold 0 --accelerator cpu -o"
 ONE, MANY = PREDICT.format("/000003.jpg") + " drawn/one.png", PREDICT.format("") + " drawn --draw"
+
+# Features for two protocols that read different images.
+PROBE = (
+    "probe dino/nano --train more/val --val scenes/val --protocol knn,dense-linear --size 64"
+    " --steps 20 --accelerator cpu --out probes"
+)
 
 
 def run(words: str, cwd: Path, kill_at: int | None = None, after: float | None = None) -> bool:
@@ -186,3 +194,31 @@ def test_a_folder_is_labeled_in_spite_of_10_kills(place: Path):
             assert name.endswith(".json") or content == whole[name]
     assert run(MANY, place)
     assert contents(drawn) == whole
+
+
+def test_features_are_probed_in_spite_of_10_kills(tmp_path: Path):
+    for name, seed in (("more", 1), ("scenes", 0)):
+        write_scenes(tmp_path / name, train=1, val=6, per_class=1, seed=seed)
+    killer, probes = Killer(PROBE, tmp_path, 16), tmp_path / "probes"
+    whole = probed(probes)
+    assert {row["protocol"] for row in whole["probe.json"]} == {"knn", "dense-linear"}
+    shutil.rmtree(probes)
+    while killer.kills < 10:
+        if not killer.strike():  # it came to its end, in spite of all kills since it was begun
+            assert probed(probes) == whole
+            shutil.rmtree(probes)
+            continue
+        found = probed(probes) if probes.exists() else {}
+        for row in found.pop("probe.json", []):
+            assert row in whole["probe.json"]
+        assert found.items() <= whole.items()
+    assert run(PROBE, tmp_path)
+    assert probed(probes) == whole
+
+
+def probed(folder: Path) -> dict:
+    """What a probe has written: its features, and the rows of its record."""
+    found: dict = contents(folder)
+    if "probe.json" in found:
+        found["probe.json"] = json.loads(found["probe.json"])["rows"]
+    return found

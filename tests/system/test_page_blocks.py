@@ -43,6 +43,7 @@ NOT_RUN = {
     "docs/how-to/explore-your-images.md": 2,
     "docs/how-to/export-a-model.md": 2,
     "docs/how-to/maintain-a-teacher.md": 1,
+    "docs/how-to/play-with-a-model.md": 2,
     "docs/how-to/resume-a-run.md": 1,
     "docs/how-to/share-a-student.md": 2,
 }

@@ -111,11 +111,14 @@ def test_a_killed_probe_goes_on(bundle: Path, train: Path, val: Path, tmp_path: 
     assert scores(again) == scores(whole)
     assert parts[1].stat().st_mtime_ns == times[parts[1]]
     every = {part: part.stat().st_mtime_ns for part in out.glob("vectors-*/part-*")}
+    learned = [probe(bundle, train, val, "logistic", "sgd", out=o) for o in (out, None)]
+    assert learned[0].rows == learned[1].rows  # from features of two lives, and of one
     more = probe(bundle, train, val, "knn-l2", out=out)
     assert {part: part.stat().st_mtime_ns for part in out.glob("vectors-*/part-*")} == every
     kept = json.loads((out / RECORD).read_text())
     assert kept["schema"] == 1
-    assert [row["protocol"] for row in kept["rows"]] == ["knn", "knn", "knn-l2"]
+    protocols = [row["protocol"] for row in kept["rows"]]
+    assert protocols == ["knn", "knn", "logistic", "sgd", "sgd", "knn-l2"]
     assert more.rows[0].model_dump(mode="json") == kept["rows"][-1]
 
 
@@ -171,6 +174,19 @@ def test_what_is_refused_before_anything_is_measured(
     with pytest.raises(KivfmError, match="logistic needs sklearn") as error:
         probe(bundle, train, val, "logistic")
     assert error.value.hint == "pip install 'kivfm[probe]'"
+
+
+def test_a_probe_that_wrote_nothing_leaves_what_was_there(
+    bundle: Path, train: Path, tmp_path: Path
+):
+    out = tmp_path / "of/mine"
+    for _ in range(2):
+        with pytest.raises(DataError, match="no such data"):
+            probe(bundle, train, tmp_path / "none", "knn", out=out / "probe")
+        assert not (out / "probe").exists()
+        assert out.exists() == out.parent.exists() == (out / "kept").exists()
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "kept").touch()
 
 
 def test_a_link_in_place_of_features_is_not_followed(

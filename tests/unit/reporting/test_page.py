@@ -223,3 +223,13 @@ def test_no_run_and_no_jinja2_have_hints(finished, tmp_path, monkeypatch):
     with pytest.raises(KivfmError, match="jinja2") as error:
         write_report(finished.path)
     assert error.value.hint == "pip install 'kivfm[report]'"
+
+
+def test_data_have_short_names_and_their_paths_once(finished, write):
+    record = json.loads(finished.evaluation_file.read_text())
+    for row in (*record["rows"], *record["base"]):
+        row["data"] = "coco:/a/path/that/is/far/too/long/for/a/column/photos/val"
+    write(EVALUATION, record)
+    html = render_page(finished)
+    assert html.count('<td class="data">val</td>') == len(record["rows"] + record["base"])
+    assert html.count("Data: val is coco:/a/path/") == 1
