@@ -50,7 +50,7 @@ NOT_RUN = {
 # What sets up the environment that the tests run in.
 SETUP = ("pip install ", "make ", "source ")
 # Minutes, most of them for ONNX, the demo's images of classes, and intervals.
-SLOW = ("export-a-model", "first-student", "evaluate-on-your-data")
+SLOW = ("export-a-model", "first-student", "evaluate-on-your-data", "use-weights-offline")
 NANO = r"(clip|dino|sam|detector|segmenter)(/[\w-]+)?"
 TINY = {
     "distill": "--steps 2 --batch-size 2 --image-size 64 --set optim.calibration=4"
@@ -102,8 +102,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     write_pictures(folder / "photos")
     Image.radial_gradient("L").convert("RGB").resize((640, 480)).save(folder / "photo.jpg")
-    (folder / "holiday").mkdir()
-    for name in ("a.jpg", "b.jpg", "holiday/beach.jpg"):
+    for name in ("a.jpg", "b.jpg", "holiday/beach.jpg", "held-out/a.jpg", "my-own-photos/a.jpg"):
+        (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(folder / "photo.jpg", folder / name)
     (folder / "shards").mkdir()
     with tarfile.open(folder / "shards/train-0000.tar", "w") as tar:
