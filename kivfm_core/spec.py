@@ -17,6 +17,8 @@ API_VERSION = 2
 READS = (1, 2)
 
 Triple = tuple[float, float, float]
+# Pixels along a canvas: more than any vision model takes. A stored spec may be anyone's.
+Side = Annotated[int, Field(gt=0, le=8192)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 # With a commit, tag or branch where one is pinned.
@@ -103,10 +105,10 @@ class InputContract(Record):
     """
 
     policy: Literal["stretch", "letterbox", "letterbox-center", "short-side", "short-side-crop"]
-    size: int = Field(gt=0)
-    max_size: int | None = Field(default=None, gt=0)
-    resize: int | None = Field(default=None, gt=0)
-    multiple: int = Field(default=1, gt=0)
+    size: Side
+    max_size: Side | None = None
+    resize: Side | None = None
+    multiple: Side = 1
     pad_value: Triple = (0.0, 0.0, 0.0)
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     antialias: bool = True
@@ -116,7 +118,7 @@ class InputContract(Record):
     scale: float = 1.0
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
-    train_sizes: tuple[int, ...] = ()
+    train_sizes: tuple[Side, ...] = ()
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -19,7 +19,10 @@ from kivfm_core.registry.requirements import stored_requirements
 from kivfm_core.registry.stored import check_stored
 from kivfm_core.registry.students import is_student
 from kivfm_core.run_files import BUNDLE, ENVIRONMENT, STUDENT_CARD, RunFiles, read_record
-from kivfm_core.spec import Attachment, Level, Record, TeacherSpec
+from kivfm_core.spec import Attachment, Level, Record, Side, TeacherSpec
+
+# A student's canvas by its teacher's.
+Scale = Annotated[float, Field(gt=0, le=16)]
 
 
 class Composition(Record):
@@ -46,16 +49,16 @@ class Composition(Record):
     teachers: tuple[TeacherSpec, ...]
     base: str | None
     trunk: TeacherSpec
-    trunk_size: int
+    trunk_size: Side
     x_level: str | None
     v_level: str
     adapter: AnyAdapterPlan | None
     aligners: tuple[AnyAlignerPlan, ...]
-    image_size: tuple[int, ...] = Field(min_length=1)
+    image_size: tuple[Side, ...] = Field(min_length=1)
     extensions: tuple[AnyAdapterPlan, ...] = ()
     kept: tuple[str, ...] = ()
-    teacher_size: int | None = None
-    scales: dict[str, float] = Field(default_factory=dict)
+    teacher_size: Side | None = None
+    scales: dict[str, Scale] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from kivfm_core.adapters.table import check_adapter_kind
 from kivfm_core.data.views import SMALLEST
-from kivfm_core.spec import Record
+from kivfm_core.spec import Record, Side
 
 LatentMap = Literal["fixed", "learned"]
 Strategy = Literal["auto", "ddp", "fsdp"]
@@ -63,7 +63,7 @@ class StudentConfig(Record):
     start: Place | None = None
     adapter: str = "side"
     width: int | None = Field(default=None, gt=0)
-    trunk_size: int | None = Field(default=None, gt=0)
+    trunk_size: Side | None = None
     latent: int = Field(default=256, gt=0)
     latent_map: LatentMap = "fixed"
     hidden: int = Field(default=256, gt=0)
@@ -97,8 +97,8 @@ class DataConfig(Record):
     """
 
     path: Place | None = None
-    image_size: tuple[Annotated[int, Field(gt=0)], ...] = ()
-    teacher_size: int | None = Field(default=None, gt=0)
+    image_size: tuple[Side, ...] = ()
+    teacher_size: Side | None = None
     views: int = Field(default=0, ge=0)
     smallest: float = Field(default=SMALLEST, gt=0, le=1)
     whole: float = Field(default=0.0, ge=0, le=1)
