@@ -68,6 +68,8 @@ class Summary(BaseModel):
     retention_min: float | None = None
     gain_mean: float | None = None
     gain_min: float | None = None
+    retention_mean_interval: Interval = None
+    gain_mean_interval: Interval = None
     limit: int | None = None
     left_out: int = 0
 

@@ -104,6 +104,8 @@ def _gallery(
     from kivfm_cli.progress import make_progress
     from kivfm_core.reporting.figures.make import make_gallery
 
+    line = f"for drawings, networks are run on at most {limit} images of {printable(found)}"
+    print(line if data is not None else f"{line}; --no-images leaves that out", file=sys.stderr)
     progress = make_progress()
     try:
         return make_gallery(

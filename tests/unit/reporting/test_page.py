@@ -233,3 +233,11 @@ def test_data_have_short_names_and_their_paths_once(finished, write):
     html = render_page(finished)
     assert html.count('<td class="data">val</td>') == len(record["rows"] + record["base"])
     assert html.count("Data: val is coco:/a/path/") == 1
+
+
+def test_averages_have_their_intervals(finished, write):
+    record = json.loads(finished.evaluation_file.read_text())
+    record["summary"]["retention_mean_interval"] = [0.61, 0.79]
+    write(EVALUATION, record)
+    text = " ".join(Reader(render_page(finished)).text.split())
+    assert "on average (95 % interval: 61.0 % to 79.0 %), " in text
