@@ -106,6 +106,13 @@ class Facts:
     is_done: bool
 
     @property
+    def features(self) -> list[tuple[str, str]]:
+        """The student's own features with their shapes, on its first canvas in training."""
+        side, maps = self.plan.image_size[0], self.plan.maps
+        dense = [(known.name, Level(kind="dense", **known.model_dump())) for known in maps]
+        return [("x", str(self.plan.x_channels)), *((name, _shape(m, side)) for name, m in dense)]
+
+    @property
     def command(self) -> str:
         """The command line that began the run; empty if it is not known."""
         if not self.made.argv:

@@ -73,6 +73,18 @@ def test_every_row_is_there_with_its_numbers(finished):
     assert "Not measured: toybase/small, knn: no data for it" in text
 
 
+def test_the_student_is_drawn_with_its_parts_and_their_shapes(finished):
+    html = render_page(finished)
+    drawing = re.search('<figure class="flow".*?</figure>', html, re.DOTALL)
+    assert drawing
+    text = " ".join(Reader(drawing[0]).text.split())
+    plan = finished.read_composition()
+    for name in (BASE, PURPOSE, "adapter: side", "the base, frozen", "x:", "V:", "P8:"):
+        assert name in text, name
+    side = plan["image_size"][0]
+    assert f"3 x {side} x {side}" in text and f" x {side // 8} x {side // 8}" in text
+
+
 def test_scores_are_bars_with_intervals_and_chance(finished):
     bars = [a for a in Reader(render_page(finished)).of("rect") if a.get("class") == "student"]
     assert {"83.3", "32.1", "76.6"} <= {a["width"] for a in bars}
