@@ -98,7 +98,7 @@ def export(
     aside = make_aside(place)
     try:
         made = _make(form, program, card, aside / place.name, pixels)
-        made.file.replace(place)
+        _put(aside, place)
     finally:
         _remove(aside)
     write_text(_card_of(place), json.dumps(made.card, indent=1))
@@ -116,13 +116,15 @@ def _make(
     _write(form, program, card, file)
     errors = _checked(form, program, file, pixels)
     scores = _scored(form, program, file, form.data) if form.data else None
+    files = sorted(file.parent.iterdir())
     checked = {
         "images": len(pixels),
         "largest_error": errors,
-        "bytes": file.stat().st_size,
+        "bytes": sum(path.stat().st_size for path in files),
         "score": asdict(scores) if scores else None,
     }
-    return Export(file, card | {"checked": checked}, errors, scores)
+    card |= {"files": [path.name for path in files], "checked": checked}
+    return Export(file, card, errors, scores)
 
 
 def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> None:
@@ -162,8 +164,23 @@ def _scored(form: Form, program: Program, written: Path, data: str) -> Scores:
     return found
 
 
+def _put(aside: Path, place: Path) -> None:
+    """Puts what was written in its place: the file, and its weights first if they are apart."""
+    weights = _weights_of(place)
+    if (aside / weights.name).exists():
+        (aside / weights.name).replace(weights)
+    else:  # those of what was here before
+        weights.unlink(missing_ok=True)
+    (aside / place.name).replace(place)
+
+
 def _card_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.json")
+
+
+def _weights_of(file: Path) -> Path:
+    """Where an ONNX file's weights are, if they are too large for it: the format ends at 2 GB."""
+    return file.with_name(f"{file.name}.data")
 
 
 def _place(out: Path, kind: ExportFormat) -> Path:
@@ -172,10 +189,12 @@ def _place(out: Path, kind: ExportFormat) -> Path:
         raise UsageError(
             f"{printable(out)} is no name for a file of {kind.name}", f"-o {name}{kind.suffix}"
         )
-    if out.exists() and not _card_of(out).exists():  # the student's own weights, say
-        raise UsageError(
-            f"{printable(out)} is there already, and was not exported", "give the file another name"
-        )
+    for path in (out, _weights_of(out)):
+        if path.exists() and not _card_of(out).exists():  # the student's own weights, say
+            raise UsageError(
+                f"{printable(path)} is there already, and was not exported",
+                "give the file another name",
+            )
     if not out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {printable(out.parent)}", f"mkdir -p {out.parent}")
     return out
