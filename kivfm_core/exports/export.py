@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -253,7 +254,13 @@ def _pixels(images: Sequence[str | Path] | None) -> list[torch.Tensor]:
         count = len(found.names)
         raise UsageError(f"{count} images are too few to check with", f"give {FEWEST} or more")
     chosen = spread(len(found.names), MOST)
-    return [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
+    pixels = [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
+    different = len({sha256(image.numpy()).digest() for image in pixels})
+    if different < FEWEST:  # of copies, an export that does not look would say the same, rightly
+        raise UsageError(
+            f"{different} different images are too few to check with", f"give {FEWEST} that differ"
+        )
+    return pixels
 
 
 def _remove(folder: Path) -> None:

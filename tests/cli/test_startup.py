@@ -54,12 +54,6 @@ def test_nothing_heavy_is_imported(words):
 
 # What training, other teachers and tables need; `torchvision.transforms.v2` takes as long as torch.
 UNUSED = ("torchvision.transforms.v2", "open_clip", "lightning_fabric", "tensorboard")
-    "torchvision.transforms.v2",
-    "open_clip",
-    "lightning_fabric",
-    "tensorboard",
-    "transformers",
-)
 PREDICT = f"""
 import sys
 import kivfm_core

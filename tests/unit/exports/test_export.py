@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -140,7 +141,10 @@ def test_it_is_checked_with_a_folder_of_images(tmp_path: Path):
         Image.effect_noise((96, 96), 10 + 9 * number).save(folder / f"{number}.png")
     with pytest.raises(UsageError, match="7 images are too few"):
         export("dino/nano", "safetensors", file, images=[folder])
-    Image.effect_noise((96, 96), 90).save(folder / "7.PNG")
+    shutil.copy(folder / "0.png", folder / "7.png")
+    with pytest.raises(UsageError, match="7 different images are too few"):
+        export("dino/nano", "safetensors", file, images=[folder])
+    Image.effect_noise((96, 96), 90).save(folder / "7.png")
     done = export("dino/nano", "safetensors", file, images=[folder])
     assert done.card["checked"]["images"] == 8
 
