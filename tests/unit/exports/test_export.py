@@ -71,7 +71,7 @@ def test_safetensors_hold_what_builds_the_encoder_again(tmp_path: Path):
 
 
 def test_what_says_something_else_is_not_written(tmp_path: Path, monkeypatch):
-    def wrong(file: Path, batches: Any) -> list[dict[str, Any]]:
+    def wrong(file: Path, batches: Any, prompts: Any) -> list[dict[str, Any]]:
         return [
             {k: v.numpy() + 0.1 for k, v in program.run(torch.from_numpy(b)).items()}
             for b in batches
