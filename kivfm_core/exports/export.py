@@ -15,7 +15,7 @@ from kivfm_core.data.canvas import to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.named_images import find_named
 from kivfm_core.errors import UsageError, printable
-from kivfm_core.exports.card import make_card, preprocessing
+from kivfm_core.exports.card import make_card, preprocessing, public_name
 from kivfm_core.exports.cast import cast
 from kivfm_core.exports.check import check, check_images, compare
 from kivfm_core.exports.form import Form, Wishes, make_form
@@ -236,7 +236,9 @@ def _program(
         spec = choose(model.specs, task, teacher)
         program = task_program(model, spec.name, record, prompt, size, form.dynamic)
         solved = spec, task
-    card = make_card(model.name, model.specs, solved, labels)
+    # Where a student lies on one's own disk is nobody's business.
+    name = public_name(model.name) if isinstance(model, StudentModel) else model.name
+    card = make_card(name, model.specs, solved, labels)
     card |= {
         "input": preprocessing(program.contract, program.size, form.dynamic),
         "outputs": program.shapes(),
@@ -255,7 +257,7 @@ def _pixels(images: Sequence[str | Path] | None) -> list[torch.Tensor]:
         raise UsageError(f"{count} images are too few to check with", f"give {FEWEST} or more")
     chosen = spread(len(found.names), MOST)
     pixels = [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
-    different = len({sha256(image.numpy()).digest() for image in pixels})
+    different = len({sha256(image.numpy().tobytes()).digest() for image in pixels})
     if different < FEWEST:  # of copies, an export that does not look would say the same, rightly
         raise UsageError(
             f"{different} different images are too few to check with", f"give {FEWEST} that differ"
