@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.geometry import Size
 from kivfm_core.licenses.terms import inherited
+from kivfm_core.run_files import BUNDLE
 from kivfm_core.spec import InputContract, TeacherSpec
 
 # The key of the card in a file's own metadata.
@@ -29,6 +31,15 @@ def preprocessing(contract: InputContract, size: Size, dynamic: bool = False) ->
     }
 
 
+def public_name(name: str) -> str:
+    """What a model is called elsewhere: a folder by its own name, a run's bundle by the run's."""
+    path = Path(name)
+    if not path.is_dir():
+        return name
+    path = path.absolute()
+    return path.parent.name if path.name == BUNDLE else path.name
+
+
 def make_card(
     name: str,
     specs: Iterable[TeacherSpec],
@@ -38,7 +49,7 @@ def make_card(
     """Teachers, terms and classes of an export.
 
     Args:
-        name: What the model was opened by.
+        name: What the model is called.
         specs: The teachers.
         solved: The teacher whose task is exported, and the task; None for features.
         labels: The classes that a prompt brought.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,7 +15,7 @@ from kivfm_core.data.canvas import to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.named_images import find_named
 from kivfm_core.errors import UsageError, printable
-from kivfm_core.exports.card import make_card, preprocessing
+from kivfm_core.exports.card import make_card, preprocessing, public_name
 from kivfm_core.exports.cast import cast
 from kivfm_core.exports.check import check, check_images, compare
 from kivfm_core.exports.form import Form, Wishes, make_form
@@ -98,7 +99,7 @@ def export(
     aside = make_aside(place)
     try:
         made = _make(form, program, card, aside / place.name, pixels)
-        made.file.replace(place)
+        _put(aside, place)
     finally:
         _remove(aside)
     write_text(_card_of(place), json.dumps(made.card, indent=1))
@@ -116,13 +117,15 @@ def _make(
     _write(form, program, card, file)
     errors = _checked(form, program, file, pixels)
     scores = _scored(form, program, file, form.data) if form.data else None
+    files = sorted(file.parent.iterdir())
     checked = {
         "images": len(pixels),
         "largest_error": errors,
-        "bytes": file.stat().st_size,
+        "bytes": sum(path.stat().st_size for path in files),
         "score": asdict(scores) if scores else None,
     }
-    return Export(file, card | {"checked": checked}, errors, scores)
+    card |= {"files": [path.name for path in files], "checked": checked}
+    return Export(file, card, errors, scores)
 
 
 def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> None:
@@ -162,8 +165,23 @@ def _scored(form: Form, program: Program, written: Path, data: str) -> Scores:
     return found
 
 
+def _put(aside: Path, place: Path) -> None:
+    """Puts what was written in its place: the file, and its weights first if they are apart."""
+    weights = _weights_of(place)
+    if (aside / weights.name).exists():
+        (aside / weights.name).replace(weights)
+    else:  # those of what was here before
+        weights.unlink(missing_ok=True)
+    (aside / place.name).replace(place)
+
+
 def _card_of(file: Path) -> Path:
     return file.with_name(f"{file.name}.json")
+
+
+def _weights_of(file: Path) -> Path:
+    """Where an ONNX file's weights are, if they are too large for it: the format ends at 2 GB."""
+    return file.with_name(f"{file.name}.data")
 
 
 def _place(out: Path, kind: ExportFormat) -> Path:
@@ -172,10 +190,12 @@ def _place(out: Path, kind: ExportFormat) -> Path:
         raise UsageError(
             f"{printable(out)} is no name for a file of {kind.name}", f"-o {name}{kind.suffix}"
         )
-    if out.exists() and not _card_of(out).exists():  # the student's own weights, say
-        raise UsageError(
-            f"{printable(out)} is there already, and was not exported", "give the file another name"
-        )
+    for path in (out, _weights_of(out)):
+        if path.exists() and not _card_of(out).exists():  # the student's own weights, say
+            raise UsageError(
+                f"{printable(path)} is there already, and was not exported",
+                "give the file another name",
+            )
     if not out.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {printable(out.parent)}", f"mkdir -p {out.parent}")
     return out
@@ -216,7 +236,9 @@ def _program(
         spec = choose(model.specs, task, teacher)
         program = task_program(model, spec.name, record, prompt, size, form.dynamic)
         solved = spec, task
-    card = make_card(model.name, model.specs, solved, labels)
+    # Where a student lies on one's own disk is nobody's business.
+    name = public_name(model.name) if isinstance(model, StudentModel) else model.name
+    card = make_card(name, model.specs, solved, labels)
     card |= {
         "input": preprocessing(program.contract, program.size, form.dynamic),
         "outputs": program.shapes(),
@@ -234,7 +256,13 @@ def _pixels(images: Sequence[str | Path] | None) -> list[torch.Tensor]:
         count = len(found.names)
         raise UsageError(f"{count} images are too few to check with", f"give {FEWEST} or more")
     chosen = spread(len(found.names), MOST)
-    return [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
+    pixels = [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
+    different = len({sha256(image.numpy().tobytes()).digest() for image in pixels})
+    if different < FEWEST:  # of copies, an export that does not look would say the same, rightly
+        raise UsageError(
+            f"{different} different images are too few to check with", f"give {FEWEST} that differ"
+        )
+    return pixels
 
 
 def _remove(folder: Path) -> None:

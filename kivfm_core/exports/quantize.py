@@ -29,9 +29,15 @@ def quantize(program: Program, file: Path, calibration: Path) -> None:
         calibration: A folder of images such as the export will see; at most 64 are read.
 
     Raises:
-        UsageError: If there are too few.
+        UsageError: If there are too few, or the model is too large.
         DataError: If it is no folder of images.
     """
+    if file.with_name(f"{file.name}.data").exists():
+        raise UsageError(
+            f"{program.spec.name} has weights of more than 1.5 GB, which are not turned to eight"
+            " bits here",
+            "--dtype fp16",
+        )
     # An extra: only those who export to ONNX have it.
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static

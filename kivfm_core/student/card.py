@@ -173,6 +173,7 @@ def _metadata(plan: Composition, terms: Terms, evaluation: Mapping[str, Any]) ->
             dataset_name=_last(row["data"]), metric_type=row["metric"],
             metric_value=row["student_score"],
             metric_name=f"{row['metric']}, {row['task']}, in place of {row['teacher']}",
+            metric_args=_sure(row.get("student_interval")),
         )
         for row in evaluation.get("rows", ()) if row["task"] != FIDELITY
     ]  # fmt: skip
@@ -222,7 +223,7 @@ def _scores(evaluation: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     for row in evaluation["rows"]:
         about = (row["teacher"], row["task"], row["metric"], _last(row["data"]))
-        scores = (_score(row["teacher_score"]), _score(row["student_score"]))
+        scores = (_score(row, "teacher"), _score(row, "student"))
         lines.append(_row(*about, _images(row), *scores, percent(row["retention"])))
     if evaluation["base"]:
         lines += [
@@ -231,8 +232,10 @@ def _scores(evaluation: Mapping[str, Any]) -> list[str]:
             "|---|---|---|---|---|",
         ]
     for row in evaluation["base"]:
-        scores = (_score(row["base_score"]), _score(row["student_score"]))
+        scores = (_score(row, "base"), _score(row, "student"))
         lines.append(_row(row["metric"], _last(row["data"]), _images(row), *scores))
+    if evaluation.get("draws"):
+        lines += ["", "±: half of the 95 % interval, from drawing the images anew."]
     return lines
 
 
@@ -255,8 +258,16 @@ def _images(row: Mapping[str, Any]) -> str:
     return "-" if number is None else f"{number:,}" + (" (a part)" if row.get("limit") else "")
 
 
-def _score(value: float) -> str:
-    return f"{value:.3f}"
+def _score(row: Mapping[str, Any], whose: str) -> str:
+    """A score, with half of its interval where that is known; `-` if there is none."""
+    score, ends = row[f"{whose}_score"], row.get(f"{whose}_interval")
+    half = f" ± {(ends[1] - ends[0]) / 2:.3f}" if ends else ""
+    return "-" if score is None else f"{score:.3f}{half}"
+
+
+def _sure(ends: Sequence[float] | None) -> dict[str, Any] | None:
+    """A score's interval, where hubs keep what a metric was computed with."""
+    return {"interval": list(ends), "confidence": 0.95} if ends else None
 
 
 def _last(path: str) -> str:

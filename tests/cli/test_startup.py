@@ -31,6 +31,7 @@ finally:
         ["evaluate", "--help"],
         ["predict", "--help"],
         ["push", "--help"],
+        ["export", "--help"],
         ["demo", "--help"],
         ["embed", "--help"],
         ["compose", "--teachers", "clip,dino,sam,detector,segmenter,classifier"],
@@ -49,6 +50,23 @@ def test_nothing_heavy_is_imported(words):
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "HEAVY"
     assert done.stdout
+
+
+# What training, other teachers and tables need; `torchvision.transforms.v2` takes as long as torch.
+UNUSED = ("torchvision.transforms.v2", "open_clip", "lightning_fabric", "tensorboard")
+PREDICT = f"""
+import sys
+import kivfm_core
+from PIL import Image
+model = kivfm_core.load("detector/nano", accelerator="cpu")
+model.predict(Image.new("RGB", (64, 64)), "detection")
+print([name for name in {UNUSED!r} if name in sys.modules])
+"""
+
+
+def test_a_prediction_imports_what_its_model_needs():
+    done = subprocess.run([sys.executable, "-c", PREDICT], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 @pytest.mark.parametrize("line", ["kivfm teach", "kivfm compose --teach"])

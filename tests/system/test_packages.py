@@ -130,6 +130,7 @@ def test_the_demo_runs_with_the_wheels_alone(built, tmp_path):
     assert str(ROOT) not in where
     told = run("kivfm demo --steps 4 --train 16 --val 4", place, environment)
     assert "The student beside its teachers" in told and "run:        runs/demo\n" in told
+    assert "  kivfm export runs/demo --format onnx --task detection -o detector.onnx\n" in told
     evaluation = json.loads((place / "runs/demo/evaluation.json").read_text())
     assert len(evaluation["rows"]) == 6
     assert len([*(place / "runs/demo/predictions").iterdir()]) == 4

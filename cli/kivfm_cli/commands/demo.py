@@ -110,6 +110,8 @@ def _tell(run: Path, flags: tuple[str, ...]) -> None:
     print(f"run:        {run}")
     print(f"table:      {run}/evaluation.json")
     print(f"predictions: {run}/predictions/")
+    print("its boxes without kivfm, in ONNX Runtime (pip install 'kivfm[onnx]'):")
+    print(f"  kivfm export {quote(str(run))} --format onnx --task detection -o detector.onnx")
     print("the same with images of your own:")
     print(f"  kivfm distill {join(flags)} --data FOLDER")
     print("the tiny teachers know drawn scenes only; with real ones, which are downloaded first:")

@@ -100,4 +100,5 @@ def export(
             f" {scores.pytorch:.4f} ({scores.kept:.1%});"
             f" by PyTorch on canvases of its own {scores.own:.4f}"
         )
-    print(f"written: {done.file}, {done.file.name}.json")
+    others = [name for name in done.card["files"] if name != done.file.name]
+    print(f"written: {', '.join([str(done.file), *others, f'{done.file.name}.json'])}")

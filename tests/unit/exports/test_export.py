@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,10 @@ def test_detection_in_onnx_gives_the_boxes_that_kivfm_gives(tmp_path: Path):
     for line, item in zip(lines, seen, strict=True):
         assert np.abs(np.array(line[2:], float) - item["box"]).max() <= 0.51
         assert abs(float(line[0]) - item["score"]) < 0.0051
+    boxes = np.array(Image.open(tmp_path / "boxes.png"))
+    red = (boxes == (255, 0, 0)).all(2) & (np.array(scene) != boxes).any(2)
+    x0, y0, x1, y1 = seen[0]["box"]
+    assert red.sum() > (x1 - x0) + (y1 - y0)  # half of one outline
 
 
 def test_torch_export_runs_without_kivfm_on_batches_of_any_size(tmp_path: Path):
@@ -66,7 +71,7 @@ def test_safetensors_hold_what_builds_the_encoder_again(tmp_path: Path):
 
 
 def test_what_says_something_else_is_not_written(tmp_path: Path, monkeypatch):
-    def wrong(file: Path, batches: Any) -> list[dict[str, Any]]:
+    def wrong(file: Path, batches: Any, prompts: Any) -> list[dict[str, Any]]:
         return [
             {k: v.numpy() + 0.1 for k, v in program.run(torch.from_numpy(b)).items()}
             for b in batches
@@ -136,7 +141,10 @@ def test_it_is_checked_with_a_folder_of_images(tmp_path: Path):
         Image.effect_noise((96, 96), 10 + 9 * number).save(folder / f"{number}.png")
     with pytest.raises(UsageError, match="7 images are too few"):
         export("dino/nano", "safetensors", file, images=[folder])
-    Image.effect_noise((96, 96), 90).save(folder / "7.PNG")
+    shutil.copy(folder / "0.png", folder / "7.png")
+    with pytest.raises(UsageError, match="7 different images are too few"):
+        export("dino/nano", "safetensors", file, images=[folder])
+    Image.effect_noise((96, 96), 90).save(folder / "7.png")
     done = export("dino/nano", "safetensors", file, images=[folder])
     assert done.card["checked"]["images"] == 8
 

@@ -45,6 +45,7 @@ def test_hubs_find_where_it_comes_from(bundle, composition):
     (result,) = data.eval_results
     assert (result.metric_type, result.metric_value) == ("box AP", 0.75)
     assert result.task_type == "object-detection" and result.dataset_name == "val"
+    assert result.metric_args is None  # an evaluation of an earlier version has no intervals
     assert data.license == "cc-by-nc-4.0"
 
 
@@ -74,6 +75,22 @@ def test_it_says_from_whom_on_what_and_how_good(bundle):
     assert "4,321 images of `photos`" in text and 'load("me/net")' in text
     assert "CC-BY-NC-4.0" in text and "commercial use: no" in text
     assert "/home/me" not in text
+
+
+def test_it_says_how_sure_a_score_is(composition):
+    row = {**ROW, "teacher_interval": [0.77, 0.83], "student_interval": [0.73, 0.78]}
+    base = {**BASE, "base_interval": [0.4, 0.6], "student_interval": None}
+    text = model_card(composition, {}, {"rows": [row], "base": [base], "draws": 1000}, "me/net")
+    assert "| 0.800 ± 0.030 | 0.750 ± 0.025 | 93.8 % |" in text
+    assert "| 0.500 ± 0.100 | 0.625 |" in text and "half of the 95 % interval" in text
+    (result,) = ModelCard(text).data.eval_results
+    assert result.metric_args == {"interval": [0.73, 0.78], "confidence": 0.95}
+
+
+def test_a_teacher_whose_weights_were_not_there_has_no_score(composition):
+    rows = {**ROW, "teacher_score": None, "retention": None}, {**BASE, "base_score": None}
+    text = model_card(composition, {}, {"rows": rows[:1], "base": rows[1:]}, "me/net")
+    assert "| 1,234 | - | 0.750 | - |" in text and "| 20 (a part) | - | 0.625 |" in text
 
 
 def test_a_damaged_record_is_refused(bundle):
