@@ -88,7 +88,7 @@ def head(
         made = train_head(run, settings, out, accelerator=accelerator, progress=progress)
     finally:
         progress.close()
-    record: dict[str, Any] = {**vars(made), "run": printable(made.run)}
+    record: dict[str, Any] = {"schema": 1, **vars(made), "run": printable(made.run)}
     if json:
         print_json(record)
         return
