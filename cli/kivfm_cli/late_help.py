@@ -33,6 +33,14 @@ def describe_formats() -> str:
     return _formats()
 
 
+def describe_heads() -> str:
+    """The kinds of heads."""
+    from kivfm_core.heads.table import HEADS
+
+    lines = [f"{kind.name}: {kind.summary} For {kind.task}." for kind in HEADS.values()]
+    return "\n\n".join(("Kinds of heads:", *lines))
+
+
 def describe_all_formats() -> str:
     """The same, with the formats that `kivfm evaluate` measures nothing on."""
     from kivfm_core.tasks.table import RETRIEVAL

@@ -17,8 +17,9 @@ from kivfm_core.errors import UsageError
 
 # In the order in which a new user meets them. A command is a file in `commands/` and a word here.
 COMMANDS = (
-    "teachers", "plugins", "doctor", "compose", "data", "distill", "evaluate", "compare", "probe",
-    "report", "predict", "play", "embed", "export", "push", "demo", "scenes", "cache", "runs",
+    "teachers", "plugins", "doctor", "compose", "data", "distill", "head", "evaluate", "compare",
+    "probe", "report", "predict", "play", "embed", "export", "push", "demo", "scenes", "cache",
+    "runs",
 )  # fmt: skip
 
 

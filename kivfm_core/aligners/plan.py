@@ -47,6 +47,13 @@ class AlignerPlan(Record):
         return f"{self.teacher}:{self.level.name}".replace(".", "_").replace("/", "-")
 
     @property
+    def feature(self) -> str | None:
+        """The student's feature that a native level is; None of other levels."""
+        if not self.native:
+            return None
+        return "x" if self.level.kind == "global" else "V"
+
+    @property
     def narrows(self) -> bool:
         """Whether the shared latent has fewer coordinates for the level than it has channels."""
         return not self.native and self.latent < self.level.channels

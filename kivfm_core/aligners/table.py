@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 
 from kivfm_core.aligners.identity_plan import IdentityPlan
 from kivfm_core.aligners.latent_plan import LatentPlan
+from kivfm_core.aligners.own_plan import OwnPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.reference import resolve_reference
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ALIGNERS: dict[str, type[AlignerPlan]] = {
     "latent": LatentPlan,
     "identity": IdentityPlan,
+    "own": OwnPlan,
 }
 
 # The kind for the base's levels that are the student's own features.

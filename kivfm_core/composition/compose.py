@@ -21,6 +21,7 @@ from kivfm_core.composition.plan_parts import (
 from kivfm_core.config import EngineConfig, RunConfig
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.errors import UsageError
+from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.students import is_student
 from kivfm_core.spec import TeacherSpec
@@ -53,7 +54,7 @@ def compose(config: RunConfig) -> Composition:
 def _select(config: RunConfig, earlier: Composition | None) -> list[TeacherSpec]:
     """The specs of the configuration's teachers, in its order.
 
-    Students that taught an earlier student are known from it, wherever their folders are now.
+    Students that taught an earlier student, and its heads, are known from it.
     """
     registry = get_registry()
     names = [choice.name for choice in config.teachers]
@@ -61,7 +62,7 @@ def _select(config: RunConfig, earlier: Composition | None) -> list[TeacherSpec]
         teachers = list(registry.usable())
     else:
         before = earlier.teachers if earlier else ()
-        known = {spec.name: spec for spec in before if is_student(spec)}
+        known = {spec.name: spec for spec in before if is_student(spec) or is_head(spec)}
         teachers = [known.get(name) or registry.resolve(name, config.variant) for name in names]
     if not teachers:
         raise UsageError("no teacher's weights are here", "pip install kivfm-nano")

@@ -14,6 +14,7 @@ from kivfm_core.adapters.table import AnyAdapterPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.errors import UsageError, one_line, printable
+from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.requirements import stored_requirements
 from kivfm_core.registry.stored import check_stored
@@ -101,6 +102,11 @@ class Composition(Record):
         """The base's attachment points that adapters read, each once."""
         read = (attachment for adapter in self.adapters for attachment in adapter.attachments)
         return tuple(dict.fromkeys(read))
+
+    @property
+    def distilled(self) -> tuple[TeacherSpec, ...]:
+        """The teachers without heads, which were trained on labels."""
+        return tuple(spec for spec in self.teachers if not is_head(spec))
 
     @property
     def frozen_teachers(self) -> tuple[str, ...]:

@@ -77,11 +77,11 @@ def student_teacher(composition: Composition, name: str) -> TeacherSpec:
     every = {need for spec in composition.teachers for need in spec.requirements}
     return TeacherSpec(
         name=name,
-        summary=f"a student of {', '.join(spec.name for spec in composition.teachers)}",
+        summary=f"a student of {', '.join(spec.name for spec in composition.distilled)}",
         encoder=ENCODER,
         config={"composition": composition.model_dump(mode="json")},
         levels=_levels(composition),
-        input=_contract(composition),
+        input=whole_images(composition),
         tasks=tuple(tasks.values()),
         weights=Weights(
             source=f"run:{name}",
@@ -103,11 +103,11 @@ def own_composition(spec: TeacherSpec) -> Composition:
 def level_names(composition: Composition, teacher: str) -> dict[str, str]:
     """What a student calls the levels of one of its teachers.
 
-    Its base's own levels are its features x and V, and are not taught twice.
+    Its base's own levels are its features x and V, and a head's are its features of these names:
+    they are not taught twice.
     """
-    own = {"global": "x", "dense": "V"}
     return {
-        plan.level.name: own[plan.level.kind] if plan.native else f"{teacher}/{plan.level.name}"
+        plan.level.name: plan.feature or f"{teacher}/{plan.level.name}"
         for plan in composition.of(teacher)
     }
 
@@ -137,7 +137,7 @@ def _levels(composition: Composition) -> tuple[Level, ...]:
     return (x, *maps, *taught.values())
 
 
-def _contract(composition: Composition) -> InputContract:
+def whole_images(composition: Composition) -> InputContract:
     """Whole images on canvases of the size that the student was trained on.
 
     A crop would do for a base's features, but not for the tasks of all teachers.

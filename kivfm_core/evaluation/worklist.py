@@ -88,12 +88,17 @@ def list_work(
         UsageError: If a task is unknown, or no data is given.
         DataError: If a task's own source does not fit it, or nothing can be measured.
     """
-    finder, work = _Finder(data, tasks, limit), Worklist()
+    finder, work, refused = _Finder(data, tasks, limit), Worklist(), dict[str, DataError]()
     for spec in specs:
         items = work.teachers[spec.name] = list[Item]()
         for task in spec.tasks:
             if task.task in finder.tasks:
-                items += _items(spec, task.task, finder, work)
+                items += _items(spec, task.task, finder, work, refused)
+    measured = {item.task for items in work.teachers.values() for item in items}
+    # A source of a task's own fits some of those that solve it: a head has classes of its own.
+    for task, error in refused.items():
+        if task in finder.sources and task not in measured:
+            raise error
     if KNN.name in finder.tasks:
         for item in finder.find(KNN):
             data_of = item.data
@@ -112,7 +117,9 @@ def list_work(
     return work
 
 
-def _items(spec: TeacherSpec, name: str, finder: _Finder, work: Worklist) -> list[Item]:
+def _items(
+    spec: TeacherSpec, name: str, finder: _Finder, work: Worklist, why: dict[str, DataError]
+) -> list[Item]:
     """The items of one task of a teacher; what it cannot be measured on is noted as skipped."""
     items, refused = list[Item](), len(work.skipped)
     task, classes = find_task(name), label_names(spec.task(name).labels)
@@ -121,8 +128,7 @@ def _items(spec: TeacherSpec, name: str, finder: _Finder, work: Worklist) -> lis
             # A meter refuses data whose classes are none of the teacher's.
             resolve_reference(task.meter)(item.data, classes)
         except DataError as error:
-            if name in finder.sources:
-                raise
+            why.setdefault(name, error)
             work.skipped.append(f"{spec.name}, {name}, {item.source}: {error.message}")
         else:
             items.append(item)

@@ -15,6 +15,7 @@ from kivfm_core.errors import KivfmError
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Features, Model, Role
 from kivfm_core.models.round_trip import RoundTrip
+from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import has_weights
 from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE
@@ -69,9 +70,15 @@ class StudentModel(Model):
         return None
 
     def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
-        """The teacher if its weights are here, and the student in its place."""
+        """The teacher if its weights are here, and the student in its place; a head alone."""
+        if self.is_head(teacher):
+            return {"student": self.solver(teacher)}
         found, own = self.teacher(teacher), self.solver(teacher)
         return {"student": own} if found is None else {"teacher": found, "student": own}
+
+    def is_head(self, name: str) -> bool:
+        """Whether one of `specs` was trained on labels, so that no teacher is behind it."""
+        return any(is_head(spec) for spec in self.specs if spec.name == name)
 
     def own_features(self) -> Mapping[Literal["base", "student"], Features]:
         """The student's, beside the base's if its weights are here; nothing if it has no base."""
@@ -162,7 +169,12 @@ class RunModel(StudentModel):
         return self.there(self._run.load_teacher(name))
 
     def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
-        """The teacher, its stand-in before and after distillation, and what the latent allows."""
+        """The teacher, its stand-in before and after distillation, and what the latent allows.
+
+        A head is alone.
+        """
+        if self.is_head(teacher):
+            return super().rivals(teacher)
         rivals: dict[Role, Teacher] = {
             "teacher": self.teacher(teacher),
             "untrained": self.there(self.untrained.stand_in(teacher)),

@@ -14,6 +14,7 @@ from kivfm_core.errors import PluginError, UsageError, printable
 from kivfm_core.registry.conflicts import ready_tasks
 from kivfm_core.registry.discovery import discover
 from kivfm_core.registry.entry import Entry
+from kivfm_core.registry.heads import heads, is_head
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.students import find_bundle, is_student, students
 from kivfm_core.registry.suggestions import explain_absent, explain_unknown, explain_unknown_task
@@ -122,6 +123,8 @@ class Registry:
         ]
         if not found and is_student(spec):
             return students()
+        if not found and is_head(spec):
+            return heads()
         return max(found, key=lambda entry: entry.spec == spec, default=None)
 
     def usable(self) -> list[TeacherSpec]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kivfm_core.errors import PluginError, WeightsError, printable
+from kivfm_core.registry.heads import heads
 from kivfm_core.registry.provider import resolve_provided
 from kivfm_core.registry.registry import Registry
 from kivfm_core.registry.requirements import pip_install, unmet
@@ -60,6 +61,8 @@ def obtain_weights(spec: TeacherSpec, given: Path | None, registry: Registry) ->
     Raises:
         WeightsError: If there is none.
     """
+    if registry.origin(spec) is heads():
+        raise WeightsError(f"{printable(spec.name)} is a head of a student: it runs in that alone")
     if given is None and registry.origin(spec) is students():
         raise WeightsError(
             f"{printable(spec.name)} is a student, and its folder is not named or not there",
@@ -82,7 +85,7 @@ def has_weights(spec: TeacherSpec, registry: Registry) -> bool:
 def installed_spec(spec: TeacherSpec, registry: Registry) -> TeacherSpec | None:
     """What the installed plugin says today of a spec's teacher; None if it brings none."""
     entry = registry.origin(spec)
-    if entry is students():
+    if entry in (students(), heads()):
         return None
     if entry is None or entry.provider is None:
         return entry.spec if entry is not None else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kivfm_core.registry.entry import Entry
+from kivfm_core.registry.heads import is_head
 from kivfm_core.run_files import STUDENT_CARD, RunFiles
 from kivfm_core.spec import References, TeacherProvider, TeacherSpec
 
@@ -68,10 +69,12 @@ def taught_by(spec: TeacherSpec) -> list[TeacherSpec]:
 def original_teachers(specs: Iterable[TeacherSpec]) -> list[TeacherSpec]:
     """The teachers that all was learned from: in place of a student, those that it learned from.
 
-    What was learned from twice, also by way of a student, is there once.
+    What was learned from twice, also by way of a student, is there once. Heads learned from labels.
     """
     found, given = list[TeacherSpec](), list(specs)
     for spec in given:
+        if is_head(spec):
+            continue
         within = taught_by(spec)
         new = original_teachers(within) if within else []
         found += [one for one in new if one not in (*found, *given)] if within else [spec]

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
 from torch import Tensor
 
 from kivfm_core.composition.composition import Composition
-from kivfm_core.config import RunConfig, TeacherChoice
 from kivfm_core.errors import UsageError
-from kivfm_core.files import LOCK, new_folder, only_writer, write_text
-from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE, UNTRAINED, read_record
+from kivfm_core.files import new_folder, only_writer
+from kivfm_core.runs.derived import check_is_free, held, write_derived
+from kivfm_core.runs.heads import copy_records
 from kivfm_core.runs.run import Run, open_run
-from kivfm_core.student.bundle import save_tensors, write_bundle
-from kivfm_core.student.card import trained_on
 from kivfm_core.student.student import Student
 from kivfm_core.weights.loading import load_strict
 
@@ -42,32 +38,11 @@ def remove_teacher(run: str | Path, teacher: str, out: str | Path) -> Path:
             folder is there already, or another process is writing to one of the two.
     """
     earlier, path = open_run(run), Path(out)
-    _check_is_free(path)
+    check_is_free(path)
     again = f"kivfm runs remove {quote(str(run))} {teacher} --out {quote(str(path))}"
-    with only_writer(earlier.path, again), _held(path, again):
+    with only_writer(earlier.path, again), held(path, again):
         _write_without(earlier, teacher, path)
     return path
-
-
-def _check_is_free(path: Path) -> None:
-    # A lock alone is what a kill leaves.
-    if path.exists() and (not path.is_dir() or {p.name for p in path.iterdir()} != {LOCK}):
-        raise UsageError(f"{path} is there already", f"choose another: --out {quote(f'{path}-2')}")
-
-
-@contextmanager
-def _held(path: Path, again: str) -> Generator[None]:
-    """Holds the new run's folder until the run stands in its place; a failure leaves none."""
-    with only_writer(path, again):
-        # What was looked at before may have changed until the folder was held.
-        _check_is_free(path)
-        try:
-            yield
-        except BaseException:
-            (path / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):
-                path.rmdir()
-            raise
 
 
 def _write_without(earlier: Run, teacher: str, path: Path) -> None:
@@ -78,16 +53,13 @@ def _write_without(earlier: Run, teacher: str, path: Path) -> None:
     trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
              if level.partition(":")[0] != teacher}  # fmt: skip
     facts = {**earlier.environment, "weights": weights, "round_trip": trips, "removed": teacher}
+    students = (
+        _reduced(earlier.load_student(untrained=True), plan),
+        _reduced(earlier.load_student(), plan),
+    )
     with new_folder(path) as aside:
-        new = Run(aside)
-        new.write_plan(_config(earlier, plan), plan)
-        write_text(new.environment_file, json.dumps(facts, indent=1))
-        untrained = new.checkpoints / UNTRAINED
-        untrained.mkdir(parents=True)
-        before = _reduced(earlier.load_student(untrained=True), plan)
-        save_tensors(before.trained(), untrained / STUDENT_STATE)
-        data = trained_on(read_record(earlier.bundle / STUDENT_CARD))
-        write_bundle(_reduced(earlier.load_student(), plan), new.bundle, path, data)
+        new = write_derived(earlier, aside, path, students, facts)
+        copy_records(earlier, new, plan)
 
 
 def _without(plan: Composition, teacher: str) -> Composition:
@@ -110,16 +82,6 @@ def _without(plan: Composition, teacher: str) -> Composition:
                 adapter for adapter in plan.extensions if read & {m.name for m in adapter.maps}
             ),
         }
-    )
-
-
-def _config(run: Run, plan: Composition) -> RunConfig:
-    names = [spec.name for spec in plan.teachers]
-    weights = {name: file for name, file in run.files.items() if name in names}
-    student = run.config.student.model_copy(update={"start": None})
-    teachers = tuple(TeacherChoice(name=name) for name in names)
-    return run.config.model_copy(
-        update={"teachers": teachers, "weights": weights, "student": student}
     )
 
 

@@ -144,8 +144,8 @@ def model_card(
     terms, data = inherited(plan.teachers), trained_on(record)
     easy = _without_prompt(plan.teachers)
     text = _TEXT.format(
-        teachers=", ".join(spec.name for spec in plan.teachers),
-        count=len(plan.teachers), trainable=plan.trainable, total=plan.total,
+        teachers=", ".join(spec.name for spec in plan.distilled),
+        count=len(plan.distilled), trainable=plan.trainable, total=plan.total,
         base=plan.base or "none",
         sources="\n".join(_row(*_about(spec)) for spec in plan.teachers),
         data=f"Distilled on {data.images:,} images of `{printable(data.folder)}`." if data else "",

@@ -120,7 +120,8 @@ class SharedStandIn(StandIn):
         """
         plan = self.student.composition
         size, aligners = plan.student_size(self.spec.name, canvas), plan.of(self.spec.name)
-        used = {"V", *(name for one in aligners if not one.native for name in one.maps)}
+        read = ((one.feature,) if one.feature else one.maps for one in aligners)
+        used = {"V", *(name for names in read for name in names)}
         grids = {
             known.name: Level(kind="dense", **known.model_dump()).grid(size)
             for known in plan.maps

@@ -197,7 +197,7 @@ def student_spec(composition: Composition) -> TeacherSpec:
             "name": "student",
             "aliases": (),
             "role": "general",
-            "summary": f"distilled from {', '.join(s.name for s in composition.teachers)}",
+            "summary": f"distilled from {', '.join(s.name for s in composition.distilled)}",
             "encoder": "kivfm_core.student.student:encoder",
             "config": {"composition": composition.model_dump(mode="json")},
             "levels": (Level(name="x", kind="global", channels=composition.x_channels), *maps),

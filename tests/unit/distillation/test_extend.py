@@ -158,7 +158,7 @@ def test_a_run_without_a_teacher_has_its_folder_for_itself(
             distill(further(earlier, third), out=less)
         bundle.write_bundle(*given)
 
-    monkeypatch.setattr("kivfm_core.runs.remove_teacher.write_bundle", meanwhile)
+    monkeypatch.setattr("kivfm_core.runs.derived.write_bundle", meanwhile)
     remove_teacher(later, OLD, less)  # only the lock was there
     assert [spec.name for spec in open_run(less).teachers] == ["toybase/small", NEW]
     assert sorted(tmp_path.glob(".*")) == []

@@ -1,0 +1,90 @@
+"""A student's plan with one more head, which reads the student's own features. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kivfm_core.aligners.own_plan import OwnPlan
+from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.student_teacher import whole_images
+from kivfm_core.errors import UsageError
+from kivfm_core.heads.table import ENCODER, PREFIX, SPLIT, HeadKind
+from kivfm_core.licenses.terms import inherited
+from kivfm_core.spec import Level, TaskSpec, TeacherSpec, Weights
+
+
+def plan_head(plan: Composition, name: str, kind: HeadKind, classes: Sequence[str]) -> Composition:
+    """The plan of a student that has a head, too; the rest is as it was.
+
+    Args:
+        plan: The student's.
+        name: What the head is called: among the teachers it is `head/NAME`.
+        kind: Its kind.
+        classes: The names of its classes.
+
+    Raises:
+        UsageError: If the student has one of this name.
+    """
+    spec = head_spec(plan, name, kind, classes)
+    if spec.name in (known.name for known in plan.teachers):
+        raise UsageError(f"the student has a {spec.name} already", f"--name {name}-2")
+    own = tuple(
+        OwnPlan(
+            teacher=spec.name,
+            level=level,
+            maps={level.name: level.channels} if level.kind == "dense" else {},
+            x_channels=plan.x_channels,
+            hidden=level.channels,
+            latent=level.channels,
+        )
+        for level in spec.levels
+    )
+    keys = [aligner.key for aligner in (*plan.aligners, *own)]
+    if len(set(keys)) < len(keys):
+        raise UsageError(f"{spec.name} differs from another name by punctuation only", "--name A")
+    return plan.model_copy(
+        update={
+            "teachers": (*plan.teachers, spec),
+            "aligners": (*plan.aligners, *own),
+            "kept": (),  # nothing is left to distill
+        }
+    )
+
+
+def head_spec(plan: Composition, name: str, kind: HeadKind, classes: Sequence[str]) -> TeacherSpec:
+    """The spec of a head: the student's own features are its levels, whole images its canvases."""
+    terms = inherited(plan.teachers)
+    levels = own_levels(plan, kind)
+    return TeacherSpec(
+        name=f"{PREFIX}{name}",
+        summary=kind.summary,
+        encoder=ENCODER,
+        levels=levels,
+        input=whole_images(plan),
+        tasks=(
+            TaskSpec(
+                task=kind.task,
+                levels=tuple(level.name for level in levels),
+                decoder=kind.decoder,
+                labels=tuple(classes),
+            ),
+        ),
+        weights=Weights(
+            source=f"run:{PREFIX}{name}",
+            split=SPLIT,
+            license=terms.strictest,
+            commercial_use=terms.commercial_use,
+        ),
+        code_license=terms.strictest,
+        parameters=plan.total,
+    )
+
+
+def own_levels(plan: Composition, kind: HeadKind) -> tuple[Level, ...]:
+    """The student's features that a head reads, as levels."""
+    maps = tuple(Level(kind="dense", **known.model_dump()) for known in plan.maps)
+    if kind.reads == "dense":
+        return maps
+    x = Level(name="x", kind="global", channels=plan.x_channels)
+    # Without a global level in the trunk, x is V averaged: once is enough.
+    return (x, maps[0]) if plan.x_level else (x,)

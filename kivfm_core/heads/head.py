@@ -1,0 +1,76 @@
+"""What every head is: a decoder that is trained on labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypedDict
+
+from torch import Tensor, nn
+from torchvision.tv_tensors import BoundingBoxes, Mask
+
+from kivfm_core.errors import UsageError
+from kivfm_core.predictions import Predictions
+from kivfm_core.spec import Level, TeacherSpec
+
+
+class Target(TypedDict, total=False):
+    """The labels of an image on its canvas, in the form that torchvision's transforms take.
+
+    Attributes:
+        label: Index of the image's class; below 0 if it does not count.
+        map: `[H, W]`, indices of classes; below 0 where nothing counts.
+        boxes: `[N, 4]`, xyxy in canvas pixels.
+        labels: `[N]`, the boxes' classes.
+    """
+
+    label: int
+    map: Mask
+    boxes: BoundingBoxes
+    labels: Tensor
+
+
+class Head(nn.Module):
+    """A decoder that is trained on labels.
+
+    Its weights alone are trained: what it reads are a student's own features.
+
+    Args:
+        spec: Of the head, with one task, whose labels are its classes.
+    """
+
+    def __init__(self, spec: TeacherSpec) -> None:
+        super().__init__()
+        (task,) = spec.tasks
+        self.levels: tuple[Level, ...] = tuple(spec.level(name) for name in task.levels)
+        self.classes = len(task.labels)
+
+    def forward(self, levels: Mapping[str, Tensor], prompt: Any = None) -> Predictions:
+        """Predictions in canvas pixels."""
+        raise NotImplementedError
+
+    def loss(self, levels: Mapping[str, Tensor], targets: Sequence[Target]) -> Tensor:
+        """The loss of a batch, a number whose gradients reach the head's weights.
+
+        Args:
+            levels: What it reads, by name: `[B, C]`, or `[B, C, h, w]`.
+            targets: One an image.
+        """
+        raise NotImplementedError
+
+
+def no_encoder(spec: TeacherSpec) -> NoReturn:
+    """A head has no encoder: it reads its student's features.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(f"{spec.name} is a head of a student: it has no encoder of its own")
+
+
+def no_weights(spec: TeacherSpec, state: Mapping[str, Tensor]) -> NoReturn:
+    """A head has no weights file: its weights lie in its student's bundle.
+
+    Raises:
+        UsageError: Always.
+    """
+    raise UsageError(f"{spec.name} is a head of a student: it has no weights file of its own")

@@ -1,0 +1,159 @@
+"""A head on a student's own features: a run whose student has one more decoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from kivfm_core.composition.composition import read_composition
+from kivfm_core.config import RunConfig
+from kivfm_core.distillation.engine import distill
+from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.evaluation.evaluate import evaluate
+from kivfm_core.head_training import train as training
+from kivfm_core.head_training.make import train_head
+from kivfm_core.head_training.settings import HeadSettings
+from kivfm_core.prediction.predict import predict
+from kivfm_core.runs.remove_teacher import remove_teacher
+from kivfm_core.student.bundle import load_student
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
+
+COLORS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 210)}
+
+
+@pytest.fixture
+def run(config: RunConfig, tmp_path: Path) -> Path:
+    return distill(config, out=tmp_path / "run")
+
+
+@pytest.fixture
+def colors(tmp_path: Path) -> str:
+    """Images of noisy colors, in a folder for each."""
+    source = np.random.default_rng(0)
+    for name, color in COLORS.items():
+        (tmp_path / "colors" / name).mkdir(parents=True)
+        for i in range(6):
+            noise = source.integers(-20, 20, (40 + 4 * i, 60, 3))
+            pixels = (np.array(color) + noise).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "colors" / name / f"{i}.png")
+    return str(tmp_path / "colors")
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> str:
+    """Images whose left half has one color, and whose right half another."""
+    root = tmp_path / "maps"
+    for folder in ("images", "semantic"):
+        (root / folder).mkdir(parents=True)
+    (root / "semantic/classes.json").write_text(json.dumps(list(COLORS)))
+    values = list(COLORS.values())
+    for i in range(6):
+        pixels, labels = np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.uint8)
+        for half, label in ((slice(0, 32), i % 3), (slice(32, 64), (i + 1) % 3)):
+            pixels[:, half], labels[:, half] = values[label], label
+        Image.fromarray(pixels).save(root / f"images/{i}.png")
+        Image.fromarray(labels).save(root / f"semantic/{i}.png")
+    return str(root)
+
+
+def settings(data: str, **more) -> HeadSettings:
+    values = {"task": "classification", "kind": "linear", "name": "mine", "steps": 40, "every": 10}
+    return HeadSettings(**{**values, "data": data, "val": data, "lr": 0.03, **more})
+
+
+def test_a_head_learns_and_is_used_as_a_teachers_decoder(run: Path, colors: str, tmp_path: Path):
+    made = train_head(run, settings(colors), tmp_path / "out")
+    assert made.head == "head/mine" and made.classes == ("blue", "green", "red")
+    assert made.score > 0.9
+    rows = evaluate(tmp_path / "out", [f"classification={colors}"]).rows
+    (row,) = [row for row in rows if row.teacher == "head/mine"]
+    assert row.student_score == pytest.approx(made.score)
+    assert row.teacher_score is None and row.retention is None
+    image = Path(colors) / "red/0.png"
+    found = predict(tmp_path / "out", image, "classification", teacher="head/mine")
+    assert "red" in json.dumps(found.as_dict())
+    record = json.loads((tmp_path / "out/heads/head--mine.json").read_text())
+    assert record["score"] == made.score and record["images"] == 18
+
+
+def test_the_student_and_its_stand_ins_stay_as_they_are(run: Path, colors: str, tmp_path: Path):
+    train_head(run, settings(colors, steps=10), tmp_path / "out")
+    before, after = load_student(run), load_student(tmp_path / "out")
+    torch.manual_seed(0)
+    canvas = torch.rand(1, 3, 64, 64)
+    for name in ("toybase/small", "toypurpose/small"):
+        old, new = (one.stand_in(name).encode(canvas, []) for one in (before, after))
+        assert all(torch.equal(old[level], new[level]) for level in old)
+
+
+def test_several_heads_live_side_by_side_and_can_be_removed(
+    run: Path, colors: str, maps: str, tmp_path: Path
+):
+    train_head(run, settings(colors, steps=10), tmp_path / "one")
+    more = {"task": "semantic-segmentation", "kind": "dense-linear", "name": "places"}
+    made = train_head(tmp_path / "one", settings(maps, **more), tmp_path / "two")
+    assert made.score > 0.7
+    assert {"head/mine", "head/places"} <= load_student(tmp_path / "two").decoders.keys()
+    with pytest.raises(UsageError, match="has a head/mine already"):
+        train_head(tmp_path / "two", settings(colors), tmp_path / "three")
+    less = remove_teacher(tmp_path / "two", "head/mine", tmp_path / "less")
+    assert [spec.name for spec in read_composition(less).teachers][2:] == ["head/places"]
+    assert [file.name for file in (less / "heads").iterdir()] == ["head--places.json"]
+
+
+def test_the_same_seed_gives_the_same_head_and_so_does_a_resumed_try(
+    run: Path, colors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    train_head(run, settings(colors), tmp_path / "whole")
+    save = training.Trainer._save
+
+    def stop(self: training.Trainer) -> None:
+        save(self)
+        if self.at.step == 20:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training.Trainer, "_save", stop)
+        train_head(run, settings(colors), tmp_path / "again")
+    with pytest.raises(UsageError, match="other settings"):
+        train_head(run, settings(colors, lr=0.1), tmp_path / "again")
+    train_head(run, settings(colors), tmp_path / "again")
+    students = [load_student(tmp_path / name) for name in ("whole", "again")]
+    one, other = (student.decoders["head/mine"].state_dict() for student in students)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_images_are_augmented_with_their_labels(run: Path, maps: str, tmp_path: Path):
+    more = {"task": "semantic-segmentation", "kind": "dense-linear", "augment": True}
+    made = train_head(run, settings(maps, batch_size=4, **more), tmp_path / "out")
+    assert made.score > 0.5
+
+
+def test_training_stops_when_the_score_does_not_grow(run: Path, colors: str, tmp_path: Path):
+    made = train_head(run, settings(colors, steps=400, patience=2), tmp_path / "out")
+    assert made.steps == made.best_step + 20 < 400
+
+
+def test_a_kind_for_another_task_is_refused(run: Path, colors: str, tmp_path: Path):
+    with pytest.raises(UsageError, match="no head of the kind 'dense-linear' solves class"):
+        train_head(run, settings(colors, kind="dense-linear"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("role", ["encoder", "decoder"])
+def test_a_strangers_head_names_no_code_but_ours(run: Path, colors: str, tmp_path: Path, role: str):
+    train_head(run, settings(colors, steps=10), tmp_path / "out")
+    card = tmp_path / "out/student/student.json"
+    record = json.loads(card.read_text())
+    spec = record["composition"]["teachers"][-1]
+    (spec if role == "encoder" else spec["tasks"][0])[role] = "os:system"
+    card.write_text(json.dumps(record))
+    with pytest.raises(PluginError):
+        load_student(tmp_path / "out")
