@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypedDict
 
 from torch import Tensor, nn
-from torchvision.tv_tensors import BoundingBoxes, Mask
+from torchvision.tv_tensors import Mask
 
 from kivfm_core.errors import UsageError
 from kivfm_core.predictions import Predictions
@@ -19,14 +19,10 @@ class Target(TypedDict, total=False):
     Attributes:
         label: Index of the image's class; below 0 if it does not count.
         map: `[H, W]`, indices of classes; below 0 where nothing counts.
-        boxes: `[N, 4]`, xyxy in canvas pixels.
-        labels: `[N]`, the boxes' classes.
     """
 
     label: int
     map: Mask
-    boxes: BoundingBoxes
-    labels: Tensor
 
 
 class Head(nn.Module):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.tv_tensors import BoundingBoxes, BoundingBoxFormat, Mask
+from torchvision.tv_tensors import Mask
 
 from kivfm_core.geometry import Frame
 from kivfm_core.heads.head import Target
@@ -22,11 +22,6 @@ class _Classes(Protocol):
 
 class _Maps(Protocol):
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]: ...
-
-
-class _Boxes(Protocol):
-    annotations: Any
-    names: dict[int, str]
 
 
 def class_target(data: _Classes, index: int, frame: Frame, classes: Sequence[str]) -> Target:
@@ -46,26 +41,7 @@ def map_target(data: _Maps, index: int, frame: Frame, classes: Sequence[str]) ->
     return {"map": Mask(seen.masked_fill(outside, -1).clamp(min=-1))}
 
 
-def box_target(data: _Boxes, index: int, frame: Frame, classes: Sequence[str]) -> Target:
-    """The boxes on a canvas, without crowds and boxes of no area."""
-    places = {name: place for place, name in enumerate(classes)}
-    found = [
-        (*frame.to_canvas(x, y), *frame.to_canvas(x + w, y + h), places[data.names[category]])
-        for item in data.annotations[index]
-        for (x, y, w, h), category in [(item["bbox"], item["category_id"])]
-        if not item.get("iscrowd") and w > 0 and h > 0 and data.names[category] in places
-    ]
-    rows = torch.tensor(found, dtype=torch.float32).reshape(-1, 5)
-    boxes = BoundingBoxes(rows[:, :4], format=BoundingBoxFormat.XYXY, canvas_size=frame.canvas)  # pyright: ignore[reportCallIssue]
-    return {"boxes": boxes, "labels": rows[:, 4].long()}
-
-
 def count_classes(target: Target, classes: int) -> Tensor:
-    """How often each class occurs in an image's labels `[K]`: as image, pixels or boxes."""
-    if "label" in target:
-        found = torch.tensor([target["label"]])
-    else:
-        found = torch.as_tensor(
-            target["map"] if "map" in target else target.get("labels")
-        ).flatten()
+    """How often each class occurs in an image's labels `[K]`: as image or as pixels."""
+    found = torch.as_tensor(target["map"] if "map" in target else target.get("label")).flatten()
     return torch.bincount(found[found >= 0].long(), minlength=classes)
