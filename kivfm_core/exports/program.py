@@ -85,13 +85,18 @@ class Program:
         return self.prompt(len(canvases), number, size) if self.prompt else {}
 
     def shapes(self) -> dict[str, list[int | str]]:
-        """The shape of every output; `B` for the batch, `varies` for what depends on the canvas."""
-        found, other = (self.run(torch.rand(1, 3, *size)) for size in (self.size, self.sizes()[-1]))
-        return {
-            name: ["B", *(a if a == b else "varies"
-                          for a, b in zip(value.shape[1:], other[name].shape[1:], strict=True))]
-            for name, value in found.items()
-        }  # fmt: skip
+        """The shape of every output.
+
+        `B` is the batch, `P` the number of prompts, `varies` what depends on the canvas.
+        """
+        first, last = (torch.rand(1, 3, *size) for size in (self.size, self.sizes()[-1]))
+        found, other = self.run(first), self.run(last, self.example(last, TRACED + 1))
+        shapes: dict[str, list[int | str]] = {}
+        for name, value in found.items():
+            pairs = enumerate(zip(value.shape[1:], other[name].shape[1:], strict=True))
+            kinds = ["P" if self.prompt and not place else "varies" for place in range(value.ndim)]
+            shapes[name] = ["B", *(a if a == b else kinds[place] for place, (a, b) in pairs)]
+        return shapes
 
     def sizes(self) -> list[Size]:
         """Sizes of canvases that the export is checked at: one, or three."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kivfm_core.data.canvas import to_tensor
-from kivfm_core.data.unlabeled import find_images
+from kivfm_core.data.unlabeled import Images, find_images
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.program import Program
 from kivfm_core.task import spread
@@ -43,7 +43,7 @@ def quantize(program: Program, file: Path, calibration: Path) -> None:
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    batches = _batches(program, calibration)
+    batches = _batches(program, _find(calibration))
 
     class Reader(CalibrationDataReader):
         def get_next(self) -> dict[str, Any] | None:  # type: ignore[override]
@@ -65,15 +65,19 @@ def quantize(program: Program, file: Path, calibration: Path) -> None:
     plain.unlink()
 
 
-def _batches(program: Program, folder: Path) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
-    """What the file takes: canvases `[1, 3, H, W]`, and prompts if it asks for them."""
+def _find(folder: Path) -> Images:
+    """The images to calibrate with; before anything is computed it is said if they are too few."""
     found = find_images(folder)
     if len(found) < FEWEST:
         raise UsageError(
             f"{printable(folder)} has {len(found)} images, too few to calibrate with",
             f"give {FEWEST} or more",
         )
-    chosen = spread(len(found), MOST)
-    for index in chosen:
+    return found
+
+
+def _batches(program: Program, found: Images) -> Iterator[dict[str, np.ndarray[Any, Any]]]:
+    """What the file takes: canvases `[1, 3, H, W]`, and prompts if it asks for them."""
+    for index in spread(len(found), MOST):
         canvas = program.canvases([to_tensor(found.open(index))])
         yield {name: x.numpy() for name, x in {"canvas": canvas, **program.example(canvas)}.items()}

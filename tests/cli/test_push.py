@@ -111,7 +111,8 @@ def test_samples_are_drawn_and_shown(run, bundle, tmp_path):
     card = up["README.md"].decode()
     assert "## What it sees" in card and all(f"]({name})" in card for name in drawn)
     assert "holiday" not in card and not any(b"Jane Q. Doe" in data for data in up.values())
-    assert Image.open(tmp_path / "up" / min(drawn)).size == (512, 256)
+    with Image.open(tmp_path / "up" / min(drawn)) as image:
+        assert image.size == (512, 256)
     assert up == contents(tmp_path / "again")
     done = run(MAIN, "push", bundle, "me/net", "--dry-run", "no", "--samples", "nowhere")
     assert done.returncode and not (tmp_path / "no").exists() and "nowhere" in done.stderr

@@ -75,6 +75,7 @@ def test_masks_of_clicks_and_boxes(tmp_path: Path):
     task = "promptable-segmentation"
     done = export("sam/nano", "onnx", tmp_path / "s.onnx", task=task, dynamic=True)
     assert done.card["prompt"] == {"points": ["B", "P", "N", 2], "labels": ["B", "P", "N"]}
+    assert done.card["outputs"]["logits"] == ["B", "P", "varies", "varies"]
     solver = open_model("sam/nano", "cpu").solver("sam/nano")
     canvas = torch.rand(1, 3, 64, 96)
     prompts = [
