@@ -67,23 +67,24 @@ class Composition(Record):
         levels = {level.name: level for level in self.trunk.levels}
         v = levels.get(self.v_level)
         if v is None or v.stride is None:
-            raise ValueError(f"{self.v_level} is no dense level of {self.trunk.name}")
+            raise ValueError(f"{printable(self.v_level)} is no dense level of {self.trunk.name}")
         if v.stride > max(self.trunk_size, self.trunk.input.train_side()):
             # Canvases would be enlarged to a cell, however large a plan says that it is.
             raise ValueError(
-                f"a cell of {self.v_level} ({v.stride} pixels) is larger than a canvas"
+                f"a cell of {printable(self.v_level)} ({v.stride} pixels) is larger than a canvas"
             )
         if self.x_level is not None and self.x_level not in levels:
-            raise ValueError(f"{self.x_level} is no level of {self.trunk.name}")
+            raise ValueError(f"{printable(self.x_level)} is no level of {self.trunk.name}")
         if self.base is not None and self.base not in {spec.name for spec in self.teachers}:
-            raise ValueError(f"the base, {self.base}, is none of the teachers")
+            raise ValueError(f"the base, {printable(self.base)}, is none of the teachers")
         offered = {plan.name for plan in self.maps}
         known = {(spec.name, level.name) for spec in self.teachers for level in spec.levels}
         for aligner in self.aligners:
             if (aligner.teacher, aligner.level.name) not in known:
-                raise ValueError(f"{aligner.key} is no level of a teacher")
+                raise ValueError(f"{printable(aligner.key)} is no level of a teacher")
             if lacking := sorted(aligner.maps.keys() - offered):
-                raise ValueError(f"{aligner.key} reads {lacking[0]}, which the student lacks")
+                reads = f"{printable(aligner.key)} reads {printable(lacking[0])}"
+                raise ValueError(f"{reads}, which the student lacks")
         return self
 
     @property

@@ -109,8 +109,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(folder / "shards/train-0000.tar", "w") as tar:
         for image in sorted(folder.glob("photos/*.png")):
             tar.add(image, image.name)
-    for name in ("cat", "dog"):
-        write_pictures(folder / "pets" / name)
+    for name in ("pets/cat", "pets/dog", *(f"animals/{part}/{kind}" for part in ("train", "val")
+                                           for kind in ("cat", "dog"))):  # fmt: skip
+        write_pictures(folder / name)
     write_scenes(folder / "scenes", train=4, val=4, per_class=0)
     for name in ("val", "coco"):
         shutil.copytree(folder / "scenes/val", folder / name)

@@ -25,6 +25,8 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "larger than a canvas": lambda plan: plan.update(trunk_size=1) or _stride(plan, 10_000),
     "its entry, its finest map": lambda plan: plan["adapter"].update(entry=23_176),
     "should have at least 1 item": lambda plan: plan.update(image_size=[]),
+    "ud800' is no dense level": lambda plan: plan.update(v_level="\ud800"),
+    "ud800:global' is no level": lambda plan: plan["aligners"][0].update(teacher="\ud800"),
     "is none of the teachers": lambda plan: plan.update(base="V"),
     "its strides are not": lambda plan: plan["adapter"]["strides"].__setitem__(2, 23_176),
 }
