@@ -73,7 +73,7 @@ def _predict(model: StandIn, item: Item, other: InputContract | None) -> Found:
     """What is found in each image, an image at a time."""
     found: Found = {}
     meter = _meter(model, item)
-    for batch in batches(item.data.paths, model.spec.input, None, other):
+    for batch in batches(item.data.paths, model.spec.input, other=other):
         for place, index in enumerate(batch.indices):
             part = slice(place, place + 1)
             levels = model.encode(batch.images[part], batch.frames[part])
