@@ -73,7 +73,7 @@ def test_they_hold_what_they_must_and_nothing_else(built, name):
     assert {f"{package}/py.typed" for package in OURS[name]} <= own
     ends = {Path(file).suffix or Path(file).name for file in own}
     assert ends <= {".py", ".typed", ".safetensors", ".md", ".toml", ".yml", "LICENSE"} | {
-        ".css", ".html"  # of reports
+        ".css", ".html", ".js", ".svg"  # of pages
     }  # fmt: skip
     with tarfile.open(next(built.glob(f"{name}-*.tar.gz"))) as sdist:
         held = {member.name.partition("/")[2] for member in sdist if member.isfile()}
