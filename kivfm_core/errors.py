@@ -6,7 +6,8 @@ code that the command line returns for it.
 
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -170,6 +171,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     said = str(error).lower() if isinstance(error, RuntimeError) else ""
     words = ("out of memory", "not enough memory", "allocate memory")
     return any(word in said for word in words)
+
+
+@contextmanager
+def out_of_memory_said() -> Generator[None]:
+    """Turns memory that ran out into a sentence; also a decorator.
+
+    Raises:
+        KivfmError: In place of the error.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        hint = "close other programs, or take fewer or smaller images"
+        raise KivfmError("out of memory", hint) from error
 
 
 def one_line(error: BaseException) -> str:

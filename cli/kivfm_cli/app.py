@@ -19,7 +19,7 @@ from kivfm_cli.streams import steady_streams
 from kivfm_core.errors import (
     KivfmError,
     escaped,
-    is_out_of_memory,
+    out_of_memory_said,
     printable,
     system_error,
     validation_lines,
@@ -87,7 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word not in ("--debug", "--no-plugins")]
     try:
-        code = app(words, prog_name="kivfm", standalone_mode=False)
+        with out_of_memory_said():
+            code = app(words, prog_name="kivfm", standalone_mode=False)
         sys.stdout.flush()
         if code == INTERRUPTED:
             raise KeyboardInterrupt  # newer releases of Typer make a code of it, and say nothing
@@ -119,9 +120,6 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ValidationError):
         _report("\n  ".join(("invalid values:", *validation_lines(error))))
         return 2
-    if is_out_of_memory(error):
-        _report("out of memory", "close other programs, or take fewer or smaller images")
-        return 1
     if isinstance(error, UnicodeEncodeError):
         _report(
             f"{printable(error.object[max(0, error.start - 40) : error.end + 40])}: a name that is"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import formats_of, load_data, parse_source
-from kivfm_core.errors import DataError, UsageError
+from kivfm_core.errors import DataError, UsageError, out_of_memory_said
 from kivfm_core.evaluation.bootstrap import DRAWS, SEED
 from kivfm_core.evaluation.comparison import Comparison
 from kivfm_core.evaluation.features.knn import measure_knn
@@ -35,6 +35,7 @@ from kivfm_core.teacher import Teacher
 SharedCanvas = int | Literal["auto"] | None
 
 
+@out_of_memory_said()
 # Eight parameters, as the command has flags; most calls give two.
 def evaluate(
     model: str | Path | Run | Model,

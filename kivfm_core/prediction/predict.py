@@ -13,7 +13,7 @@ from torch import Tensor
 from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
-from kivfm_core.errors import DataError, UsageError, printable
+from kivfm_core.errors import DataError, UsageError, out_of_memory_said, printable
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
@@ -32,6 +32,7 @@ from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Teacher
 
 
+@out_of_memory_said()
 # Twelve parameters, as the command has flags; most calls give three.
 def predict(
     model: str | Path | Run | Model | Teacher,
