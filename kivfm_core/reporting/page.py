@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kivfm_core.errors import KivfmError, escaped
+from kivfm_core.errors import KivfmError, UsageError, escaped, printable
 from kivfm_core.files import write_text
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.reporting.curves import draw_curves
@@ -24,6 +24,9 @@ from kivfm_core.text import count, duration, percent, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+# What a page says of itself, within its first bytes.
+GENERATOR, HEAD = '<meta name="generator" content="kivfm ', 2048
 
 # Curves have so many colors; after these, the same ones are dashed.
 COLORS = 8
@@ -48,15 +51,33 @@ def write_report(
         The file.
 
     Raises:
-        UsageError: If the folder is no run, or a record is damaged.
+        UsageError: If the folder is no run, a record is damaged, or `out` is there and no page.
         KivfmError: If Jinja2 is not installed.
     """
     files = RunFiles(Path(run))
     file = files.path / REPORT if out is None else Path(out)
+    if out is not None:
+        keep_other_files(file)
     write_text(file, render_page(files, gallery, follow))
     if gallery is not None and out is None:
         write_text(files.path / REPORT_RECORD, json.dumps(gallery.as_dict(), indent=1))
     return file
+
+
+def keep_other_files(file: Path) -> None:
+    """Refuses to write over what is no page of kivfm's: an image, say.
+
+    Raises:
+        UsageError: If such a file is there.
+    """
+    if file.is_file():
+        with file.open("rb") as there:
+            begins = there.read(HEAD)
+        if begins and GENERATOR.encode() not in begins:
+            raise UsageError(
+                f"{printable(file)} is there already, and is no page of kivfm's",
+                "give another file",
+            )
 
 
 def render_page(run: RunFiles, gallery: Gallery | None = None, follow: int = 0) -> str:

@@ -54,13 +54,14 @@ def compare(
     from kivfm_core.files import write_text
     from kivfm_core.models.open import open_model
     from kivfm_core.reporting.comparison import render_comparison
-    from kivfm_core.reporting.page import open_templates
+    from kivfm_core.reporting.page import keep_other_files, open_templates
 
     if json and markdown:
         raise UsageError("--json and --markdown exclude each other", "give one of them")
     if html is not None and not html.parent.is_dir():  # before anything is measured
         raise UsageError(f"{printable(html)} cannot be written: no such folder", "--html FILE")
     if html is not None:
+        keep_other_files(html)
         open_templates()  # if they cannot be, that is said before anything is measured, too
     progress = make_progress()
     chosen = listed(tasks) or None

@@ -64,8 +64,10 @@ def report(
     The page has the command line, paths and names of files as the run recorded them. Of a finished
     run it has drawings, too: its networks are run on some images.
     """
-    from kivfm_core.reporting.page import write_report
+    from kivfm_core.reporting.page import keep_other_files, write_report
 
+    if out is not None:
+        keep_other_files(out)  # before networks run
     if no_images and data is not None:
         raise UsageError("--data is for images, and --no-images wants none", "give one of them")
     if watch and data is not None:

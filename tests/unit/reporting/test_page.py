@@ -253,3 +253,15 @@ def test_averages_have_their_intervals(finished, write):
     write(EVALUATION, record)
     text = " ".join(Reader(render_page(finished)).text.split())
     assert "on average (95 % interval: 61.0 % to 79.0 %), " in text
+
+
+def test_a_page_replaces_pages_alone(finished, tmp_path):
+    image, own = tmp_path / "a.jpg", tmp_path / "a.html"
+    image.write_bytes(b"no page")
+    with pytest.raises(UsageError, match="is there already, and is no page of kivfm's"):
+        write_report(finished.path, image)
+    assert image.read_bytes() == b"no page"
+    write_report(finished.path, own)
+    own.write_text(own.read_text(encoding="utf-8") + "<!-- old -->", encoding="utf-8")
+    write_report(finished.path, own)
+    assert "<!-- old -->" not in own.read_text(encoding="utf-8")
