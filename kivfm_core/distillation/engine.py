@@ -104,11 +104,19 @@ def _resumed_config(run: Run, config: RunConfig | None, steps: int | None) -> Ru
 
 
 def _new_run(out: str | Path | None) -> Run:
-    path = Path(out) if out is not None else Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    run = Run(path)
+    run = Run(Path(out) if out is not None else _unused(time.strftime("%Y%m%d-%H%M%S")))
     # Again once the folder is held; here, before anything is loaded or launched.
     run.check_is_new()
     return run
+
+
+def _unused(name: str) -> Path:
+    """A new folder for a run, by the time of day: two may begin in one second."""
+    folder, number = Path("runs") / name, 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{name}-{number}")
+    return folder
 
 
 @dataclass(frozen=True)

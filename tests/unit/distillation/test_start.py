@@ -67,3 +67,13 @@ def test_real_teachers_without_images_are_warned_about(
     nano = toy.BASE.model_copy(update={"name": "toybase/nano"})
     assert not demo_warning(config.model_copy(update={"data": data}), [nano])
     assert not demo_warning(config, [toy.BASE])
+
+
+def test_runs_that_begin_in_one_second_have_folders_of_their_own(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form: "20261130-120000")
+    runs = [distill(config) for _ in range(3)]
+    assert [run.name for run in runs] == [f"20261130-120000{end}" for end in ("", "-2", "-3")]
+    assert all((run / "student").is_dir() for run in runs)
