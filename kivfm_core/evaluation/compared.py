@@ -27,26 +27,25 @@ class ComparedModel(Record):
     commercial_use: Literal["yes", "no", "unknown"]
 
 
-class ComparedRow(Record):
-    """A model at one task on one source.
+class Compared(Record):
+    """A score at one task on one source, beside that of the first that solves the task.
 
     Attributes:
-        model: As it was given.
         teacher: Whose decoder was used.
         task: What was measured.
         metric: What the score is.
         data: The source.
         pictures: How many were measured.
-        score: The score.
-        score_interval: Its 95 % interval.
+        score: The score; of several runs their mean.
+        score_interval: Its 95 % interval: by images, and of several runs by seeds, too.
         chance_score: What is scored by chance; None if that has no meaning.
-        difference: The score less that of the first model that solves the task; None of that model.
+        difference: The score less the first one; None of the first.
         difference_interval: Its interval: in each draw both are scored on the same images. None if
             the task's meter does not know.
-        beyond_chance: Whether the difference is more than the choice of images makes.
+        beyond_chance: Whether the difference is more than the choice of images, and of several
+            runs the choice of seeds, makes.
     """
 
-    model: str
     teacher: str
     task: str
     metric: str
@@ -60,40 +59,28 @@ class ComparedRow(Record):
     beyond_chance: bool | None = None
 
 
-class Average(Record):
+class ComparedRow(Compared):
+    """A model at one task on one source.
+
+    Attributes:
+        model: As it was given.
+    """
+
+    model: str
+
+
+class Average(Compared):
     """Runs that differ only by seed, at a task on one source; or one run that has no like.
 
     Attributes:
         group: The name of the first of them.
         runs: Their names.
-        teacher: Whose decoder was used.
-        task: What was measured.
-        metric: What the score is.
-        data: The source.
-        pictures: How many were measured.
-        score: The mean of the runs' scores.
         deviation: The standard deviation between the runs' scores; None of one run.
-        score_interval: The 95 % interval of the mean, by images and by seeds.
-        chance_score: What is scored by chance; None if that has no meaning.
-        difference: The mean less that of the first group that solves the task; None of that group.
-        difference_interval: Its interval: by images, which are the same for both, and by seeds.
-        beyond_chance: Whether the difference is more than the choice of images and seeds makes.
     """
 
     group: str
     runs: tuple[str, ...]
-    teacher: str
-    task: str
-    metric: str
-    data: str
-    pictures: int
-    score: float
     deviation: float | None = None
-    score_interval: Interval | None = None
-    chance_score: float | None = None
-    difference: float | None = None
-    difference_interval: Interval | None = None
-    beyond_chance: bool | None = None
 
 
 class ModelComparison(Record):

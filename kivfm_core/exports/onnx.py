@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from kivfm_core.exports.attention import WithHeads
 from kivfm_core.exports.card import KEY
 from kivfm_core.exports.program import Program
 
@@ -20,7 +21,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def write(program: Program, card: Mapping[str, Any], file: Path) -> None:
     """Writes a program as ONNX with a batch of any size; its card is in the file's metadata."""
     example = program.traced()
-    with warnings.catch_warnings():
+    with WithHeads(), warnings.catch_warnings():
         # Canvases and prompts share names of sizes on purpose.
         warnings.filterwarnings("ignore", "# The axis name: (batch|prompts|parts)")
         made = torch.onnx.export(

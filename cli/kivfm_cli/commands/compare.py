@@ -96,41 +96,40 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def _scores(record: dict[str, Any]) -> Table:
-    columns = ["task", "metric", "data", "model", "decoder", "score", "95 %", "difference", "95 %"]
-    lines = [
-        [
-            row["task"],
-            row["metric"],
-            row["data"],
-            row["model"],
-            row["teacher"],
-            f"{row['score']:.3f}",
-            _ends(row["score_interval"], ".3f"),
-            *_difference(row),
-        ]
-        for row in record["rows"]
-    ]
-    return columns, lines
+    own = [[row["model"], row["teacher"], f"{row['score']:.3f}"] for row in record["rows"]]
+    return _measured(["model", "decoder", "score"], own, record["rows"])
 
 
 def _averages(record: dict[str, Any]) -> Table:
-    names = ["task", "metric", "data", "first run", "decoder", "runs", "mean", "deviation", "95 %"]
-    lines = [
+    own = [
         [
-            row["task"],
-            row["metric"],
-            row["data"],
             row["group"],
             row["teacher"],
             str(len(row["runs"])),
             f"{row['score']:.3f}",
             "-" if row["deviation"] is None else f"{row['deviation']:.3f}",
-            _ends(row["score_interval"], ".3f"),
-            *_difference(row),
         ]
         for row in record["averages"]
     ]
-    return [*names, "difference", "95 %"], lines
+    names = ["first run", "decoder", "runs", "mean", "deviation"]
+    return _measured(names, own, record["averages"])
+
+
+def _measured(names: list[str], own: list[list[str]], rows: list[dict[str, Any]]) -> Table:
+    """A table of scores: what was measured, the columns of its own, and the differences."""
+    columns = ["task", "metric", "data", *names, "95 %", "difference", "95 %"]
+    lines = [
+        [
+            row["task"],
+            row["metric"],
+            row["data"],
+            *cells,
+            _ends(row["score_interval"], ".3f"),
+            *_difference(row),
+        ]
+        for row, cells in zip(rows, own, strict=True)
+    ]
+    return columns, lines
 
 
 def _difference(row: dict[str, Any]) -> tuple[str, str]:

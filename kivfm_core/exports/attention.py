@@ -1,0 +1,32 @@
+"""Attention without a dimension of heads, which torch does not translate to ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+
+class WithHeads(TorchFunctionMode):
+    """Within, attention on `[N, L, C]` is that of one head, `[N, 1, L, C]`: timm's SAM needs it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Calls a function of torch."""
+        given = kwargs or {}
+        if func is not F.scaled_dot_product_attention or args[0].ndim != 3:
+            return func(*args, **given)
+        named = {name: _with_head(value) for name, value in given.items()}
+        return func(*map(_with_head, args), **named).squeeze(1)
+
+
+def _with_head(value: Any) -> Any:
+    return value.unsqueeze(1) if isinstance(value, Tensor) and value.ndim == 3 else value
