@@ -4,7 +4,8 @@
 
 Each round is a process of its own for each kind, in turn: memory that a process had before makes
 reading look fast. torch is imported before, as in the command. Processor time stands beside wall
-time, which a busy machine changes. Exit code 1 if a kind misses the bar.
+time, which a busy machine changes. Where FAISS is installed, its exact index is filled and searched
+beside, with one query and with many. Exit code 1 if a kind misses the bar.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -26,6 +28,7 @@ from benchmarks.common import ROOT, machine, table, write_results
 
 # Seconds in which the nearest are found in a file, at most, by the processor's time.
 BAR = 1.0
+PARTS = ("own", "fill", "search")
 KEYS = ("read", "read_processor", "search", "search_processor")
 SEARCH = """
 import json, sys, time
@@ -48,6 +51,31 @@ print(json.dumps({
 }))
 """
 
+# One query and many: as `kivfm embed --nearest` finds them, and by an index of FAISS.
+QUERIES = (1, 100)
+FAISS = """
+import json, sys, time
+from pathlib import Path
+import faiss
+import numpy as np
+from kivfm_core.embedding.nearest import best, read_index, similarities
+vectors = read_index(Path(sys.argv[1])).vectors
+found = []
+for number in json.loads(sys.argv[2]):
+    times = [time.process_time()]
+    own = [best(similarities(vectors, query), 10) for query in vectors[:number]]
+    times.append(time.process_time())
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(unit.shape[1])
+    index.add(unit)
+    times.append(time.process_time())
+    places = index.search(unit[:number], 10)[1]
+    times.append(time.process_time())
+    assert (np.array(own) == places).all()
+    found.append(dict(zip(("own", "fill", "search"), np.diff(times).tolist())))
+print(json.dumps(found))
+"""
+
 
 def main() -> int:
     """Measures, prints and writes the table."""
@@ -59,6 +87,7 @@ def main() -> int:
     with TemporaryDirectory() as name:
         files = [_write(Path(name), end, args.rows, args.channels) for end in _kinds()]
         rounds = [{file.suffix: _search(file) for file in files} for _ in range(args.rounds)]
+        faiss = [_faiss(files[0]) for _ in range(args.rounds)] if find_spec("faiss") else []
         sizes = {file.suffix: file.stat().st_size for file in files}
     record = {
         "machine": machine(),
@@ -66,6 +95,7 @@ def main() -> int:
         "channels": args.channels,
         "bytes": sizes,
         "rounds": rounds,
+        "faiss": faiss,
     }
     print(write_results("use.search", record, page))
     return int(max(_seconds(record, end)["processor"] for end in sizes) > BAR)
@@ -95,14 +125,27 @@ def _write(folder: Path, end: str, rows: int, channels: int) -> Path:
 
 
 def _search(file: Path) -> dict[str, float]:
+    found = {name: round(seconds, 3) for name, seconds in _apart(SEARCH, file).items()}
+    print(file.suffix, found, flush=True)
+    return found
+
+
+def _faiss(file: Path) -> list[dict[str, float]]:
+    """Seconds of the processor for each part, for each number of queries."""
+    parts = _apart(FAISS, file, json.dumps(QUERIES))
+    found = [{name: round(seconds, 4) for name, seconds in one.items()} for one in parts]
+    print("faiss", found, flush=True)
+    return found
+
+
+def _apart(script: str, *words: str | Path) -> Any:
+    """What a script prints, run by a process of its own on one thread."""
     said = subprocess.run(
-        [sys.executable, "-c", SEARCH, str(file)],
+        [sys.executable, "-c", script, *map(str, words)],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE, text=True, check=True,
     ).stdout  # fmt: skip
-    found = {name: round(seconds, 3) for name, seconds in json.loads(said).items()}
-    print(file.suffix, found, flush=True)
-    return found
+    return json.loads(said)
 
 
 def _seconds(record: Mapping[str, Any], end: str) -> dict[str, float]:
@@ -130,6 +173,24 @@ def page(record: Mapping[str, Any]) -> list[str]:
         *table(columns, rows),
         "",
         f"The slowest takes {worst:.2f} s of processor time for both (bar: at most {BAR:.0f} s).",
+        "",
+        *_beside_faiss(record["faiss"]),
+    ]
+
+
+def _beside_faiss(rounds: Sequence[Sequence[Mapping[str, float]]]) -> list[str]:
+    """A table of an exact index of FAISS beside our own search; none if it was not installed."""
+    if not rounds:
+        return []
+    rows = [
+        [str(number), *(f"{median(found[i][key] for found in rounds):.3f}" for key in PARTS)]
+        for i, number in enumerate(QUERIES)
+    ]
+    return [
+        "Finding 10 for each query, as `--nearest` does, and by FAISS's `IndexFlatIP`, which finds"
+        " the same:",
+        "",
+        *table("queries | ours, s | FAISS: filling, s | searching, s", rows),
         "",
     ]
 

@@ -40,7 +40,7 @@ def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Ima
             (a decompression bomb).
     """
     try:
-        with open_checked(path if size is None else _part(path, start, size)) as image:
+        with open_checked(stored(path, start, size)) as image:
             upright = to_upright_rgb(image)
         if upright.width * upright.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
             raise ValueError(f"it has {upright.width} x {upright.height} pixels")  # from few bytes
@@ -80,7 +80,7 @@ def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[i
         DataError: If it cannot be opened.
     """
     try:
-        with Image.open(path if size is None else _part(path, start, size)) as image:
+        with Image.open(stored(path, start, size)) as image:
             turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
             width, height = image.size
             return (height, width) if turned else (width, height)
@@ -88,7 +88,16 @@ def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[i
         raise DataError(f"cannot open {printable(path)}: {error}") from error
 
 
-def _part(path: Path, start: int, size: int) -> BytesIO:
+def stored(path: Path, start: int = 0, size: int | None = None) -> Path | BytesIO:
+    """What holds an image alone: its file, or its bytes out of a file that has more.
+
+    Args:
+        path: The file that contains the image.
+        start: First byte of the image, if `size` is given.
+        size: Bytes of the image; the whole file by default.
+    """
+    if size is None:
+        return path
     with path.open("rb") as file:
         file.seek(start)
         return BytesIO(file.read(size))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kivfm_core.data.arrow_rows import image_places
-from kivfm_core.data.images import open_image, upright_size
+from kivfm_core.data.images import open_checked, open_image, stored, upright_size
 from kivfm_core.data.tar_index import TarIndex, load_index
 from kivfm_core.errors import DataError, printable
 
@@ -36,6 +36,15 @@ def size_at(path: Path) -> tuple[int, int]:
         DataError: If it cannot be opened, or is not there.
     """
     return upright_size(*_place(path))
+
+
+def open_stored(path: Path) -> Image.Image:
+    """Opens the image at a path in its own mode, without decoding it, as maps of classes need.
+
+    Raises:
+        DataError: If it is not there. What Pillow raises comes through.
+    """
+    return open_checked(stored(*_place(path)))
 
 
 def _place(path: Path) -> tuple[Path, int, int | None]:

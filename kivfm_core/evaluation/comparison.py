@@ -30,8 +30,7 @@ class Comparison:
         is_base: Whether the teacher is the student's base.
         work: Where to note what cannot be measured, and what is strange in the labels.
         progress: Where to report.
-        shared: The student in the teacher's place, on the canvas that all stand-ins share; None if
-            that is not measured.
+        shared: The stand-in, on the canvas that all stand-ins share; None if that is not measured.
     """
 
     rivals: Mapping[Role, Teacher]

@@ -19,7 +19,7 @@ ERRORS = 3
 
 
 class Row(Record):
-    """One teacher at one task on one source, beside the student in its place.
+    """One teacher at one task on one source, beside its stand-in.
 
     Attributes:
         teacher: Its name.

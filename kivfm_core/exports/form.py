@@ -22,7 +22,7 @@ class Wishes(TypedDict, total=False):
         quantize: `int8`: products of eight bits; ONNX only.
         dynamic: Leave the canvas's height and width open.
         calibration: A folder of at least eight images such as the export will see, for `int8`.
-        data: `[FORMAT:]PATH`: measure the task there, by the model and by the export; ONNX only.
+        data: `[FORMAT:]PATH`: measure the task there, by the model and by the export.
         keep: The least share of the model's score that the export has to keep.
     """
 
@@ -82,13 +82,17 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
     if dynamic and not kind.tasks:
         raise UsageError(f"{kind.name} holds weights, which fit every size", "leave --dynamic away")
     if data is not None and not (kind.start and task):
-        raise UsageError("only a task in onnx has a score here", "--format onnx --task T")
+        raise UsageError(f"only a task in {_scored()} has a score here", "--format onnx --task T")
     missing = [package for package in kind.needs if find_spec(package) is None]
     if missing:
         hint = f"pip install 'kivfm[{kind.extra}]'"
         raise PluginError(f"{kind.name} needs {', '.join(missing)}", hint)
     folder = None if calibration is None else Path(calibration)
     return Form(kind, dtype, folder, dynamic, data, wishes.get("keep", KEEP))
+
+
+def _scored() -> str:
+    return " or ".join(kind.name for kind in FORMATS.values() if kind.start)
 
 
 def _check_dtype(kind: ExportFormat, dtype: str, quantize: str | None) -> None:

@@ -62,6 +62,7 @@ FORMATS: dict[str, ExportFormat] = {
             suffix=".pt2",
             write=f"{_HOME}.torch_export:write",
             run=f"{_HOME}.torch_export:run",
+            start=f"{_HOME}.torch_export:start",
             dtypes=("fp32", "bf16"),
         ),
         ExportFormat(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -54,9 +54,7 @@ def run(
     Raises:
         KivfmError: If that process fails.
     """
-    extra = {f"{KEY}.json": ""}
-    torch.export.load(file, extra_files=extra)
-    names = json.loads(extra[f"{KEY}.json"])["outputs"]
+    names = _load(file)[1]
     with TemporaryDirectory() as folder:
         given = Path(folder) / "given.safetensors"
         pairs = zip(batches, prompts or [{}] * len(batches), strict=True)
@@ -68,3 +66,29 @@ def run(
             raise KivfmError(f"the export does not run: {done.stderr.strip()[-300:]}")
         found = [load_file(f"{folder}/{i}.safetensors") for i in range(len(batches))]
     return [{name: out[str(i)] for i, name in enumerate(names)} for out in found]
+
+
+def start(file: Path) -> Callable[..., dict[str, Any]]:
+    """What gives the outputs of canvases, batch by batch, in this process.
+
+    It takes a batch `[B, 3, H, W]`, and a prompt's arrays by name if the file asks for one.
+    """
+    program, names = _load(file)
+    module = program.module()
+
+    def run(
+        canvases: np.ndarray[Any, Any], prompt: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        given = [torch.from_numpy(value) for value in (canvases, *(prompt or {}).values())]
+        with torch.no_grad():
+            found = module(*given)
+        return {name: value.numpy() for name, value in zip(names, found, strict=True)}
+
+    return run
+
+
+def _load(file: Path) -> tuple[Any, list[str]]:
+    """The program, and the names of its outputs."""
+    extra = {f"{KEY}.json": ""}
+    program = torch.export.load(file, extra_files=extra)
+    return program, json.loads(extra[f"{KEY}.json"])["outputs"]

@@ -70,7 +70,7 @@ class StudentModel(Model):
         return None
 
     def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
-        """The teacher if its weights are here, and the student in its place; a head alone."""
+        """The teacher if its weights are here, and its stand-in; a head alone."""
         if self.is_head(teacher):
             return {"student": self.solver(teacher)}
         found, own = self.teacher(teacher), self.solver(teacher)

@@ -210,6 +210,9 @@ class _Work:
             rate = done / max(time.monotonic() - began, 1e-9)
             progress.step({"step": step, "images_per_second": rate})
 
+        saved = self.solver.record.saved
+        if saved and saved.part == "masks" and SAVERS[kind].masks_note:
+            progress.message(f"note: {SAVERS[kind].masks_note}")
         progress.start(total, before)
         for batch, predictions in ahead(self._predicted(left, reader)):
             for place, index in enumerate(batch.indices):

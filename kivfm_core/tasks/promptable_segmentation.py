@@ -7,7 +7,7 @@ PROMPTABLE_SEGMENTATION = TaskRecord(
     short="prompt",
     summary="The mask of the object that you click on.",
     prediction="kivfm_core.predictions:Masks",
-    formats=("coco", "voc", "yolo"),
+    formats=("coco", "voc", "yolo", "hf-objects"),
     masks=True,
     prompt=Prompt(flags=("prompts",), build="kivfm_core.tasks.prompts:mask_prompts"),
     metric="one-click mIoU",

@@ -10,13 +10,26 @@ import pyarrow as pa
 from toy_tars import picture
 
 IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-BOXES = pa.struct({"bbox": pa.list_(pa.list_(pa.float32())), "category": pa.list_(pa.int64())})
-TYPES = {"image": IMAGE, "label": pa.int64(), "objects": BOXES}
+POLYGONS = pa.list_(pa.list_(pa.float32()))
+BOXES = pa.struct(
+    {
+        "bbox": pa.list_(pa.list_(pa.float32())),
+        "category": pa.list_(pa.int64()),
+        "segmentation": pa.list_(POLYGONS),
+    }
+)
+IMAGES = dict.fromkeys(("image", "pixel_values", "annotation"), IMAGE)
+TYPES = {**IMAGES, "label": pa.int64(), "objects": BOXES}
 
 
 def arrow_rows(info: str) -> list[dict[str, Any]]:
     """Three rows with the columns that a `dataset_info.json` names."""
-    values = {"label": 1, "objects": {"bbox": [[1, 1, 2, 2]], "category": [1]}}
+    objects = {
+        "bbox": [[1, 1, 2, 2]],
+        "category": [1],
+        "segmentation": [[[1, 1, 3, 1, 3, 3, 1, 3]]],
+    }
+    values = {"label": 1, "objects": objects, "annotation": picture(1)}
     names = json.loads(info)["features"]
     return [{name: values.get(name, picture(50 + i)) for name in names} for i in range(3)]
 
@@ -28,7 +41,8 @@ def write_arrow(file: Path, rows: list[dict[str, Any]], types: dict[str, Any] = 
         for start in range(0, len(rows), 2):
             part = [dict(row) for row in rows[start : start + 2]]
             for row in part:
-                row["image"] = {"bytes": row["image"], "path": "a.png"}
+                for name in row.keys() & {n for n, kind in types.items() if kind == IMAGE}:
+                    row[name] = {"bytes": row[name], "path": "a.png"}
             writer.write_batch(pa.RecordBatch.from_pylist(part, schema))
     return file
 

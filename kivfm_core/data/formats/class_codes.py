@@ -45,23 +45,25 @@ CITYSCAPES = Coding(
 def read_classes(file: Path) -> Coding:
     """`classes.json`: a list of names, `{name: value}`, or `{name: [red, green, blue]}`.
 
+    Or `{"0": name}`, as `id2label.json` has it. There, what `NOTHING` lists does not count.
+
     Raises:
         DataError: If it holds anything else.
     """
     content = read_json(file)
+    pairs: list[tuple[str, Any]] = []
     if isinstance(content, dict):
-        named = cast("dict[str, Any]", content)
-        # {"0": "road"} says the same the other way round.
-        if all(key.isdigit() and isinstance(name, str) for key, name in named.items()):
-            named = {name: int(key) for key, name in named.items()}
-        if named and all(isinstance(value, list) for value in named.values()):
-            return _colored(file, list(named.items()))
+        pairs = list(cast("dict[str, Any]", content).items())
+        if pairs and all(isinstance(value, list) for _, value in pairs):
+            return _colored(file, pairs)
+        if all(key.isdecimal() and isinstance(name, str) for key, name in pairs):
+            pairs = [(name, int(key)) for key, name in pairs if name.lower() not in NOTHING]
     elif isinstance(content, list):
-        named = {str(name): value for value, name in enumerate(cast("list[Any]", content))}
-        if len(named) < len(cast("list[Any]", content)):
-            raise DataError(f"{printable(file)} names a class twice", "make the names unique")
-    else:
-        named = {}
+        names = cast("list[Any]", content)
+        pairs = [(str(name), value) for value, name in enumerate(names)]
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        raise DataError(f"{printable(file)} names a class twice", "make the names unique")
     wrong = [name for name, value in named.items() if type(value) is not int or value not in VALUES]
     if not named or wrong:
         raise DataError(

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from kivfm_core.data.images import upright_size
+from kivfm_core.data.members import open_stored, size_at
 from kivfm_core.errors import DataError, printable
 
 # Pillow's modes of one channel: bits, bytes, a palette, 16 bits.
@@ -29,7 +28,7 @@ def check_map(image: Path, file: Path, *, colors: bool = False) -> None:
         DataError: If it cannot be opened, or is something else.
     """
     try:
-        with Image.open(file) as opened:
+        with open_stored(file) as opened:
             mode, size = opened.mode, opened.size
     except Exception as error:  # a hostile file can make a decoder raise anything
         raise DataError(f"cannot open the mask {printable(file)}: {error}") from error
@@ -41,7 +40,7 @@ def check_map(image: Path, file: Path, *, colors: bool = False) -> None:
     if colors and mode not in COLORS:
         raise DataError(f"{printable(file)} has values ({mode}) in place of the classes' colors")
     try:
-        shown = upright_size(image)
+        shown = size_at(image)
     except DataError:
         return  # it is counted when it cannot be decoded
     if shown != size:
@@ -59,7 +58,7 @@ def read_map(file: Path, *, colors: bool = False) -> NDArray[np.int64]:
         DataError: If it cannot be decoded.
     """
     try:
-        with Image.open(file) as opened:
+        with open_stored(file) as opened:
             if not colors:
                 return np.asarray(opened).astype(np.uint16).astype(np.int64)
             return np.asarray(opened.convert("RGB")).astype(np.int64) @ (65536, 256, 1)

@@ -143,7 +143,10 @@ def read_coco(path: Path) -> CocoData | None:
     # Ids are keys: from here on images and categories are numbered, whatever the file calls them.
     numbers = {category.id: number for number, category in enumerate(records.categories, 1)}
     annotations = [
-        [_as_dict(item, numbers[item.category_id], size, notes) for item in items]
+        [
+            as_instance(item, f"annotation {item.id}", numbers[item.category_id], size, notes)
+            for item in items
+        ]
         for items, size in zip(records.annotations, sizes, strict=True)
     ]
     # By their ids' order, not the file's: it decides between equal scores in COCO's evaluation.
@@ -174,13 +177,21 @@ def _size(image: CocoImage, path: Path, notes: ReadingNotes) -> tuple[int, int]:
     return height, width
 
 
-def _as_dict(
-    item: CocoAnnotation, category: int, size: tuple[int, int], notes: ReadingNotes
+def as_instance(
+    item: CocoAnnotation, where: str, category: int, size: tuple[int, int], notes: ReadingNotes
 ) -> dict[str, Any]:
-    """An annotation in COCO's form, with the box of its mask if it has none of its own."""
+    """An annotation in COCO's form, with the box of its mask if it has none of its own.
+
+    Args:
+        item: The annotation, repaired.
+        where: Its name in notes.
+        category: The number of its class.
+        size: Height and width of its image.
+        notes: Counts boxes that are taken from masks.
+    """
     box = item.bbox
     if box is None:
-        notes.add("boxes taken from the masks", f"annotation {item.id}")
+        notes.add("boxes taken from the masks", where)
         box = _box_of(item.segmentation, size)
     area = {"area": item.area} if item.area is not None else {}
     return {

@@ -147,16 +147,28 @@ def read_coco_records(path: Path, notes: ReadingNotes) -> CocoRecords | None:
             notes.add("annotations of categories that the file does not list, passed over", name)
         else:
             image = images[known_images[record.image_id]]
-            whole = _repaired(path, name, record, item, image, notes)
+            whole = repaired(path, name, record, item, image, notes)
             if whole is not None:
                 found[known_images[record.image_id]].append(whole)
     return CocoRecords(tuple(images), tuple(found), tuple(categories))
 
 
-def _repaired(
+def repaired(
     path: Path, name: str, record: CocoAnnotation, item: Any, image: CocoImage, notes: ReadingNotes
 ) -> CocoAnnotation | None:
-    """An annotation with a mask that is one, or none; passed over if nothing says where it is."""
+    """An annotation with a mask that is one, or none; passed over if nothing says where it is.
+
+    Args:
+        path: The file, for messages.
+        name: The annotation's in it.
+        record: The annotation, checked.
+        item: As the file has it.
+        image: Its image.
+        notes: Counts what is repaired or passed over.
+
+    Raises:
+        DataError: If its run lengths do not fit the image.
+    """
     given = item.get("segmentation")
     if isinstance(given, list) and given and not isinstance(given[0], list):
         notes.add("a polygon without the list around it, read as one polygon", name)

@@ -22,6 +22,7 @@ PARTS = ("val", "validation", "test", "train", "training")
 # Files that name classes, in the folder of the masks or beside it.
 NAMES = {
     "classes.json": read_classes,
+    "id2label.json": read_classes,
     "label_colors.txt": read_color_list,
     "class_dict.csv": read_color_list,
 }
@@ -77,7 +78,9 @@ def _plain(path: Path) -> MaskLayout | None:
         pairs.append((path, whole.parent / f"{whole.name}_labels"))
     for images, masks in pairs:
         if images.is_dir() and masks.is_dir():
-            return MaskLayout(images, masks, lambda m=masks: _named(m), (("", ""), ("", "_L")))
+            return MaskLayout(
+                images, masks, lambda m=masks: named_classes(m), (("", ""), ("", "_L"))
+            )
     return None
 
 
@@ -102,7 +105,7 @@ def _camvid(path: Path) -> MaskLayout | None:
     images, masks = path / "701_StillsRaw_full", path / "LabeledApproved_full"
     if not (images.is_dir() and masks.is_dir()):
         return None
-    return MaskLayout(images, masks, lambda: _named(masks), (("", "_L"), ("", "")))
+    return MaskLayout(images, masks, lambda: named_classes(masks), (("", "_L"), ("", "")))
 
 
 def _parts(path: Path, images: str, masks: str) -> tuple[Path, Path] | None:
@@ -119,8 +122,12 @@ def _whole(path: Path) -> Path:
     return Path(os.path.abspath(path))
 
 
-def _named(masks: Path) -> Coding:
-    """The classes as a file in the folder of the masks, or beside it, names them."""
+def named_classes(masks: Path) -> Coding:
+    """The classes as a file in the folder of the masks, or beside it, names them.
+
+    Raises:
+        DataError: If there is none, or it is broken.
+    """
     for folder in (masks, masks.parent):
         for name, read in NAMES.items():
             if (folder / name).is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kivfm_core.data.formats.coco import COCO
 from kivfm_core.data.formats.folder import FOLDER
-from kivfm_core.data.formats.hugging_face import HF_CLASSES, HF_OBJECTS
+from kivfm_core.data.formats.hugging_face import HF_CLASSES, HF_MASKS, HF_OBJECTS
 from kivfm_core.data.formats.labels import LABELS
 from kivfm_core.data.formats.masks import MASKS
 from kivfm_core.data.formats.pairs import PAIRS
@@ -28,6 +28,7 @@ FORMATS: dict[str, LabelFormat] = {
         WEBDATASET,
         HF_CLASSES,
         HF_OBJECTS,
+        HF_MASKS,
         PAIRS,
     )
 }

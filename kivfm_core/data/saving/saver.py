@@ -207,12 +207,14 @@ class SaveFormat:
         summary: What is written, one line for help and lists.
         saver: Makes it.
         reader: The name of the label format that reads it.
+        masks_note: What is lost of masks, to be said before they are made; empty if nothing is.
     """
 
     name: str
     summary: str
     saver: type[Saver]
     reader: str
+    masks_note: str = ""
 
     @property
     def holds(self) -> frozenset[Part]:

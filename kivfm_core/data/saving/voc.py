@@ -86,4 +86,11 @@ def _put(parent: Element, name: str, value: object) -> None:
     SubElement(parent, name).text = str(value)
 
 
-VOC = SaveFormat("voc", "Annotations/*.xml: boxes; masks as maps beside", VocSaver, "voc")
+VOC = SaveFormat(
+    "voc",
+    "Annotations/*.xml: boxes; masks as maps beside",
+    VocSaver,
+    "voc",
+    masks_note="masks that overlap will be cut, since VOC has one map of an image's objects; coco"
+    " and yolo hold them whole",
+)

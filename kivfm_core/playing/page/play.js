@@ -380,7 +380,7 @@ function listenToKeys() {
 function article(task) {
   const pairs = model.teachers.filter((teacher) => teacher.tasks.includes(task.name)).map((teacher) => {
     const place = model.teachers.indexOf(teacher);
-    const own = model.student ? `the student as ${teacher.name}` : teacher.name;
+    const own = model.student ? `the stand-in for ${teacher.name}` : teacher.name;
     const pair = make("div", { className: "pair" }, figure("", task.name, teacher.name, own));
     if (model.student) {
       const beside = figure(place, task.name, teacher.name, `${teacher.name} itself`);
@@ -404,7 +404,7 @@ function featuresArticle() {
   }
   for (const [place, teacher] of model.teachers.entries()) {
     if (!teacher.dense) continue;
-    const pair = make("div", { className: "pair" }, figure("", "features", teacher.name, model.student ? `the student as ${teacher.name}` : teacher.name));
+    const pair = make("div", { className: "pair" }, figure("", "features", teacher.name, model.student ? `the stand-in for ${teacher.name}` : teacher.name));
     if (model.student) {
       const beside = figure(place, "features", teacher.name, `${teacher.name} itself`);
       if (teacher.absent) say(beside, `${teacher.name} is not here: ${teacher.absent}.`);
@@ -412,7 +412,7 @@ function featuresArticle() {
     }
     pairs.push(pair);
   }
-  const words = "Cells of like color have like features. A teacher and the student in its place are colored by one projection, so that colors can be compared.";
+  const words = "Cells of like color have like features. A teacher and its stand-in are colored by one projection, so that colors can be compared.";
   const title = make("h3", { textContent: "Features", id: "task-features" });
   const node = make("section", { className: "task", id: "features-part", hidden: true }, title, make("p", { className: "soft small", textContent: words }), make("div", { className: "many" }, ...pairs));
   node.setAttribute("aria-labelledby", title.id);

@@ -204,3 +204,17 @@ def test_a_parquet_that_another_program_wrote_again(tmp_path: Path):
     pq.write_table(wide, tmp_path / "f.parquet")
     with pytest.raises(DataError, match="no float32"):
         read_index(tmp_path / "f.parquet")
+
+
+def test_faiss_finds_the_same():
+    """As the how-to fills its index: an exact one, of unit vectors."""
+    faiss = pytest.importorskip("faiss")
+    vectors = np.random.default_rng(0).standard_normal((500, 16), dtype=np.float32)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = faiss.IndexFlatIP(16)
+    index.add(unit)
+    scores, places = index.search(unit[:20], 7)
+    for query in range(20):
+        own = similarities(vectors, vectors[query])
+        assert places[query].tolist() == best(own, 7).tolist()
+        assert scores[query] == pytest.approx(own[places[query]], abs=1e-6)

@@ -125,7 +125,13 @@ def test_an_output_that_does_not_look_is_found():
         ),
         ("dino/nano", "onnx", "a.onnx", {"dynamic": True, "size": (96, 96)}, "any size"),
         ("dino/nano", "safetensors", "a.safetensors", {"dynamic": True}, "fit every size"),
-        ("dino/nano", "onnx", "a.onnx", {"data": "x"}, "only a task in onnx has a score"),
+        (
+            "dino/nano",
+            "onnx",
+            "a.onnx",
+            {"data": "x"},
+            "only a task in onnx or torch-export has a score",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_said_at_once(tmp_path: Path, name, format, file, more, why):

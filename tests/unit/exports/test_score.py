@@ -119,3 +119,10 @@ def test_a_batch_is_suppressed_image_by_image():
     both = exported.decode("detection", exported.encode(canvases, frames))
     one = exported.decode("detection", exported.encode(canvases[1:2], frames[1:2]))
     assert np.allclose(both.boxes[1], one.boxes[0], atol=1e-3)  # type: ignore[union-attr]
+
+
+def test_a_program_of_torch_has_a_score_too(tmp_path: Path, scenes: Path):
+    task, data = "promptable-segmentation", str(scenes / "val")
+    done = export("sam/nano", "torch-export", tmp_path / "m.pt2", task=task, data=data)
+    assert done.scores is not None and done.scores.images == 12 and done.scores.export > 0.3
+    assert done.scores.export == pytest.approx(done.scores.pytorch, abs=1e-4)

@@ -18,6 +18,7 @@ from kivfm_core.prediction import folder as module
 from kivfm_core.prediction.folder import predict_folder
 from kivfm_core.prediction.wanted import Wanted
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
+from kivfm_core.progress import Silent
 from kivfm_core.spec import InputContract
 from kivfm_core.tasks.detection import DETECTION
 
@@ -388,3 +389,33 @@ def test_everything_in_a_folder(photos: Path, tmp_path: Path) -> None:
     assert (again.images, again.before) == (0, 7)
     with pytest.raises(UsageError, match="prompt changed"):
         predict_folder(teacher, photos, task, out, draw=True, prompt={"everything": 5})
+
+
+@pytest.mark.parametrize(
+    ("task", "save", "said"),
+    [("instance-segmentation", "voc", 1), ("instance-segmentation", "yolo", 0),
+     ("detection", "voc", 0)],
+)  # fmt: skip
+def test_what_a_format_cuts_is_said_before_the_work(
+    photos: Path, tmp_path: Path, task: str, save: str, said: int
+) -> None:
+    events: list[str] = []
+
+    class Told(Silent):
+        def message(self, text: str) -> None:
+            events.append(text)
+
+    def looks(levels: Any, prompt: Any) -> Instances:
+        events.append("work")
+        found = Looks()(levels, prompt)
+        masks = [torch.ones(len(boxes), 16, 16) for boxes in found.boxes]
+        return Instances(found.boxes, found.scores, found.labels, masks, "canvas")
+
+    teacher = Oracle(oracle_spec({task: CLASSES}, CONTRACT), looks)
+    done = predict_folder(
+        teacher, photos / "0.png", task, tmp_path / "out", save=save, progress=Told()
+    )
+    *notes, last = events
+    assert last == "work" and len(notes) == said
+    assert all("masks that overlap will be cut" in note and "coco" in note for note in notes)
+    assert bool(done.notes) == bool(said)
