@@ -27,8 +27,8 @@ from kivfm_core.spec import TeacherSpec
 # proposals alone.
 STRIDES = (8, 16, 32, 64)
 NAMES = tuple(f"p{stride}" for stride in STRIDES)
-# Channels of its maps and masks, and of the vector of a box.
-WIDTH, VECTOR = 96, 256
+# Channels of its maps, of those that masks are made of, and of the vector of a box.
+WIDTH, MASK_WIDTH, VECTOR = 96, 64, 256
 # Anchors at every place: so many strides wide, and so many times as high as wide.
 SIZES, RATIOS = (3, 4.5), (0.5, 1.0, 2.0)
 
@@ -60,8 +60,8 @@ class MaskRcnnHead(Head):
             box_predictor=FastRCNNPredictor(VECTOR, classes),
             box_batch_size_per_image=64,
             mask_roi_pool=MultiScaleRoIAlign([*NAMES[:-1]], 14, 2),
-            mask_head=MaskRCNNHeads(WIDTH, (WIDTH, WIDTH), 1),
-            mask_predictor=MaskRCNNPredictor(WIDTH, WIDTH, classes),
+            mask_head=MaskRCNNHeads(WIDTH, (MASK_WIDTH, MASK_WIDTH), 1),
+            mask_predictor=MaskRCNNPredictor(MASK_WIDTH, MASK_WIDTH, classes),
         )
 
     def forward(self, levels: Given, prompt: Any = None) -> Instances:
