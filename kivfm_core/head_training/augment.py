@@ -10,8 +10,9 @@ from torch import Tensor
 from torchvision.tv_tensors import Image, Mask
 
 from kivfm_core.heads.head import Target
+from kivfm_core.heads.targets import clean_boxes
 
-# Zooming moves a map of classes with the image; what comes from outside of it does not count.
+# Zooming moves labels with the image; what comes from outside of it does not count.
 _CHANGE = T.Compose(
     [
         T.RandomHorizontalFlip(),
@@ -30,9 +31,13 @@ _CHANGE = T.Compose(
 def augment(canvas: Tensor, target: Target) -> tuple[Tensor, Target]:
     """A canvas and its labels, flipped, zoomed and recolored by torch's random numbers.
 
+    Objects that are moved out of the canvas are left out.
+
     Args:
         canvas: `[3, H, W]` in [0, 1].
         target: Its labels.
     """
     image, found = cast(tuple[Image, Target], _CHANGE(Image(canvas), target))
+    if "boxes" in found:
+        found = cast(Target, clean_boxes(found))
     return torch.as_tensor(image).as_subclass(Tensor).clamp(0, 1), found

@@ -148,13 +148,18 @@ class Examples:
         return Seen(self.model.encode(torch.stack(images), frames), targets, indices)
 
 
-def fits(model: Teacher, images: int) -> bool:
-    """Whether levels and targets of so many images fit into memory, by estimate."""
+def fits(model: Teacher, images: int, target_bytes: int) -> bool:
+    """Whether levels and targets of so many images fit into memory, by estimate.
+
+    Args:
+        model: The student in the role of the head.
+        images: How many.
+        target_bytes: What an image's labels take for each pixel of its canvas.
+    """
     canvas = (model.spec.input.size, model.spec.input.size)
     cells = {
         level.name: level.channels
         * (level.grid(canvas)[0] * level.grid(canvas)[1] if level.kind == "dense" else 1)
         for level in model.spec.levels
     }
-    # Levels are float32, a map of classes has whole numbers of 8 bytes.
-    return images * (4 * sum(cells.values()) + 8 * canvas[0] * canvas[1]) <= KEEP
+    return images * (4 * sum(cells.values()) + target_bytes * canvas[0] * canvas[1]) <= KEEP

@@ -175,7 +175,7 @@ class _Work:
         def target(index: int, frame: Frame) -> Target:
             return find(train, index, frame, classes)
 
-        self.keep = fits(model, len(train.paths) + len(val.paths))
+        self.keep = fits(model, len(train.paths) + len(val.paths), kind.target_bytes)
         self.examples = Examples(
             model, train, target, settings.batch_size, settings.seed, settings.augment
         )
@@ -227,7 +227,7 @@ class _Work:
 def _record(made: _Work, trained: Trained) -> dict[str, Any]:
     return {
         "schema": 1,
-        "settings": made.settings.model_dump(mode="json"),
+        "settings": {**made.settings.model_dump(mode="json"), "lr": made.settings.rate},
         "classes": list(made.classes),
         "images": len(made.examples.usable),
         "metric": made.record.metric,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from kivfm_core.heads.table import HEADS
 from kivfm_core.spec import TASK, Record
 
 
@@ -18,7 +19,7 @@ class HeadSettings(Record):
         val: `[FORMAT:]PATH` of the labels to validate on.
         steps: Optimizer steps, at most.
         batch_size: Images in a step.
-        lr: Learning rate of AdamW; it falls to zero along a half cosine.
+        lr: Learning rate of AdamW; it falls to zero along a half cosine. None: the kind's.
         augment: Whether images are flipped, zoomed and recolored anew in each step. The student
             then runs in each step, where otherwise it runs once an image.
         every: Steps between validations.
@@ -34,9 +35,14 @@ class HeadSettings(Record):
     val: str
     steps: int = Field(default=500, ge=1)
     batch_size: int = Field(default=16, ge=2)
-    lr: float = Field(default=3e-3, gt=0)
+    lr: float | None = Field(default=None, gt=0)
     augment: bool = False
     every: int = Field(default=50, ge=1)
     patience: int = Field(default=5, ge=1)
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that is given, or else the kind's own."""
+        return self.lr or HEADS[self.kind].lr

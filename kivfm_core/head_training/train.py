@@ -69,7 +69,7 @@ class Trainer:
         self.head, self.examples, self.validate = head, examples, validate
         self.settings, self.folder, self.at = settings, folder, Trained()
         self.optimizer = torch.optim.AdamW(
-            head.parameters(), lr=settings.lr, weight_decay=WEIGHT_DECAY
+            head.parameters(), lr=settings.rate, weight_decay=WEIGHT_DECAY
         )
 
     def run(self, progress: Progress) -> Trained:
@@ -98,10 +98,13 @@ class Trainer:
     def _step(self) -> float:
         step, settings = self.at.step, self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.lr * (1 + cos(pi * step / settings.steps)) / 2
+            group["lr"] = settings.rate * (1 + cos(pi * step / settings.steps)) / 2
         seen = self.examples.at(step)
         self.head.train()
-        loss = self.head.loss(seen.levels, seen.targets)
+        # A loss may draw; what it draws follows from the seed and the step, resumed or not.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed * 1_000_003 + step)
+            loss = self.head.loss(seen.levels, seen.targets)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -29,6 +29,8 @@ class HeadKind(Record):
         decoder: Reference to `(spec) -> Head`.
         target: Reference to `(data, index, frame, classes) -> Target`: the labels of an image on
             its canvas.
+        target_bytes: What an image's labels take for each pixel of its canvas, by estimate.
+        lr: Learning rate that suits it.
         summary: One line for help and documents.
     """
 
@@ -37,6 +39,8 @@ class HeadKind(Record):
     reads: Literal["global", "dense"]
     decoder: str = Field(pattern=REFERENCE)
     target: str = Field(pattern=REFERENCE)
+    target_bytes: int = 8
+    lr: float = 3e-3
     summary: str
 
 
@@ -58,6 +62,26 @@ HEADS: dict[str, HeadKind] = {
             decoder="kivfm_core.heads.dense_linear:DenseLinearHead",
             target="kivfm_core.heads.targets:map_target",
             summary="A 1 x 1 convolution on all maps.",
+        ),
+        HeadKind(
+            name="fcos",
+            task="detection",
+            reads="dense",
+            decoder="kivfm_core.heads.fcos:FcosHead",
+            target="kivfm_core.heads.targets:box_target",
+            target_bytes=1,
+            lr=1e-3,
+            summary="FCOS, torchvision's, on a feature pyramid of all maps.",
+        ),
+        HeadKind(
+            name="mask-rcnn",
+            task="instance-segmentation",
+            reads="dense",
+            decoder="kivfm_core.heads.mask_rcnn:MaskRcnnHead",
+            target="kivfm_core.heads.targets:mask_target",
+            target_bytes=16,  # a byte a pixel for each of 16 objects
+            lr=1e-3,
+            summary="Mask R-CNN, torchvision's, on a feature pyramid of all maps.",
         ),
     )
 }

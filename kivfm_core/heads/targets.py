@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
+import torchvision.transforms.v2 as T
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.tv_tensors import Mask
+from torchvision.tv_tensors import BoundingBoxes, Mask
 
 from kivfm_core.geometry import Frame
 from kivfm_core.heads.head import Target
+from kivfm_core.predictions import clip_boxes
+
+# Its overloads leave out what it takes.
+_as_boxes: Any = BoundingBoxes
+# Objects of which less than a pixel is on the canvas are left out.
+clean_boxes = T.Compose([T.ClampBoundingBoxes(), T.SanitizeBoundingBoxes()])
 
 
 class _Classes(Protocol):
@@ -24,6 +31,12 @@ class _Maps(Protocol):
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]: ...
 
 
+class _Objects(Protocol):
+    def objects(self, index: int, space: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]: ...
+
+    def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]: ...
+
+
 def class_target(data: _Classes, index: int, frame: Frame, classes: Sequence[str]) -> Target:
     """The class of an image."""
     return {"label": data.targets[index]}
@@ -32,16 +45,54 @@ def class_target(data: _Classes, index: int, frame: Frame, classes: Sequence[str
 def map_target(data: _Maps, index: int, frame: Frame, classes: Sequence[str]) -> Target:
     """The classes at every pixel of a canvas, taken where its center lies; -1 on padding."""
     original = torch.from_numpy(data.semantic(index, tuple(classes)))
+    return {"map": Mask(_on_canvas(original, frame, -1).clamp(min=-1))}
+
+
+def box_target(data: _Objects, index: int, frame: Frame, classes: Sequence[str]) -> Target:
+    """The boxes and classes of an image's objects; crowds are left out."""
+    return _objects_target(data.objects(index, tuple(classes)), frame)
+
+
+def mask_target(data: _Objects, index: int, frame: Frame, classes: Sequence[str]) -> Target:
+    """The boxes, classes and masks of an image's objects; those without a mask are left out."""
+    found = [pair for pair in data.objects(index, tuple(classes)) if pair[1].get("segmentation")]
+    masks = [torch.from_numpy(data.mask(index, item)).to(torch.int8) for _, item in found]
+    on_canvas = [_on_canvas(mask, frame, 0) for mask in masks]
+    empty = torch.zeros(0, *frame.canvas, dtype=torch.int8)
+    return _objects_target(found, frame, Mask(torch.stack(on_canvas) if on_canvas else empty))
+
+
+def _objects_target(
+    found: Sequence[tuple[int, dict[str, Any]]], frame: Frame, masks: Mask | None = None
+) -> Target:
+    """Objects, given their classes and COCO records, on a canvas."""
+    sides = torch.tensor([item["bbox"] for _, item in found], dtype=torch.float32).reshape(-1, 4)
+    corners = torch.cat((sides[:, :2], sides[:, :2] + sides[:, 2:]), 1)
+    (sx, sy), (tx, ty) = frame.scale, frame.offset
+    inside = clip_boxes(corners, frame.original)
+    placed = inside * torch.tensor([sx, sy, sx, sy]) + torch.tensor([tx, ty, tx, ty])
+    target: Target = {
+        "boxes": _as_boxes(placed, format="XYXY", canvas_size=frame.canvas),
+        "labels": torch.tensor([label for label, _ in found], dtype=torch.long),
+    }
+    if masks is not None:
+        target["masks"] = masks
+    return cast(Target, clean_boxes(target))
+
+
+def _on_canvas(original: Tensor, frame: Frame, outside: int) -> Tensor:
+    """Labels of pixels `[H, W]`, taken where the centers of a canvas's pixels lie."""
     (h, w), (ch, cw) = frame.original, frame.canvas
     (sx, sy), (tx, ty) = frame.scale, frame.offset
     x = ((torch.arange(cw) + 0.5 - tx) / sx).floor().long()
     y = ((torch.arange(ch) + 0.5 - ty) / sy).floor().long()
     seen = original[y.clamp(0, h - 1)][:, x.clamp(0, w - 1)]
-    outside = ((x < 0) | (x >= w)) | ((y < 0) | (y >= h))[:, None]
-    return {"map": Mask(seen.masked_fill(outside, -1).clamp(min=-1))}
+    beyond = ((x < 0) | (x >= w)) | ((y < 0) | (y >= h))[:, None]
+    return seen.masked_fill(beyond, outside)
 
 
 def count_classes(target: Target, classes: int) -> Tensor:
-    """How often each class occurs in an image's labels `[K]`: as image or as pixels."""
-    found = torch.as_tensor(target["map"] if "map" in target else target.get("label")).flatten()
+    """How often each class occurs in an image's labels `[K]`: as image, pixels, or objects."""
+    kept = target.get("map", target.get("labels", target.get("label")))
+    found = torch.as_tensor(kept).flatten()
     return torch.bincount(found[found >= 0].long(), minlength=classes)

@@ -57,6 +57,7 @@ TINY = {
     " --set engine.accelerator=cpu --set data.workers=0",
     "cache build": "--image-size 64 --set engine.accelerator=cpu",
     "scenes": "--train 8 --val 4",
+    "head": "--steps 2 --batch-size 2",
 }
 
 
@@ -113,7 +114,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
                                            for kind in ("cat", "dog"))):  # fmt: skip
         write_pictures(folder / name)
     write_scenes(folder / "scenes", train=4, val=4, per_class=0)
-    for name in ("val", "coco"):
+    for name in ("val", "coco", "tools/train", "tools/val"):
         shutil.copytree(folder / "scenes/val", folder / name)
     shutil.copytree(folder / "val/images", folder / "images")
     shutil.copy(folder / "val/instances.json", folder / "annotations.json")

@@ -41,7 +41,10 @@ def head(
     batch_size: Annotated[
         int, typer.Option(metavar="N", min=2, help="Number of images in a step.")
     ] = 16,
-    lr: Annotated[float, typer.Option(metavar="X", help="Learning rate at the start.")] = 3e-3,
+    lr: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Learning rate at the start. Default: the kind's own."),
+    ] = None,
     augment: Annotated[
         bool,
         typer.Option(

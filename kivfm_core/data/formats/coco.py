@@ -83,6 +83,16 @@ class CocoData(LabeledImages):
         items = self.annotations[index]
         return [item for item in items if item.get("segmentation") and not item.get("iscrowd")]
 
+    def objects(self, index: int, space: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]:
+        """An image's instances, each after the index of its class in a label space.
+
+        Crowds are left out, and so are classes that the space does not know.
+        """
+        where = dict(zip(self.names, match(list(self.names.values()), space), strict=True))
+        items = [item for item in self.annotations[index] if not item.get("iscrowd")]
+        pairs = [(where[item["category_id"]], item) for item in items]
+        return [(label, item) for label, item in pairs if label is not None]
+
     def mask(self, index: int, annotation: dict[str, Any]) -> NDArray[np.bool_]:
         """The mask `[H, W]` of one of an image's instances."""
         # Imported when it is used: lists and plans name this format, and decode nothing.

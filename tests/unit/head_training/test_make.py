@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,26 @@ def maps(tmp_path: Path) -> str:
     return str(root)
 
 
+@pytest.fixture
+def objects(tmp_path: Path) -> str:
+    """Images of a rectangle each, which is a class by its color; the last image has none."""
+    (tmp_path / "objects/images").mkdir(parents=True)
+    images, annotations = [], []
+    for i in range(6):
+        pixels, (x, y, w, h) = np.zeros((64, 64, 3), np.uint8), (4 * i, 30 - 4 * i, 30, 24)
+        images.append({"id": i, "file_name": f"{i}.png", "width": 64, "height": 64})
+        if i < 5:
+            pixels[y : y + h, x : x + w] = list(COLORS.values())[i % 2]
+            outline = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+            own = {"id": i, "image_id": i, "category_id": i % 2, "bbox": [x, y, w, h]}
+            annotations.append({**own, "segmentation": outline})
+        Image.fromarray(pixels).save(tmp_path / f"objects/images/{i}.png")
+    categories = [{"id": 0, "name": "red"}, {"id": 1, "name": "green"}]
+    record = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "objects/instances.json").write_text(json.dumps(record))
+    return str(tmp_path / "objects")
+
+
 def settings(data: str, **more) -> HeadSettings:
     values = {"task": "classification", "kind": "linear", "name": "mine", "steps": 40, "every": 10}
     return HeadSettings(**{**values, "data": data, "val": data, "lr": 0.03, **more})
@@ -107,27 +128,66 @@ def test_several_heads_live_side_by_side_and_can_be_removed(
     assert [file.name for file in (less / "heads").iterdir()] == ["head--places.json"]
 
 
+DETECTORS = (("detection", "fcos"), ("instance-segmentation", "mask-rcnn"))
+
+
+@pytest.mark.parametrize(("task", "kind"), DETECTORS)
+def test_a_detector_learns_and_says_how_many_objects_each_class_has(
+    run: Path, objects: str, tmp_path: Path, task: str, kind: str
+):
+    more = {"task": task, "kind": kind, "batch_size": 3, "lr": None}
+    made = train_head(run, settings(objects, steps=4, every=2, **more), tmp_path / "out")
+    assert made.classes == ("red", "green") and 0 <= made.score <= 1
+    assert "objects are of red (60.0%), fewest of green (40.0%)" in made.notes[-1]
+    record = json.loads((tmp_path / "out/heads/head--mine.json").read_text())
+    assert record["settings"]["lr"] == 1e-3  # the kind's own
+    rows = evaluate(tmp_path / "out", [f"{task}={objects}"]).rows
+    (row,) = [row for row in rows if row.teacher == "head/mine"]
+    assert row.student_score == pytest.approx(made.score)
+
+
 def test_the_same_seed_gives_the_same_head_and_so_does_a_resumed_try(
     run: Path, colors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     train_head(run, settings(colors), tmp_path / "whole")
+    stop_at(20, monkeypatch, lambda: train_head(run, settings(colors), tmp_path / "again"))
+    with pytest.raises(UsageError, match="other settings"):
+        train_head(run, settings(colors, lr=0.1), tmp_path / "again")
+    train_head(run, settings(colors), tmp_path / "again")
+    check_equal(tmp_path / "whole", tmp_path / "again")
+
+
+def stop_at(step: int, monkeypatch: pytest.MonkeyPatch, train: Callable[[], object]) -> None:
+    """Stops a training after it has saved this step."""
     save = training.Trainer._save
 
     def stop(self: training.Trainer) -> None:
         save(self)
-        if self.at.step == 20:
+        if self.at.step == step:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training.Trainer, "_save", stop)
-        train_head(run, settings(colors), tmp_path / "again")
-    with pytest.raises(UsageError, match="other settings"):
-        train_head(run, settings(colors, lr=0.1), tmp_path / "again")
-    train_head(run, settings(colors), tmp_path / "again")
-    students = [load_student(tmp_path / name) for name in ("whole", "again")]
-    one, other = (student.decoders["head/mine"].state_dict() for student in students)
+        train()
+
+
+def check_equal(*runs: Path) -> None:
+    one, other = (load_student(run).decoders["head/mine"].state_dict() for run in runs)
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("augment", [False, True], ids=["kept", "augmented"])
+def test_what_a_detector_draws_at_random_is_the_same_in_a_resumed_try(
+    run: Path, objects: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, augment: bool
+):
+    more = {"task": "instance-segmentation", "kind": "mask-rcnn", "batch_size": 2, "steps": 4}
+    made = settings(objects, every=2, augment=augment, lr=1e-3, **more)
+    train_head(run, made, tmp_path / "whole")
+    stop_at(2, monkeypatch, lambda: train_head(run, made, tmp_path / "again"))
+    torch.manual_seed(1)  # whatever another process had drawn
+    train_head(run, made, tmp_path / "again")
+    check_equal(tmp_path / "whole", tmp_path / "again")
 
 
 def test_images_are_augmented_with_their_labels(run: Path, maps: str, tmp_path: Path):
