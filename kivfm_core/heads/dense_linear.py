@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.heads.head import Head, Target
+from kivfm_core.heads.head import Given, Head, Target
 from kivfm_core.layers.resize import resize
 from kivfm_core.predictions import SemanticLogits
 from kivfm_core.spec import TeacherSpec
@@ -35,18 +35,18 @@ class DenseLinearHead(Head):
             for level in self.levels
         )
 
-    def logits(self, levels: Mapping[str, Tensor]) -> Tensor:
+    def logits(self, levels: Given) -> Tensor:
         """Scores of the classes `[B, K, h, w]` on the finest grid."""
         maps = [levels[level.name] for level in self.levels]
         finest = max(cast(tuple[int, int], tuple(one.shape[-2:])) for one in maps)
         shares = [share(one) for share, one in zip(self.shares, maps, strict=True)]
         return torch.stack([resize(share, finest) for share in shares]).sum(0)
 
-    def forward(self, levels: Mapping[str, Tensor], prompt: Any = None) -> SemanticLogits:
+    def forward(self, levels: Given, prompt: Any = None) -> SemanticLogits:
         """The classes at every place."""
         return SemanticLogits(self.logits(levels))
 
-    def loss(self, levels: Mapping[str, Tensor], targets: Sequence[Target]) -> Tensor:
+    def loss(self, levels: Given, targets: Sequence[Target]) -> Tensor:
         """Cross-entropy at places of the canvases that count, two a cell of the finest grid."""
         maps = torch.stack([torch.as_tensor(target.get("map")) for target in targets])[:, None]
         logits = self.logits(levels)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypedDict
+from typing import Any, NoReturn, Protocol, TypedDict
 
 from torch import Tensor, nn
-from torchvision.tv_tensors import Mask
+from torchvision.tv_tensors import BoundingBoxes, Mask
 
 from kivfm_core.errors import UsageError
 from kivfm_core.predictions import Predictions
 from kivfm_core.spec import Level, TeacherSpec
+
+
+class Given(Protocol):
+    """What a head reads, as `kivfm_core.teacher.Levels` offers it: a batch of levels by name."""
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of the batch's canvases, in pixels."""
+        ...
+
+    def __getitem__(self, name: str, /) -> Tensor:
+        """A level: `[B, C]`, or `[B, C, h, w]`."""
+        ...
 
 
 class Target(TypedDict, total=False):
@@ -19,10 +32,16 @@ class Target(TypedDict, total=False):
     Attributes:
         label: Index of the image's class; below 0 if it does not count.
         map: `[H, W]`, indices of classes; below 0 where nothing counts.
+        boxes: `[N, 4]`, xyxy in canvas pixels, of the objects.
+        labels: `[N]`, indices of the objects' classes.
+        masks: int8 `[N, H, W]`, 1 where an object is.
     """
 
     label: int
     map: Mask
+    boxes: BoundingBoxes
+    labels: Tensor
+    masks: Mask
 
 
 class Head(nn.Module):
@@ -40,15 +59,15 @@ class Head(nn.Module):
         self.levels: tuple[Level, ...] = tuple(spec.level(name) for name in task.levels)
         self.classes = len(task.labels)
 
-    def forward(self, levels: Mapping[str, Tensor], prompt: Any = None) -> Predictions:
+    def forward(self, levels: Given, prompt: Any = None) -> Predictions:
         """Predictions in canvas pixels."""
         raise NotImplementedError
 
-    def loss(self, levels: Mapping[str, Tensor], targets: Sequence[Target]) -> Tensor:
+    def loss(self, levels: Given, targets: Sequence[Target]) -> Tensor:
         """The loss of a batch, a number whose gradients reach the head's weights.
 
         Args:
-            levels: What it reads, by name: `[B, C]`, or `[B, C, h, w]`.
+            levels: What it reads.
             targets: One an image.
         """
         raise NotImplementedError
