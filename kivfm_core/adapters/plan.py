@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from kivfm_core.spec import Attachment, Record
@@ -16,6 +17,10 @@ class MapPlan(Record):
     rounding: Literal["ceil", "floor"] = "ceil"
 
 
+# What an adapter reads of its base: the output of a module, or a dense level beside V.
+Source = Attachment | MapPlan
+
+
 class AdapterRequest(Record):
     """What an adapter is planned from: its base, and what is wanted of it.
 
@@ -23,6 +28,7 @@ class AdapterRequest(Record):
         attachments: The base's attachment points, shallow to deep.
         x_channels: Channels of the base's global level.
         v: The base's dense level.
+        levels: The base's further dense levels.
         finest: The finest stride that a teacher needs, in pixels.
         width: Channels of the adapter; each kind says which, and has a default for None.
         base_parameters: Number of the base's parameters.
@@ -34,6 +40,7 @@ class AdapterRequest(Record):
     finest: int
     width: int | None = None
     base_parameters: int = 0
+    levels: tuple[MapPlan, ...] = ()
 
 
 class AdapterPlan(Record):
@@ -67,6 +74,11 @@ class AdapterPlan(Record):
     def attachments(self) -> tuple[Attachment, ...]:
         """Attachment points whose outputs it reads, shallow to deep."""
         return self.taps
+
+    @property
+    def reads(self) -> tuple[Source, ...]:
+        """All that it reads of the base, in the order in which its module gets the maps."""
+        return self.attachments
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:
@@ -119,6 +131,12 @@ class AdapterPlan(Record):
             number: Which of the student's adapters it becomes; part of its maps' names.
         """
         raise NotImplementedError
+
+
+def spread(places: Sequence[Attachment], count: int) -> tuple[Attachment, ...]:
+    """Some attachment points, evenly spread from shallow to deep; the deepest is the last."""
+    number = min(count, len(places))
+    return tuple(places[len(places) * (i + 1) // number - 1] for i in range(number))
 
 
 def cells(side: int, stride: int) -> int:

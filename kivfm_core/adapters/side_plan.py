@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
-from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest, MapPlan, cells
+from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest, MapPlan, cells, spread
 from kivfm_core.errors import UsageError
 
 # Attachments that it reads, spread over the base's depth.
@@ -70,7 +70,7 @@ class SidePlan(AdapterPlan):
         Raises:
             UsageError: If that is too narrow.
         """
-        attachments, v, width = request.attachments, request.v, request.width
+        v, width = request.v, request.width
         if width is not None and width < NARROWEST:
             raise UsageError(
                 f"a side adapter of {width} channels is too narrow",
@@ -84,11 +84,9 @@ class SidePlan(AdapterPlan):
         # fastest. Finer maps have more cells, so they are narrower; the coarser one is wider.
         middle = width or max(NARROWEST, min(v.channels, 512) * 3 // 4 // 8 * 8)
         finer = [max(48, middle * s // own // 8 * 8) for s in strides[:entry]]
-        count = min(READS, len(attachments))
-        picks = [len(attachments) * (i + 1) // count - 1 for i in range(count)]
         wanted = min(max(request.finest, 4), own)
         return cls(
-            taps=tuple(attachments[i] for i in picks),
+            taps=spread(request.attachments, READS),
             x_channels=request.x_channels,
             v_channels=v.channels,
             strides=strides,

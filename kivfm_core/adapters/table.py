@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from kivfm_core.adapters.depths_plan import DepthsPlan
 from kivfm_core.adapters.full_plan import FullPlan
 from kivfm_core.adapters.inner_plan import BottleneckPlan, LoraPlan
 from kivfm_core.adapters.none import NoPlan
@@ -27,6 +28,7 @@ ADAPTERS: dict[str, type[AdapterPlan]] = {
     "bottleneck": BottleneckPlan,
     "lora": LoraPlan,
     "full": FullPlan,
+    "depths": DepthsPlan,
     "none": NoPlan,
 }
 

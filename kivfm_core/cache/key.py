@@ -156,7 +156,7 @@ def _encoder(spec: TeacherSpec, sha256: str) -> dict[str, Any]:
 
 def _read_from_trunk(composition: Composition) -> dict[str, Any]:
     fields = _fields(composition, "trunk_size", "x_level", "v_level")
-    return {**fields, "taps": [_fields(attachment) for attachment in composition.attachments]}
+    return {**fields, "taps": [_fields(source) for source in composition.reads]}
 
 
 def _fields(record: Record, *names: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from kivfm_core.adapters.plan import AdapterPlan, MapPlan
+from kivfm_core.adapters.plan import AdapterPlan, MapPlan, Source
 from kivfm_core.adapters.table import AnyAdapterPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
@@ -20,7 +20,7 @@ from kivfm_core.registry.requirements import stored_requirements
 from kivfm_core.registry.stored import check_stored
 from kivfm_core.registry.students import is_student
 from kivfm_core.run_files import BUNDLE, ENVIRONMENT, STUDENT_CARD, RunFiles, read_record
-from kivfm_core.spec import Attachment, Level, Record, Side, TeacherSpec
+from kivfm_core.spec import Level, Record, Side, TeacherSpec
 
 # A student's canvas by its teacher's.
 Scale = Annotated[float, Field(gt=0, le=16)]
@@ -68,11 +68,14 @@ class Composition(Record):
         v = levels.get(self.v_level)
         if v is None or v.stride is None:
             raise ValueError(f"{printable(self.v_level)} is no dense level of {self.trunk.name}")
-        if v.stride > max(self.trunk_size, self.trunk.input.train_side()):
+        largest = max(self.trunk_size, self.trunk.input.train_side())
+        if v.stride > largest:
             # Canvases would be enlarged to a cell, however large a plan says that it is.
             raise ValueError(
                 f"a cell of {printable(self.v_level)} ({v.stride} pixels) is larger than a canvas"
             )
+        if any(source.stride > largest for source in self.reads):
+            raise ValueError("a cell that an adapter reads is larger than a canvas")
         if self.x_level is not None and self.x_level not in levels:
             raise ValueError(f"{printable(self.x_level)} is no level of {self.trunk.name}")
         if self.base is not None and self.base not in {spec.name for spec in self.teachers}:
@@ -99,15 +102,20 @@ class Composition(Record):
         return (*((self.adapter,) if self.adapter else ()), *self.extensions)
 
     @property
-    def attachments(self) -> tuple[Attachment, ...]:
-        """The base's attachment points that adapters read, each once."""
-        read = (attachment for adapter in self.adapters for attachment in adapter.attachments)
-        return tuple(dict.fromkeys(read))
+    def reads(self) -> tuple[Source, ...]:
+        """What adapters read of the base, each once."""
+        every = (source for adapter in self.adapters for source in adapter.reads)
+        return tuple(dict.fromkeys(every))
 
     @property
     def distilled(self) -> tuple[TeacherSpec, ...]:
         """The teachers without heads, which were trained on labels."""
         return tuple(spec for spec in self.teachers if not is_head(spec))
+
+    @property
+    def is_teacher_alone(self) -> bool:
+        """Whether the student is its base as it is: nothing was distilled into it."""
+        return self.base is not None and len(self.distilled) == 1 and not self.trainable
 
     @property
     def frozen_teachers(self) -> tuple[str, ...]:
@@ -226,8 +234,13 @@ def _stored_packages(file: Path) -> list[str]:
 
 def v_plan(level: Level) -> MapPlan:
     """The student's dense map V, as a trunk's level gives it."""
+    return map_plan(level, "V")
+
+
+def map_plan(level: Level, name: str) -> MapPlan:
+    """A dense level as a map of a name."""
     stride = stride_of(level)
-    return MapPlan(name="V", channels=level.channels, stride=stride, rounding=level.rounding)
+    return MapPlan(name=name, channels=level.channels, stride=stride, rounding=level.rounding)
 
 
 def stride_of(level: Level) -> int:

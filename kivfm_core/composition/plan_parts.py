@@ -9,7 +9,7 @@ from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest, MapPlan
 from kivfm_core.adapters.table import EXTENSION, plan_adapter
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.table import NATIVE, aligner_kind
-from kivfm_core.composition.composition import v_plan
+from kivfm_core.composition.composition import map_plan, v_plan
 from kivfm_core.config import LatentMap, RunConfig
 from kivfm_core.errors import UsageError
 from kivfm_core.recipes.recipe import Target
@@ -53,6 +53,11 @@ class TrunkFeatures:
             attachments=self.trunk.attachments,
             x_channels=self.x_channels,
             v=self.v,
+            levels=tuple(
+                map_plan(level, level.name)
+                for level in self.trunk.levels
+                if level.kind == "dense" and level != self.v_level
+            ),
             finest=min(strides, default=self.v.stride),
             width=width,
             base_parameters=self.trunk.parameters,
@@ -151,6 +156,25 @@ def plan_aligners(
         )
         for level in spec.levels
     )
+
+
+def own_aligner(
+    kind: type[AlignerPlan], teacher: str, level: Level, x_channels: int
+) -> AlignerPlan:
+    """An aligner of a level that is one of the student's own features.
+
+    Args:
+        kind: Its kind.
+        teacher: Whose level it is.
+        level: The level.
+        x_channels: Channels of the student's global feature.
+    """
+    made = kind(
+        teacher=teacher, level=level, maps={}, x_channels=x_channels,
+        hidden=level.channels, latent=level.channels,
+    )  # fmt: skip
+    maps = {made.feature: level.channels} if made.feature and level.kind == "dense" else {}
+    return made.model_copy(update={"maps": maps})
 
 
 def _target(target: Target, latent_map: LatentMap) -> Target:

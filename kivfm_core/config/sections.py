@@ -45,7 +45,8 @@ class StudentConfig(Record):
         model: A `timm/...` backbone to train from scratch instead of a base.
         start: A run to start from. Its student's teachers stay as they are, bit for bit, and the
             other selected teachers are added.
-        adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora`, `full` or `none`.
+        adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora`, `full`, `depths`
+            or `none`.
         width: Channels of a side adapter at the base's stride, by default three quarters of the
             base's, at most 384; of an inner adapter's branches, by default a quarter of the base's,
             or 16 for `lora`. With `start`, the width of the side adapter that is added.

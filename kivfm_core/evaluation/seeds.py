@@ -16,6 +16,7 @@ from kivfm_core.errors import UsageError
 from kivfm_core.evaluation.bootstrap import DRAWS, SEED, Draws, differences, interval
 from kivfm_core.evaluation.compared import Average, ComparedRow
 from kivfm_core.models.model import Model
+from kivfm_core.runs.heads import head_settings
 
 # A row of a run, with the draws of its score; None if the task's meter does not know.
 Drawn = tuple[ComparedRow, Draws | None]
@@ -34,7 +35,8 @@ def group_by_seed(models: Iterable[Model]) -> dict[str, str]:
         if model.run is None:
             groups[model.name] = model.name
             continue
-        config = {**model.run.read_config(), "seed": None}
+        heads = head_settings(model.run)
+        config = {**model.run.read_config(), "seed": None, "heads": heads}
         alike = (name for name, other in firsts if other == config)
         groups[model.name] = next(alike, model.name)
         if groups[model.name] == model.name:

@@ -1,4 +1,4 @@
-"""From a run and labels to a run whose student has one more decoder."""
+"""From a student and labels to a run whose student has one more decoder."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ import torch
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.head import plan_head
 from kivfm_core.errors import DataError, UsageError
-from kivfm_core.files import new_folder, only_writer
+from kivfm_core.files import new_folder
 from kivfm_core.geometry import Frame
 from kivfm_core.head_training.examples import Examples, Validation, fits
 from kivfm_core.head_training.labels import balance, class_names, load_labels
 from kivfm_core.head_training.settings import HeadSettings
+from kivfm_core.head_training.start import Start, find_start
 from kivfm_core.head_training.train import Trained, Trainer
 from kivfm_core.heads.head import Head, Target
 from kivfm_core.heads.table import HEADS, HeadKind
 from kivfm_core.heads.targets import count_classes
+from kivfm_core.models.model import Model
+from kivfm_core.models.open import open_model
 from kivfm_core.progress import Progress, reporter, stage
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
-from kivfm_core.runs.derived import check_is_free, held, write_derived
+from kivfm_core.runs.derived import check_is_free, config_for, held, write_derived
 from kivfm_core.runs.heads import copy_records, write_record
-from kivfm_core.runs.run import Run, open_run
-from kivfm_core.student.on_device import find_device, on_device
+from kivfm_core.runs.run import Run
 from kivfm_core.student.student import Student
 from kivfm_core.task import LabeledImages
 from kivfm_core.teacher import Decoders, Teacher
@@ -64,45 +66,50 @@ class HeadResult:
 
 
 def train_head(
-    run: str | Path,
+    model: str | Path | Run | Model,
     settings: HeadSettings,
     out: str | Path,
     *,
+    base_alone: bool = False,
+    weights: str | Path | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
 ) -> HeadResult:
     """Trains a decoder on a student's own features, and writes a run whose student has it, too.
 
-    The student stays as it is, and so do its stand-ins. The same call goes on where an earlier
-    one was stopped.
+    The student stays as it is, and so do its stand-ins. On a teacher, the student is that teacher
+    as it is. The same call goes on where an earlier one was stopped.
 
     Args:
-        run: A finished run; it stays as it is.
+        model: A finished run, or a teacher by its name; it stays as it is.
         settings: What to train, on which labels, and how.
         out: The new run's folder.
+        base_alone: Takes the base of the run's student, as it was, on canvases as large.
+        weights: A file for a teacher's weights, as `NAME=FILE` or `FILE`.
         accelerator: Where the student computes; the head computes on the CPU.
         progress: Where to report; by default in a notebook, and nowhere else.
 
     Raises:
-        UsageError: If the kind does not solve the task, the student has a head of this name, the
-            folder is there already, or another process is writing to one of the two.
+        UsageError: If the kind does not solve the task, the student has a head of this name, no
+            head can be put on it, or another process is writing to one of the two.
         DataError: If the labels cannot be used.
     """
-    earlier, path, report = open_run(run), Path(out), reporter(progress)
     kind = find_kind(settings.task, settings.kind)
+    opened = open_model(model, accelerator, weights)
+    start, path, report = find_start(opened, base_alone), Path(out), reporter(progress)
     check_is_free(path, UNFINISHED)
     again = f"the same command, with --out {quote(str(path))}"
-    with only_writer(earlier.path, again):
+    with start.hold(again):
         train = load_labels(settings.data, settings.task, settings.limit)
         val = load_labels(settings.val, settings.task)
         classes = class_names(train, settings.data)
-        plan = plan_head(earlier.composition, settings.name, kind, classes)
-        student = extended(earlier.load_student(), plan, settings.seed)
+        plan = plan_head(start.plan, settings.name, kind, classes)
+        student = extended(start.load(), plan, settings.seed)
         with held(path, again, UNFINISHED):
-            model = on_device(student.stand_in(plan.teachers[-1].name), find_device(accelerator))
-            made = _Work(model, kind, train, val, classes, settings, report)
+            reader = opened.there(student.stand_in(plan.teachers[-1].name))
+            made = _Work(reader, kind, train, val, classes, settings, report)
             trained = made.train(path / UNFINISHED)
-            _write(earlier, path, student, _record(made, trained))
+            _write(start, path, student, _record(made, trained))
     spec = plan.teachers[-1]
     return HeadResult(
         path, spec.name, find_task(settings.task).metric, trained.best, trained.best_step,
@@ -239,11 +246,14 @@ def _record(made: _Work, trained: Trained) -> dict[str, Any]:
     }
 
 
-def _write(earlier: Run, path: Path, student: Student, record: dict[str, Any]) -> None:
+def _write(start: Start, path: Path, student: Student, record: dict[str, Any]) -> None:
     """Writes the new run in the place of what was there to go on from."""
     plan = student.composition
-    before = extended(earlier.load_student(untrained=True), plan, record["settings"]["seed"])
+    before = extended(start.load(untrained=True), plan, record["settings"]["seed"])
     with new_folder(path) as aside:
-        new = write_derived(earlier, aside, path, (before, student), dict(earlier.environment))
-        copy_records(earlier, new, plan)
+        config = config_for(plan, start.config, start.files)
+        facts = start.environment(plan)
+        new = write_derived(aside, path, (before, student), config, facts, start.data)
+        if start.run is not None:
+            copy_records(start.run, new, plan)
         write_record(new, plan.teachers[-1].name, record)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kivfm_core.heads.head import Given, Head, Target
+from kivfm_core.heads.head import Given
+from kivfm_core.heads.semantic import SemanticHead
 from kivfm_core.layers.resize import resize
-from kivfm_core.predictions import SemanticLogits
 from kivfm_core.spec import TeacherSpec
 
 
-class DenseLinearHead(Head):
+class DenseLinearHead(SemanticHead):
     """Batch norm and a 1 x 1 convolution on all maps, resized to the grid of the finest.
 
     The maps are not concatenated: the convolution is linear, so each map has its share of it, on
@@ -41,18 +39,3 @@ class DenseLinearHead(Head):
         finest = max(cast(tuple[int, int], tuple(one.shape[-2:])) for one in maps)
         shares = [share(one) for share, one in zip(self.shares, maps, strict=True)]
         return torch.stack([resize(share, finest) for share in shares]).sum(0)
-
-    def forward(self, levels: Given, prompt: Any = None) -> SemanticLogits:
-        """The classes at every place."""
-        return SemanticLogits(self.logits(levels))
-
-    def loss(self, levels: Given, targets: Sequence[Target]) -> Tensor:
-        """Cross-entropy at places of the canvases that count, two a cell of the finest grid."""
-        maps = torch.stack([torch.as_tensor(target.get("map")) for target in targets])[:, None]
-        logits = self.logits(levels)
-        sides = zip(logits.shape[-2:], maps.shape[-2:], strict=True)
-        places = [min(2 * cells, pixels) for cells, pixels in sides]
-        logits = resize(logits, places)
-        wanted = F.interpolate(maps.float(), places, mode="nearest-exact")[:, 0].long()
-        summed = F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
-        return summed / max(1, int((wanted >= 0).sum()))

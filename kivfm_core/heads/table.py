@@ -64,6 +64,14 @@ HEADS: dict[str, HeadKind] = {
             summary="A 1 x 1 convolution on all maps.",
         ),
         HeadKind(
+            name="fpn",
+            task="semantic-segmentation",
+            reads="dense",
+            decoder="kivfm_core.heads.fpn:FpnHead",
+            target="kivfm_core.heads.targets:map_target",
+            summary="A light feature pyramid of all maps.",
+        ),
+        HeadKind(
             name="fcos",
             task="detection",
             reads="dense",

@@ -18,8 +18,8 @@ class TrunkOutput(NamedTuple):
     Attributes:
         x: The global feature `[B, D]`.
         v: The dense map V `[B, D, h, w]`, on the grid of the student's canvas.
-        attachments: Maps `[B, C, h', w']` at the base's attachment points, on the trunk's own grid,
-            in the order of the adapter's plan.
+        attachments: Maps `[B, C, h', w']` that adapters read of the base, at attachment points and
+            from its further levels, on the trunk's own grid, in the order of the plan's `reads`.
     """
 
     x: Tensor

@@ -20,7 +20,7 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import has_weights
 from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE
 from kivfm_core.runs.run import Run
-from kivfm_core.spec import Triple
+from kivfm_core.spec import TeacherSpec, Triple
 from kivfm_core.student.bundle import read_bundle
 from kivfm_core.student.one_pass import Canvas, EncoderPass, SharedPass, groups
 from kivfm_core.student.shared_stand_in import SharedStandIn, shared_input
@@ -68,6 +68,18 @@ class StudentModel(Model):
         except KivfmError as error:
             self.absent[name] = error.message
         return None
+
+    def why_absent(self, spec: TeacherSpec) -> str | None:
+        """Why one of its teachers cannot be beside it; None if it can, as far as is known.
+
+        Nothing is fetched: what is not on this machine is absent.
+        """
+        if is_head(spec):
+            return "it is a head, with no teacher behind it"
+        given = self.run is not None and spec.name in self.run.files
+        if given or has_weights(spec, get_registry()):
+            return None
+        return "its weights are not on this machine"
 
     def rivals(self, teacher: str) -> Mapping[Role, Teacher]:
         """The teacher if its weights are here, and its stand-in; a head alone."""

@@ -68,9 +68,8 @@ def list_networks(config: RunConfig, composition: Composition) -> Iterator[Netwo
             h, w = composition.trunk_input((side, side))
             numbers = composition.x_channels
             numbers += prod(_shape(trunk.level(composition.v_level), side))
-            for attachment in composition.attachments:
-                stride = attachment.stride
-                numbers += attachment.channels * -(-h // stride) * -(-w // stride)
+            for one in composition.reads:
+                numbers += one.channels * -(-h // one.stride) * -(-w // one.stride)
             work = gmacs(trunk, composition.trunk_size)
             source = OutputSource.trunk(composition, side)
             rate = f"{source.kind} {source.sized}, {h} x {w}"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from kivfm_core.models.model import Model
 from kivfm_core.models.student_model import StudentModel
-from kivfm_core.registry.registry import get_registry
-from kivfm_core.registry.stored import has_weights
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Teacher
 
@@ -17,10 +15,7 @@ def why_absent(model: Model, spec: TeacherSpec) -> str | None:
     """
     if not isinstance(model, StudentModel):
         return "this is the teacher itself"
-    given = model.run is not None and spec.name in model.run.files
-    if given or has_weights(spec, get_registry()):
-        return None
-    return "its weights are not on this machine"
+    return model.why_absent(spec)
 
 
 def load_beside(model: Model, spec: TeacherSpec) -> Teacher | None:

@@ -1,4 +1,4 @@
-"""A run that is made from a finished one, without a step of distillation."""
+"""A run that is made without a step of distillation, mostly from a finished one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kivfm_core.files import LOCK, only_writer, write_text
 from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE, UNTRAINED, read_record
 from kivfm_core.runs.run import Run
 from kivfm_core.student.bundle import save_tensors, write_bundle
-from kivfm_core.student.card import trained_on
+from kivfm_core.student.card import TrainedOn, trained_on
 from kivfm_core.student.student import Student
 
 
@@ -61,39 +61,49 @@ def held(path: Path, again: str, *own: str) -> Generator[None]:
 
 
 def write_derived(
-    earlier: Run,
     aside: Path,
     path: Path,
     students: tuple[Student, Student],
+    config: RunConfig,
     facts: Mapping[str, Any],
+    data: TrainedOn | None,
 ) -> Run:
-    """Writes a run whose student was made from an earlier run's.
+    """Writes a run whose student was made without a step of distillation.
 
     Args:
-        earlier: The run.
         aside: The folder to fill.
         path: Where that will be.
         students: Its student before the first step, and as it is now.
+        config: Its configuration.
         facts: What its environment says.
+        data: The images that the student was distilled on, if they are known.
     """
     before, after = students
-    plan = after.composition
     new = Run(aside)
-    new.write_plan(_config(earlier, plan), plan)
+    new.write_plan(config, after.composition)
     write_text(new.environment_file, json.dumps(facts, indent=1))
     untrained = new.checkpoints / UNTRAINED
     untrained.mkdir(parents=True)
     save_tensors(before.trained(), untrained / STUDENT_STATE)
-    data = trained_on(read_record(earlier.bundle / STUDENT_CARD))
     write_bundle(after, new.bundle, path, data)
     return new
 
 
-def _config(run: Run, plan: Composition) -> RunConfig:
+def data_of(run: Run) -> TrainedOn | None:
+    """The images that a run's student was distilled on, if they are known."""
+    return trained_on(read_record(run.bundle / STUDENT_CARD))
+
+
+def config_for(plan: Composition, config: RunConfig, files: Mapping[str, str]) -> RunConfig:
+    """A configuration with the teachers of another plan.
+
+    Args:
+        plan: The plan.
+        config: The configuration that it was made from.
+        files: The weights files that were given, by the teachers' full names.
+    """
     names = [spec.name for spec in plan.teachers]
-    weights = {name: file for name, file in run.files.items() if name in names}
-    student = run.config.student.model_copy(update={"start": None})
+    weights = {name: file for name, file in files.items() if name in names}
+    student = config.student.model_copy(update={"start": None})
     teachers = tuple(TeacherChoice(name=name) for name in names)
-    return run.config.model_copy(
-        update={"teachers": teachers, "weights": weights, "student": student}
-    )
+    return config.model_copy(update={"teachers": teachers, "weights": weights, "student": student})

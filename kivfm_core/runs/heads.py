@@ -37,3 +37,9 @@ def copy_records(earlier: RunFiles, new: RunFiles, plan: Composition) -> None:
     for spec in filter(is_head, plan.teachers):
         if record := read_record(record_file(earlier, spec.name)):
             write_record(new, spec.name, record)
+
+
+def head_settings(run: RunFiles) -> dict[str, dict[str, Any]]:
+    """How each of a run's heads was trained, but for its seed, by the names of their records."""
+    records = {file.name: read_record(file) for file in sorted((run.path / RECORDS).glob("*.json"))}
+    return {name: {**record.get("settings", {}), "seed": None} for name, record in records.items()}

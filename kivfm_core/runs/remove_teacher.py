@@ -11,7 +11,7 @@ from torch import Tensor
 from kivfm_core.composition.composition import Composition
 from kivfm_core.errors import UsageError
 from kivfm_core.files import new_folder, only_writer
-from kivfm_core.runs.derived import check_is_free, held, write_derived
+from kivfm_core.runs.derived import check_is_free, config_for, data_of, held, write_derived
 from kivfm_core.runs.heads import copy_records
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.student import Student
@@ -58,7 +58,8 @@ def _write_without(earlier: Run, teacher: str, path: Path) -> None:
         _reduced(earlier.load_student(), plan),
     )
     with new_folder(path) as aside:
-        new = write_derived(earlier, aside, path, students, facts)
+        config = config_for(plan, earlier.config, earlier.files)
+        new = write_derived(aside, path, students, config, facts, data_of(earlier))
         copy_records(earlier, new, plan)
 
 

@@ -162,18 +162,32 @@ class Run(RunFiles):
         self, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
     ) -> None:
         """Writes versions, argv, seed, the weights that were loaded, and further facts."""
-        environment = {
-            "schema": 1,
-            "argv": sys.argv,
-            "seed": seed,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "packages": {name: _version(name) for name in PACKAGES},
-            "distributions": list_packages(self.composition)["distributions"],
-            "weights": {name: vars(p) for name, p in weights.items() if p is not None},
-            **facts,
-        }
+        environment = describe_environment(self.composition, seed, weights, **facts)
         write_text(self.environment_file, json.dumps(environment, indent=1))
+
+
+def describe_environment(
+    plan: Composition, seed: int, weights: Mapping[str, Provenance | None], **facts: Any
+) -> dict[str, Any]:
+    """What a run is made with, as `environment.json` says it.
+
+    Args:
+        plan: Its student's.
+        seed: Its seed.
+        weights: Where the weights of its teachers were from, when they were loaded.
+        facts: Further facts.
+    """
+    return {
+        "schema": 1,
+        "argv": sys.argv,
+        "seed": seed,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "distributions": list_packages(plan)["distributions"],
+        "weights": {name: vars(p) for name, p in weights.items() if p is not None},
+        **facts,
+    }
 
 
 def _version(package: str) -> str:

@@ -12,6 +12,7 @@ from kivfm_core.composition.composition import Composition, stored_composition
 from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.files import write_text
 from kivfm_core.licenses.terms import Terms, inherited
+from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import get_tasks
 from kivfm_core.registry.students import original_teachers
 from kivfm_core.run_files import STUDENT_CARD, read_record
@@ -32,9 +33,9 @@ _ON_HUBS = {
 
 _TEXT = """# A kivfm student of {teachers}
 
-One vision encoder that was distilled with kivfm from {count} frozen teachers, without labels. It
-stands in for each of them, with its decoders. {trainable:,} trained parameters of {total:,}; base:
-{base}.
+{about}
+
+{trainable:,} trained parameters of {total:,}; base: {base}.
 
 ## What it was made from
 
@@ -145,7 +146,7 @@ def model_card(
     easy = _without_prompt(plan.teachers)
     text = _TEXT.format(
         teachers=", ".join(spec.name for spec in plan.distilled),
-        count=len(plan.distilled), trainable=plan.trainable, total=plan.total,
+        about=_what_it_is(plan), trainable=plan.trainable, total=plan.total,
         base=plan.base or "none",
         sources="\n".join(_row(*_about(spec)) for spec in plan.teachers),
         data=f"Distilled on {data.images:,} images of `{printable(data.folder)}`." if data else "",
@@ -156,6 +157,19 @@ def model_card(
         scores="\n".join(_scores(evaluation)), terms="\n".join(_terms(terms)),
     )  # fmt: skip
     return f"---\n{_metadata(plan, terms, evaluation)}\n---\n\n{text}"
+
+
+def _what_it_is(plan: Composition) -> str:
+    """Where the encoder and the heads come from, for the card's first lines."""
+    heads = [spec.name for spec in plan.teachers if is_head(spec)]
+    if plan.is_teacher_alone:
+        text = "A frozen vision encoder as its makers published it; nothing was distilled."
+    else:
+        text = (
+            f"One vision encoder that was distilled with kivfm from {len(plan.distilled)} frozen"
+            " teachers, without labels. It stands in for each of them, with its decoders."
+        )
+    return text + (f" Trained on labels: {', '.join(heads)}." if heads else "")
 
 
 def _metadata(plan: Composition, terms: Terms, evaluation: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.adapters.adapter import Adapter, Encode
+from kivfm_core.adapters.plan import Source
 from kivfm_core.adapters.table import build_adapter
 from kivfm_core.aligners.aligner import Aligner
 from kivfm_core.aligners.table import build_aligner
@@ -134,9 +135,9 @@ class Student(nn.Module):
     def adapt(self, x: Tensor, trunk: TrunkOutput) -> Features:
         """The student's features, from canvases and the output of `run_trunk` for them."""
         features, run_base = trunk.features, partial(self._run, x, ())
-        everything = self.composition.attachments
+        everything = self.composition.reads
         for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
-            own = tuple(trunk.attachments[everything.index(a)] for a in plan.attachments)
+            own = tuple(trunk.attachments[everything.index(source)] for source in plan.reads)
             features |= adapter.adapt(x, trunk._replace(attachments=own), run_base)
         return features
 
@@ -148,22 +149,23 @@ class Student(nn.Module):
         """
         # A frozen trunk needs no gradients; without an adapter it is the trunk that is trained.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
-            return self._run(x, self.composition.attachments)
+            return self._run(x, self.composition.reads)
 
-    def _run(
-        self, x: Tensor, attachments: Sequence[Attachment], encode: Encode | None = None
-    ) -> TrunkOutput:
-        """Runs the trunk, or a changed form of it, and reads it at attachment points."""
+    def _run(self, x: Tensor, reads: Sequence[Source], encode: Encode | None = None) -> TrunkOutput:
+        """Runs the trunk, or a changed form of it, and reads what adapters read."""
         plan = self.composition
         v_level = plan.trunk.level(plan.v_level)
         side = plan.trunk_input((x.shape[-2], x.shape[-1]))
-        with intermediate_outputs(self.trunk, [a.module for a in attachments]) as outputs:
+        places = [source.module for source in reads if isinstance(source, Attachment)]
+        with intermediate_outputs(self.trunk, places) as outputs:
             seen = resize(x, side)
             levels = encode(self.trunk, seen) if encode else self.trunk(seen)
         v = resize(levels[plan.v_level], v_level.grid((x.shape[-2], x.shape[-1])))
         maps = (
-            as_map(outputs[a.module], a, (side[0] // a.stride, side[1] // a.stride))
-            for a in attachments
+            as_map(outputs[one.module], one, (side[0] // one.stride, side[1] // one.stride))
+            if isinstance(one, Attachment)
+            else levels[one.name]
+            for one in reads
         )
         return TrunkOutput(levels[plan.x_level] if plan.x_level else v.mean((2, 3)), v, tuple(maps))
 

@@ -21,7 +21,7 @@ def test_what_cannot_be_trained_is_refused_with_what_can(capsys: pytest.CaptureF
     code, _, err = run(capsys, f"head nowhere --task clasification {rest}")
     assert code == 2 and "classification" in err
     code, _, err = run(capsys, f"head nowhere --task classification {rest}")
-    assert code == 2 and "nowhere is no run folder" in err
+    assert code == 2 and "no teacher is named 'nowhere'" in err
 
 
 def test_the_help_ends_with_the_kinds(capsys: pytest.CaptureFixture[str]):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kivfm_cli.late_help import describe_heads, help_with
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator
+from kivfm_cli.options import Accelerator, ModelWeights
 from kivfm_cli.output import Json, print_fields, print_json
 from kivfm_core.errors import UsageError, escaped, one_line, printable
 from kivfm_core.head_training.settings import HeadSettings
@@ -20,7 +20,9 @@ app = make_app()
 
 @app.command(cls=help_with(describe_heads))
 def head(
-    run: Annotated[Path, typer.Argument(help="Run folder of a finished run.")],
+    model: Annotated[
+        str, typer.Argument(help="Run folder of a finished run, or a teacher to use as it is.")
+    ],
     task: Annotated[str, typer.Option(metavar="T", help="Task that the head is to solve.")],
     data: Annotated[str, typer.Option(metavar="D", help="Images to learn from, with labels.")],
     val: Annotated[str, typer.Option(metavar="D", help="Images to validate on, with labels.")],
@@ -65,14 +67,22 @@ def head(
         typer.Option(metavar="N", min=2, help="Learn from at most N images, evenly spread."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed.")] = 0,
+    base_alone: Annotated[
+        bool,
+        typer.Option(
+            "--base-alone",
+            help="Train on the base of the run's student, as it was before distillation.",
+        ),
+    ] = False,
+    weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
     json: Json = False,
 ) -> None:
     """Train a head for your own classes on a student's features, as a new run.
 
     The student and its other decoders stay as they are, and what the head learned is one more
-    decoder. The weights with the best score on --val are kept. The same command goes on where it
-    was stopped.
+    decoder. On a teacher, the new run's student is that teacher as it is. The weights with the
+    best score on --val are kept. The same command goes on where it was stopped.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.head_training.make import default_kind, train_head
@@ -88,7 +98,10 @@ def head(
         raise UsageError(one_line(error), "kivfm head --help") from error
     progress = make_progress()
     try:
-        made = train_head(run, settings, out, accelerator=accelerator, progress=progress)
+        made = train_head(
+            model, settings, out, base_alone=base_alone, weights=weights, accelerator=accelerator,
+            progress=progress,
+        )  # fmt: skip
     finally:
         progress.close()
     record: dict[str, Any] = {"schema": 1, **vars(made), "run": printable(made.run)}

@@ -14,8 +14,6 @@ from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
 from kivfm_core.models.student_model import StudentModel
 from kivfm_core.progress import Progress, Silent, stage
-from kivfm_core.registry.registry import get_registry
-from kivfm_core.registry.stored import has_weights
 from kivfm_core.reporting.figures.compared import Images, compare
 from kivfm_core.reporting.figures.encode import encode
 from kivfm_core.reporting.figures.features import feature_rows, spread
@@ -102,7 +100,7 @@ class _Work:
     def take(self, spec: TeacherSpec) -> None:
         """Runs a teacher and its stand-in, or notes why it is left out."""
         model, name = self.model, spec.name
-        if why := self._absent(spec):
+        if why := model.why_absent(spec):
             self.notes.append(f"{name} is left out: {why}.")
             return
         seen = start(f"{name} (base)" if name == model.base else name, spec)
@@ -116,13 +114,6 @@ class _Work:
         else:
             self.networks.append(seen)
             self.compared += found
-
-    def _absent(self, spec: TeacherSpec) -> str:
-        """Why a teacher cannot be run here without fetching anything; empty if it can."""
-        given = self.model.run is not None and spec.name in self.model.run.files
-        if given or has_weights(spec, get_registry()):
-            return ""
-        return "its weights are not on this machine"
 
     def student(self) -> Seen:
         """Runs the student for features of its own."""

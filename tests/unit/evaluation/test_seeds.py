@@ -41,7 +41,7 @@ def painter(name: str, seed: int | None, lr: float, wrong: int = 0) -> Painter:
     model = Painter(name, wrong_first(wrong))
     if seed is not None:
         config = {"seed": seed, "optim": {"lr": lr}}
-        model.run = SimpleNamespace(read_config=lambda: config)  # type: ignore[assignment]
+        model.run = SimpleNamespace(path=Path("nowhere"), read_config=lambda: config)  # type: ignore[assignment]
     return model
 
 
@@ -63,6 +63,17 @@ def test_runs_are_alike_but_for_their_seed() -> None:
     }  # fmt: skip
     with pytest.raises(UsageError, match="no two of these are runs that differ only by seed"):
         group_by_seed(runs()[:3])
+
+
+def test_runs_are_not_alike_whose_heads_were_trained_in_other_ways(tmp_path: Path) -> None:
+    models = [painter(name, 0, 0.1) for name in ("a", "b", "c")]
+    for model, seed, lr in zip(models, (0, 1, 1), (0.1, 0.1, 0.2), strict=True):
+        folder = tmp_path / model.name
+        (folder / "heads").mkdir(parents=True)
+        record = {"settings": {"seed": seed, "lr": lr}}
+        (folder / "heads/head--mine.json").write_text(json.dumps(record))
+        model.run.path = folder  # type: ignore[union-attr, misc]
+    assert group_by_seed(models) == {"a": "a", "b": "a", "c": "c"}
 
 
 def test_the_mean_and_the_spread(colors: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from kivfm_core.composition.composition import read_composition
-from kivfm_core.config import RunConfig
+from kivfm_core.config import RunConfig, StudentConfig, TeacherChoice
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import PluginError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate
@@ -22,10 +22,12 @@ from kivfm_core.head_training.settings import HeadSettings
 from kivfm_core.prediction.predict import predict
 from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.student.bundle import load_student
+from kivfm_core.teacher import load_teacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
 COLORS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 210)}
+PLACES = {"task": "semantic-segmentation", "kind": "dense-linear", "name": "places"}
 
 
 @pytest.fixture
@@ -117,8 +119,7 @@ def test_several_heads_live_side_by_side_and_can_be_removed(
     run: Path, colors: str, maps: str, tmp_path: Path
 ):
     train_head(run, settings(colors, steps=10), tmp_path / "one")
-    more = {"task": "semantic-segmentation", "kind": "dense-linear", "name": "places"}
-    made = train_head(tmp_path / "one", settings(maps, **more), tmp_path / "two")
+    made = train_head(tmp_path / "one", settings(maps, **PLACES), tmp_path / "two")
     assert made.score > 0.7
     assert {"head/mine", "head/places"} <= load_student(tmp_path / "two").decoders.keys()
     with pytest.raises(UsageError, match="has a head/mine already"):
@@ -217,3 +218,73 @@ def test_a_strangers_head_names_no_code_but_ours(run: Path, colors: str, tmp_pat
     card.write_text(json.dumps(record))
     with pytest.raises(PluginError):
         load_student(tmp_path / "out")
+
+
+def test_the_base_alone_gets_the_same_head_on_canvases_as_large(
+    run: Path, colors: str, maps: str, tmp_path: Path
+):
+    made = train_head(run, settings(maps, **PLACES), tmp_path / "base", base_alone=True)
+    train_head(run, settings(maps, **PLACES, steps=10), tmp_path / "student")
+    base, student = (read_composition(tmp_path / name) for name in ("base", "student"))
+    assert [spec.name for spec in base.teachers] == ["toybase/small", "head/places"]
+    assert [plan.name for plan in base.maps] == ["V", "D1"] and base.trainable == 0
+    assert base.teachers[-1].input.size == student.teachers[-1].input.size == 96
+    # Its features are the base's, and only its head was trained.
+    alone, distilled = load_student(tmp_path / "base"), load_student(run)
+    canvas = torch.rand(1, 3, 96, 96)
+    frozen = distilled.run_trunk(canvas)
+    features = alone(canvas)
+    assert torch.equal(features["x"], frozen.x) and torch.equal(features["V"], frozen.v)
+    (row,) = [r for r in evaluate(tmp_path / "base", [maps]).rows if r.teacher == "head/places"]
+    assert row.student_score == pytest.approx(made.score) and made.score > 0.5
+    second = train_head(tmp_path / "base", settings(colors, steps=10), tmp_path / "two")
+    assert len(load_student(second.run).decoders) == 3
+
+
+def test_a_teacher_carries_heads_and_stays_what_it_is(
+    toys: dict[str, str], maps: str, tmp_path: Path
+):
+    name, file = "toypurpose/small", toys["toypurpose/small"]
+    made = train_head(name, settings(maps, **PLACES), tmp_path / "out", weights=file)
+    assert made.score > 0.9  # its fine level knows where colors meet
+    student, teacher = load_student(made.run), load_teacher(name, file)
+    assert [plan.name for plan in student.composition.maps] == ["V", "fine"]
+    canvas = torch.rand(2, 3, 96, 96)
+    own, stands_in = teacher.encode(canvas, []), student.stand_in(name).encode(canvas, [])
+    assert all(torch.allclose(own[level], stands_in[level], atol=1e-5) for level in own)
+    rows = {row.teacher: row for row in evaluate(made.run, [f"semantic-segmentation={maps}"]).rows}
+    assert rows["head/places"].student_score == pytest.approx(made.score)
+    known = json.loads((made.run / "environment.json").read_text())["weights"]
+    assert known[name]["source"] == file
+    card = (made.run / "student/README.md").read_text()
+    assert "nothing was distilled. Trained on labels: head/places." in card
+
+
+def test_a_student_on_a_teacher_that_is_as_it_is_learns_further_teachers(
+    toys: dict[str, str], config: RunConfig, maps: str, tmp_path: Path
+):
+    file = toys["toypurpose/small"]
+    train_head("toypurpose", settings(maps, **PLACES), tmp_path / "first", weights=file)
+    names = ("toypurpose/small", "head/places", "toybase/small")
+    data = config.data.model_copy(update={"views": 2})  # the levels that adapters read are cached
+    start = StudentConfig(start=str(tmp_path / "first"))
+    teachers = tuple(TeacherChoice(name=name) for name in names)
+    more = {"teachers": teachers, "data": data, "student": start}
+    both = load_student(distill(config.model_copy(update=more), out=tmp_path / "both"))
+    before = load_student(tmp_path / "first")
+    canvas = torch.rand(1, 3, 96, 96)
+    old, new = (one.stand_in("head/places").encode(canvas, []) for one in (before, both))
+    assert all(torch.equal(old[level], new[level]) for level in old)
+
+
+def test_what_carries_no_head_is_refused(run: Path, colors: str, tmp_path: Path):
+    with pytest.raises(UsageError, match="is a bundle"):
+        train_head(run / "student", settings(colors), tmp_path / "out")
+    with pytest.raises(UsageError, match="is a teacher: it has no base"):
+        train_head("toybase", settings(colors), tmp_path / "out", base_alone=True)
+    whole = read_composition(run)
+    scratch = whole.model_copy(update={"base": None})
+    (run / "composition.json").write_text(scratch.model_dump_json())
+    with pytest.raises(UsageError, match="trained from scratch"):
+        train_head(run, settings(colors), tmp_path / "out", base_alone=True)
+    assert not (tmp_path / "out").exists()
