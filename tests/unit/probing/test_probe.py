@@ -16,7 +16,8 @@ from toy_bundle import write_toy_bundle
 import kivfm_core
 from kivfm_core.composition.composition import Composition
 from kivfm_core.errors import DataError, KivfmError, UsageError
-from kivfm_core.probing import store, table
+from kivfm_core.loaded import store
+from kivfm_core.probing import table
 from kivfm_core.probing.protocol import Settings
 from kivfm_core.probing.result import RECORD, ProbeResult, ProbeRow
 
