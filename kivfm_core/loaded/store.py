@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -90,7 +90,7 @@ class FeatureStore:
             encoder: What gives their levels; its spec says on which canvases.
             read: What is kept of the levels.
             tick: Called with (images done, images in all), of this process's share.
-            reader: Counts the broken images; by default more than a tenth are an error.
+            reader: Counts the broken images; by default more than a tenth, or all, are an error.
             team: Who shares the images; all have to call this.
 
         Raises:
@@ -100,6 +100,7 @@ class FeatureStore:
         share = team.share(len(paths))
         left = [index for index in share if index not in self.places]
         # As many may be broken as if all were read at once.
+        strict = reader is None
         reader = reader or ImageReader(len(share))
         before = len(share) - len(left)
 
@@ -116,7 +117,7 @@ class FeatureStore:
         reader.broken = self.broken = [line for broken, _ in found for line in broken]
         for part in (part for _, parts in found for part in parts if part not in self.parts):
             self._find(part)
-        if paths and not self.places:
+        if strict and paths and not self.places:
             reader.refuse()
 
     def _add(self, rows: dict[str, Tensor]) -> None:
@@ -141,6 +142,13 @@ class FeatureStore:
     def images(self) -> list[int]:
         """The images whose features are there, in their order."""
         return sorted(self.places)
+
+    def shapes(self) -> Iterator[dict[str, tuple[int, ...]]]:
+        """What is stored of an image, by name: the shapes in each part."""
+        for part in sorted({part for part, _ in self.places.values()}):
+            with safe_open(part, "pt") as opened:
+                names = [name for name in opened.keys() if name != INDEX]
+                yield {name: tuple(opened.get_slice(name).get_shape()[1:]) for name in names}
 
     def table(self, name: str) -> Tensor:
         """The features `[N, ...]` of all of `images`, in memory."""

@@ -18,6 +18,7 @@ from kivfm_core.loaded.features import Viewpoint, viewpoint
 from kivfm_core.loaded.store import FeatureStore, Read, list_facts
 from kivfm_core.models.model import Model
 from kivfm_core.probing.protocol import Settings
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, stage
 from kivfm_core.task import LabeledImages, Measured
 from kivfm_core.tasks.table import KNN
@@ -38,6 +39,7 @@ class Bench:
         progress: Where to report.
         notes: What a reader should know, a line each.
         known: What several protocols read, by a name for it.
+        team: Processes that share the images.
     """
 
     model: Model
@@ -47,6 +49,7 @@ class Bench:
     progress: Progress
     notes: list[str] = field(default_factory=list[str])
     known: dict[str, Any] = field(default_factory=dict[str, Any])
+    team: Team = ALONE
 
     @cached_property
     def seen(self) -> Viewpoint:
@@ -109,7 +112,8 @@ class Bench:
         missing = len(paths) - len(store.places)
         if 0 < missing < len(paths):
             self.progress.message(f"{what}: {len(store.places)} of {len(paths)} images are kept")
-        store.fill(paths, encoder, read, stage(self.progress, f"{encoder.spec.name}: {what}"))
+        tick = stage(self.progress, f"{encoder.spec.name}: {what}")
+        store.fill(paths, encoder, read, tick, team=self.team)
         return store
 
     def note(self, line: str) -> None:

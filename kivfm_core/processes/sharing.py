@@ -1,43 +1,18 @@
-"""Starting the processes that share a command's images."""
+"""The processes that share a command's images, by Lightning Fabric."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import timedelta
 
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from kivfm_core.processes.launch import launched, make_fabric
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.launch import make_fabric
 
 # What goes on after a loss: all that these commands do is kept as it is made.
 AGAIN = "run the same command again: it goes on"
 # Who is done first waits for the last, who may have images that take longer.
 PATIENCE = timedelta(days=30)
-
-
-@contextmanager
-def start_team(
-    devices: int | str = 1, nodes: int = 1, accelerator: str = "auto"
-) -> Generator[Team]:
-    """Starts the processes that share a command's images, as `kivfm distill` starts its own.
-
-    Args:
-        devices: How many on each node, or `auto`.
-        nodes: How many nodes.
-        accelerator: Where they compute, as in `engine.accelerator`.
-
-    Raises:
-        UsageError: If there are no such devices.
-        KivfmError: If a process is lost; the others end, too.
-    """
-    if (devices, nodes) == (1, 1):
-        yield ALONE
-        return
-    with launched(sharing_fabric(devices, nodes, accelerator), AGAIN) as fabric:
-        yield Team(fabric.global_rank, fabric.world_size)
 
 
 def sharing_fabric(
@@ -46,6 +21,12 @@ def sharing_fabric(
     """A `Fabric` of processes that share images, and no gradients.
 
     What they send each other is small and lies in the host's memory, so it goes by gloo.
+
+    Args:
+        devices: How many on each node, or `auto`.
+        nodes: How many nodes.
+        accelerator: Where they compute, as in `engine.accelerator`.
+        precision: As in `engine.precision`.
 
     Raises:
         UsageError: If there are no such devices.

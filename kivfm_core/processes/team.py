@@ -6,7 +6,8 @@ in any number of processes, and so is every bit of what networks make of them. T
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -63,6 +64,34 @@ class Team:
 
 # Most work is done by one process.
 ALONE = Team()
+
+
+@contextmanager
+def start_team(
+    devices: int | str = 1, nodes: int = 1, accelerator: str = "auto"
+) -> Generator[Team]:
+    """Starts the processes that share a command's images, as `kivfm distill` starts its own.
+
+    Args:
+        devices: How many on each node, or `auto`.
+        nodes: How many nodes.
+        accelerator: Where they compute, as in `engine.accelerator`.
+
+    Raises:
+        UsageError: If there are no such devices.
+        KivfmError: If a process is lost; the others end, too.
+    """
+    if (devices, nodes) == (1, 1):
+        yield ALONE
+        return
+    # Fabric takes long to import, and most work is done by one process.
+    from kivfm_core.processes.launch import launched
+    from kivfm_core.processes.sharing import AGAIN, sharing_fabric
+
+    with launched(sharing_fabric(devices, nodes, accelerator), AGAIN) as fabric:
+        team = Team(fabric.global_rank, fabric.world_size)
+        yield team
+        team.meet()  # who left before the others would pass for lost
 
 
 def block(index: int) -> int:

@@ -130,7 +130,7 @@ def command(
         cwd: Where.
         kill_at: Which of its writes this process does not live to see.
         said: The file that holds what it says.
-        place: As `distill_toys` takes it.
+        place: As `distill_toys` takes it; its number is added to the name of the file.
     """
     import torch
 
@@ -140,6 +140,7 @@ def command(
     _take(place)
     os.chdir(cwd)
     os.environ["XDG_CACHE_HOME"] = str(Path(cwd) / "home")
+    said += f"-{place[0]}" if place[1] else ""
     handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     for stream in (1, 2):
         os.dup2(handle, stream)
