@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from pydantic import Field
 
+from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame, Size
 from kivfm_core.spec import API_VERSION, REFERENCE, TASK, Record
 
@@ -235,6 +236,20 @@ class Meter:
 
     def update(self, predictions: Any, indices: Sequence[int], frames: Sequence[Frame]) -> None:
         """Takes the predictions for the images of these indices."""
+        raise NotImplementedError
+
+    def seen(self) -> Any:
+        """What it knows of the images so far, as plain data, for the meter of another process.
+
+        Raises:
+            UsageError: If its images cannot be shared by several processes, as here.
+        """
+        raise UsageError(
+            f"{type(self).__name__} measures in one process only", "leave out --devices and --nodes"
+        )
+
+    def absorb(self, seen: Any) -> None:
+        """Takes what `seen` gave of other images of the same data."""
         raise NotImplementedError
 
     def compute(self) -> float:

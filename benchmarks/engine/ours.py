@@ -24,12 +24,12 @@ from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.prepare import Prepared
-from kivfm_core.distillation.processes.interrupt import Interrupt
 from kivfm_core.distillation.processes.launch import launched
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.geometry import plan_frame
+from kivfm_core.processes.interrupt import Interrupt
 from kivfm_core.progress import Silent
 from kivfm_core.runs.run import Run
 

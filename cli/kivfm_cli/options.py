@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -14,6 +15,7 @@ from kivfm_core.errors import UsageError
 
 if TYPE_CHECKING:
     from kivfm_core.config import RunConfig
+    from kivfm_core.processes.team import Team
 
 Teachers = Annotated[
     str | None,
@@ -228,6 +230,20 @@ def make_config(
     if "teachers" not in given and not chosen:
         raise UsageError("no teachers are selected", f"kivfm {command} --teachers clip,dino,sam")
     return build_config(config, given, sets or [])
+
+
+def start_team(
+    devices: str | None, nodes: int | None, accelerator: str
+) -> AbstractContextManager[Team]:
+    """The processes that `--devices` and `--nodes` ask for; this one alone by default.
+
+    Raises:
+        UsageError: If it is no number of devices.
+    """
+    from kivfm_core.processes.team import start_team as work
+
+    number = devices if devices in (None, "auto") else _whole(devices, "--devices 1")
+    return work(1 if number is None else number, nodes or 1, accelerator)
 
 
 def read_canvas(text: str | None, word: str, flag: str) -> Any:

@@ -8,15 +8,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from kivfm_core.errors import escaped
-from kivfm_core.progress import Losses, Progress, describe
+from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.progress import Losses, Progress, Silent, describe
 from kivfm_core.text import ASCII, BLOCKS, clock, sparkline
 
 # Seconds between plain lines.
 EVERY = 10.0
 
 
-def make_progress() -> Progress:
-    """A live bar on a terminal, lines elsewhere; all on stderr, since stdout is for results."""
+def make_progress(team: Team = ALONE) -> Progress:
+    """A live bar on a terminal, lines elsewhere; all on stderr, since stdout is for results.
+
+    Args:
+        team: Of several processes the first one reports.
+    """
+    if not team.is_first:
+        return Silent()
     return Live() if sys.stderr.isatty() else Lines()
 
 

@@ -6,7 +6,8 @@ Decoding and drawing on canvases is done ahead, in threads, while the last batch
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.members import open_at
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame, Size, plan_frame
+from kivfm_core.processes.team import block
 from kivfm_core.spec import InputContract
 
 # Canvas pixels in a batch, at most: larger batches are no faster on two cores, and take memory.
@@ -52,6 +54,7 @@ def batches(
     tick: Tick | None = None,
     reader: ImageReader | None = None,
     other: InputContract | None = None,
+    only: Sequence[int] | None = None,
 ) -> Iterator[Batch]:
     """Decodes images and makes their canvases; broken ones are skipped.
 
@@ -61,18 +64,22 @@ def batches(
         tick: Called before each batch, and at the end.
         reader: Counts the broken ones; by default more than a tenth, or all of them, are an error.
         other: A batch's images have canvases of one size by this contract, too.
+        only: Which of the paths are read, as ascending indices; all by default.
 
     Raises:
         DataError: If too many images are broken.
     """
-    strict, reader = reader is None, reader or ImageReader(len(paths))
-    for batch in ahead(_batches(paths, contract, reader, other)):
+    chosen = range(len(paths)) if only is None else only
+    strict = reader is None
+    reader = reader or ImageReader(len(chosen))
+    for batch in ahead(_batches(paths, contract, reader, other, chosen)):
         if tick:
-            tick(batch.read, len(paths))
+            tick(batch.read, len(chosen))
         yield batch
     if tick:
-        tick(len(paths), len(paths))
-    if strict and not reader.read:
+        tick(len(chosen), len(chosen))
+    # Of a part of the images, all may be broken.
+    if strict and only is None and not reader.read:
         reader.refuse()
 
 
@@ -81,9 +88,18 @@ def _batches(
     contract: InputContract,
     reader: ImageReader,
     other: InputContract | None,
+    chosen: Sequence[int],
 ) -> Generator[Batch]:
-    decoded = in_order(_decode, paths, count_workers())
-    yield from batched((reader.count(pixels) for pixels in decoded), contract, other)
+    decoded = in_order(_decode, (paths[index] for index in chosen), count_workers())
+    before = 0
+    # A batch has images of one block: it is the same whatever other blocks are chosen.
+    for _, own in groupby(chosen, block):
+        members = list(own)
+        images = (reader.count(pixels) for pixels in islice(decoded, len(members)))
+        for batch in batched(images, contract, other):
+            indices = [members[place] for place in batch.indices]
+            yield replace(batch, indices=indices, read=before + batch.read)
+        before += len(members)
 
 
 def batched(

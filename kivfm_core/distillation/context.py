@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
-from kivfm_core.distillation.processes.launch import rank_logger
+from kivfm_core.processes.launch import rank_logger
 from kivfm_core.progress import Progress
 from kivfm_core.runs.run import Run
 

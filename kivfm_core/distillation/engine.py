@@ -16,8 +16,7 @@ from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
 from kivfm_core.distillation.demo_data import demo_warning
 from kivfm_core.distillation.prepare import Prepared, prepare
-from kivfm_core.distillation.processes.interrupt import Interrupt, Interrupted
-from kivfm_core.distillation.processes.launch import all_reduce, launched, resolve_precision
+from kivfm_core.distillation.processes.launch import launched, resolve_precision
 from kivfm_core.distillation.state.checkpoint import (
     latest_checkpoint,
     load_checkpoint,
@@ -37,6 +36,8 @@ from kivfm_core.distillation.training.failure import Failure, find_failure
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
+from kivfm_core.processes.interrupt import Interrupt, Interrupted
+from kivfm_core.processes.launch import all_reduce
 from kivfm_core.progress import Progress, Silent, reporter
 from kivfm_core.runs.run import Run, open_run
 from kivfm_core.student.bundle import write_bundle

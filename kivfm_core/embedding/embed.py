@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
+from torch import Tensor
 
-from kivfm_core.data.batches import Batch, batches
 from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.named_images import NamedImages, find_named
 from kivfm_core.embedding.kind import FILE, VECTOR, Manifest, Writer
@@ -24,14 +23,20 @@ from kivfm_core.embedding.nearest import read_index
 from kivfm_core.embedding.table import file_kind
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import new_file
+from kivfm_core.geometry import Frame
 from kivfm_core.loaded.features import Viewpoint, viewpoint
+from kivfm_core.loaded.store import FeatureStore, list_facts
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, reporter
 from kivfm_core.runs.run import Run
 from kivfm_core.teacher import Levels
 
 Given = str | Path | Sequence[str | Path]
+
+# So many rows are in memory at once.
+ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Embedded:
         }
 
 
-# Nine parameters, as the command has flags; most calls give three.
+# Ten parameters, as the command has flags; most calls give three.
 def embed(
     model: str | Path | Run | Model,
     images: Given,
@@ -73,11 +78,13 @@ def embed(
     weights: str | Path | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Embedded:
     """Writes a model's features of images to a file: paths, vectors, and maps if they are wanted.
 
-    Memory does not grow with the number of images, but for their names. Rows are sorted by name;
-    images of one canvas size stay together.
+    Memory does not grow with the number of images, but for their names. Rows are sorted by name.
+    Called again with the same arguments, it goes on where it was stopped: until the file is
+    written, features are kept beside it.
 
     Args:
         model: A run's folder, a bundle's folder, or a teacher's name.
@@ -90,6 +97,7 @@ def embed(
         weights: A file for a teacher's weights, in place of its own source.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
         progress: Where to report; by default in a notebook, and nowhere else.
+        team: Processes that share the images; each of them calls this, and the first one writes.
 
     Raises:
         UsageError: If it is no model, a name is unknown, maps differ in size, or `out` is there
@@ -103,13 +111,17 @@ def embed(
     found = find_named([images] if isinstance(images, str | Path) else images)
     opened = open_model(model, accelerator, weights)
     seen = viewpoint(opened, teacher)
-    chosen = _choose(seen, maps, pool)
-    with new_file(file) as target, closing(kind.writer(target, file.parent)) as writer:
-        rows = _Rows(seen, chosen, pool, writer)
-        broken = _fill(rows, found, reporter(progress))
-        manifest = _manifest(opened, rows, broken)
-        writer.finish(manifest)
-    return Embedded(file, rows.written, broken, manifest)
+    reading = _Reading(seen, _choose(seen, maps, pool), pool)
+    paths = [found.path(name) for name in found.names]
+    facts = list_facts(opened.sha256, seen.encoder, paths) | {"maps": reading.maps, "pool": pool}
+    with _kept(file, facts, team) as store:
+        _fill(store, found, reading, reporter(progress), team)
+        manifest = _manifest(opened, reading, store)
+        if team.is_first:
+            with new_file(file) as target, closing(kind.writer(target, file.parent)) as writer:
+                _write(store, found, (VECTOR, *reading.maps), writer)
+                writer.finish(manifest)
+    return Embedded(file, len(store.places), store.broken, manifest)
 
 
 def _keep_what_is_there(file: Path) -> None:
@@ -134,52 +146,90 @@ def _choose(seen: Viewpoint, maps: Sequence[str], pool: int | None) -> tuple[str
     return tuple(maps) or (seen.maps if pool else ())
 
 
-class _Rows:
-    """From batches to rows of the file."""
+@dataclass
+class _Reading:
+    """What is kept of a batch's levels.
 
-    def __init__(
-        self, seen: Viewpoint, maps: Sequence[str], pool: int | None, writer: Writer
-    ) -> None:
-        self.seen, self.maps, self.pool, self.writer = seen, maps, pool, writer
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.written = 0
+    Attributes:
+        seen: Where features are read from.
+        maps: Names of the dense maps that are kept.
+        pool: To how many places a side they are averaged; None keeps them whole.
+        shapes: Of what is kept of an image, by name.
+    """
 
-    def add(self, names: Sequence[str], batch: Batch) -> None:
-        """Encodes a batch and writes its rows."""
-        arrays = self._arrays(self.seen.encoder.encode(batch.images, batch.frames))
-        for name, rows in arrays.items():
-            if self.shapes.setdefault(name, rows.shape[1:]) != rows.shape[1:]:
-                raise UsageError(
-                    f"canvases differ in size, and so do the maps {name}: {self.shapes[name]} and"
-                    f" {rows.shape[1:]}",
-                    "--pool 8 averages all maps to one size",
-                )
-        self.writer.write(names, arrays)
-        self.written += len(names)
+    seen: Viewpoint
+    maps: Sequence[str]
+    pool: int | None
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
 
-    def _arrays(self, levels: Levels) -> dict[str, NDArray[Any]]:
-        arrays = {VECTOR: self.seen.vector(levels).numpy()}
+    def __call__(self, levels: Levels, frames: Sequence[Frame]) -> dict[str, Tensor]:
+        """The vectors `[B, D]`, and the maps `[B, C, h, w]`.
+
+        Raises:
+            UsageError: If maps differ in size.
+        """
+        kept = {VECTOR: self.seen.vector(levels)}
         for name in self.maps:
             level = levels[name].float().cpu()
-            level = F.adaptive_avg_pool2d(level, self.pool) if self.pool else level
-            arrays[name] = level.numpy()
-        return {name: np.ascontiguousarray(rows) for name, rows in arrays.items()}
+            kept[name] = F.adaptive_avg_pool2d(level, self.pool) if self.pool else level
+        self.check({name: tuple(rows.shape[1:]) for name, rows in kept.items()})
+        return kept
+
+    def check(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raises a `UsageError` if shapes are not those before."""
+        for name, shape in shapes.items():
+            if self.shapes.setdefault(name, shape) != shape:
+                raise UsageError(
+                    f"canvases differ in size, and so do the maps {name}: {self.shapes[name]} and"
+                    f" {shape}",
+                    "--pool 8 averages all maps to one size",
+                )
 
 
-def _fill(rows: _Rows, images: NamedImages, progress: Progress) -> list[str]:
-    """Embeds all images; returns what is wrong with the broken ones."""
-    paths = [images.path(name) for name in images.names]
-    reader = ImageReader(len(paths), limit=len(paths))
-    began = time.monotonic()
-    progress.start(len(paths))
-    for batch in batches(paths, rows.seen.encoder.spec.input, reader=reader):
-        rows.add([_from_here(paths[index]) for index in batch.indices], batch)
-        rate = rows.written / max(time.monotonic() - began, 1e-9)
-        progress.step({"step": batch.read, "images_per_second": rate})
-    if not rows.written:
-        raise DataError(f"none of {len(paths)} images can be decoded: {reader.broken[0]}")
-    progress.step({"step": len(paths)})
-    return reader.broken
+@contextmanager
+def _kept(file: Path, facts: Mapping[str, Any], team: Team) -> Generator[FeatureStore]:
+    """Features beside a file until it is written; what was interrupted finds them there again."""
+    folder = file.with_name(f".{file.name}.parts")
+    store = FeatureStore(folder, "features", facts)
+    try:
+        yield store
+    except (UsageError, DataError):
+        rmtree(folder, ignore_errors=True)
+        raise
+    team.meet()
+    if team.is_first:
+        rmtree(folder, ignore_errors=True)
+
+
+def _fill(
+    store: FeatureStore, images: NamedImages, reading: _Reading, progress: Progress, team: Team
+) -> None:
+    """Embeds the images that are not kept already."""
+    paths, encoder = [images.path(name) for name in images.names], reading.seen.encoder
+    share = len(team.share(len(paths)))
+    before = sum(index in store.places for index in team.share(len(paths)))
+    began, reader = time.monotonic(), ImageReader(len(paths), limit=len(paths))
+    progress.start(share, before)
+
+    def tick(done: int, _: int) -> None:
+        rate = (done - before) / max(time.monotonic() - began, 1e-9)
+        progress.step({"step": done, "images_per_second": rate})
+
+    store.fill(paths, encoder, reading, tick, reader, team)
+    progress.step({"step": share})
+    for shapes in store.shapes():
+        reading.check(shapes)
+    if not store.places:
+        raise DataError(f"none of {len(paths)} images can be decoded: {store.broken[0]}")
+
+
+def _write(store: FeatureStore, images: NamedImages, names: Sequence[str], writer: Writer) -> None:
+    """Writes the rows of the images, in their order, some at a time."""
+    found = store.images
+    for start in range(0, len(found), ROWS):
+        some = found[start : start + ROWS]
+        rows = {name: store.rows(name, some).numpy() for name in names}
+        writer.write([_from_here(images.path(images.names[index])) for index in some], rows)
 
 
 def _from_here(path: Path) -> str:
@@ -189,20 +239,20 @@ def _from_here(path: Path) -> str:
     return os.fsencode(shown).decode("utf-8", "backslashreplace")
 
 
-def _manifest(model: Model, rows: _Rows, broken: Sequence[str]) -> Manifest:
+def _manifest(model: Model, reading: _Reading, store: FeatureStore) -> Manifest:
     """What made the features, so that they can be told from others and made again."""
-    spec = rows.seen.encoder.spec
+    spec = reading.seen.encoder.spec
     return {
         "schema": 1,
         "model": model.name,
         "sha256": model.sha256,
-        "teacher": rows.seen.teacher,
-        "level": rows.seen.level,
-        "channels": rows.shapes[VECTOR][0],
-        "maps": {name: list(rows.shapes[name]) for name in rows.maps},
-        "pool": rows.pool,
+        "teacher": reading.seen.teacher,
+        "level": reading.seen.level,
+        "channels": reading.shapes[VECTOR][0],
+        "maps": {name: list(reading.shapes[name]) for name in reading.maps},
+        "pool": reading.pool,
         "canvas": spec.input.model_dump(mode="json"),
         "versions": {"kivfm": version("kivfm"), "torch": torch.__version__},
-        "images": rows.written,
-        "broken": [printable(line) for line in broken],
+        "images": len(store.places),
+        "broken": [printable(line) for line in store.broken],
     }

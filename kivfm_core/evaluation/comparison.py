@@ -15,6 +15,7 @@ from kivfm_core.evaluation.measure import Entry, Other, Score
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Role
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, stage
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC
@@ -31,6 +32,7 @@ class Comparison:
         work: Where to note what cannot be measured, and what is strange in the labels.
         progress: Where to report.
         shared: The stand-in, on the canvas that all stand-ins share; None if that is not measured.
+        team: Processes that share the images.
     """
 
     rivals: Mapping[Role, Teacher]
@@ -38,6 +40,7 @@ class Comparison:
     work: Worklist
     progress: Progress
     shared: Teacher | None = None
+    team: Team = ALONE
 
     @property
     def spec(self) -> TeacherSpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from kivfm_core.evaluation.together import measure_tasks
 from kivfm_core.evaluation.worklist import Worklist, list_work
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, reporter
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
@@ -97,14 +99,18 @@ def measure_model(
     limit: int | None = None,
     progress: Progress | None = None,
     shared_canvas: SharedCanvas = None,
+    team: Team = ALONE,
 ) -> Evaluation:
-    """Measures as `evaluate` does, and writes nothing."""
+    """Measures as `evaluate` does, and writes nothing.
+
+    Several processes share the images of the tasks; all call this, and get all scores.
+    """
     began, report = time.monotonic(), reporter(progress)
     work = list_work(model.specs, data, tasks, limit)
     for note in work.notes:
         report.message(note)
     label_notes, measured = len(work.notes), model.identity
-    rows = _rows(model, work, tasks is None, report, shared_canvas)
+    rows = _rows(model, work, tasks is None, report, shared_canvas, team)
     features = own_rows(model, work.knn, report)
     if not rows and not features:
         raise DataError(f"nothing could be measured: {'; '.join(work.skipped)}")
@@ -126,7 +132,12 @@ def measure_model(
 
 
 def _rows(
-    model: Model, work: Worklist, all_tasks: bool, progress: Progress, shared: SharedCanvas
+    model: Model,
+    work: Worklist,
+    all_tasks: bool,
+    progress: Progress,
+    shared: SharedCanvas,
+    team: Team,
 ) -> list[Row]:
     """Every teacher's rows; one that solves no task is measured by fidelity, if all tasks are."""
     # Teachers whose canvases are equal are in memory, and measured, together.
@@ -138,7 +149,9 @@ def _rows(
             groups[spec.name] = [spec]
     rows: dict[str, list[Row]] = {}
     for group in groups.values():
-        compared = [_compare(model, spec, work, progress, shared) for spec in group]
+        compared = [
+            replace(_compare(model, spec, work, progress, shared), team=team) for spec in group
+        ]
         items = [work.teachers[spec.name] for spec in group]
         found = measure_tasks([*zip(compared, items, strict=True)])
         rows |= {spec.name: own for spec, own in zip(group, found, strict=True)}

@@ -11,6 +11,7 @@ from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import DataError
 from kivfm_core.evaluation.bootstrap import Draws, resample
 from kivfm_core.predictions import Predictions
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.spec import InputContract
@@ -109,6 +110,7 @@ def measure_together(
     tick: Tick | None = None,
     other: InputContract | None = None,
     draws: bool = False,
+    team: Team = ALONE,
 ) -> list[dict[str, Score]]:
     """Measures several entries batch by batch, so that stand-ins can share what a student sees.
 
@@ -117,6 +119,7 @@ def measure_together(
         tick: Called with (images done, images in all).
         other: As `measure` takes it.
         draws: Whether images are drawn anew, for intervals.
+        team: Processes that share the images; all call this, and get the scores of all images.
 
     Returns:
         The scores of each entry, by task.
@@ -126,16 +129,45 @@ def measure_together(
     """
     started = [[_start_meters(model, entry) for model in entry.models] for entry in entries]
     paths = next(iter(entries[0].tasks.values())).paths
+    _meet(team, started, [])  # a meter that cannot is refused before anything runs
     seen: list[int] = []
-    for batch in batches(paths, entries[0].models[0].spec.input, tick, other=other):
+    only = team.share(len(paths)) if team.world > 1 else None
+    for batch in batches(paths, entries[0].models[0].spec.input, tick, other=other, only=only):
         for labels in (labels for entry in entries for labels in entry.tasks.values()):
             _check_sizes(labels, batch)
         seen += batch.indices
         for entry, meters in zip(entries, started, strict=True):
             for model, own in zip(entry.models, meters, strict=True):
                 update_meters(model, own, batch, entry.meters)
+    seen = _meet(team, started, seen)
+    if not seen:
+        raise DataError(f"none of {len(paths)} images can be decoded")
     pairs = zip(entries, started, strict=True)
     return [_scores(entry, meters, seen, len(paths), draws) for entry, meters in pairs]
+
+
+def _meet(
+    team: Team, started: Sequence[Sequence[Mapping[str, Meter]]], images: list[int]
+) -> list[int]:
+    """Gives the meters of each process what those of the others have seen.
+
+    Args:
+        team: The processes; all have to call this.
+        started: Of each entry and model the meters by task.
+        images: Those that this process saw.
+
+    Returns:
+        The images that any process saw.
+    """
+    if team.world == 1:
+        return images
+    meters = [meter for entry in started for own in entry for meter in own.values()]
+    told = team.gather((images, [meter.seen() for meter in meters]))
+    for rank, (_, states) in enumerate(told):
+        if rank != team.rank:
+            for meter, state in zip(meters, states, strict=True):
+                meter.absorb(state)
+    return [index for own, _ in told for index in own]
 
 
 def canvas_kind(contract: InputContract) -> str:

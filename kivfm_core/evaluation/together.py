@@ -55,7 +55,8 @@ def _measure_part(part: Sequence[Part]) -> list[list[Row]]:
     """The rows of each comparison, all on the same images."""
     first, entries = part[0][0], [one.entry(items) for one, items in part]
     what = "; ".join(one.told(", ".join(item.key for item in items)) for one, items in part)
-    scores = measure_together(entries, stage(first.progress, what), draws=True)
+    tick, team = stage(first.progress, what), first.team
+    scores = measure_together(entries, tick, draws=True, team=team)
     again: list[dict[str, Score]] = [{} for _ in part]
     own = [
         Entry([one.shared], entry.tasks, empty={})
@@ -64,7 +65,7 @@ def _measure_part(part: Sequence[Part]) -> list[list[Row]]:
     ]
     if own:  # all of them have one, or none
         tick = stage(first.progress, f"{what}, shared canvas")
-        again = measure_together(own, tick, first.spec.input, draws=True)
+        again = measure_together(own, tick, first.spec.input, draws=True, team=team)
     return [
         one.rows(items, entry, found, shared)
         for (one, items), entry, found, shared in zip(part, entries, scores, again, strict=True)

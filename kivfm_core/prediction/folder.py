@@ -14,6 +14,7 @@ from typing import Any
 from kivfm_core.data.ahead import ahead
 from kivfm_core.data.batches import Batch, batches
 from kivfm_core.data.canvas import to_tensor
+from kivfm_core.data.formats.reading import ReadingNotes
 from kivfm_core.data.images import open_image
 from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.named_images import NamedImages, find_named
@@ -34,6 +35,7 @@ from kivfm_core.prediction.results import draw_everything
 from kivfm_core.prediction.solver import Solver, to_original
 from kivfm_core.prediction.wanted import Wanted, item
 from kivfm_core.predictions import Predictions
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, reporter
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
@@ -95,6 +97,7 @@ def predict_folder(
     wanted: Wanted | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Labeled:
     """Solves a task for many images and saves the results as labels.
 
@@ -115,6 +118,7 @@ def predict_folder(
         wanted: What of the predictions is kept: threshold, classes, suppression.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
         progress: Where to report; by default in a notebook, and nowhere else.
+        team: Processes that share the images; each of them calls this.
 
     Raises:
         UsageError: If the arguments do not fit each other, or `out` has labels that were made with
@@ -127,9 +131,9 @@ def predict_folder(
     classes = SavedClasses.choose(solver.names, solver.wanted)
     given = [images] if isinstance(images, str | Path) else images
     found = find_named(given, without=folder)
-    if overwrite:
+    if overwrite and team.is_first:
         remove_save(folder)
-    with _open(kind, folder, classes, _about(solver, draw)) as saver:
+    with _open(kind, folder, classes, _about(solver, draw), team) as saver:
         return _Work(solver, classes, found, saver, draw).run(reporter(progress), kind)
 
 
@@ -173,17 +177,36 @@ def _weights(model: Model | Teacher) -> str:
     return model.sha256 if isinstance(model, Model) else ""
 
 
-def _open(kind: str, out: Path, classes: SavedClasses, about: Mapping[str, Any]) -> Saver:
+def _open(
+    kind: str, out: Path, classes: SavedClasses, about: Mapping[str, Any], team: Team
+) -> Saver:
     try:
         if about["draw"] and (out / DRAWINGS).exists() and not (out / NAME).exists():
             raise UsageError(
                 f"{printable(out / DRAWINGS)} is there already", "give a folder without drawings"
             )
-        return open_saver(kind, out, classes.names, about)
+        return open_saver(kind, out, classes.names, about, team)
     except UsageError as error:
         if (out / NAME).exists() and "otherwise" in error.message:
             raise UsageError(error.message, "--overwrite, or another folder") from error
         raise
+
+
+def _joined(parts: Sequence[tuple[Labeled, ReadingNotes]]) -> Labeled:
+    """What several processes did together."""
+    notes = ReadingNotes()
+    for _, own in parts:
+        notes.join(own)
+    all_done = [done for done, _ in parts]
+    broken = [line for done in all_done for line in done.broken]
+    return replace(
+        all_done[0],
+        images=sum(done.images for done in all_done),
+        before=sum(done.before for done in all_done),
+        broken=tuple(sorted(broken)),
+        notes=notes.lines(),
+        seconds=max(done.seconds for done in all_done),
+    )
 
 
 @dataclass(frozen=True)
@@ -197,12 +220,15 @@ class _Work:
     refused: list[str] = field(default_factory=list[str])
 
     def run(self, progress: Progress, kind: str) -> Labeled:
-        """Labels the images that are not done."""
-        left = [name for name in self.found.names if name not in self.saver.done]
-        total, before = len(self.found.names), len(self.found.names) - len(left)
-        for name in self.found.names:
-            if self.saver.changed(name, self.found.path(name)):
-                self.saver.notes.add("images that changed after they were labeled", name)
+        """Labels the images that are not done, several processes each its own."""
+        names, saver = self.found.names, self.saver
+        saver.reserve(names)
+        share = saver.team.share(len(names))
+        left = [index for index in share if names[index] not in saver.done]
+        total, before = len(share), len(share) - len(left)
+        for name in (names[index] for index in share):
+            if saver.changed(name, self.found.path(name)):
+                saver.notes.add("images that changed after they were labeled", name)
         reader = ImageReader(len(left), limit=len(left))
         began, done = time.monotonic(), 0
 
@@ -217,30 +243,32 @@ class _Work:
         for batch, predictions in ahead(self._predicted(left, reader)):
             for place, index in enumerate(batch.indices):
                 try:
-                    self._save(left[index], batch, predictions, place)
+                    self._save(names[index], batch, predictions, place)
                     done += 1
                 except DataError as error:  # a name, say, that the format cannot hold
                     self.refused.append(error.message)
             report(before + batch.read)
         report(total)
-        broken = (*reader.broken, *self.refused)
-        if broken and not done and not before:
-            raise DataError(f"none of the {total} images could be labeled: {broken[0]}")
-        seconds = round(time.monotonic() - began, 3)
-        notes = tuple(self.saver.notes.lines())
-        return Labeled(str(self.saver.folder), kind, done, before, broken, notes, seconds)
+        made = Labeled(
+            str(saver.folder), kind, done, before, (*reader.broken, *self.refused), (),
+            round(time.monotonic() - began, 3),
+        )  # fmt: skip
+        whole = _joined(saver.team.gather((made, saver.notes)))
+        if whole.broken and not whole.images and not whole.before:
+            raise DataError(f"none of the {len(names)} images could be labeled: {whole.broken[0]}")
+        return whole
 
     def _predicted(
-        self, left: Sequence[str], reader: ImageReader
+        self, left: Sequence[int], reader: ImageReader
     ) -> Generator[tuple[Batch, Found]]:
-        paths = [self.found.path(name) for name in left]
-        for batch in batches(paths, self.solver.spec.input, reader=reader):
+        paths = [self.found.path(name) for name in self.found.names]
+        for batch in batches(paths, self.solver.spec.input, reader=reader, only=left):
             if self.solver.asked.points_at or self.solver.asked.everything:
-                yield from self._pointed(left, batch)
+                yield from self._pointed(batch)
             else:
                 yield batch, self.solver.solve(batch.images, batch.frames)
 
-    def _pointed(self, left: Sequence[str], batch: Batch) -> Generator[tuple[Batch, Found]]:
+    def _pointed(self, batch: Batch) -> Generator[tuple[Batch, Found]]:
         """Image by image, since each has its own size, and may have its own prompts."""
         for place, index in enumerate(batch.indices):
             frame, canvas = batch.frames[place], batch.images[place : place + 1]
@@ -249,9 +277,9 @@ class _Work:
                 yield one, scan(self.solver, canvas, frame)
                 continue
             try:
-                given = self.solver.asked.of(left[index], frame.original)
+                given = self.solver.asked.of(self.found.names[index], frame.original)
             except UsageError as error:  # a click outside of it, or no prompt for it
-                self.refused.append(f"{printable(left[index])}: {error.message}")
+                self.refused.append(f"{printable(self.found.names[index])}: {error.message}")
             else:
                 yield one, self.solver.solve(canvas, [frame], given)
 

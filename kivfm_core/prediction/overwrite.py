@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from kivfm_core.data.saving.journal import NAME
+from kivfm_core.data.saving.journal import NAME, list_parts
 from kivfm_core.data.saving.table import SAVERS
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.files import only_writer, write_text
@@ -39,7 +39,8 @@ def remove_save(folder: Path) -> None:
         # With such a head, no save goes on.
         left = {"removed": True, "format": head["format"], "draw": head.get("draw")}
         write_text(journal, json.dumps(left) + "\n")
-        for mark in (*saver.marks, *((DRAWINGS,) if head.get("draw") is True else ())):
+        drawings = (DRAWINGS,) if head.get("draw") is True else ()
+        for mark in (*saver.marks, *drawings, *list_parts(folder)):
             _remove(folder / mark)
         journal.unlink()
 

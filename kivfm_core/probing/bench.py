@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 
-from kivfm_core.cache.key import LIBRARIES
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.sources import formats_of, load_data, parse_source
 from kivfm_core.errors import DataError, printable
 from kivfm_core.geometry import Frame
 from kivfm_core.loaded.features import Viewpoint, viewpoint
+from kivfm_core.loaded.store import FeatureStore, Read, list_facts
 from kivfm_core.models.model import Model
 from kivfm_core.probing.protocol import Settings
-from kivfm_core.probing.store import FeatureStore, Read
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, stage
 from kivfm_core.task import LabeledImages, Measured
 from kivfm_core.tasks.table import KNN
@@ -42,6 +39,7 @@ class Bench:
         progress: Where to report.
         notes: What a reader should know, a line each.
         known: What several protocols read, by a name for it.
+        team: Processes that share the images.
     """
 
     model: Model
@@ -51,6 +49,7 @@ class Bench:
     progress: Progress
     notes: list[str] = field(default_factory=list[str])
     known: dict[str, Any] = field(default_factory=dict[str, Any])
+    team: Team = ALONE
 
     @cached_property
     def seen(self) -> Viewpoint:
@@ -109,24 +108,13 @@ class Bench:
             weights: The hash of another model's weights, whose encoder it is.
         """
         weights = weights or weights_of(encoder) or self.model.sha256
-        store = FeatureStore(self.folder, what, self.facts(weights, encoder, paths))
+        store = FeatureStore(self.folder, what, list_facts(weights, encoder, paths))
         missing = len(paths) - len(store.places)
         if 0 < missing < len(paths):
             self.progress.message(f"{what}: {len(store.places)} of {len(paths)} images are kept")
-        store.fill(paths, encoder, read, stage(self.progress, f"{encoder.spec.name}: {what}"))
+        tick = stage(self.progress, f"{encoder.spec.name}: {what}")
+        store.fill(paths, encoder, read, tick, team=self.team)
         return store
-
-    def facts(self, weights: str, encoder: Encoder, paths: Sequence[Path]) -> dict[str, Any]:
-        """All that features depend on, beside what is read of the levels."""
-        files = hashlib.sha256()
-        for path in paths:
-            files.update(f"{path}\0{_stamp(path)}\0".encode("utf-8", "backslashreplace"))
-        return {
-            "weights": weights,
-            "spec": encoder.spec.model_dump(mode="json"),
-            "images": files.hexdigest(),
-            "libraries": {name: version(name) for name in ("kivfm", *LIBRARIES)},
-        }
 
     def note(self, line: str) -> None:
         """Adds a note, unless it is there."""
@@ -141,15 +129,6 @@ def weights_of(encoder: Encoder) -> str:
     while hasattr(inner, "model"):  # where it runs on a device, or on other canvases
         inner = inner.model
     return getattr(getattr(inner, "provenance", None), "sha256", "")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of a file or folder; zeros for what is none, such as a member of a tar."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
 
 
 def refuse_shared(train: Sequence[Path], val: Sequence[Path], sources: Mapping[Part, str]) -> None:

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from kivfm_core.errors import KivfmError, UsageError, is_out_of_memory, one_line
 from kivfm_core.evaluation.bootstrap import interval, resample
 from kivfm_core.geometry import Frame, plan_frame
+from kivfm_core.loaded.store import FeatureStore
 from kivfm_core.predictions import SemanticLogits
 from kivfm_core.probing.bench import Bench
 from kivfm_core.probing.protocol import Norm
 from kivfm_core.probing.result import ProbeRow
-from kivfm_core.probing.store import FeatureStore
 from kivfm_core.progress import stage
 from kivfm_core.registry.registry import find_task
 from kivfm_core.spec import InputContract

@@ -18,6 +18,7 @@ from kivfm_core.probing.bench import Bench, Part
 from kivfm_core.probing.protocol import Protocol, Settings
 from kivfm_core.probing.result import ProbeResult, ProbeRow, read_result, write_result
 from kivfm_core.probing.table import find_protocols
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.reference import resolve_reference
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
@@ -36,6 +37,7 @@ def probe(
     weights: str | Path | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> ProbeResult:
     """Measures a model's frozen features by protocols, so that its numbers stand beside a paper's.
 
@@ -52,6 +54,8 @@ def probe(
         weights: A file for a teacher's weights, in place of its own source.
         accelerator: Where networks compute; an open model computes where it was opened.
         progress: Where to report; nowhere by default.
+        team: Processes that share the images; each of them calls this, with one `out`. All learn
+            and score by the features of all images, and the first one writes.
 
     Returns:
         What was measured by this call.
@@ -64,12 +68,16 @@ def probe(
     wanted = find_protocols(protocols)
     if train is None and (needy := [p.name for p in wanted if p.trains]):
         raise UsageError(f"{needy[0]} needs images to learn from", "--train D")
+    if out is None and team.world > 1:
+        raise UsageError("several processes meet in a folder of features", "--out DIR")
     opened = open_model(model, accelerator, weights)
     warn_of_changed_teachers(opened.run)
     sources: dict[Part, str] = {"val": val} if train is None else {"train": train, "val": val}
-    with _folder(out, opened.name) as folder:
+    with _folder(out, opened.name, team) as folder:
         read_result(folder)  # refused before anything is measured
-        bench = Bench(opened, settings or Settings(), sources, folder, progress or Silent())
+        bench = Bench(
+            opened, settings or Settings(), sources, folder, progress or Silent(), team=team
+        )
         return _run(bench, wanted)
 
 
@@ -81,7 +89,8 @@ def _run(bench: Bench, protocols: Sequence[Protocol]) -> ProbeResult:
         seconds = round(time.monotonic() - began, 1)
         notes = tuple(bench.notes)
         found = ProbeResult(rows=tuple(rows), notes=notes, seconds=seconds, draws=DRAWS, seed=SEED)
-        write_result(bench.folder, found)
+        if bench.team.is_first:
+            write_result(bench.folder, found)
     return found
 
 
@@ -92,13 +101,16 @@ def _measure(bench: Bench, protocol: Protocol) -> list[ProbeRow]:
 
 
 @contextmanager
-def _folder(out: str | Path | None, model: str) -> Generator[Path]:
-    """The folder of a probe, held by this process; one that goes away if nothing is to be kept."""
+def _folder(out: str | Path | None, model: str, team: Team) -> Generator[Path]:
+    """The folder of a probe, held by the first process; one that goes away if nothing is kept."""
     if out is None:
         with TemporaryDirectory(prefix="kivfm-probe-") as place:
             yield Path(place)
         return
     folder = Path(out).expanduser()
+    if not team.is_first:
+        yield folder
+        return
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     with only_writer(folder, f"kivfm probe {quote(model)} --out {quote(str(folder))}"):
         try:

@@ -47,12 +47,15 @@ def build(
     compose(made)
     from kivfm_cli.progress import make_progress
     from kivfm_core.distillation.cache_build.build import build as work
+    from kivfm_core.processes.launch import is_first
 
     progress = make_progress()
     try:
         shares = work(made, progress, dry_run=dry_run)
     finally:
         progress.close()
+    if not is_first():
+        return
     taken = sum(share.bytes for share in shares)
     if json:
         networks = [asdict(share) for share in shares]

@@ -93,7 +93,7 @@ def distill(
         compose(made)
     from kivfm_cli.progress import make_progress
     from kivfm_core.distillation.engine import distill as work
-    from kivfm_core.distillation.processes.launch import is_first
+    from kivfm_core.processes.launch import is_first
 
     progress = make_progress()
     try:

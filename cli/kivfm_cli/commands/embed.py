@@ -9,7 +9,15 @@ import typer
 
 from kivfm_cli.changed_teachers import warn_of_changed_teachers
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator, ModelName, ModelWeights, listed
+from kivfm_cli.options import (
+    Accelerator,
+    Devices,
+    ModelName,
+    ModelWeights,
+    Nodes,
+    listed,
+    start_team,
+)
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import UsageError, escaped, printable
 
@@ -63,9 +71,14 @@ def embed(
     ] = None,
     weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
+    devices: Devices = None,
+    nodes: Nodes = None,
     json: Json = False,
 ) -> None:
     """Write a model's features of images to a file, or search in such a file.
+
+    Writing goes on where it was stopped when the same command is given again. Several devices share
+    the images.
 
     A text can be searched for where the features are those of a text-image teacher.
     """
@@ -73,26 +86,31 @@ def embed(
         raise UsageError("--nearest and --query go together", "--nearest 10 --query photo.jpg")
     if (nearest is None) == (out is None):
         raise UsageError("give either -o or --nearest", "-o features.parquet")
-    warn_of_changed_teachers(Path(model))
     more: dict[str, Any] = {"weights": weights, "accelerator": accelerator}
     if nearest is not None and query is not None:
+        warn_of_changed_teachers(Path(model))
         if len(images) > 1 or teacher or maps or pool:
             raise UsageError("--nearest takes one file of features, and no flags that make one")
         _search(model, images[0], query, nearest, json, more)
         return
     more |= {"teacher": teacher, "maps": listed(maps), "pool": pool}
-    _write(model, images, out or Path(), json, more)
+    with start_team(devices, nodes, accelerator) as team:
+        _write(model, images, out or Path(), json, {**more, "team": team})
 
 
 def _write(model: str, images: list[str], out: Path, json: bool, more: dict[str, Any]) -> None:
     from kivfm_cli.progress import make_progress
     from kivfm_core.embedding.embed import embed as work
 
-    progress = make_progress()
+    if more["team"].is_first:
+        warn_of_changed_teachers(Path(model))
+    progress = make_progress(more["team"])
     try:
         done = work(model, images, out, progress=progress, **more)
     finally:
         progress.close()
+    if not more["team"].is_first:
+        return
     if json:
         print_json(done.as_dict())
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +13,16 @@ from kivfm_cli.late_help import describe_formats, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import (
     Accelerator,
+    Devices,
     LabeledData,
     Limit,
     ModelName,
     ModelWeights,
+    Nodes,
     Tasks,
     listed,
     read_canvas,
+    start_team,
 )
 from kivfm_cli.output import Json, fits, print_json, print_table
 from kivfm_core.errors import UsageError, escaped
@@ -63,6 +67,8 @@ def evaluate(
         typer.Option(metavar="A,B", help="Classes for zero-shot (--agreement only)."),
     ] = None,
     accelerator: Accelerator = "auto",
+    devices: Devices = None,
+    nodes: Nodes = None,
     json: Json = False,
 ) -> None:
     """Score a student and its teachers on labeled data, or a teacher alone.
@@ -72,6 +78,8 @@ def evaluate(
     Of a run, RUN/evaluation.json keeps earlier results of the same student that were measured on
     other data, tasks or numbers of images. A bundle is measured beside those of its teachers whose
     weights are on this machine.
+
+    Several devices share the images of the tasks.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.agreement.agree import Wanted, measure_agreement
@@ -84,36 +92,42 @@ def evaluate(
         raise UsageError("--labels are for --agreement", "labeled data brings its own classes")
     if agreement and shared_canvas is not None:
         raise UsageError("--agreement is not measured on a shared canvas", "give one of them")
-    progress = make_progress()
-    chosen = listed(tasks) or None
-    opened = open_model(model, accelerator, weights)
-    if opened.run is not None:
-        warn_of_changed_teachers(opened.run.path)
-    place = find_place(opened, out)  # before anything is measured
-    with hold_run(opened.run, out):
-        try:
-            if agreement:
-                wanted = Wanted(chosen, limit, tuple(listed(labels)))
-                result = measure_agreement(opened, data, wanted, progress)
+    if agreement and (devices or nodes):
+        raise UsageError("--agreement is measured on one device", "leave out --devices and --nodes")
+    with start_team(devices, nodes, accelerator) as team:
+        progress = make_progress(team)
+        chosen = listed(tasks) or None
+        opened = open_model(model, accelerator, weights)
+        if opened.run is not None and team.is_first:
+            warn_of_changed_teachers(opened.run.path)
+        place = find_place(opened, out)  # before anything is measured
+        with hold_run(opened.run, out) if team.is_first else nullcontext():
+            try:
+                if agreement:
+                    wanted = Wanted(chosen, limit, tuple(listed(labels)))
+                    result = measure_agreement(opened, data, wanted, progress)
+                else:
+                    result = measure_model(
+                        opened, data, tasks=chosen, limit=limit, progress=progress,
+                        shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
+                        team=team,
+                    )  # fmt: skip
+            finally:
+                progress.close()
+            if not team.is_first:
+                return
+            record = result.model_dump(mode="json", by_alias=True)
+            # Printed before it is written: what was measured is not lost with a full disk.
+            if json:
+                print_json(record)
             else:
-                result = measure_model(
-                    opened, data, tasks=chosen, limit=limit, progress=progress,
-                    shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
-                )  # fmt: skip
-        finally:
-            progress.close()
-        record = result.model_dump(mode="json", by_alias=True)
-        # Printed before it is written: what was measured is not lost with a full disk.
-        if json:
-            print_json(record)
-        else:
-            render(record)
-        if place is None:
-            return
-        whole = place.write(result)
-    if not json:
-        more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
-        print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
+                render(record)
+            if place is None:
+                return
+            whole = place.write(result)
+        if not json:
+            more = len(whole.rows) + len(whole.base) - len(result.rows) - len(result.base)
+            print(f"\nwritten: {place.file}" + (f", beside {more} earlier rows" if more else ""))
 
 
 # Scores, and their columns. One is left out where no row has it, as of a teacher alone.

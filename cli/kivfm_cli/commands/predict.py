@@ -15,10 +15,13 @@ from kivfm_cli.options import (
     Accelerator,
     ClassNames,
     Decoder,
+    Devices,
     ModelName,
     ModelWeights,
+    Nodes,
     listed,
     read_canvas,
+    start_team,
 )
 from kivfm_cli.output import Json, print_json
 from kivfm_cli.prompts import parse_box, parse_clicks
@@ -133,11 +136,14 @@ def predict(
     ] = None,
     weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
+    devices: Devices = None,
+    nodes: Nodes = None,
     json: Json = False,
 ) -> None:
     """Predict with a model, or label whole folders of images with it.
 
-    Labeling goes on where it was stopped when the same command is given again.
+    Labeling goes on where it was stopped when the same command is given again. Several devices
+    share the images of a folder.
     """
     prompt = {
         "labels": listed(labels) or None,
@@ -155,13 +161,18 @@ def predict(
     )  # fmt: skip
     if not one and out is None:
         raise UsageError("the labels of several images need a folder", "-o labels")
+    if one and (devices or nodes):
+        raise UsageError("one image is for one device", "leave out --devices and --nodes")
     chosen, selected = tuple(listed(classes)), {"top": top, "suppress": suppress}
     # For one image, importing is most of the work.
-    with without_collector() if one else nullcontext():
+    with (
+        without_collector() if one else nullcontext(),
+        start_team(devices, nodes, accelerator) as team,
+    ):
         from kivfm_core.models.open import open_model
 
         opened = open_model(model, accelerator, weights)
-        if opened.run is not None:
+        if opened.run is not None and team.is_first:
             warn_of_changed_teachers(opened.run.path)
         if task == "all":
             canvas = read_canvas(canvas, "own", "--canvas")
@@ -179,20 +190,21 @@ def predict(
             )  # fmt: skip
             _show(found, out, json)
             return
-    from kivfm_cli.progress import make_progress
-    from kivfm_core.prediction.folder import predict_folder
-    from kivfm_core.prediction.wanted import Wanted
+        from kivfm_cli.progress import make_progress
+        from kivfm_core.prediction.folder import predict_folder
+        from kivfm_core.prediction.wanted import Wanted
 
-    assert out is not None
-    progress, wanted = make_progress(), Wanted(threshold, chosen or None, **selected)
-    try:
-        done = predict_folder(
-            opened, images, task, out, save=save, draw=draw, overwrite=overwrite, teacher=teacher,
-            prompt=prompt, wanted=wanted, progress=progress,
-        )  # fmt: skip
-    finally:
-        progress.close()
-    print_json(done.as_dict()) if json else _say(done)
+        assert out is not None
+        progress, wanted = make_progress(team), Wanted(threshold, chosen or None, **selected)
+        try:
+            done = predict_folder(
+                opened, images, task, out, save=save, draw=draw, overwrite=overwrite,
+                teacher=teacher, prompt=prompt, wanted=wanted, progress=progress, team=team,
+            )  # fmt: skip
+        finally:
+            progress.close()
+        if team.is_first:
+            print_json(done.as_dict()) if json else _say(done)
 
 
 def _check_all_tasks(task: str, one: bool, canvas: str | None, **single: Any) -> None:

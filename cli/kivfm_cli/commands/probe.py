@@ -8,7 +8,16 @@ from typing import Annotated, Any, get_args
 import typer
 
 from kivfm_cli.lazy import make_app
-from kivfm_cli.options import Accelerator, Limit, ModelName, ModelWeights, listed
+from kivfm_cli.options import (
+    Accelerator,
+    Devices,
+    Limit,
+    ModelName,
+    ModelWeights,
+    Nodes,
+    listed,
+    start_team,
+)
 from kivfm_cli.output import Json, print_json, print_table
 from kivfm_core.errors import UsageError, escaped, printable
 from kivfm_core.probing.protocol import Norm, Settings
@@ -75,26 +84,31 @@ def probe(
     ] = None,
     weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
+    devices: Devices = None,
+    nodes: Nodes = None,
     json: Json = False,
 ) -> None:
     """Measure a model's frozen features by the protocols of papers.
 
     Features are computed once and kept in DIR: the same command goes on where it was stopped, and
-    other protocols take what is there.
+    other protocols take what is there. Several devices share the images.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.probing.probe import probe as work
 
-    progress = make_progress()
     folder = out or Path("probes") / slug(str(model).strip("./~"))
-    try:
-        result = work(
-            model, val, train=train, protocols=listed(protocol), out=folder,
-            settings=Settings(limit, teacher, size, as_norm(norm), steps, against),
-            weights=weights, accelerator=accelerator, progress=progress,
-        )  # fmt: skip
-    finally:
-        progress.close()
+    with start_team(devices, nodes, accelerator) as team:
+        progress = make_progress(team)
+        try:
+            result = work(
+                model, val, train=train, protocols=listed(protocol), out=folder,
+                settings=Settings(limit, teacher, size, as_norm(norm), steps, against),
+                weights=weights, accelerator=accelerator, progress=progress, team=team,
+            )  # fmt: skip
+        finally:
+            progress.close()
+    if not team.is_first:
+        return
     record = result.model_dump(mode="json", by_alias=True)
     if json:
         print_json({**record, "out": str(folder)})

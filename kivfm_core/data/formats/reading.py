@@ -92,6 +92,12 @@ class ReadingNotes:
         self.counts[what] += 1
         self.first.setdefault(what, record)
 
+    def join(self, other: ReadingNotes) -> None:
+        """Counts the cases of another reader, too; the first is that of the first name."""
+        self.counts += other.counts
+        for what, record in other.first.items():
+            self.first[what] = min(record, self.first.get(what, record))
+
     def lines(self) -> tuple[str, ...]:
         """A line for each kind: how often, and the first case."""
         return tuple(

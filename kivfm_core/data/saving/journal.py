@@ -14,6 +14,16 @@ from kivfm_core.errors import UsageError, printable
 NAME = ".labels.jsonl"
 
 
+def part_name(rank: int) -> str:
+    """The name of the journal of another process than the first, until that takes it over."""
+    return f".labels-{rank}.jsonl"
+
+
+def list_parts(folder: Path) -> list[str]:
+    """The names of journals that were not taken over: of processes that were killed."""
+    return sorted(path.name for path in folder.glob(part_name(0).replace("0", "*")))
+
+
 class Journal:
     """JSON lines: first what is saved and how, then a line for each image.
 
@@ -24,13 +34,16 @@ class Journal:
         folder: Of the save.
         head: What has to be the same for a save to go on, ready for JSON.
         marks: Names that a folder without a journal must not have: labels of someone else's.
+        name: Of the file.
 
     Raises:
         UsageError: If the folder has other labels, or the head of its journal is another.
     """
 
-    def __init__(self, folder: Path, head: Mapping[str, Any], marks: Sequence[str]) -> None:
-        self.path = folder / NAME
+    def __init__(
+        self, folder: Path, head: Mapping[str, Any], marks: Sequence[str], name: str = NAME
+    ) -> None:
+        self.path, self.head = folder / name, head
         there = [name for name in marks if (folder / name).exists()]
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         fresh = not self.path.exists()
@@ -72,11 +85,31 @@ class Journal:
         self.file.flush()
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """The lines of the images, in the order in which they were added."""
+        """The lines of the images, by their names: whichever process added them, and when."""
         with self.path.open("rb") as file:
-            file.readline()
+            where = len(file.readline())
+            places: list[tuple[str, int]] = []
             for line in file:
-                yield _parsed(line)
+                places.append((str(_parsed(line).get("file")), where))
+                where += len(line)
+            for _, where in sorted(places):
+                file.seek(where)
+                yield _parsed(file.readline())
+
+    def take_over(self, names: Sequence[str]) -> None:
+        """Adds the lines of other journals in the folder, which go.
+
+        Raises:
+            UsageError: If one belongs to another save.
+        """
+        known = set(self.files()) if names else set[str]()
+        for name in names:
+            other = Journal(self.path.parent, self.head, (), name)
+            for entry in other.entries():
+                if str(entry.get("file")) not in known:  # all, unless this was stopped before
+                    self._append(entry)
+            other.close()
+            other.path.unlink()
 
     def files(self) -> Iterator[str]:
         """The names of the images."""

@@ -1,7 +1,8 @@
 """Saving labels image by image: flat memory, and an interrupted save goes on. Torch-free.
 
 A line of the journal says that an image is saved. It holds what the format's one file needs of the
-image; formats with a file for each image have written that file before.
+image; formats with a file for each image have written that file before. Each of several processes
+has a journal of its own, which the first takes over at the end, or when the save goes on.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from kivfm_core.data.formats.reading import ReadingNotes
-from kivfm_core.data.saving.journal import Journal
+from kivfm_core.data.saving.journal import Journal, list_parts, part_name
 from kivfm_core.data.saving.record import SavedImage, SavedObject
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import only_writer, write_chunks
+from kivfm_core.processes.team import ALONE, Team
 
 # What of an image a format can hold: boxes, masks of objects, a map of classes, the image's class.
 Part = Literal["boxes", "masks", "map", "class"]
@@ -43,6 +45,7 @@ class Saver:
         classes: The classes' names; labels are indices into it.
         done: Names of the images that are saved, by earlier processes too.
         notes: Counts what the format could not hold, such as masks that hide each other.
+        team: The processes that save together.
     """
 
     # Where the images lie in the folder.
@@ -51,23 +54,52 @@ class Saver:
     marks: ClassVar[tuple[str, ...]]
     holds: ClassVar[frozenset[Part]]
 
-    def __init__(self, folder: Path, classes: Sequence[str], about: Mapping[str, Any]) -> None:
-        self.folder, self.classes = folder, tuple(classes)
+    def __init__(
+        self, folder: Path, classes: Sequence[str], about: Mapping[str, Any], team: Team = ALONE
+    ) -> None:
+        self.folder, self.classes, self.team = folder, tuple(classes), team
+        # Of stems that several images have, which image may use it.
+        self.reserved: dict[str, str] = {}
         self.notes = ReadingNotes()
         _check_classes(self.classes)
         self.stack = ExitStack()
-        self.stack.enter_context(only_writer(folder, "run this again"))
+        head = {"format": type(self).__name__, "classes": list(self.classes), **about}
         try:
-            head = {"format": type(self).__name__, "classes": list(self.classes), **about}
-            self.journal = Journal(folder, head, self.marks)
-            self.stack.callback(self.journal.close)
-            self.stamps = {str(e.get("file")): e.get(STAMP) for e in self.journal.entries()}
+            self.stamps = self._begin(head)
             self.done = set(self.stamps)
             self.stems = set(map(_stem, self.done))
-            self.start()
         except BaseException:
             self.stack.close()
             raise
+
+    def _begin(self, head: Mapping[str, Any]) -> dict[str, Any]:
+        """Opens this process's journal; what the first one's says of the images saved before."""
+        stamps: dict[str, Any] = {}
+        if self.team.is_first:
+            self.stack.enter_context(only_writer(self.folder, "run this again"))
+            self.journal = Journal(self.folder, head, self.marks)
+            self.stack.callback(self.journal.close)
+            self.journal.take_over(list_parts(self.folder))
+            stamps = {str(e.get("file")): e.get(STAMP) for e in self.journal.entries()}
+            self.start()
+        stamps = self.team.gather(stamps)[0]
+        if not self.team.is_first:
+            self.journal = Journal(self.folder, head, (), part_name(self.team.rank))
+            self.stack.callback(self.journal.close)
+        return stamps
+
+    def reserve(self, files: Sequence[str]) -> None:
+        """Of images whose names differ by their suffixes alone, the first has the stem.
+
+        Formats that name labels by it refuse the others, whichever process they are saved by.
+
+        Args:
+            files: The names of all images that are to be saved.
+        """
+        first: dict[str, str] = {}
+        for file in files:
+            if first.setdefault(_stem(file), file) != file:
+                self.reserved[_stem(file)] = first[_stem(file)]
 
     def add(self, image: SavedImage) -> None:
         """Saves the labels of an image; one that is saved already is left as it is.
@@ -96,7 +128,12 @@ class Saver:
     def close(self) -> None:
         """Completes the files. More images can be added later, by another saver of the folder."""
         try:
-            self.finish(self.journal.entries())
+            if not self.team.is_first:
+                self.journal.close()
+            self.team.meet()
+            if self.team.is_first:
+                self.journal.take_over([part_name(rank) for rank in range(1, self.team.world)])
+                self.finish(self.journal.entries())
         finally:
             self.stack.close()
 
@@ -127,7 +164,7 @@ class Saver:
         """Writes the file for all images; none, as here, if each has its own.
 
         Args:
-            entries: What `write` gave, and `file`, image by image in the order of saving.
+            entries: What `write` gave, and `file`, image by image, by their names.
         """
 
     def own_file(
@@ -144,7 +181,8 @@ class Saver:
         Raises:
             DataError: If another image has the same stem.
         """
-        if _stem(image.file) in self.stems:
+        stem = _stem(image.file)
+        if stem in self.stems or self.reserved.get(stem, image.file) != image.file:
             raise DataError(
                 f"{printable(image.file)}: another image has this name without its suffix, by which"
                 " the format names labels",

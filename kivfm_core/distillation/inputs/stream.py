@@ -31,9 +31,9 @@ from kivfm_core.distillation.inputs.cached_outputs import Cache, CachedOutputs
 from kivfm_core.distillation.inputs.frozen_networks import FrozenNetworks, LoadedNetworks
 from kivfm_core.distillation.inputs.stopwatch import Stopwatch
 from kivfm_core.distillation.inputs.targets import Targets
-from kivfm_core.distillation.processes.launch import all_reduce, rank_logger
 from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.planner.plan import DECODING
+from kivfm_core.processes.launch import all_reduce, rank_logger
 
 
 class Stream:

@@ -1,1 +1,1 @@
-"""Devices and processes: launching, sharding, and stopping on a signal."""
+"""A run's devices and processes: launch and sharding."""

@@ -13,10 +13,10 @@ import torch
 from lightning_fabric.plugins import Precision
 from torch import Tensor
 
-from kivfm_core.distillation.processes.launch import is_first
 from kivfm_core.distillation.processes.sharding import whole
 from kivfm_core.errors import KivfmError, UsageError, one_line, printable
 from kivfm_core.files import new_folder, write_text
+from kivfm_core.processes.launch import is_first
 from kivfm_core.run_files import (
     CHECKPOINT,
     CHECKPOINT_CARD,

@@ -9,8 +9,6 @@ import torch
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.prepare import Prepared
-from kivfm_core.distillation.processes.interrupt import Interrupt
-from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import set_up, unshard
 from kivfm_core.distillation.state.checkpoint import save_checkpoint
 from kivfm_core.distillation.training.compile import compile_all
@@ -19,6 +17,8 @@ from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.distillation.training.schedule import learning_rate
 from kivfm_core.distillation.training.step import Step
 from kivfm_core.planner.plan import LEARNING
+from kivfm_core.processes.interrupt import Interrupt
+from kivfm_core.processes.launch import all_reduce
 from kivfm_core.student.student import Student
 
 # Steps between lines of metrics: each of them waits for the device.

@@ -13,12 +13,12 @@ from torch import Tensor
 from kivfm_core.data.canvas import normalize
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.inputs.targets import Targets
-from kivfm_core.distillation.processes.launch import all_reduce
 from kivfm_core.distillation.processes.sharding import gather, reshard
 from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.distillation.training.schedule import readout_share, set_learning_rate
 from kivfm_core.layers.out_of_memory import BatchSplitter
 from kivfm_core.objectives.balancing import draw
+from kivfm_core.processes.launch import all_reduce
 
 
 class Step:

@@ -56,6 +56,15 @@ class Classification(Meter):
             self.counted[index] = target is not None
             self.hit[index] = target == label
 
+    def seen(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which images count, and which are right."""
+        return self.counted, self.hit
+
+    def absorb(self, seen: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> None:
+        """Adds other images."""
+        self.counted |= seen[0]
+        self.hit |= seen[1]
+
     def compute(self) -> float:
         """The share of images whose predicted class is right.
 

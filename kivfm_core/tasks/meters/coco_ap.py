@@ -43,14 +43,14 @@ class AveragePrecision:
         self.labels = set(self.label_of.values())
         if not self.labels:
             raise no_match(names, space)
-        self.seen: list[int] = []
-        self.found: list[dict[str, Any]] = []
+        # Of each image, the objects that were found.
+        self.found: dict[int, list[dict[str, Any]]] = {}
         # Of each class, as the figures of the images so far were made of them.
         self.matches: list[ClassMatches] = []
 
     def add(self, index: int, item: dict[str, Tensor], masks: Sequence[Any] | None = None) -> None:
         """Adds an image's detections, in original pixels, and run lengths of their masks."""
-        self.seen.append(index)
+        own_found = self.found.setdefault(index, [])
         corners = item["boxes"].double().cpu()
         boxes = torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2]), dim=1)
         scores, labels = item["scores"].tolist(), item["labels"].tolist()
@@ -60,7 +60,12 @@ class AveragePrecision:
                 # No box beside a mask: the evaluation would take the box's area for the mask's.
                 where = {"bbox": box} if masks is None else {"segmentation": masks[i]}
                 own = {"image_id": image, "category_id": label, "score": score}
-                self.found.append({**own, **where})
+                own_found.append({**own, **where})
+
+    @property
+    def seen(self) -> list[int]:
+        """The images so far, in the order of the data: figures do not depend on who saw which."""
+        return sorted(self.found)
 
     def compute(self) -> float:
         """COCO's AP over the images so far.
@@ -96,7 +101,11 @@ class AveragePrecision:
         """COCO's twelve figures: AP, AP50, AP75, ..."""
         truth = COCO(self._truth())
         evaluator = COCOeval_faster(
-            truth, truth.loadRes(self.found), self.kind, print_function=_silent, separate_eval=True
+            truth,
+            truth.loadRes([item for index in self.seen for item in self.found[index]]),
+            self.kind,
+            print_function=_silent,
+            separate_eval=True,
         )
         evaluator.params.catIds = sorted(self.labels)
         evaluator.params.imgIds = sorted(self.data.images[i]["id"] for i in self.seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,14 @@ class Detection(Meter):
         found = Detections.to_original(predictions, frames)
         for index, item in zip(indices, found, strict=True):
             self.precision.add(index, item)
+
+    def seen(self) -> dict[int, list[dict[str, Any]]]:
+        """What was found in each image."""
+        return self.precision.found
+
+    def absorb(self, seen: dict[int, list[dict[str, Any]]]) -> None:
+        """Adds other images."""
+        self.precision.found |= seen
 
     def compute(self) -> float:
         """AP over IoU 0.50..0.95."""

@@ -32,6 +32,14 @@ class InstanceSegmentation(Meter):
             runs: Any = codec.encode(np.asfortranarray(masks))
             self.precision.add(index, item, runs)
 
+    def seen(self) -> dict[int, list[dict[str, Any]]]:
+        """What was found in each image."""
+        return self.precision.found
+
+    def absorb(self, seen: dict[int, list[dict[str, Any]]]) -> None:
+        """Adds other images."""
+        self.precision.found |= seen
+
     def compute(self) -> float:
         """AP over IoU 0.50..0.95."""
         return self.precision.compute()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,10 +44,9 @@ class PromptableSegmentation(Meter):
 
     def __init__(self, data: ObjectMasks, space: tuple[str, ...] | None) -> None:
         self.data = data
-        self.ious: list[float] = []
-        self.shares: list[float] = []
-        # Of each image the sum of its objects' IoUs, and how many these are.
-        self.sums, self.clicks = np.zeros((2, len(data.paths)))
+        # Of each image the IoUs of its objects, and their shares of its pixels.
+        self.ious: dict[int, list[float]] = {}
+        self.shares: dict[int, list[float]] = {}
         self.masks = lru_cache(maxsize=32)(self._masks)
 
     def _masks(self, index: int) -> list[NDArray[np.bool_]]:
@@ -68,11 +67,19 @@ class PromptableSegmentation(Meter):
         """Compares every object's mask with the mask that its click gave."""
         found = predictions.to_original(frames)
         for index, masks in zip(indices, found, strict=True):
+            ious, shares = self.ious.setdefault(index, []), self.shares.setdefault(index, [])
             for true, mask in zip(self.masks(index), masks.cpu().numpy(), strict=True):
-                self.shares.append(float(true.mean()))
-                self.ious.append(float((true & mask).sum() / (true | mask).sum()))
-                self.sums[index] += self.ious[-1]
-                self.clicks[index] += 1
+                shares.append(float(true.mean()))
+                ious.append(float((true & mask).sum() / (true | mask).sum()))
+
+    def seen(self) -> tuple[dict[int, list[float]], dict[int, list[float]]]:
+        """The images' IoUs, and the shares of their objects."""
+        return self.ious, self.shares
+
+    def absorb(self, seen: tuple[dict[int, list[float]], dict[int, list[float]]]) -> None:
+        """Adds other images."""
+        self.ious |= seen[0]
+        self.shares |= seen[1]
 
     def compute(self) -> float:
         """Mean IoU.
@@ -80,21 +87,30 @@ class PromptableSegmentation(Meter):
         Raises:
             DataError: If there was no object.
         """
-        if not self.ious:
+        if not self.objects():
             raise DataError("the images show no object to click on")
-        return sum(self.ious) / len(self.ious)
+        return _mean(self.ious)
 
     def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean IoUs over the objects of the images drawn."""
-        return weighted_means(counts, self.sums, self.clicks)
+        sums, clicks = np.zeros((2, len(self.data.paths)))
+        for index, ious in self.ious.items():
+            sums[index], clicks[index] = sum(ious), len(ious)
+        return weighted_means(counts, sums, clicks)
 
     def objects(self) -> int:
         """The objects that were clicked on."""
-        return len(self.ious)
+        return sum(map(len, self.ious.values()))
 
     def chance(self) -> Chance | None:
         """The mask of the whole image, whatever the click."""
-        return Chance(sum(self.shares) / len(self.shares)) if self.shares else None
+        return Chance(_mean(self.shares)) if self.objects() else None
+
+
+def _mean(values: Mapping[int, Sequence[float]]) -> float:
+    """The mean over all objects, by image: rounding does not depend on who saw which."""
+    whole = [value for index in sorted(values) for value in values[index]]
+    return sum(whole) / len(whole)
 
 
 def inside(mask: NDArray[np.bool_]) -> tuple[float, float]:

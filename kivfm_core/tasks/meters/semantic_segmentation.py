@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -80,6 +80,19 @@ class SemanticSegmentation(Meter):
             self.confusion += pixels
             self.right[index], self.true[index] = pixels.diagonal(), pixels.sum(1)
             self.union[index] = pixels.sum(0) + pixels.sum(1) - pixels.diagonal()
+
+    def seen(self) -> tuple[Any, ...]:
+        """The counts of pixels, of all images and of each."""
+        return self.confusion, self.right, self.true, self.union, self.labeled
+
+    def absorb(self, seen: tuple[Any, ...]) -> None:
+        """Adds the counts of other images."""
+        confusion, right, true, union, labeled = seen
+        self.confusion += confusion
+        self.right += right
+        self.true += true
+        self.union += union
+        self.labeled += labeled
 
     def compute(self) -> float:
         """Mean IoU over the classes that the labels show."""

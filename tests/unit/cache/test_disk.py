@@ -17,8 +17,8 @@ from kivfm_core.cache.disk import DiskCache
 from kivfm_core.cache.store import Store
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.errors import KivfmError
+from kivfm_core.processes.interrupt import Interrupted
 from kivfm_core.progress import Silent
 from kivfm_core.student.bundle import load_student
 from kivfm_core.teacher import LoadedTeacher

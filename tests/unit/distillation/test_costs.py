@@ -14,10 +14,10 @@ from cached import Asked, stream, with_cache
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.planner.networks import list_networks
 from kivfm_core.planner.plan import make_plan
 from kivfm_core.planner.rates import read_rates
+from kivfm_core.processes.interrupt import Interrupted
 from kivfm_core.progress import Silent
 from kivfm_core.student.bundle import load_student
 

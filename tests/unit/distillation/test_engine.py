@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.distillation.state.checkpoint import load_checkpoint, save_checkpoint
 from kivfm_core.errors import DataError, KivfmError, UsageError, WeightsError
 from kivfm_core.files import write_text
 from kivfm_core.objectives.losses import DISTANCES
+from kivfm_core.processes.interrupt import Interrupted
 from kivfm_core.progress import Silent
 from kivfm_core.recipes.table import RECIPES
 from kivfm_core.runs.run import open_run

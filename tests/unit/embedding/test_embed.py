@@ -19,6 +19,7 @@ from kivfm_core.embedding import embed as module
 from kivfm_core.embedding.nearest import read_index
 from kivfm_core.embedding.table import KINDS
 from kivfm_core.errors import DataError, KivfmError, UsageError
+from kivfm_core.loaded import store
 from kivfm_core.weights.fetch import file_sha256
 
 
@@ -119,6 +120,33 @@ def test_a_teachers_levels_pooled(bundle: Path, pictures: Path, tmp_path: Path):
     )
     fine = torch.from_numpy(read_maps(tmp_path / "f.npz", "fine", [24, 2, 2])[:6])
     torch.testing.assert_close(fine.mean((2, 3)), found.maps["fine"].mean((2, 3)))
+
+
+def test_a_killed_embed_goes_on(bundle: Path, pictures: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(store, "PART_BYTES", 1)  # a part a batch
+    monkeypatch.setattr("kivfm_core.data.batches.PIXELS", 4 * 64 * 64)
+    embed(bundle, pictures, tmp_path / "whole.npz", maps=["V"])
+    write, out = store.write_bytes, tmp_path / "f.npz"
+
+    def write_two(path: Path, content: bytes) -> None:
+        if len([*out.parent.glob(".f.npz.parts/*/part-*")]) == 2:
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_bytes", write_two)
+        with pytest.raises(KeyboardInterrupt):
+            embed(bundle, pictures, out, maps=["V"])
+    assert not out.exists()
+    kept = {part: part.stat().st_mtime_ns for part in tmp_path.glob(".f.npz.parts/*/part-*")}
+    seen = list[Path]()
+    monkeypatch.setattr(
+        store, "write_bytes", lambda path, content: (seen.append(path), write(path, content))
+    )
+    embed(bundle, pictures, out, maps=["V"])
+    assert len(kept) == 2 and len(seen) == 1 and not set(seen) & set(kept)
+    assert out.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert not [*tmp_path.glob(".f.npz*")]
 
 
 def test_canvases_of_many_sizes(toys: dict[str, str], tmp_path: Path, monkeypatch):

@@ -11,13 +11,16 @@ import pytest
 import torch
 from oracle import Oracle, oracle_spec
 from PIL import Image
+from threads import in_threads
 
+from kivfm_core.data.saving.journal import NAME, part_name
 from kivfm_core.data.sources import load_data, parse_source
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.prediction import folder as module
-from kivfm_core.prediction.folder import predict_folder
+from kivfm_core.prediction.folder import Labeled, predict_folder
 from kivfm_core.prediction.wanted import Wanted
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
+from kivfm_core.processes.team import ALONE, Team
 from kivfm_core.progress import Silent
 from kivfm_core.spec import InputContract
 from kivfm_core.tasks.detection import DETECTION
@@ -419,3 +422,36 @@ def test_what_a_format_cuts_is_said_before_the_work(
     assert last == "work" and len(notes) == said
     assert all("masks that overlap will be cut" in note and "coco" in note for note in notes)
     assert bool(done.notes) == bool(said)
+
+
+@pytest.mark.parametrize("save", ["coco", "voc"])
+def test_several_processes_save_what_one_does(
+    photos: Path, tmp_path: Path, save: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kivfm_core.processes.team.BLOCK", 2)
+    Image.new("RGB", (16, 16), (9, 40, 90)).save(photos / "4.jpg")  # beside 4.png
+    (photos / "8.png").write_bytes(b"no image")
+
+    def label(out: str, team: Team = ALONE) -> Labeled:
+        save_as = {"save": save, "team": team}
+        return predict_folder(detector(), photos, "detection", tmp_path / out, **save_as)
+
+    def files(out: str) -> dict[str, bytes]:
+        found = [path for path in (tmp_path / out).rglob("*") if path.is_file()]
+        return {path.relative_to(tmp_path / out).as_posix(): path.read_bytes() for path in found
+                if not path.name.startswith(".")}  # fmt: skip
+
+    alone = label("one")
+    assert (alone.images, len(alone.broken)) == ((7, 2) if save == "voc" else (8, 1))
+    for done in in_threads(lambda team: label("two", team), 3):
+        assert (done.images, done.broken, done.notes) == (alone.images, alone.broken, alone.notes)
+    assert files("two") == files("one")
+    # Killed before the first one took their journals over; gone on with by another number.
+    (tmp_path / "one" / NAME).rename(tmp_path / "one" / part_name(1))
+    lines = (tmp_path / "one" / part_name(1)).read_bytes().splitlines(keepends=True)
+    (tmp_path / "one" / part_name(1)).write_bytes(b"".join(lines[:4]))
+    (tmp_path / "one" / NAME).write_bytes(lines[0])
+    if save != "voc":
+        again = in_threads(lambda team: label("one", team))
+        assert [(done.images, done.before) for done in again] == [(5, 3)] * 2
+        assert files("one") == files("two")

@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from threads import in_threads
 from toy_bundle import write_toy_bundle
 
 import kivfm_core
 from kivfm_core.composition.composition import Composition
 from kivfm_core.errors import DataError, KivfmError, UsageError
-from kivfm_core.probing import store, table
+from kivfm_core.loaded import store
+from kivfm_core.probing import table
 from kivfm_core.probing.protocol import Settings
-from kivfm_core.probing.result import RECORD, ProbeResult, ProbeRow
+from kivfm_core.probing.result import RECORD, ProbeResult, ProbeRow, read_result
+from kivfm_core.processes.team import ALONE, Team
 
 
 @pytest.fixture
@@ -216,3 +219,27 @@ def test_the_table_of_protocols_imports_no_torch():
         "assert not {'torch', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_several_processes_keep_what_one_does(
+    bundle: Path, train: Path, val: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kivfm_core.processes.team.BLOCK", 2)
+    protocols = ("knn", "logistic", "cka")
+    more = {"against": str(bundle)}
+
+    def measure(out: str, team: Team = ALONE) -> ProbeResult:
+        settings = Settings(**more)
+        return probe(
+            bundle, train, val, *protocols, out=tmp_path / out, settings=settings, team=team
+        )
+
+    alone = measure("one")
+    assert [found.rows for found in in_threads(lambda team: measure("two", team), 3)] == [
+        alone.rows
+    ] * 3
+    assert read_result(tmp_path / "two").rows == alone.rows
+    parts = {path.parent.name for path in (tmp_path / "two").rglob("part-*")}
+    assert parts == {path.parent.name for path in (tmp_path / "one").rglob("part-*")}
+    with pytest.raises(UsageError, match="meet in a folder"):
+        probe(bundle, train, val, "knn", team=Team(0, 2))

@@ -140,7 +140,7 @@ def test_boxes_given_are_not_written_to() -> None:
     for _ in range(2):
         meter.add(0, item)
     assert boxes.tolist() == [[1, 2, 3, 4]]
-    assert [found["bbox"] for found in meter.found] == [[1, 2, 2, 2]] * 2
+    assert [found["bbox"] for found in meter.found[0]] == [[1, 2, 2, 2]] * 2
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -31,18 +31,12 @@ class Depth(Meter):
     Args:
         data: Images with measured depth.
         classes: Unused: depth has no labels.
-
-    Attributes:
-        delta1: Of every image so far, in 0..1; higher is better.
-        absrel: Of every image so far; lower is better.
     """
 
     def __init__(self, data: DepthData, classes: tuple[str, ...] | None = None) -> None:
         self.data = data
-        self.delta1: list[float] = []
-        self.absrel: list[float] = []
-        # Delta 1 of each of the data's images, and whether it counts.
-        self.shares, self.known = np.zeros((2, len(data.paths)))
+        # Delta 1 and AbsRel of each image that has a measured pixel.
+        self.errors: dict[int, tuple[float, float]] = {}
 
     def update(
         self, predictions: DepthMaps, indices: Sequence[int], frames: Sequence[Frame]
@@ -62,9 +56,25 @@ class Depth(Meter):
                 )
             errors = compare(predicted, true)
             if errors is not None:
-                self.delta1.append(errors[0])
-                self.absrel.append(errors[1])
-                self.shares[index], self.known[index] = errors[0], 1
+                self.errors[index] = errors
+
+    @property
+    def delta1(self) -> list[float]:
+        """Of every image so far, in the order of the data; in 0..1, higher is better."""
+        return [self.errors[index][0] for index in sorted(self.errors)]
+
+    @property
+    def absrel(self) -> list[float]:
+        """Of every image so far, in the order of the data; lower is better."""
+        return [self.errors[index][1] for index in sorted(self.errors)]
+
+    def seen(self) -> dict[int, tuple[float, float]]:
+        """The errors of each image."""
+        return self.errors
+
+    def absorb(self, seen: dict[int, tuple[float, float]]) -> None:
+        """Adds other images."""
+        self.errors |= seen
 
     def compute(self) -> float:
         """Mean delta 1 over the images that have a measured pixel.
@@ -72,13 +82,16 @@ class Depth(Meter):
         Raises:
             DataError: If none has.
         """
-        if not self.delta1:
+        if not self.errors:
             raise DataError("no image has a pixel of known depth")
-        return sum(self.delta1) / len(self.delta1)
+        return sum(self.delta1) / len(self.errors)
 
     def resample(self, counts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean delta 1 of the images drawn."""
-        return weighted_means(counts, self.shares, self.known)
+        shares, known = np.zeros((2, len(self.data.paths)))
+        for index, (delta1, _) in self.errors.items():
+            shares[index], known[index] = delta1, 1
+        return weighted_means(counts, shares, known)
 
 
 def compare(predicted: DepthMap, true: Tensor) -> tuple[float, float] | None:

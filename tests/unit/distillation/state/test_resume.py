@@ -17,9 +17,9 @@ from torch import Tensor
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation import engine
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.interrupt import SIGNALS, Interrupt, Interrupted
 from kivfm_core.distillation.state.resume import plan_resume
 from kivfm_core.errors import UsageError
+from kivfm_core.processes.interrupt import SIGNALS, Interrupt, Interrupted
 from kivfm_core.recipes.table import RECIPES
 from kivfm_core.registry.entry import Entry
 from kivfm_core.registry.registry import Registry

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from apart import start
 
-from kivfm_core.distillation.processes import lost
-from kivfm_core.distillation.processes.lost import Family
+from kivfm_core.processes import lost
+from kivfm_core.processes.lost import Family
 
 CLOSED = RuntimeError("[.../gloo/transport/tcp/pair.cc] Connection closed by peer [127.0.0.1]")
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]

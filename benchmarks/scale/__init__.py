@@ -1,0 +1,1 @@
+"""What several processes gain where they share images."""
