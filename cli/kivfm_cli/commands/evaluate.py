@@ -286,7 +286,7 @@ def _render_summary(summary: dict[str, Any], rows: list[dict[str, Any]]) -> None
         + (f"; of at most {part} images of each source" if part else "")
     )
     if left := summary.get("left_out"):
-        print(f"left out of these: {left} rows, at chance or of fewer images than others")
+        print(f"rows left out of these, at chance or of fewer images than others: {left}")
 
 
 def _with_ends(summary: dict[str, Any], key: str) -> str:

@@ -57,7 +57,7 @@ def test_of_a_teacher_at_chance_there_is_nothing_to_retain(
     render(result.model_dump(mode="json", by_alias=True))
     out = capsys.readouterr().out
     assert "nothing to retain: painter/one, classification" in out
-    assert "left out of these: 1 rows" in out
+    assert "of fewer images than others: 1\n" in out
 
 
 def test_images_whose_class_the_teacher_lacks_do_not_count(colors: Path, tmp_path: Path) -> None:
