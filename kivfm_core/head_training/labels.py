@@ -37,10 +37,13 @@ def class_names(data: Any, source: str) -> tuple[str, ...]:
     """The names of the classes in labels; of indices without names, the indices.
 
     Raises:
-        DataError: If two have one name.
+        DataError: If there are none, or two have one name.
     """
-    indices: Sequence[int] = data.targets if data.classes is None else ()
-    names: Sequence[str] = data.classes or [str(index) for index in range(1 + max(indices))]
+    names: Sequence[str] | None = data.classes
+    if names is None:
+        names = [str(index) for index in range(1 + max(data.targets, default=-1))]
+    if not names:
+        raise DataError(f"{printable(source)} names no classes", "give labels with categories")
     if len(set(names)) < len(names):
         raise DataError(f"{printable(source)} has two classes of one name", "rename one of them")
     return tuple(names)

@@ -56,10 +56,10 @@ def box_target(data: _Objects, index: int, frame: Frame, classes: Sequence[str])
 def mask_target(data: _Objects, index: int, frame: Frame, classes: Sequence[str]) -> Target:
     """The boxes, classes and masks of an image's objects; those without a mask are left out."""
     found = [pair for pair in data.objects(index, tuple(classes)) if pair[1].get("segmentation")]
-    masks = [torch.from_numpy(data.mask(index, item)).to(torch.int8) for _, item in found]
-    on_canvas = [_on_canvas(mask, frame, 0) for mask in masks]
-    empty = torch.zeros(0, *frame.canvas, dtype=torch.int8)
-    return _objects_target(found, frame, Mask(torch.stack(on_canvas) if on_canvas else empty))
+    masks = torch.zeros(len(found), *frame.canvas, dtype=torch.int8)
+    for place, (_, item) in enumerate(found):
+        masks[place] = _on_canvas(torch.from_numpy(data.mask(index, item)), frame, 0)
+    return _objects_target(found, frame, Mask(masks))
 
 
 def _objects_target(

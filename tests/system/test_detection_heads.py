@@ -67,7 +67,7 @@ def test_a_head_finds_objects_that_nobody_labeled(
     flags = ("--steps", "60", "--batch-size", str(batch), "--every", "30")
     made = answer(capsys, *train(place, task, kind, *flags))
     assert made["head"] == f"head/{kind}" and made["classes"] == ["thing"]
-    assert made["score"] > 0.05  # who finds nothing scores nothing
+    assert made["score"] > 0.03  # who finds nothing scores nothing
     assert "objects are of thing (100.0%)" in made["notes"][-1]
     run, image = str(place / kind), str(place / "val/val/images/000000.jpg")
     rows = answer(capsys, "evaluate", run, "--data", f"{task}={place / 'val/val'}")["rows"]

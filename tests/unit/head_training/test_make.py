@@ -14,7 +14,7 @@ from PIL import Image
 from kivfm_core.composition.composition import read_composition
 from kivfm_core.config import RunConfig, StudentConfig, TeacherChoice
 from kivfm_core.distillation.engine import distill
-from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.errors import DataError, PluginError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate
 from kivfm_core.head_training import train as training
 from kivfm_core.head_training.make import train_head
@@ -145,6 +145,14 @@ def test_a_detector_learns_and_says_how_many_objects_each_class_has(
     rows = evaluate(tmp_path / "out", [f"{task}={objects}"]).rows
     (row,) = [row for row in rows if row.teacher == "head/mine"]
     assert row.student_score == pytest.approx(made.score)
+
+
+def test_labels_without_categories_are_refused(run: Path, objects: str, tmp_path: Path):
+    file = Path(objects) / "instances.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "categories": [], "annotations": []}))
+    with pytest.raises(DataError, match="names no classes"):
+        train_head(run, settings(objects, task="detection", kind="fcos"), tmp_path / "out")
 
 
 def test_the_same_seed_gives_the_same_head_and_so_does_a_resumed_try(
