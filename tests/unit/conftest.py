@@ -33,7 +33,6 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "models.open",
             "models.student_model",
             "registry.registry",
-            "reporting.figures.make",
             "runs.changed_teachers",
             "student.bundle",
             "teacher",
