@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
 from kivfm_core.errors import PluginError, UsageError, printable
 from kivfm_core.exports.formats import FORMATS, ExportFormat
+from kivfm_core.registry.requirements import unmet
 
 # Of a score in fewer bits, this share is to remain.
 KEEP = 0.98
@@ -70,7 +70,7 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
 
     Raises:
         UsageError: If they do not.
-        PluginError: If a package is missing that the format needs.
+        PluginError: If a package is missing that the format needs, or is too old.
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {printable(format)}", f"one of: {', '.join(FORMATS)}")
@@ -83,8 +83,7 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
         raise UsageError(f"{kind.name} holds weights, which fit every size", "leave --dynamic away")
     if data is not None and not (kind.start and task):
         raise UsageError(f"only a task in {_scored()} has a score here", "--format onnx --task T")
-    missing = [package for package in kind.needs if find_spec(package) is None]
-    if missing:
+    if missing := unmet(kind.needs):
         hint = f"pip install 'kivfm[{kind.extra}]'"
         raise PluginError(f"{kind.name} needs {', '.join(missing)}", hint)
     folder = None if calibration is None else Path(calibration)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import pytest
 import torch
 from PIL import Image
 
-from kivfm_core.errors import KivfmError, UsageError
+from kivfm_core.errors import KivfmError, PluginError, UsageError
 from kivfm_core.exports import onnx
 from kivfm_core.exports.check import check, check_images, compare
 from kivfm_core.exports.export import export
+from kivfm_core.exports.formats import ONNX
 from kivfm_core.exports.program import features_program
 from kivfm_core.models.open import open_model
 from kivfm_core.prediction.predict import predict
+from kivfm_core.registry import requirements
 from kivfm_core.scenes.render import render
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/export-a-model.md"
@@ -173,3 +176,18 @@ def test_what_was_not_exported_is_not_overwritten(tmp_path: Path):
     assert weights.read_bytes() == b"weights"
     for _ in range(2):  # an export is written again
         export("dino/nano", "safetensors", tmp_path / "dino.safetensors")
+
+
+def test_an_exporter_that_is_too_old_is_named_before_the_work(monkeypatch, tmp_path: Path):
+    real = requirements.version
+    monkeypatch.setattr(
+        requirements, "version", lambda name: "2.6.0" if name == "torch" else real(name)
+    )
+    with pytest.raises(PluginError, match=r"onnx needs torch>=2\.\d+") as refused:
+        export("no teacher", "onnx", tmp_path / "a.onnx")
+    assert refused.value.hint == "pip install 'kivfm[onnx]'"
+
+
+def test_the_extra_brings_what_the_format_needs():
+    project = tomllib.loads((PAGE.parents[2] / "pyproject.toml").read_text())["project"]
+    assert sorted(project["optional-dependencies"]["onnx"]) == sorted(ONNX)
