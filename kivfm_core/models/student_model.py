@@ -20,7 +20,7 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.stored import has_weights
 from kivfm_core.run_files import STUDENT_CARD, STUDENT_STATE
 from kivfm_core.runs.run import Run
-from kivfm_core.spec import Triple
+from kivfm_core.spec import TeacherSpec, Triple
 from kivfm_core.student.bundle import read_bundle
 from kivfm_core.student.one_pass import Canvas, EncoderPass, SharedPass, groups
 from kivfm_core.student.shared_stand_in import SharedStandIn, shared_input
@@ -44,6 +44,11 @@ class StudentModel(Model):
     ) -> None:
         super().__init__(name, composition.teachers, device)
         self.bundle, self.composition, self.base = bundle, composition, composition.base
+
+    @property
+    def origins(self) -> tuple[TeacherSpec, ...]:
+        """All whose terms it has: its teachers, and what its trunk started from."""
+        return self.composition.origins
 
     @cached_property
     def student(self) -> Student:

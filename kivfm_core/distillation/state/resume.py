@@ -40,6 +40,7 @@ FREE = (
     "cache.path",
     "cache.limit",
     "checkpoint.",
+    "log",
 )
 
 # Runs of before there was such a setting do not name it. This is what they did.
