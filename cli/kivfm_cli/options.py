@@ -118,7 +118,7 @@ Log = Annotated[
     typer.Option(
         metavar="T,T",
         help="Where to show losses: tensorboard, wandb, mlflow, trackio, or none. "
-        "Default: tensorboard.",
+        "Default: tensorboard alone.",
     ),
 ]
 ModelName = Annotated[

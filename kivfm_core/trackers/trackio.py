@@ -20,6 +20,7 @@ class Trackio:
             name=self.id,
             resume="allow" if run.id else "never",
             config=dict(run.config),
+            embed=False,  # in a notebook it would show its page below the cell
         )
 
     def log(self, values: Mapping[str, float], step: int) -> None:
