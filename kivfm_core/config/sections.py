@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
@@ -77,9 +78,7 @@ class StudentConfig(Record):
     def anchored(self) -> StudentConfig:
         """The same with absolute paths."""
         given = {"start": self.start, "weights": self.weights}
-        paths = {
-            k: os.path.abspath(path) for k, path in given.items() if path not in (None, RANDOM)
-        }
+        paths = {key: str(Path(p).absolute()) for key, p in given.items() if p and p != RANDOM}
         return self.model_copy(update=paths)
 
     @field_validator("adapter")

@@ -99,6 +99,9 @@ def test_random_weights_are_inherited_from_nobody(flags: dict[str, Any], tmp_pat
     assert f"timm/{MODEL}" not in (run / "student/LICENSES.md").read_text()
     assert "student" not in json.loads((run / "environment.json").read_text())["weights"]
     assert distill(resume=run, steps=3) == run
+    # Whatever is the default now, it began at random.
+    distill(configured(flags, None), resume=run, steps=4, allow_changes=True)
+    assert f"timm/{MODEL}" not in (run / "student/LICENSES.md").read_text()
 
 
 def test_published_weights_are_the_default(flags: dict[str, Any], file: Path, tmp_path: Path):
