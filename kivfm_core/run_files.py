@@ -24,6 +24,7 @@ COMPOSITION = "composition.json"
 ENVIRONMENT = "environment.json"
 METRICS = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
+TRACKED = "trackers.json"
 BAD_STEPS = "bad-steps"
 CHECKPOINTS = "checkpoints"
 BUNDLE = "student"
@@ -130,6 +131,10 @@ class _Costs(_Shape):
     took_seconds: float
     predicted_seconds: float | None = None
     failed: str | None = None
+
+
+class _Tracked(_Shape):
+    runs: dict[str, str]
 
 
 class _Row(_Shape):
@@ -246,6 +251,12 @@ class RunFiles:
     def costs(self) -> dict[str, Any]:
         """What the run was predicted to cost, and did cost; empty before its end."""
         return _checked(read_record(self.costs_file), _Costs, self.costs_file)
+
+    @property
+    def trackers(self) -> dict[str, str]:
+        """What each tracker calls the run, by the tracker's name; empty if none was told of it."""
+        file = self.path / TRACKED
+        return _checked(read_record(file), _Tracked, file).get("runs", {})
 
     @property
     def evaluation(self) -> dict[str, Any]:

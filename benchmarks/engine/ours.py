@@ -42,6 +42,7 @@ def configuration(weights: Path | None = None) -> RunConfig:
         "teachers": teacher,
         "weights": {teacher: str(weights)} if weights is not None else {},
         "student.model": f"timm/{work.STUDENT}",
+        "student.weights": "none",
         "student.trunk_size": work.SIDE,
         "data.image_size": work.SIDE,
         "data.teacher_size": work.SIDE,

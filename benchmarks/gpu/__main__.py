@@ -64,6 +64,7 @@ def _prepare(root: Path, side: int, args: argparse.Namespace) -> dict[str, Any]:
         "teachers": ",".join(weights),
         "weights": weights,
         "student.model": f"timm/vit_{'tiny' if args.tiny else 'base'}_patch16_224",
+        "student.weights": "none",
         "student.trunk_size": side,
         "data.path": str(root / "scenes" / "train" / "images"),
         "data.image_size": side,

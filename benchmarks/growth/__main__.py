@@ -74,6 +74,7 @@ def _teachers(root: Path, weights: Mapping[str, str], number: int, steps: int) -
         "teachers": ",".join(chosen),
         "weights": chosen,
         "student.model": STUDENT,
+        "student.weights": "none",
         "student.trunk_size": SIDE,
         "data.path": str(root / "scenes" / "train" / "images"),
         "data.image_size": SIDE,

@@ -77,6 +77,7 @@ def _prepare(root: Path, args: argparse.Namespace) -> None:
         "teachers": ",".join(weights),
         "weights": weights,
         "student.model": "timm/vit_small_patch16_224",
+        "student.weights": "none",
         "student.trunk_size": args.side,
         "data.path": str(root / "scenes" / "train" / "images"),
         "data.image_size": args.side,

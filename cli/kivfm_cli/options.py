@@ -45,7 +45,15 @@ Student = Annotated[
     str | None,
     typer.Option(
         metavar="timm/...",
-        help="Backbone to train from scratch, instead of adapters on a frozen base.",
+        help="Backbone to train in full, instead of adapters on a frozen base.",
+    ),
+]
+StudentWeights = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Weights file that the backbone of --student starts from, or none for random weights. "
+        "Default: its published weights, if there are some.",
     ),
 ]
 Recipe = Annotated[
@@ -107,6 +115,14 @@ Strategy = Annotated[
         help="How several devices share a step: auto, ddp or fsdp. Default: auto.",
     ),
 ]
+Log = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T,T",
+        help="Where to show losses: tensorboard, wandb, mlflow, trackio, or none. "
+        "Default: tensorboard alone.",
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Argument(
@@ -164,6 +180,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "variant": ("variant", Variant),
     "base": ("student.base", Base),
     "student": ("student.model", Student),
+    "student_weights": ("student.weights", StudentWeights),
     "recipe": ("recipe", Recipe),
     "data": ("data.path", Data),
     "steps": ("optim.steps", Steps),
@@ -175,6 +192,7 @@ SETTINGS: dict[str, tuple[str, Any]] = {
     "nodes": ("engine.nodes", Nodes),
     "precision": ("engine.precision", Precision),
     "strategy": ("engine.strategy", Strategy),
+    "log": ("log", Log),
 }
 
 

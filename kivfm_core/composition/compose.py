@@ -20,6 +20,7 @@ from kivfm_core.composition.plan_parts import (
 )
 from kivfm_core.config import EngineConfig, RunConfig
 from kivfm_core.config.assign_weights import assign_weights
+from kivfm_core.config.sections import RANDOM
 from kivfm_core.errors import UsageError
 from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import get_registry
@@ -38,7 +39,12 @@ def compose(config: RunConfig) -> Composition:
     earlier = read_composition(Path(start)) if start is not None else None
     teachers = _select(config, earlier)
     if config.student.model and config.student.base:
-        raise UsageError("a student trained from scratch has no base", "leave out --base")
+        raise UsageError("a student that is trained in full has no base", "leave out --base")
+    if config.student.weights and not config.student.model:
+        raise UsageError(
+            "--student-weights is for a student that is trained in full",
+            "--student timm/resnet18; a base takes --weights NAME=FILE",
+        )
     if earlier is not None:
         assign_weights(config.weights, teachers)
         planned = _extend(config, teachers, earlier)
@@ -79,7 +85,7 @@ def _select(config: RunConfig, earlier: Composition | None) -> list[TeacherSpec]
 
 
 def _backbone(name: str) -> TeacherSpec:
-    """The spec of a student that is trained from scratch."""
+    """The spec of a trunk that is trained in full."""
     try:
         spec = get_registry().resolve(name)
     except UsageError as error:
@@ -92,6 +98,15 @@ def _backbone(name: str) -> TeacherSpec:
             "--student timm/resnet18",
         )
     return spec
+
+
+def _starts_from_weights(given: str | None, trunk: TeacherSpec) -> bool:
+    """Whether a trunk that is trained in full starts from weights: a file, or published ones."""
+    if given is not None:
+        return given != RANDOM
+    own = trunk.weights
+    published = own.source.startswith("hf:") or own.fetch is not None
+    return published or get_registry().weights_here(trunk)
 
 
 def check_engine(engine: EngineConfig, composition: Composition) -> None:
@@ -120,7 +135,7 @@ def check_engine(engine: EngineConfig, composition: Composition) -> None:
 def _plan(
     config: RunConfig, teachers: list[TeacherSpec], base: TeacherSpec | None, trunk: TeacherSpec
 ) -> Composition:
-    """A student on a base, or of a trunk that is trained from scratch."""
+    """A student on a base, or of a trunk that is trained in full."""
     features = find_features(trunk)
     others = [spec for spec in teachers if spec is not base]
     adapters = plan_adapters(config, features, others) if base is not None else ()
@@ -152,6 +167,7 @@ def _plan(
             aligners=tuple(aligners),
             image_size=image_size,
             teacher_size=config.data.teacher_size,
+            pretrained=base is None and _starts_from_weights(config.student.weights, trunk),
         )
     )
 

@@ -31,12 +31,12 @@ class Composition(Record):
 
     Attributes:
         teachers: The resolved specs, in the order given.
-        base: Name of the teacher whose frozen encoder is the trunk; None if trained from scratch.
+        base: Name of the teacher whose frozen encoder is the trunk; None if it is trained in full.
         trunk: Spec of the student's encoder: the base's, or the `--student` backbone's.
         trunk_size: Side of the square whose area the trunk's input gets at most, in pixels.
         x_level: The trunk's level that is the student's global feature x; None: V averaged.
         v_level: The trunk's level that is the student's dense map V.
-        adapter: None on a backbone trained from scratch.
+        adapter: None on a trunk that is trained in full.
         aligners: One for every level of every teacher.
         image_size: Sides of the student's canvases in training, in pixels.
         extensions: Adapters beside the first, one each time that teachers were added.
@@ -45,6 +45,7 @@ class Composition(Record):
             the student's largest.
         scales: Student canvas size / teacher canvas size in training, by teacher; default 1. A
             stand-in resizes its teacher's canvases by it.
+        pretrained: Whether a trunk that is trained in full started from weights, not at random.
     """
 
     teachers: tuple[TeacherSpec, ...]
@@ -60,6 +61,7 @@ class Composition(Record):
     kept: tuple[str, ...] = ()
     teacher_size: Side | None = None
     scales: dict[str, Scale] = Field(default_factory=dict)
+    pretrained: bool = False
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:
@@ -116,6 +118,12 @@ class Composition(Record):
     def is_teacher_alone(self) -> bool:
         """Whether the student is its base as it is: nothing was distilled into it."""
         return self.base is not None and len(self.distilled) == 1 and not self.trainable
+
+    @property
+    def origins(self) -> tuple[TeacherSpec, ...]:
+        """All whose terms the student inherits: its teachers, and what its trunk started from."""
+        started = self.pretrained and self.trunk.name not in (spec.name for spec in self.teachers)
+        return (*self.teachers, *((self.trunk,) if started else ()))
 
     @property
     def frozen_teachers(self) -> tuple[str, ...]:

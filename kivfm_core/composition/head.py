@@ -44,7 +44,7 @@ def plan_head(plan: Composition, name: str, kind: HeadKind, classes: Sequence[st
 
 def head_spec(plan: Composition, name: str, kind: HeadKind, classes: Sequence[str]) -> TeacherSpec:
     """The spec of a head: the student's own features are its levels, whole images its canvases."""
-    terms = inherited(plan.teachers)
+    terms = inherited(plan.origins)
     levels = own_levels(plan, kind)
     return TeacherSpec(
         name=f"{PREFIX}{name}",

@@ -65,7 +65,7 @@ def student_teacher(composition: Composition, name: str) -> TeacherSpec:
         composition: The student's plan.
         name: What it is called.
     """
-    terms, tasks = inherited(composition.teachers), dict[str, TaskSpec]()
+    terms, tasks = inherited(composition.origins), dict[str, TaskSpec]()
     for name_of, part in parts(composition).items():
         for task in part.teacher.tasks:
             own = {

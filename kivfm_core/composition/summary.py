@@ -66,7 +66,7 @@ class Summary:
             "teachers": ", ".join(data["teachers"]),
             **({"learned before": ", ".join(data["kept"])} if data["kept"] else {}),
             **({"round trip": f"the shared latent keeps {round_trips(trips)}"} if trips else {}),
-            "base": data["base"] or f"none: {data['trunk']['name']} is trained in full",
+            "base": data["base"] or _trained_in_full(data["trunk"]),
             "image size": ", ".join(map(str, data["image_size"])),
             "features": ", ".join(features),
             "parameters": f"{count(parameters['trainable'])} trainable of "
@@ -163,15 +163,15 @@ def summarize(
 
     Args:
         composition: The student's plan.
-        files: Names of the teachers whose weights files are given, so that none is downloaded.
+        files: Names of those whose weights files are given, so that none is downloaded.
         views: That the student learns from at once.
     """
-    terms = inherited(composition.teachers)
+    terms = inherited(composition.origins)
     return {
         "schema": 1,
         "teachers": [spec.name for spec in composition.teachers],
         "base": composition.base,
-        "trunk": {"name": composition.trunk.name, "parameters": composition.trunk.parameters},
+        "trunk": _trunk(composition),
         "image_size": list(composition.image_size),
         "trunk_size": composition.trunk_size,
         "features": {
@@ -199,12 +199,25 @@ def summarize(
         "cost": estimate_cost(composition, views),
         "downloads": [
             {"teacher": s.name, "source": s.weights.source, "bytes": s.weights.bytes}
-            for s in composition.teachers
+            for s in composition.origins
             if s.name not in files and not get_registry().weights_here(s)
         ],
         "license": terms.as_dict(),
         "warnings": _warnings(composition, terms),
     }
+
+
+def _trunk(composition: Composition) -> dict[str, Any]:
+    return {
+        "name": composition.trunk.name,
+        "parameters": composition.trunk.parameters,
+        "pretrained": composition.pretrained or composition.base is not None,
+    }
+
+
+def _trained_in_full(trunk: Mapping[str, Any]) -> str:
+    start = "pre-trained" if trunk["pretrained"] else "random"
+    return f"none: {trunk['name']} is trained in full, from {start} weights"
 
 
 def _aligners(composition: Composition) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.students import find_bundle, student_name
 from kivfm_core.run_files import STUDENT_STATE
 from kivfm_core.spec import Record
+from kivfm_core.trackers.table import TRACKERS
 
 
 def get_student(name: str) -> Path | None:
@@ -37,6 +38,7 @@ class RunConfig(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     seed: int = Field(default=0, ge=0)
     recipe: str = "kpu"
+    log: tuple[str, ...] = ("tensorboard",)
     variant: str | None = None
     teachers: tuple[TeacherChoice, ...] = Field(min_length=1)
     weights: dict[str, Place] = Field(default_factory=dict, validate_default=True)
@@ -61,10 +63,7 @@ class RunConfig(Record):
             else choice
             for choice in self.teachers
         )
-        student = self.student
-        if student.start is not None:
-            start = str(Path(student.start).absolute())
-            student = student.model_copy(update={"start": start})
+        student = self.student.anchored()
         made = {
             "teachers": teachers,
             "data": data,
@@ -102,11 +101,24 @@ class RunConfig(Record):
             raise ValueError(f"no recipe {value!r}; one of: {', '.join(RECIPES)}")
         return value
 
+    @field_validator("log", mode="before")
+    @classmethod
+    def _one_word_is_a_list(cls, value: Any) -> Any:
+        return _words(value) if isinstance(value, str) else value
+
+    @field_validator("log")
+    @classmethod
+    def _trackers_are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wanted = tuple(dict.fromkeys(name for name in value if name != "none"))
+        if unknown := [name for name in wanted if name not in TRACKERS]:
+            raise ValueError(f"no tracker {unknown[0]!r}; of these: {', '.join(TRACKERS)}; or none")
+        return wanted
+
     @field_validator("teachers", mode="before")
     @classmethod
     def _names_are_choices(cls, value: Any) -> Any:
         if isinstance(value, str):
-            value = [name.strip() for name in value.split(",") if name.strip()]
+            value = _words(value)
         if not isinstance(value, Sequence):
             raise ValueError("a list of names")
         return [{"name": item} if isinstance(item, str) else item for item in value]
@@ -117,3 +129,7 @@ class RunConfig(Record):
         if not any(choice.weight for choice in value):
             raise ValueError("every weight is 0, so there is nothing to learn")
         return value
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

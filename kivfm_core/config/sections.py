@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
@@ -20,6 +21,9 @@ PROCESSES = 1024
 
 # A place on this computer, of which the shell may not have seen the `~`: `clip=~/clip.pth`.
 Place = Annotated[str, AfterValidator(os.path.expanduser)]
+
+# In place of a weights file.
+RANDOM = "none"
 
 
 class TeacherChoice(Record):
@@ -42,7 +46,9 @@ class StudentConfig(Record):
 
     Attributes:
         base: The teacher whose frozen encoder is the trunk; the first general one by default.
-        model: A `timm/...` backbone to train from scratch instead of a base.
+        model: A `timm/...` backbone to train in full instead of a base.
+        weights: What that backbone starts from: a file, or `none` for random weights. By default
+            its published weights, if there are some.
         start: A run to start from. Its student's teachers stay as they are, bit for bit, and the
             other selected teachers are added.
         adapter: Kind of adapter on the base: `side`, `bottleneck`, `lora`, `full`, `depths`
@@ -61,6 +67,7 @@ class StudentConfig(Record):
 
     base: str | None = None
     model: str | None = None
+    weights: Place | None = None
     start: Place | None = None
     adapter: str = "side"
     width: int | None = Field(default=None, gt=0)
@@ -68,6 +75,12 @@ class StudentConfig(Record):
     latent: int = Field(default=256, gt=0)
     latent_map: LatentMap = "fixed"
     hidden: int = Field(default=256, gt=0)
+
+    def anchored(self) -> StudentConfig:
+        """The same with absolute paths."""
+        given = {"start": self.start, "weights": self.weights}
+        paths = {key: str(Path(p).absolute()) for key, p in given.items() if p and p != RANDOM}
+        return self.model_copy(update=paths)
 
     @field_validator("adapter")
     @classmethod

@@ -14,6 +14,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.offload import Offloaded
+from kivfm_core.distillation.start import STARTED, load_start
 from kivfm_core.errors import WeightsError
 from kivfm_core.planner.placement import NetworkPlacement
 from kivfm_core.run_files import BUNDLE, COMPOSITION, STUDENT_STATE
@@ -33,7 +34,7 @@ class LoadedModels:
     Attributes:
         student: Untrained, with the decoders of every teacher.
         teachers: Those whose levels the student's own pass does not give.
-        provenance: Where every teacher's weights are from.
+        provenance: Where every teacher's weights are from, and those that the student started from.
         placements: Where frozen networks lie, and how many views at once they run on.
         round_trip: For teachers of an earlier run, as measured there: the share of each level's
             variance that a round trip through the shared latent keeps.
@@ -77,13 +78,11 @@ def assemble(
         WeightsError: If a teacher's weights cannot be had, or do not fit.
     """
     files = assign_weights(config.weights, composition.teachers)
-    teachers: dict[str, LoadedTeacher] = {}
-    placements = placements or {}
-    described = _described(checkpoint)
+    teachers, placements = dict[str, LoadedTeacher](), placements or {}
     away = [name for name, placement in placements.items() if placement.offloaded]
     for spec in composition.learned:
         home = torch.device("cpu") if spec.name in away else device
-        teacher = load(spec, files.get(spec.name), home, described)
+        teacher = load(spec, files.get(spec.name), home, _described(checkpoint))
         log(f"{spec.name}: {teacher.provenance}")
         teachers[spec.name] = teacher
         _fetch_tokenizers(spec, log)
@@ -91,6 +90,8 @@ def assemble(
     base = teachers.get(composition.base or "")
     with _as_large_as(checkpoint, config, base):
         student = make_student(composition, base)
+    if composition.pretrained and checkpoint is None:  # which has the whole trunk
+        provenance[STARTED] = load_start(student, config.student.weights, log)
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
     trips: dict[str, float] = {}
     if config.student.start is not None:

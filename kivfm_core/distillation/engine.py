@@ -72,7 +72,7 @@ def distill(
         WeightsError: If a teacher's weights cannot be had, or are not the resumed run's.
         DataError: If there are no images, or too many bad ones.
         Interrupted: If a signal asked to stop.
-        KivfmError: If the work failed, or the run diverged.
+        KivfmError: If the work failed, the run diverged, or a tracker's package is missing.
     """
     if resume is not None:
         run = open_run(resume)
@@ -251,4 +251,6 @@ def _record_changes(context: RunContext, prepared: Prepared, changes: Sequence[s
     facts["round_trip"] = known.get("round_trip", {})
     facts["changes"] = [*known.get("changes", []), *changes]
     facts["earlier"] = [*known.get("earlier", []), known.get("argv", [])]
-    context.run.write_environment(context.config.seed, prepared.models.provenance, **facts)
+    # What the student started from was not loaded again.
+    weights = {**context.run.provenance, **prepared.models.provenance}
+    context.run.write_environment(context.config.seed, weights, **facts)

@@ -19,6 +19,7 @@ from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.planner.fits import check_fits
 from kivfm_core.planner.placement import place, planned_machine
 from kivfm_core.student.student import Student
+from kivfm_core.trackers.table import check_trackers
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ def prepare(context: RunContext) -> Prepared:
         UsageError: If a file is given for a teacher that is not selected.
         WeightsError: If a teacher's weights cannot be had, or do not fit.
         DataError: If there are no images.
+        PluginError: If the package of a tracker is not installed.
     """
     config, composition, fabric = context.config, context.composition, context.fabric
+    check_trackers(config.log)
     context.log(f"on {fabric.device}, precision {config.engine.precision}")
     # The student's initial weights follow from the seed: nothing random may come before it.
     torch.manual_seed(config.seed)

@@ -115,7 +115,7 @@ def _row(model: Model, spec: TeacherSpec, item: Item, first: _First, progress: P
 
 def _about(model: Model, images: Item) -> ComparedModel:
     """Size, speed and terms of a model."""
-    terms = inherited(model.specs)
+    terms = inherited(model.origins)
     return ComparedModel(
         model=model.name,
         parameters=sum(p.numel() for p in model.network.parameters()),

@@ -9,7 +9,7 @@ from typing import Any
 
 from kivfm_core.data.label_spaces import label_names
 from kivfm_core.geometry import Size
-from kivfm_core.licenses.terms import inherited
+from kivfm_core.licenses.terms import Terms
 from kivfm_core.run_files import BUNDLE
 from kivfm_core.spec import InputContract, TeacherSpec
 
@@ -43,6 +43,7 @@ def public_name(name: str) -> str:
 def make_card(
     name: str,
     specs: Iterable[TeacherSpec],
+    terms: Terms,
     solved: tuple[TeacherSpec, str] | None,
     labels: Iterable[str] | None = None,
 ) -> dict[str, Any]:
@@ -51,16 +52,16 @@ def make_card(
     Args:
         name: What the model is called.
         specs: The teachers.
+        terms: The terms that it has.
         solved: The teacher whose task is exported, and the task; None for features.
         labels: The classes that a prompt brought.
     """
-    specs = list(specs)
     card: dict[str, Any] = {
         "schema": 1,
         "kivfm": version("kivfm"),
         "model": name,
         "teachers": [spec.name for spec in specs],
-        "licenses": inherited(specs).as_dict(),
+        "licenses": terms.as_dict(),
         "task": None,
     }
     if solved is not None:

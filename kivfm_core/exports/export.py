@@ -24,6 +24,7 @@ from kivfm_core.exports.program import Program, features_program, task_program
 from kivfm_core.exports.score import Scores, check_score, score
 from kivfm_core.files import make_aside, write_text
 from kivfm_core.geometry import Size
+from kivfm_core.licenses.terms import inherited
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
 from kivfm_core.models.student_model import StudentModel
@@ -238,7 +239,7 @@ def _program(
         solved = spec, task
     # Where a student lies on one's own disk is nobody's business.
     name = public_name(model.name) if isinstance(model, StudentModel) else model.name
-    card = make_card(name, model.specs, solved, labels)
+    card = make_card(name, model.specs, inherited(model.origins), solved, labels)
     card |= {
         "input": preprocessing(program.contract, program.size, form.dynamic),
         "outputs": program.shapes(),

@@ -55,6 +55,11 @@ class Model(ABC):
         self.name, self.specs, self.device = name, tuple(specs), device
         self.absent: dict[str, str] = {}
 
+    @property
+    def origins(self) -> tuple[TeacherSpec, ...]:
+        """All whose terms it has: its teachers, or itself."""
+        return self.specs
+
     @cached_property
     def encoder(self) -> Encoder:
         """What gives its own features as levels: the student, or the teacher."""

@@ -45,6 +45,11 @@ class StudentModel(Model):
         super().__init__(name, composition.teachers, device)
         self.bundle, self.composition, self.base = bundle, composition, composition.base
 
+    @property
+    def origins(self) -> tuple[TeacherSpec, ...]:
+        """All whose terms it has: its teachers, and what its trunk started from."""
+        return self.composition.origins
+
     @cached_property
     def student(self) -> Student:
         """The student, on the CPU until it is used on a device."""

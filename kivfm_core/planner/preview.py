@@ -34,7 +34,9 @@ class Preview:
     def summary(self) -> Summary:
         """All that `kivfm compose` prints: `print(preview.summary())`, or `.as_dict()`."""
         config, composition = self.config, self.composition
-        files = composing.assign_weights(config.weights, composition.teachers)
+        files = set(composing.assign_weights(config.weights, composition.teachers))
+        if config.student.weights is not None and composition.trunk not in composition.teachers:
+            files.add(composition.trunk.name)
         views = config.optim.micro_batch or config.optim.batch_size
         data = summarize(composition, files, views) | {"plan": self.plan.as_dict()}
         if config.student.start is not None:

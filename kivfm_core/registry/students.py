@@ -61,9 +61,10 @@ def is_student(spec: TeacherSpec) -> bool:
 
 
 def taught_by(spec: TeacherSpec) -> list[TeacherSpec]:
-    """The teachers that a student learned from; of another teacher, none."""
+    """What a student was made from, its trunk's first weights too; of another teacher, none."""
     plan = cast(dict[str, Any], spec.config.get("composition", {})) if is_student(spec) else {}
-    return [TeacherSpec.model_validate(one) for one in plan.get("teachers", ())]
+    started = [plan["trunk"]] if plan.get("pretrained") else []
+    return [TeacherSpec.model_validate(one) for one in (*plan.get("teachers", ()), *started)]
 
 
 def original_teachers(specs: Iterable[TeacherSpec]) -> list[TeacherSpec]:

@@ -141,7 +141,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "facts": facts,
         "step": step,
         "state": _state(facts),
-        "terms": inherited(facts.plan.teachers),
+        "terms": inherited(facts.plan.origins),
         "scores": scores,
         "whose": columns(scores.rows, WHOSE) if scores else {},
         "more": columns(scores.rows, MORE) if scores else {},

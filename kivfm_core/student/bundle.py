@@ -70,7 +70,7 @@ def write_bundle(
             "composition": plan.model_dump(mode="json"),
         }
         (aside / STUDENT_CARD).write_text(json.dumps(card, indent=1), encoding="utf-8")
-        (aside / "LICENSES.md").write_text(inherited(plan.teachers).as_markdown(), encoding="utf-8")
+        (aside / "LICENSES.md").write_text(inherited(plan.origins).as_markdown(), encoding="utf-8")
         text = model_card(plan, card, {}, str(run or folder.parent))
         (aside / MODEL_CARD).write_text(text, encoding="utf-8")
 

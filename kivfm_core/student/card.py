@@ -142,13 +142,13 @@ def model_card(
         name: What the student is loaded by.
         samples: A section with predictions that it shows.
     """
-    terms, data = inherited(plan.teachers), trained_on(record)
+    terms, data = inherited(plan.origins), trained_on(record)
     easy = _without_prompt(plan.teachers)
     text = _TEXT.format(
         teachers=", ".join(spec.name for spec in plan.distilled),
         about=_what_it_is(plan), trainable=plan.trainable, total=plan.total,
         base=plan.base or "none",
-        sources="\n".join(_row(*_about(spec)) for spec in plan.teachers),
+        sources="\n".join(_row(*_about(spec, plan)) for spec in plan.origins),
         data=f"Distilled on {data.images:,} images of `{printable(data.folder)}`." if data else "",
         packages=" ".join(map(printable, sorted({"kivfm", *record.get("distributions", {})}))),
         name=name, samples=samples,
@@ -177,7 +177,7 @@ def _metadata(plan: Composition, terms: Terms, evaluation: Mapping[str, Any]) ->
     from huggingface_hub import EvalResult, ModelCardData
 
     solved = dict.fromkeys(_on_hub(task.task) for spec in plan.teachers for task in spec.tasks)
-    ids = map(_hub_id, original_teachers(plan.teachers))
+    ids = map(_hub_id, original_teachers(plan.origins))
     sources = list(dict.fromkeys(found for found in ids if found))
     license = terms.strictest.lower()
     known = license in _ON_HUBS and not terms.unknown
@@ -215,8 +215,10 @@ def _hub_id(spec: TeacherSpec) -> str | None:
     return HubPath.of(source).repository if source.startswith("hf:") else None
 
 
-def _about(spec: TeacherSpec) -> tuple[str, ...]:
+def _about(spec: TeacherSpec, plan: Composition) -> tuple[str, ...]:
     solves = ", ".join(task.task for task in spec.tasks) or "features only"
+    if spec not in plan.teachers:
+        solves = "what the trunk started from"
     return spec.name, solves, _hub_id(spec) or spec.weights.source, spec.weights.license
 
 

@@ -15,6 +15,7 @@ def test_it_answers_as_its_teachers_do(tmp_path):
     flags = {
         "teachers": "dino/nano,segmenter/nano",
         "student.model": "timm/resnet10t",
+        "student.weights": "none",
         "data.path": str(write_pictures(tmp_path / "pictures")),
         "data.image_size": 96,
         "optim.steps": 2,

@@ -40,6 +40,7 @@ FREE = (
     "cache.path",
     "cache.limit",
     "checkpoint.",
+    "log",
 )
 
 # Runs of before there was such a setting do not name it. This is what they did.
@@ -112,7 +113,7 @@ def _check_nothing_is_lost(run: Run, steps: int) -> None:
 
 
 def _as_built(composition: Composition, before: Composition) -> Composition:
-    """The composition wanted now, with the projectors that the student was built with.
+    """The composition wanted now, with the projectors and the start that the student was built on.
 
     Recipes differ in projectors, and a built student cannot change its own.
     """
@@ -121,7 +122,8 @@ def _as_built(composition: Composition, before: Composition) -> Composition:
         plan.model_copy(update={"projector": built.get(plan.key, plan.projector)})
         for plan in composition.aligners
     )
-    return composition.model_copy(update={"aligners": aligners})
+    update = {"aligners": aligners, "pretrained": before.pretrained}
+    return composition.model_copy(update=update)
 
 
 def check_changes(run: Run, changes: Sequence[str], allow: bool) -> None:

@@ -11,6 +11,7 @@ from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.prepare import Prepared
 from kivfm_core.distillation.processes.sharding import set_up, unshard
 from kivfm_core.distillation.state.checkpoint import save_checkpoint
+from kivfm_core.distillation.state.resume import config_at_start
 from kivfm_core.distillation.training.compile import compile_all
 from kivfm_core.distillation.training.metrics import Metrics
 from kivfm_core.distillation.training.module import Distillation
@@ -19,7 +20,9 @@ from kivfm_core.distillation.training.step import Step
 from kivfm_core.planner.plan import LEARNING
 from kivfm_core.processes.interrupt import Interrupt
 from kivfm_core.processes.launch import all_reduce
+from kivfm_core.registry.redeclared import flatten
 from kivfm_core.student.student import Student
+from kivfm_core.trackers.trackers import Trackers
 
 # Steps between lines of metrics: each of them waits for the device.
 LOG_EVERY = 10
@@ -71,7 +74,7 @@ def _make_steps(
     with ExitStack() as stack:
         metrics = None
         if context.is_first:
-            metrics = stack.enter_context(closing(Metrics(run, config.optim.batch_size, first)))
+            metrics = stack.enter_context(closing(_open_metrics(context, first)))
         for step, (canvas, targets, waited) in enumerate(stream.steps(first, total), first):
             lr = learning_rate(step, config.optim)
             loss, losses, finite = make_step(canvas, targets, step, lr)
@@ -102,6 +105,13 @@ def _make_steps(
             if last:
                 good = make_step.has_finite_features(canvas, targets)
     return good
+
+
+def _open_metrics(context: RunContext, first: int) -> Metrics:
+    config, run = context.config, context.run
+    settings = flatten(config_at_start(config))
+    trackers = Trackers(config.log, run, settings, first, context.log)
+    return Metrics(run, config.optim.batch_size, first, trackers)
 
 
 def _agree_to_stop(interrupt: Interrupt, context: RunContext, now: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What a run records while it trains: `metrics.jsonl` and TensorBoard."""
+"""What a run records while it trains: `metrics.jsonl`, and the same for its trackers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from math import isfinite
 from typing import Any
 
 from torch import Tensor
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from kivfm_core.files import write_text
-from kivfm_core.run_files import METRICS, TENSORBOARD, RunFiles
+from kivfm_core.run_files import METRICS, RunFiles
+from kivfm_core.trackers.trackers import Trackers
+
+# Of a line of metrics, the numbers that trackers get under the same name.
+CURVES = ("loss", "lr", "skipped", "images_per_second", "data_share")
 
 
 class Metrics:
@@ -22,15 +25,15 @@ class Metrics:
         run: The run folder.
         batch_size: Views a step.
         first: Steps made before; what a killed process wrote beyond them is removed.
+        trackers: Get what is written, too.
     """
 
-    def __init__(self, run: RunFiles, batch_size: int, first: int = 0) -> None:
+    def __init__(self, run: RunFiles, batch_size: int, first: int, trackers: Trackers) -> None:
         path = run.path / METRICS
         kept = [line for line in read_metrics(run) if line["step"] <= first]
         write_text(path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self.file = path.open("a", encoding="utf-8")
-        # TensorBoard's files cannot be cut; it hides what lies beyond the first new step.
-        self.board = SummaryWriter(str(run.path / TENSORBOARD), purge_step=first + 1)
+        self.trackers = trackers
         self.batch_size, self.is_new = batch_size, not first
         self.gathered: list[tuple[Tensor, dict[str, Tensor]]] = []
         self.began, self.waited = time.perf_counter(), 0.0
@@ -54,15 +57,9 @@ class Metrics:
         if pairs:
             info["loss"] = sum(loss for loss, _ in pairs) / len(pairs)
             info["losses"] = {n: sum(by[n] for _, by in pairs) / len(pairs) for n in pairs[0][1]}
-            self.board.add_scalar("loss", info["loss"], step)
-            for name, value in info["losses"].items():
-                self.board.add_scalar(f"loss/{name}", value, step)
-            self.board.flush()
         values = {name: float(value) for name, value in gradients.items()}
         if finite := {name: value for name, value in values.items() if isfinite(value)}:
             info["pulls"] = finite
-            for name, value in finite.items():
-                self.board.add_scalar(f"pull/{name}", value, step)
         info |= {
             "lr": lr,
             "skipped": skipped,
@@ -71,13 +68,22 @@ class Metrics:
         }
         self.file.write(json.dumps(info) + "\n")
         self.file.flush()
+        self.trackers.log(_curves(info), step)
         self.gathered, self.waited, self.began = [], 0.0, time.perf_counter()
         return info
 
     def close(self) -> None:
-        """Closes both files."""
+        """Closes the file and the trackers."""
         self.file.close()
-        self.board.close()
+        self.trackers.close()
+
+
+def _curves(info: Mapping[str, Any]) -> dict[str, float]:
+    """A line of metrics as numbers by name; a group's, such as `losses`, as `loss/NAME`."""
+    curves: dict[str, float] = {k: v for k, v in info.items() if k in CURVES}
+    for group, word in (("losses", "loss"), ("pulls", "pull")):
+        curves |= {f"{word}/{name}": value for name, value in info.get(group, {}).items()}
+    return curves
 
 
 def read_metrics(run: RunFiles) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""Trackers: programs and services that show a run's losses, one file for each."""
