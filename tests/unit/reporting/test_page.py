@@ -243,7 +243,7 @@ def test_data_have_short_names_and_their_paths_once(finished, write):
         row["data"] = "coco:/a/path/that/is/far/too/long/for/a/column/photos/val"
     write(EVALUATION, record)
     html = render_page(finished)
-    assert html.count('<small>on val</small>') == len(record["rows"] + record["base"])
+    assert html.count("<small>on val</small>") == len(record["rows"] + record["base"])
     assert html.count("Data: val is coco:/a/path/") == 1
 
 

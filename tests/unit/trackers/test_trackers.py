@@ -15,8 +15,8 @@ import torch
 
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.distillation.engine import distill
-from kivfm_core.distillation.processes.interrupt import Interrupted
 from kivfm_core.errors import PluginError, UsageError
+from kivfm_core.processes.interrupt import Interrupted
 from kivfm_core.progress import Silent
 from kivfm_core.runs.run import Run
 from kivfm_core.student.bundle import load_student
