@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -57,7 +58,7 @@ def build_toys(values: dict[str, Any], said: str, place: tuple[int, int]) -> Non
 
     Args:
         values: The configuration of a run.
-        said: The start of the name of a file that holds how many views its networks saw.
+        said: The start of the name of a file that holds how many views a teacher saw at once.
         place: As `distill_toys` takes it.
     """
     from kivfm_core.config import RunConfig
@@ -74,7 +75,7 @@ def build_toys(values: dict[str, Any], said: str, place: tuple[int, int]) -> Non
 
     LoadedTeacher.encode = watched
     build(RunConfig.model_validate(values), Silent())
-    Path(f"{said}-{place[0]}").write_text(str(sum(seen)))
+    Path(f"{said}-{place[0]}").write_text(json.dumps(seen))
 
 
 def _settle(home: Path, place: tuple[int, int]) -> None:

@@ -52,6 +52,9 @@ def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> li
     composition, engine = compose(config), config.engine
     hashes = hash_weights(config, composition)
     fabric = sharing_fabric(engine.devices, engine.nodes, engine.accelerator, engine.precision)
+    # Networks run on the batches of one process, however many there are: outputs stay the same.
+    one = engine.model_copy(update={"devices": 1, "nodes": 1})
+    config = config.model_copy(update={"engine": one})
     with launched(fabric, AGAIN):
         report = progress if fabric.is_global_zero else Silent()
         # One process a machine draws the demo scenes; the others find them drawn.
