@@ -15,7 +15,8 @@ from torch import Tensor
 from kivfm_core.data.ahead import ahead, count_workers, in_order
 from kivfm_core.data.canvas import render, to_tensor
 from kivfm_core.data.labeled_images import ImageReader
-from kivfm_core.data.members import open_at
+from kivfm_core.data.members import open_at, parts_at_url
+from kivfm_core.data.remote.fetch import fetched_ahead
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame, Size, plan_frame
 from kivfm_core.spec import InputContract
@@ -82,7 +83,7 @@ def _batches(
     reader: ImageReader,
     other: InputContract | None,
 ) -> Generator[Batch]:
-    decoded = in_order(_decode, paths, count_workers())
+    decoded = in_order(_decode, fetched_ahead(paths, parts_at_url), count_workers())
     yield from batched((reader.count(pixels) for pixels in decoded), contract, other)
 
 
