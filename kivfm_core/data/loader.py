@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from kivfm_core.data.canvas import Look, look, render_views, to_tensor
 from kivfm_core.data.images import listed
-from kivfm_core.data.remote.fetch import fetched_ahead
+from kivfm_core.data.remote.fetch import AHEAD, fetched_ahead
 from kivfm_core.data.remote.part import Part
 from kivfm_core.data.remote.url import Url
 from kivfm_core.data.sampler import Key, ViewItem
@@ -193,7 +193,7 @@ def load(
 ) -> Iterator[ViewBatch]:
     """Loads batches in order, ahead of time if there are workers, in pinned memory for a GPU."""
     if not workers:  # loader processes fetch their own batches
-        batches = fetched_ahead(batches, dataset.parts, 2)
+        batches = fetched_ahead(batches, lambda items: dataset.parts(items[:AHEAD]), 2)
     loader: Any = DataLoader(
         dataset,
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import re
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -37,7 +38,7 @@ class Object(NamedTuple):
 
     Attributes:
         size: Bytes; None if the server does not say.
-        version: A number that changes with its content, as far as the store tells.
+        version: A number that changes with its content; 0 if the store does not tell.
     """
 
     size: int | None
@@ -96,7 +97,9 @@ def read_object(url: Url, start: int = 0, size: int | None = None) -> bytes:
 
     def work() -> bytes:
         content: bytes = system.cat_file(str(url), start=start, end=end)
-        if size is not None and len(content) != size:
+        if size is not None and len(content) > size:
+            raise ValueError("the server gives whole files only, and no ranges of bytes")
+        if size is not None and len(content) < size:
             raise OSError(errno.EIO, f"the server gave {len(content)} bytes of {size}")
         return content
 
@@ -162,10 +165,11 @@ def _system(url: Url) -> Any:
 
 def _describe(info: dict[str, Any]) -> Object:
     size = info.get("size")
-    tag = next((str(info[key]) for key in _VERSIONS if info.get(key)), "")
+    tag = next((str(info[key]) for key in _VERSIONS if info.get(key)), None)
+    if tag is None:
+        return Object(size, 0)
     digest = hashlib.sha256(f"{size}\0{tag}".encode(errors="surrogateescape")).digest()
-    # Positive, and never 0, which stands for no version.
-    return Object(size, int.from_bytes(digest[:8], "big") >> 1 | 1)
+    return Object(size, int.from_bytes(digest[:8], "big") >> 1 | 1)  # positive, and not 0
 
 
 def _patiently(work: Callable[[], _T]) -> _T:
@@ -187,7 +191,7 @@ def _patiently(work: Callable[[], _T]) -> _T:
             if pause is None or final:
                 tries = "" if final else f" ({len(PAUSES) + 1} tries)"
                 said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                raise OSError(errno.EIO, f"{printable(' '.join(said.split()))}{tries}") from error
+                raise OSError(errno.EIO, f"{_shown(said)}{tries}") from error
         time.sleep(pause)
     raise AssertionError
 
@@ -197,6 +201,15 @@ def _uncovered(error: Exception) -> BaseException:
     cause = error.__cause__
     hidden = isinstance(cause, OSError) or _status(cause) is not None
     return cause if isinstance(error, FileNotFoundError) and cause and hidden else error
+
+
+def _shown(said: str) -> str:
+    """What a library says, on one line, without what may be a secret in a URL.
+
+    A store may lead on to a URL with a signature, and the library names that one.
+    """
+    text = re.sub(r"://[^/\s@]+@", "://", " ".join(said.split()))
+    return printable(re.sub(r"(://[^\s?]+)\?[^\s'\")]*", r"\1?...", text))
 
 
 def _status(error: BaseException | None) -> int | None:

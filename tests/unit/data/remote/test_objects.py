@@ -58,6 +58,21 @@ def test_what_does_not_pass_is_told_with_the_number_of_tries(store, monkeypatch)
     assert answers.calls == 3 and "\x1b" not in str(caught.value)
 
 
+def test_a_server_without_ranges_is_not_asked_five_times(store, monkeypatch):
+    answers = Answers(monkeypatch, bytes(100))
+    with pytest.raises(OSError, match="no ranges of bytes"):
+        read_object(OBJECT, 10, 5)
+    assert answers.calls == 1
+
+
+def test_a_signature_that_a_store_leads_on_to_is_not_shown(store, monkeypatch):
+    said = "403, message='Forbidden', url=URL('https://me:SECRET@cdn/x?Signature=SECRET&k=SECRET')"
+    Answers(monkeypatch, PermissionError(said))
+    with pytest.raises(OSError, match="Forbidden") as caught:
+        read_object(OBJECT)
+    assert "SECRET" not in str(caught.value) and "https://cdn/x?..." in str(caught.value)
+
+
 @pytest.mark.parametrize("error", [PermissionError("Forbidden"), FileNotFoundError("x")])
 def test_what_cannot_pass_is_not_tried_again(store, monkeypatch, error):
     answers = Answers(monkeypatch, error)
