@@ -90,15 +90,20 @@ def _git(*words: str) -> str:
     ).stdout.strip()
 
 
-def loop_seconds(run: Path) -> int:
-    """How long a run's loop took, by its own account, whenever and in however many parts."""
+def loop_seconds(run: Path, digits: int | None = None) -> float:
+    """How long a run's loop took, by its own account, whenever and in however many parts.
+
+    Args:
+        run: The run's folder.
+        digits: After the decimal point; by default whole seconds.
+    """
     total, before = 0.0, 0
     batch = open_run(run).config.optim.batch_size
     for line in (run / "metrics.jsonl").read_text().splitlines():
         entry = json.loads(line)
         total += (entry["step"] - before) * batch / entry["images_per_second"]
         before = entry["step"]
-    return round(total)
+    return round(total, digits)
 
 
 def table(columns: str, rows: Sequence[Sequence[str]]) -> list[str]:

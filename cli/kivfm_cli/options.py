@@ -74,7 +74,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="D",
-        help="Folder of images or tar files, or one tar file. Default: the demo scenes.",
+        help="Folder of images or tar files, or one tar file, here or at a URL. "
+        "Default: the demo scenes.",
     ),
 ]
 Steps = Annotated[

@@ -18,6 +18,7 @@ from kivfm_core.config.sections import (
     StudentConfig,
     TeacherChoice,
 )
+from kivfm_core.data.remote.url import locate
 from kivfm_core.recipes.table import RECIPES
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.students import find_bundle, student_name
@@ -53,7 +54,7 @@ class RunConfig(Record):
         """The same with absolute paths, so that the run can be opened from anywhere."""
         data, cache, files = self.data, self.cache, self.weights
         if data.path is not None:
-            data = data.model_copy(update={"path": str(Path(data.path).absolute())})
+            data = data.model_copy(update={"path": str(locate(data.path).absolute())})
         if cache.path is not None:
             cache = cache.model_copy(update={"path": str(Path(cache.path).absolute())})
         weights = {name: str(Path(file).absolute()) for name, file in files.items()}

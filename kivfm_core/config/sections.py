@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from kivfm_core.adapters.table import check_adapter_kind
+from kivfm_core.data.remote.url import check_url, refuse_url
 from kivfm_core.data.views import SMALLEST
 from kivfm_core.spec import Record, Side
 
@@ -24,6 +25,16 @@ Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
 # In place of a weights file.
 RANDOM = "none"
+
+
+def _on_disk(text: str) -> str:
+    """Refuses a cache at a URL."""
+    refuse_url(
+        text,
+        "a cache lies on a disk, since its records are written into files that grow, under locks",
+        "--set cache.path=FOLDER; the data may lie at a URL all the same",
+    )
+    return text
 
 
 class TeacherChoice(Record):
@@ -92,8 +103,8 @@ class DataConfig(Record):
     """The images, and the views that are cut from them.
 
     Attributes:
-        path: A folder of images and tars of images, searched recursively, or one tar; the demo
-            scenes if not given.
+        path: A folder of images and tars of images, searched recursively, or one tar, here or at a
+            URL; the demo scenes if not given.
         image_size: Sides of the student's square canvases, in pixels; the teachers' own by default.
             Of several, one is drawn for each step (stored views take turns).
         teacher_size: Side of the teachers' largest canvases, in pixels; by default that of the
@@ -110,7 +121,7 @@ class DataConfig(Record):
         bad_limit: Number of undecodable images that are skipped before the run stops.
     """
 
-    path: Place | None = None
+    path: Annotated[Place, AfterValidator(check_url)] | None = None
     image_size: tuple[Side, ...] = ()
     teacher_size: Side | None = None
     views: int = Field(default=0, ge=0)
@@ -205,7 +216,7 @@ class CacheConfig(Record):
             `latent-int8` store only as many principal coordinates as the shared latent takes.
     """
 
-    path: Place | None = None
+    path: Annotated[Place, AfterValidator(_on_disk)] | None = None
     limit: float | None = Field(default=None, gt=0)
     encoding: Literal["bf16", "int8", "latent-bf16", "latent-int8"] = "bf16"
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from kivfm_core.data.ahead import ahead, count_workers, in_order
 from kivfm_core.data.canvas import render, to_tensor
 from kivfm_core.data.labeled_images import ImageReader
-from kivfm_core.data.members import open_at
+from kivfm_core.data.members import open_at, parts_at_url
+from kivfm_core.data.remote.fetch import fetched_ahead
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame, Size, plan_frame
 from kivfm_core.processes.team import block
@@ -90,7 +91,8 @@ def _batches(
     other: InputContract | None,
     chosen: Sequence[int],
 ) -> Generator[Batch]:
-    decoded = in_order(_decode, (paths[index] for index in chosen), count_workers())
+    wanted = [paths[index] for index in chosen]
+    decoded = in_order(_decode, fetched_ahead(wanted, parts_at_url), count_workers())
     before = 0
     # A batch has images of one block: it is the same whatever other blocks are chosen.
     for _, own in groupby(chosen, block):

@@ -12,6 +12,9 @@ from threading import Lock
 from PIL import Image
 
 from kivfm_core.data.modes import say_scaled, to_upright_rgb
+from kivfm_core.data.remote.fetch import fetcher
+from kivfm_core.data.remote.part import Part
+from kivfm_core.data.remote.url import Url
 from kivfm_core.errors import DataError, printable
 
 # EXIF's tag of how the camera was held.
@@ -27,20 +30,23 @@ def is_image_file(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
-def open_image(path: Path, start: int = 0, size: int | None = None) -> Image.Image:
+def open_image(
+    path: Path, start: int = 0, size: int | None = None, version: int = 0
+) -> Image.Image:
     """Decodes an image as upright 8-bit RGB, as `modes.to_upright_rgb` does.
 
     Args:
         path: The file that contains the image.
         start: First byte of the image, if `size` is given.
         size: Bytes of the image; the whole file by default.
+        version: Of an object at a URL, as in `Part`.
 
     Raises:
         DataError: If it cannot be decoded, or has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`
             (a decompression bomb).
     """
     try:
-        with open_checked(stored(path, start, size)) as image:
+        with open_checked(stored(Part(path, start, size, version))) as image:
             upright = to_upright_rgb(image)
         if upright.width * upright.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
             raise ValueError(f"it has {upright.width} x {upright.height} pixels")  # from few bytes
@@ -68,19 +74,22 @@ def open_checked(source: Path | BytesIO, formats: list[str] | None = None) -> Im
         return Image.open(source, formats=formats)
 
 
-def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[int, int]:
+def upright_size(
+    path: Path, start: int = 0, size: int | None = None, version: int = 0
+) -> tuple[int, int]:
     """Width and height of an image as viewers show it, in pixels, without decoding it.
 
     Args:
         path: The file that contains the image.
         start: First byte of the image, if `size` is given.
         size: Bytes of the image; the whole file by default.
+        version: Of an object at a URL, as in `Part`.
 
     Raises:
         DataError: If it cannot be opened.
     """
     try:
-        with Image.open(stored(path, start, size)) as image:
+        with Image.open(stored(Part(path, start, size, version))) as image:
             turned = image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
             width, height = image.size
             return (height, width) if turned else (width, height)
@@ -88,19 +97,15 @@ def upright_size(path: Path, start: int = 0, size: int | None = None) -> tuple[i
         raise DataError(f"cannot open {printable(path)}: {error}") from error
 
 
-def stored(path: Path, start: int = 0, size: int | None = None) -> Path | BytesIO:
-    """What holds an image alone: its file, or its bytes out of a file that has more.
-
-    Args:
-        path: The file that contains the image.
-        start: First byte of the image, if `size` is given.
-        size: Bytes of the image; the whole file by default.
-    """
-    if size is None:
-        return path
-    with path.open("rb") as file:
-        file.seek(start)
-        return BytesIO(file.read(size))
+def stored(part: Part) -> Path | BytesIO:
+    """What holds an image alone: its file, or its bytes out of a file that has more."""
+    if isinstance(part.path, Url):
+        return BytesIO(fetcher().read(part))
+    if part.size is None:
+        return part.path
+    with part.path.open("rb") as file:
+        file.seek(part.start)
+        return BytesIO(file.read(part.size))
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:

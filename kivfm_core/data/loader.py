@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from kivfm_core.data.canvas import Look, look, render_views, to_tensor
 from kivfm_core.data.images import listed
+from kivfm_core.data.remote.fetch import AHEAD, fetched_ahead
+from kivfm_core.data.remote.part import Part
+from kivfm_core.data.remote.url import Url
 from kivfm_core.data.sampler import Key, ViewItem
 from kivfm_core.data.shared_tensors import SharedTensors
 from kivfm_core.data.unlabeled import Images
@@ -117,6 +120,17 @@ class ViewDataset(Dataset[Sample]):
         canvases, frames = zip(*(made[key] for key in wanted), strict=True)
         return item.key, list(canvases), list(frames), bad
 
+    def __getitems__(self, items: list[ViewItem]) -> list[Sample]:
+        """The samples of a batch; what they need from a URL is fetched ahead."""
+        return [self[item] for item in fetched_ahead(items, lambda item: self.parts([item]))]
+
+    def parts(self, items: Iterable[ViewItem]) -> list[Part]:
+        """What has to be fetched for some items: nothing if the images lie here."""
+        if not isinstance(self.images.path, Url):
+            return []
+        decoded = (item for item in items if not item.known)
+        return [self.images.part(image) for item in decoded for image in self.shown(item)]
+
     def shown(self, item: ViewItem) -> list[int]:
         """Indices of the images on an item's canvas: the view's own, then those of a mosaic."""
         name = self.images[item.image]
@@ -178,6 +192,8 @@ def load(
     dataset: ViewDataset, batches: Iterable[list[ViewItem]], workers: int, pin: bool = False
 ) -> Iterator[ViewBatch]:
     """Loads batches in order, ahead of time if there are workers, in pinned memory for a GPU."""
+    if not workers:  # loader processes fetch their own batches
+        batches = fetched_ahead(batches, lambda items: dataset.parts(items[:AHEAD]), 2)
     loader: Any = DataLoader(
         dataset,
         batch_sampler=batches,  # pyright: ignore[reportArgumentType]

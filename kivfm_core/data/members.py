@@ -1,12 +1,14 @@
 """Paths that may lead into a file: `shard.tar/a.jpg` is an image in `shard.tar`. Torch-free.
 
 `data.arrow/image/00000012` is the image in row 12 of the column `image`, counted from 0. So labeled
-images have a path each, whether they lie in folders, in tars or in tables.
+images have a path each, whether they lie in folders, in tars or in tables. At a URL, whatever ends
+in `.tar` is taken for a tar.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from PIL import Image
 
 from kivfm_core.data.arrow_rows import image_places
 from kivfm_core.data.images import open_checked, open_image, stored, upright_size
+from kivfm_core.data.remote.part import Part
+from kivfm_core.data.remote.url import Url
 from kivfm_core.data.tar_index import TarIndex, load_index
 from kivfm_core.errors import DataError, printable
 
@@ -26,7 +30,7 @@ def open_at(path: Path) -> Image.Image:
     Raises:
         DataError: If it cannot be decoded, or is not there.
     """
-    return open_image(*_place(path))
+    return open_image(*_part(path))
 
 
 def size_at(path: Path) -> tuple[int, int]:
@@ -35,7 +39,7 @@ def size_at(path: Path) -> tuple[int, int]:
     Raises:
         DataError: If it cannot be opened, or is not there.
     """
-    return upright_size(*_place(path))
+    return upright_size(*_part(path))
 
 
 def open_stored(path: Path) -> Image.Image:
@@ -44,21 +48,26 @@ def open_stored(path: Path) -> Image.Image:
     Raises:
         DataError: If it is not there. What Pillow raises comes through.
     """
-    return open_checked(stored(*_place(path)))
+    return open_checked(stored(_part(path)))
 
 
-def _place(path: Path) -> tuple[Path, int, int | None]:
-    """The file that holds an image, its first byte, and its bytes; None for the whole file."""
+def parts_at_url(path: Path) -> list[Part]:
+    """What has to be fetched for an image: nothing if it lies here, or there is no such member."""
+    with suppress(DataError):  # which opening it will say
+        return [_part(path)] if isinstance(path, Url) else []
+    return []
+
+
+def _part(path: Path) -> Part:
+    """Where the bytes of an image are."""
     for tar in path.parents:
-        if tar.suffix.lower() == ".tar" and tar.is_file():
-            stat = tar.stat()
-            index = _index(tar, stat.st_size, stat.st_mtime_ns)
+        if tar.suffix.lower() == ".tar" and (isinstance(tar, Url) or tar.is_file()):
+            index = _index(tar, *_state(tar))
             name = path.relative_to(tar).as_posix()
             place = bisect_left(index.names, name)
             if place == len(index.names) or index.names[place] != name:
                 raise DataError(f"{printable(tar)} has no image {printable(name)}")
-            start, size = index.places[place].tolist()
-            return tar, start, size
+            return index.part(tar, place)
     table = path.parent.parent
     if table.suffix == ".arrow" and path.name.isdecimal() and table.is_file():
         stat = table.stat()
@@ -67,8 +76,16 @@ def _place(path: Path) -> tuple[Path, int, int | None]:
         if row >= len(places) or not places[row, 1]:
             raise DataError(f"{printable(table)} has no image in row {row + 1}")
         start, size = places[row].tolist()
-        return table, start, size
-    return path, 0, None
+        return Part(table, start, size)
+    return Part(path)
+
+
+def _state(tar: Path) -> tuple[int, int]:
+    """Size and time; of a tar at a URL none, since each look is a request: it is read once."""
+    if isinstance(tar, Url):
+        return 0, 0
+    stat = tar.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=1024)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kivfm_core.data.images import SUFFIXES, is_image_file
+from kivfm_core.data.remote.url import is_url, locate
+from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import DataError, UsageError, printable
 
 
 @dataclass(frozen=True)
 class NamedImages:
-    """Image files below a folder.
+    """Images below a folder, in a tar, or at a URL.
 
     Attributes:
         root: The folder.
@@ -31,7 +33,11 @@ class NamedImages:
 
 
 def is_one_file(given: Sequence[str | Path]) -> bool:
-    """Whether a single file is given by its name: no folder, and no pattern."""
+    """Whether a single image is given by its name: no folder, no pattern, and no tar."""
+    if len(given) == 1 and is_url(given[0]):
+        return is_image_file(locate(given[0]).name)
+    if len(given) == 1 and _is_tar(given[0]):
+        return False
     return len(given) == 1 and not Path(given[0]).is_dir() and not _is_pattern(str(given[0]))
 
 
@@ -42,13 +48,16 @@ def find_named(given: Sequence[str | Path], without: Path | None = None) -> Name
     named is taken whatever its ending.
 
     Args:
-        given: Folders, files, and patterns such as `photos/**/*.jpg`.
+        given: Folders, files, and patterns such as `photos/**/*.jpg`; or one tar, or one URL, where
+            the images in tars are taken, too.
         without: Where labels are written. What lies there is not taken from a folder around it.
 
     Raises:
         DataError: If one of them does not exist, or has no images.
-        UsageError: If one of them is the folder of the labels.
+        UsageError: If one of them is the folder of the labels, or a tar or URL beside others.
     """
+    if any(is_url(place) or _is_tar(place) for place in given):
+        return _find_unlabeled(given)
     files: dict[str, None] = {}
     for place in given:
         skip = _skipped(Path(place), without)
@@ -62,6 +71,18 @@ def find_named(given: Sequence[str | Path], without: Path | None = None) -> Name
     root = one.absolute() if one else Path(os.path.commonpath([os.path.dirname(f) for f in files]))
     names = sorted(Path(os.path.relpath(file, root)).as_posix() for file in files)
     return NamedImages(root, tuple(names))
+
+
+def _is_tar(place: str | Path) -> bool:
+    return str(place).lower().endswith(".tar") and Path(place).is_file()
+
+
+def _find_unlabeled(given: Sequence[str | Path]) -> NamedImages:
+    """The images in a tar or at a URL."""
+    if len(given) > 1:
+        raise UsageError("a tar or URL is given beside other places", "give one of them at a time")
+    found = find_images(locate(given[0]))
+    return NamedImages(found.folder, tuple(found))
 
 
 def _skipped(place: Path, without: Path | None) -> Path | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kivfm_core.data.formats.table import FORMATS
+from kivfm_core.data.remote.url import refuse_url
 from kivfm_core.errors import DataError, PluginError, UsageError, did_you_mean, printable
 from kivfm_core.reference import resolve_reference
 from kivfm_core.task import LabeledImages, LabelFormat, Measured
@@ -53,11 +54,17 @@ def parse_source(text: str, formats: Collection[str] = FORMATS.keys()) -> Source
 
     Raises:
         DataError: If there is no such path.
+        UsageError: If it is a URL: labels are read from disks.
     """
     head, colon, rest = text.partition(":")
     named = bool(colon) and head in formats
     # The shell sees no `~` after `TASK=` or `FORMAT:`.
     place = rest if named else text
+    refuse_url(
+        place,
+        "labels are read from a folder on a disk",
+        "copy it here; or, without labels: kivfm evaluate RUN --agreement --data URL",
+    )
     path = Path(os.path.expanduser(place))
     source = Source(path, head if named else None)
     if not place or not source.path.exists():

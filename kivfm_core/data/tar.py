@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from kivfm_core.data.images import open_image
+from kivfm_core.data.remote.part import Part
 from kivfm_core.data.tar_index import load_index
 from kivfm_core.errors import printable
 
@@ -45,14 +46,17 @@ class Tar:
         """An image's id."""
         return f"{self.name}/{self.index.names[index]}"
 
+    def part(self, index: int) -> Part:
+        """Where an image's bytes are."""
+        return self.index.part(self.path, index)
+
     def open(self, index: int) -> Image.Image:
         """Decodes an image.
 
         Raises:
             DataError: If it cannot be decoded.
         """
-        start, size = self.index.places[index].tolist()
-        return open_image(self.path, start, size)
+        return open_image(*self.part(index))
 
     def stamps(self) -> Iterator[str]:
         """Name, version of the index, bytes and time of change."""

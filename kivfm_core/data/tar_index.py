@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -16,13 +18,16 @@ from numpy.typing import NDArray
 
 from kivfm_core.data.images import is_image_file
 from kivfm_core.data.names import Names
+from kivfm_core.data.remote.objects import look_at, open_object
+from kivfm_core.data.remote.part import Part
+from kivfm_core.data.remote.url import Url
 from kivfm_core.errors import DataError, printable
 from kivfm_core.files import keep
 
 # Version of the rules for what is listed, and of the cache file: raised with every change.
 VERSION = 1
 
-# `VERSION`, and the tar's size in bytes and time of change in nanoseconds.
+# `VERSION`, the tar's size in bytes, and its time of change in nanoseconds or an object's version.
 State = tuple[int, int, int]
 
 
@@ -42,6 +47,16 @@ class TarIndex:
     damage: str
     state: State
 
+    def part(self, tar: Path, place: int) -> Part:
+        """Where the bytes of a member are.
+
+        Args:
+            tar: The tar.
+            place: Of the member among the names.
+        """
+        start, size = self.places[place].tolist()
+        return Part(tar, start, size, self.state[2] if isinstance(tar, Url) else 0)
+
 
 def load_index(path: Path) -> TarIndex:
     """The index of a tar: the cached one, if the tar has not changed since.
@@ -52,18 +67,34 @@ def load_index(path: Path) -> TarIndex:
     name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
     cached = platformdirs.user_cache_path("kivfm") / "tars" / f"{name}.npz"
     try:
-        stat = path.stat()
-        state = (VERSION, stat.st_size, stat.st_mtime_ns)
+        state = _look_at(path)
         index = _read(cached, state)
         if index is None:
-            index = _scan(path, state)
+            with _open(path, state) as file:
+                index = _scan(file, state)
             keep(cached, _pack(index))
     except OSError as error:
         raise DataError(f"cannot read {printable(path)}: {error.strerror}") from error
     return index
 
 
-def _scan(path: Path, state: State) -> TarIndex:
+def _look_at(path: Path) -> State:
+    if isinstance(path, Url):
+        found = look_at(path)
+        if found.size is None:
+            raise OSError(errno.EIO, "the server does not say how large it is")
+        return VERSION, found.size, found.version
+    stat = path.stat()
+    return VERSION, stat.st_size, stat.st_mtime_ns
+
+
+def _open(path: Path, state: State) -> BinaryIO:
+    if isinstance(path, Url):
+        return cast("BinaryIO", open_object(path, state[1]))
+    return path.open("rb")
+
+
+def _scan(file: BinaryIO, state: State) -> TarIndex:
     """Reads a tar's headers; links, sparse files and other files than images are skipped.
 
     If several members have one name, the last one counts, as it would if the tar were unpacked.
@@ -71,10 +102,7 @@ def _scan(path: Path, state: State) -> TarIndex:
     found: dict[str, tuple[int, int]] = {}
     damage = ""
     try:
-        with (
-            path.open("rb") as file,
-            tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as tar,
-        ):
+        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8") as tar:
             while (member := tar.next()) is not None:
                 # tarfile would otherwise hold a kilobyte of memory for each member.
                 tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]

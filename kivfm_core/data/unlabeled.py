@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
 from shlex import quote
@@ -13,8 +14,13 @@ from typing import Protocol
 
 from PIL import Image
 
-from kivfm_core.data.folder import Folder
+from kivfm_core.data.ahead import in_order
+from kivfm_core.data.folder import Folder, RemoteFolder
 from kivfm_core.data.images import SUFFIXES, is_image_file
+from kivfm_core.data.remote.fetch import REQUESTS
+from kivfm_core.data.remote.objects import Object, list_objects, look_at
+from kivfm_core.data.remote.part import Part
+from kivfm_core.data.remote.url import Url
 from kivfm_core.data.tar import Tar
 from kivfm_core.errors import DataError, printable
 
@@ -35,6 +41,10 @@ class Holder(Protocol):
 
     def id(self, index: int) -> str:
         """An image's id: relative to the data, so that it stays when the data are moved."""
+        ...
+
+    def part(self, index: int) -> Part:
+        """Where an image's bytes are."""
         ...
 
     def open(self, index: int) -> Image.Image:
@@ -79,6 +89,16 @@ class Images:
         return holder.open(place)
 
     @property
+    def folder(self) -> Path:
+        """What the ids are relative to."""
+        return self.path.parent if _is_one(self.path) else self.path
+
+    def part(self, index: int) -> Part:
+        """Where an image's bytes are."""
+        holder, place = self._find(index)
+        return holder.part(place)
+
+    @property
     def fingerprint(self) -> str:
         """A hash that changes when the images change, in hexadecimal.
 
@@ -98,20 +118,21 @@ class Images:
 def find_images(path: Path) -> Images:
     """The images below a folder, including those in its tars, or the images in one tar.
 
+    Both may lie at a URL: then `path` is a `Url`, and there are requests.
+
     Ids are relative to the folder, or to the folder of the tar: `shard.tar/member.jpg`. Files come
     first, then tars by name; in each the images are sorted by name.
 
     Raises:
         DataError: If there is no such folder or tar, no image in it, or a tar cannot be read.
+        KivfmError: If the library for a URL's protocol is not installed.
     """
-    if not path.exists():
-        raise DataError(f"no folder or tar {path}", "--data FOLDER, a folder of images")
-    folder, names = (path.parent, [path.name]) if path.is_file() else (path, list(_walk(path)))
-    tars = [Tar(folder, name) for name in sorted(names) if name.lower().endswith(".tar")]
+    folder = path.parent if _is_one(path) else path
+    files, names = _list_remote(path, folder) if isinstance(path, Url) else _list(path, folder)
+    tars = _open_tars(folder, (name for name in sorted(names) if name.lower().endswith(".tar")))
     packed = [folder / name for name in sorted(names) if name.lower().endswith(tuple(UNPACK))]
     notes = [tar.note for tar in tars if tar.note]
     notes += [f"{printable(file)} is compressed and passed over" for file in packed]
-    files = Folder(folder, filter(is_image_file, names))
     images = Images(path, [holder for holder in (files, *tars) if len(holder)], notes)
     if not len(images):
         kinds = " ".join(sorted(SUFFIXES))
@@ -128,9 +149,56 @@ def check_images(path: Path) -> None:
     Raises:
         DataError: If there is no such folder or tar, or no image in it.
     """
+    if isinstance(path, Url):
+        _objects(path)
+        return
     ends = (*SUFFIXES, ".tar")
     if not (path.is_dir() and any(name.lower().endswith(ends) for name in _walk(path))):
         find_images(path)
+
+
+def _list(path: Path, folder: Path) -> tuple[Folder, list[str]]:
+    """The image files below a path, and the names of all that may hold images."""
+    if not path.exists():
+        raise DataError(f"no folder or tar {path}", "--data FOLDER, a folder of images")
+    names = [path.name] if path.is_file() else list(_walk(path))
+    return Folder(folder, filter(is_image_file, names)), names
+
+
+def _list_remote(url: Url, folder: Path) -> tuple[Folder, list[str]]:
+    """The same of a URL."""
+    objects = _objects(url)
+    files = {name: found for name, found in objects.items() if is_image_file(name)}
+    return RemoteFolder(folder, files), list(objects)
+
+
+def _open_tars(folder: Path, names: Iterable[str]) -> list[Tar]:
+    """Tars with their indices; at a URL several at once, since most of the time is waiting."""
+    if not isinstance(folder, Url):
+        return [Tar(folder, name) for name in names]
+    return list(in_order(partial(Tar, folder), names, REQUESTS))
+
+
+def _is_one(path: Path) -> bool:
+    """Whether a place is one tar or image; at a URL its ending says so."""
+    if isinstance(path, Url):
+        return is_image_file(path.name) or path.name.lower().endswith((".tar", *UNPACK))
+    return path.is_file()
+
+
+def _objects(url: Url) -> dict[str, Object]:
+    """What is at a URL, by its path relative to the folder.
+
+    Raises:
+        DataError: If there is nothing, or the store does not answer.
+    """
+    try:
+        found = {url.name: look_at(url)} if _is_one(url) else list_objects(url)
+    except OSError as error:
+        raise DataError(f"cannot read {printable(url)}: {error.strerror}") from error
+    if not found:
+        raise DataError(f"there is nothing at {printable(url)}", "give a URL of images or tars")
+    return found
 
 
 def _unpack(file: Path) -> str:

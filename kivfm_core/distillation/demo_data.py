@@ -9,6 +9,7 @@ from shlex import quote
 import platformdirs
 
 from kivfm_core.config import RunConfig
+from kivfm_core.data.remote.url import locate
 from kivfm_core.errors import DataError
 from kivfm_core.progress import Progress, stage
 from kivfm_core.scenes import PER_CLASS, TRAIN, VAL
@@ -34,7 +35,7 @@ def data_path(config: RunConfig, progress: Progress) -> Path:
         DataError: If other data are in their place.
     """
     if config.data.path:
-        return Path(config.data.path)
+        return locate(config.data.path)
     folder = platformdirs.user_cache_path("kivfm") / "scenes"
     progress.message(f"no --data: distilling on the demo scenes in {folder}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.summary import round_trips
 from kivfm_core.config import RunConfig
+from kivfm_core.data.remote.url import locate
 from kivfm_core.data.unlabeled import check_images
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
@@ -83,7 +84,7 @@ def distill(
         run = _new_run(out)
         if config.data.path is not None:
             # Before weights are loaded or fetched: a typing error must not cost a download.
-            check_images(Path(config.data.path))
+            check_images(locate(config.data.path))
     else:
         raise UsageError("nothing to distill", "give a configuration, or a run to resume")
     with Interrupt(run.path) as interrupt, launched(plan.config, run.path) as fabric:

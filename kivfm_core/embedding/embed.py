@@ -88,7 +88,8 @@ def embed(
 
     Args:
         model: A run's folder, a bundle's folder, or a teacher's name.
-        images: A folder, an image file or a pattern such as `photos/**/*.jpg`; or several.
+        images: A folder, an image file or a pattern such as `photos/**/*.jpg`; or several; or a
+            tar, or a URL.
         out: The file; its ending says which kind: `.parquet`, `.npz` or `.safetensors`.
         teacher: Store this teacher's levels, as the student predicts them, in place of the
             student's own features.

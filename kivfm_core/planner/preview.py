@@ -9,6 +9,7 @@ from kivfm_core.composition import compose as composing
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.summary import Summary, summarize
 from kivfm_core.config import RunConfig
+from kivfm_core.data.remote.url import is_url
 from kivfm_core.errors import KivfmError
 from kivfm_core.planner.placement import place, planned_machine
 from kivfm_core.planner.plan import RunPlan, make_plan
@@ -74,6 +75,8 @@ def _count_images(config: RunConfig) -> int | None:
         return TRAIN  # the demo data's, which need not be drawn for this
     from kivfm_core.data.unlabeled import find_images  # imports Pillow, which plans do without
 
+    if is_url(config.data.path):
+        return None  # a plan makes no requests
     try:
         return len(find_images(Path(config.data.path)))
     except KivfmError:

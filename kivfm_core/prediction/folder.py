@@ -15,12 +15,12 @@ from kivfm_core.data.ahead import ahead
 from kivfm_core.data.batches import Batch, batches
 from kivfm_core.data.canvas import to_tensor
 from kivfm_core.data.formats.reading import ReadingNotes
-from kivfm_core.data.images import open_image
 from kivfm_core.data.labeled_images import ImageReader
+from kivfm_core.data.members import open_at
 from kivfm_core.data.named_images import NamedImages, find_named
 from kivfm_core.data.saving.journal import NAME
 from kivfm_core.data.saving.record import SavedImage
-from kivfm_core.data.saving.saver import Saver
+from kivfm_core.data.saving.saver import Saver, check_name
 from kivfm_core.data.saving.table import SAVERS, open_saver
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.geometry import Frame
@@ -106,9 +106,9 @@ def predict_folder(
 
     Args:
         model: A run, a bundle's folder, or a teacher's name, as `predict` takes it.
-        images: A folder, a pattern such as `photos/**/*.jpg`, an image, or several of these.
+        images: A folder, a pattern such as `photos/**/*.jpg`, images; a tar; a URL.
         task: What to solve.
-        out: Folder for the labels, and for the images beside them.
+        out: Folder for the labels, and beside them the images that are files here.
         save: Format of the labels. By default the first that can hold them: `coco` for objects,
             `masks` for maps of classes, `csv` for the classes of images.
         draw: Whether results are drawn, too, into the folder `drawings` of `out`.
@@ -292,14 +292,17 @@ class _Work:
             (found,) = to_original(self.solver.record, item(predictions, place), [frame])
             parts = resolve_reference(saved.build)(found, self.classes)
         (height, width), source = frame.original, self.found.path(name)
+        check_name(name)  # a stranger's, if it comes from a tar
         if self.draw:
             self._draw(name, found, frame)
-        self.saver.add(SavedImage(name, width, height, source=source, **parts))
+        # What lies in a tar or at a URL stays there: it may be more than this disk holds.
+        laid = source if source.is_file() else None
+        self.saver.add(SavedImage(name, width, height, source=laid, **parts))
 
     def _draw(self, name: str, found: Any, frame: Frame) -> None:
         """Draws what was found on the image, which is decoded anew: kept, images would pile up."""
         solver = self.solver
-        drawing = Drawing(to_tensor(open_image(self.found.path(name))), wanted=solver.wanted)
+        drawing = Drawing(to_tensor(open_at(self.found.path(name))), wanted=solver.wanted)
         if isinstance(found, Scan):
             draw_everything(drawing, found)
         else:

@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from kivfm_core.data.canvas import make_canvases, to_tensor
-from kivfm_core.data.images import open_image
 from kivfm_core.data.label_spaces import label_names
+from kivfm_core.data.members import open_at
+from kivfm_core.data.remote.url import is_url, locate
 from kivfm_core.errors import DataError, UsageError, out_of_memory_said, printable
 from kivfm_core.geometry import MaskPrompt
 from kivfm_core.models.model import Model
@@ -117,7 +118,7 @@ def find_solver(
 
 def read_image(image: str | Path | Image.Image) -> Tensor:
     """An image as RGB uint8 `[3, H, W]`, upright."""
-    opened = open_image(Path(image)) if isinstance(image, str | Path) else image
+    opened = open_at(locate(image)) if isinstance(image, str | Path) else image
     return to_tensor(ImageOps.exif_transpose(opened))
 
 
@@ -165,16 +166,14 @@ def choose(specs: Sequence[TeacherSpec], task: str, name: str | None) -> Teacher
 def _check_files(image: str | Path | Image.Image, out: str | Path | None) -> None:
     """Refuses what is not there or cannot be drawn to, and to draw over the image itself."""
     # First: who mistypes a folder's name gives another folder for the labels.
-    if not isinstance(image, Image.Image) and not Path(image).exists():
-        raise DataError(f"there is no {printable(image)}", "give an image, or a folder of them")
+    file = None if isinstance(image, Image.Image) or is_url(image) else Path(image)
+    if file is not None and not file.exists():
+        raise DataError(f"there is no {printable(file)}", "give an image, or a folder of them")
     if out is None:
         return
     drawn = Path(out)
     check_drawable(drawn)
-    if isinstance(image, Image.Image):
-        return
-    original = Path(image)
-    if drawn.exists() and original.exists() and drawn.samefile(original):
+    if file is not None and drawn.exists() and drawn.samefile(file):
         raise UsageError(
             f"{printable(drawn)} is the image itself, and would be overwritten",
             f"-o {shlex.quote(str(drawn.with_name(f'{drawn.stem}-result.png')))}",

@@ -39,6 +39,7 @@ ELSEWHERE = {
 }
 # Blocks that are not run: another number here is a decision.
 NOT_RUN = {
+    "docs/how-to/data-at-urls.md": 2,
     "docs/how-to/distill-on-several-gpus.md": 3,
     "docs/how-to/explore-your-images.md": 2,
     "docs/how-to/export-a-model.md": 5,

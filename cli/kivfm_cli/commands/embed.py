@@ -33,7 +33,8 @@ def embed(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Folders, image files, or quoted patterns; with --nearest, a file of features."
+            help="Folders, image files, or quoted patterns; a tar; a URL; with --nearest, a file "
+            "of features."
         ),
     ],
     out: Annotated[

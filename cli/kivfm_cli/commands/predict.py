@@ -41,8 +41,8 @@ def predict(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image file; or several, folders, and patterns such as 'photos/**/*.jpg', of "
-            "which labels are saved.",
+            help="Image file; or several, folders, patterns such as 'photos/**/*.jpg', a tar or a "
+            "URL, of which labels are saved.",
         ),
     ],
     task: Annotated[

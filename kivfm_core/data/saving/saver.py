@@ -196,11 +196,7 @@ class Saver:
 
     def _check(self, image: SavedImage) -> None:
         where = printable(image.file)
-        name = PurePosixPath(image.file)
-        if UNWRITABLE.search(image.file) or image.file != name.as_posix():
-            raise DataError(f"{where} is no name that labels can hold")
-        if name.is_absolute() or ".." in name.parts or not name.name or "\\" in image.file:
-            raise DataError(f"{where} is no name of an image inside a folder")
+        check_name(image.file)
         if image.width <= 0 or image.height <= 0:
             raise DataError(f"{where} is {image.width} x {image.height} pixels")
         for number, item in enumerate(image.objects, 1):
@@ -258,6 +254,19 @@ class SaveFormat:
     def holds(self) -> frozenset[Part]:
         """What of an image it can hold."""
         return self.saver.holds
+
+
+def check_name(file: str) -> None:
+    """Refuses an image's name that labels cannot hold, or that leads out of a folder.
+
+    Raises:
+        DataError: Naming it.
+    """
+    name = PurePosixPath(file)
+    if UNWRITABLE.search(file) or file != name.as_posix():
+        raise DataError(f"{printable(file)} is no name that labels can hold")
+    if name.is_absolute() or ".." in name.parts or not name.name or "\\" in file:
+        raise DataError(f"{printable(file)} is no name of an image inside a folder")
 
 
 def _check_classes(classes: Sequence[str]) -> None:

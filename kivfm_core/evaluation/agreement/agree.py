@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kivfm_core.data.batches import batches
 from kivfm_core.data.label_spaces import label_names
+from kivfm_core.data.remote.url import locate
 from kivfm_core.data.sources import Source
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import DataError, UsageError, did_you_mean
@@ -61,7 +62,7 @@ def evaluate_agreement(
 
     Args:
         model: A run's folder, a bundle's, or what is open already.
-        data: Folders of images, or tars of them; labels there are not read.
+        data: Folders of images, or tars of them, here or at URLs; labels there are not read.
         tasks: Only these.
         labels: The classes among which zero-shot chooses.
         limit: At most so many images of each folder.
@@ -118,7 +119,7 @@ def measure_agreement(
         for text, images in sources:
             taken = images.take(wanted.limit)
             cut = wanted.limit if len(taken.paths) < len(images.paths) else None
-            whole = Item("", "", Source(Path(text)), taken, cut)
+            whole = Item("", "", Source(locate(text)), taken, cut)
             if spec.tasks:
                 rows += measure_tasks([(compared, _items(whole, wanted, compared))])[0]
             elif wanted.tasks is None:
@@ -157,10 +158,8 @@ def _check(model: Model, wanted: Wanted) -> None:
 
 def _read(text: str) -> OwnImages:
     """The images of a source, as paths that may lead into a tar."""
-    path = Path(text).expanduser()
-    images = find_images(path)
-    folder = path.parent if path.is_file() else path
-    return OwnImages(tuple(folder / name for name in images))
+    images = find_images(locate(text).expanduser())
+    return OwnImages(tuple(images.folder / name for name in images))
 
 
 def _items(whole: Item, wanted: Wanted, compared: Comparison) -> list[Item]:

@@ -81,9 +81,8 @@ def make_gallery(
 def _images(path: Path, limit: int, labels: tuple[str, ...]) -> tuple[Images, int]:
     """Some of the images, and how many there are."""
     found = find_images(path)
-    folder = path.parent if path.is_file() else path
     names = [found[index] for index in spread(range(len(found)), limit)]
-    return Images(tuple(folder / name for name in names), tuple(names), labels), len(found)
+    return Images(tuple(found.folder / name for name in names), tuple(names), labels), len(found)
 
 
 @dataclass
