@@ -12,6 +12,10 @@ from torch import Tensor
 
 from kivfm_core.geometry import Frame
 
+# Scores that compete in the suppression of one image: a trained detector has far fewer, but the
+# first guesses of a student may exceed the threshold everywhere.
+BUSIEST = 30_000
+
 
 class Predictions(Protocol):
     """What a decoder returns for one batch; a dataclass of tensors, and of lists of tensors."""
@@ -133,6 +137,29 @@ class Candidates:
     masks: Tensor | None = None
     region: Literal["box", "canvas"] = "box"
     mask_threshold: float = 0.5
+
+    def chosen(self) -> tuple[Detections, list[Tensor]]:
+        """What remains, class by class, the best first, and which candidates these were.
+
+        A candidate can remain for several classes. Of an image's scores the highest `BUSIEST`
+        compete.
+        """
+        # Takes a second to import, and only detectors need it.
+        from torchvision.ops import batched_nms
+
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        places: list[Tensor] = []
+        for box, score in zip(self.boxes, self.scores, strict=True):
+            place, label = (score > self.threshold).nonzero(as_tuple=True)
+            sure = score[place, label]
+            if len(sure) > BUSIEST:
+                sure, index = sure.topk(BUSIEST)
+                place, label = place[index], label[index]
+            best = batched_nms(box[place], sure, label, self.iou)[: self.most]
+            place = place[best]
+            found.append((box[place], sure[best], label[best]))
+            places.append(place)
+        return Detections(*([one[i] for one in found] for i in range(3))), places
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,14 @@ CATALOG = ROOT / "docs/reference/teachers.md"
 CHOICE = ROOT / "docs/how-to/choose-teachers.md"
 
 # Teachers of this repository; others that happen to be installed are left out.
-OURS = ("kivfm", "kivfm-deeplab", "kivfm-nano", "kivfm-transformers", "kivfm-yolox")
+OURS = (
+    "kivfm",
+    "kivfm-deeplab",
+    "kivfm-nano",
+    "kivfm-transformers",
+    "kivfm-yolov8",
+    "kivfm-yolox",
+)
 
 # What the page on choosing compares, by goal.
 CHOICES = {

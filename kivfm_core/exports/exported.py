@@ -14,7 +14,7 @@ from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.program import Program
 from kivfm_core.exports.prompts import NOTHING, POSITIVE
 from kivfm_core.geometry import Frame, Size
-from kivfm_core.predictions import Detections, Instances, Masks, Predictions
+from kivfm_core.predictions import Candidates, Instances, Masks, Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.teacher import Levels
@@ -82,7 +82,7 @@ class Exported:
             ch, cw = levels.canvas
             h, w = (ch, cw) if self.program.dynamic else self.program.size
             boxes = levels["boxes"] * torch.tensor([cw / w, ch / h] * 2)
-            found, places = suppress(boxes, levels["scores"], facts["suppression"])
+            found, places = Candidates(boxes, levels["scores"], **facts["suppression"]).chosen()
             if "masks" not in levels:
                 return found
             masks = [x[place] for x, place in zip(levels["masks"], places, strict=True)]
@@ -101,27 +101,3 @@ class Exported:
         labels = torch.tensor([float(POSITIVE), float(NOTHING)]).expand(1, len(points), 2)
         prompt = {"points": pairs.numpy(), "labels": labels.numpy()}
         return torch.from_numpy(self.run(canvas.numpy(), prompt)["logits"])[0]
-
-
-def suppress(
-    boxes: Tensor, scores: Tensor, rule: Mapping[str, Any]
-) -> tuple[Detections, list[Tensor]]:
-    """What remains of candidates, class by class, and which these were, an image each.
-
-    Args:
-        boxes: `[B, N, 4]`, xyxy.
-        scores: `[B, N, K]`.
-        rule: `threshold`, `iou` and `most`, as in the card.
-    """
-    # Takes a second to import, and only detectors need it.
-    from torchvision.ops import batched_nms
-
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
-    places: list[Tensor] = []
-    for box, score in zip(boxes, scores, strict=True):
-        place, label = (score > rule["threshold"]).nonzero(as_tuple=True)
-        box, score = box[place], score[place, label]
-        best = batched_nms(box, score, label, rule["iou"])[: rule["most"]]
-        found.append((box[best], score[best], label[best]))
-        places.append(place[best])
-    return Detections(*([one[i] for one in found] for i in range(3))), places

@@ -15,6 +15,7 @@ PUBLISHED_VARIANTS = {"nano": "kivfm-nano"}
 PUBLISHED_FAMILIES = {
     "deeplab": "kivfm-deeplab",
     "transformers": "kivfm-transformers",
+    "yolov8": "kivfm-yolov8",
     "yolox": "kivfm-yolox",
 }
 

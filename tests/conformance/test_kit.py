@@ -31,4 +31,4 @@ def test_teachers_conform(name):
 
 def test_the_plugins_of_this_repository_are_here():
     assert {"dino/nano", "clip/nano", "sam/nano", "detector/nano", "segmenter/nano",
-            "yolox/nano", "deeplab/mnv2-voc"} <= set(PLUGINS)  # fmt: skip
+            "yolox/nano", "yolov8/n-seg", "deeplab/mnv2-voc"} <= set(PLUGINS)  # fmt: skip

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kivfm_core.geometry import Frame, View, plan_frame, plan_view
 from kivfm_core.predictions import (
+    Candidates,
     Detections,
     Instances,
     Masks,
@@ -145,3 +146,24 @@ def test_a_box_beside_the_picture_has_an_empty_mask(corner: float) -> None:
     boxes = torch.tensor([[corner, corner, corner + 10, corner + 10], [5.0, 5, 20, 20]])
     pasted = paste_masks(torch.ones(2, 14, 14), boxes, (40, 60))
     assert not pasted[0].any() and pasted[1].any()
+
+
+def test_of_overlapping_candidates_the_better_of_a_class_is_chosen() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]])
+    scores = torch.tensor([[0.5, 0.0], [0.6, 0.7], [0.2, 0.05]])
+    found, (places,) = Candidates(boxes[None], scores[None], threshold=0.1, iou=0.5).chosen()
+    assert places.tolist() == [1, 1, 2]
+    assert found.labels[0].tolist() == [1, 0, 0]
+    assert found.scores[0].tolist() == pytest.approx([0.7, 0.6, 0.2])
+    assert torch.equal(found.boxes[0], boxes[places])
+    few = Candidates(boxes[None], scores[None], threshold=0.1, iou=0.5, most=2).chosen()[0]
+    assert few.labels[0].tolist() == [1, 0]
+
+
+def test_candidates_that_are_all_sure_are_still_chosen_from() -> None:
+    """As an untrained student finds them: the best of them compete."""
+    boxes = torch.rand(1, 1000, 4).cumsum(2)
+    scores = 0.5 + torch.rand(1, 1000, 80) / 2
+    scores[0, 7, 3] = 2.0
+    found, (places,) = Candidates(boxes, scores, threshold=0.001, iou=1.0).chosen()
+    assert len(places) == 30_000 and found.labels[0][0] == 3 and places[0] == 7

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
+from torchvision.ops import clip_boxes_to_image, roi_align
 
 from kivfm_core.predictions import Candidates, Instances
 from kivfm_core.readout import Readout
@@ -141,17 +141,10 @@ class Decoder(nn.Module):
 
     def forward(self, levels: Mapping[str, Tensor], prompt: None = None) -> Instances:
         """Find objects: at most 30 an image, scores above 0.05."""
-        every = self.candidates(levels)
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for score, box in zip(every.scores, every.boxes, strict=True):
-            place, label = (score > every.threshold).nonzero(as_tuple=True)
-            score, box = score[place, label], box[place]
-            best = batched_nms(box, score, label, every.iou)[: every.most]
-            found.append((box[best], score[best], label[best]))
-        boxes, sizes = [box for box, _, _ in found], [len(box) for box, _, _ in found]
-        masks = self.mask_logits(levels["p8"], boxes).sigmoid().split(sizes)
-        scored, labels = [s for _, s, _ in found], [label for _, _, label in found]
-        return Instances(boxes, scored, labels, list(masks))
+        found, _ = self.candidates(levels).chosen()
+        sizes = [len(boxes) for boxes in found.boxes]
+        masks = self.mask_logits(levels["p8"], found.boxes).sigmoid().split(sizes)
+        return Instances(found.boxes, found.scores, found.labels, list(masks))
 
 
 def _inside(level: Tensor, boxes: Tensor) -> Tensor:

@@ -20,13 +20,13 @@ from urllib.request import urlopen
 from torch import Tensor
 
 from kivfm_core.spec import TeacherSpec
+from kivfm_core.weights.folding import fold_batch_norm
 from kivfm_core.weights.loading import State
 from kivfm_core.weights.locate import torch_cache
 
 RELEASE = "https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0"
 TIMEOUT = 8  # seconds that the server gets to respond
 BN_EPS = 1e-3  # upstream's, not torch's default
-BN = ("weight", "bias", "running_mean", "running_var")
 STEM = "backbone.stem"
 FIRST = f"{STEM}.conv.conv.weight"
 LEGACY_MEAN, LEGACY_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -61,7 +61,7 @@ def split(spec: TeacherSpec, state: State) -> dict[str, State]:
     if "backbone.backbone.stem.conv.conv.weight" in state:
         named = {re.sub(r"^backbone\.", "", key): value for key, value in state.items()}
         legacy = is_legacy(named)
-        named = fold_batch_norm(named)
+        named = fold_batch_norm(named, BN_EPS)
     elif "stem.conv.weight" in state:
         named, legacy = {rename(key): value for key, value in state.items()}, True
     else:
@@ -76,19 +76,6 @@ def rename(key: str) -> str:
     for pattern, name in FOLDED_NAMES:
         key = re.sub(pattern, name, key)
     return f"head.{key}" if key.startswith(HEAD) else key
-
-
-def fold_batch_norm(state: State) -> dict[str, Tensor]:
-    """Folds every `X.bn` into the convolution `X.conv` before it; other entries stay."""
-    out = {key: value for key, value in state.items() if ".bn." not in key}
-    for key in [key for key in state if key.endswith(".bn.weight")]:
-        block = key.removesuffix(".bn.weight")
-        gain, shift, mean, variance = (state[f"{block}.bn.{name}"].double() for name in BN)
-        gain = gain / (variance + BN_EPS).sqrt()
-        weight = out[f"{block}.conv.weight"]
-        out[f"{block}.conv.weight"] = (weight.double() * gain.view(-1, 1, 1, 1)).to(weight)
-        out[f"{block}.conv.bias"] = (shift - mean * gain).to(weight)
-    return out
 
 
 def is_legacy(state: State) -> bool:

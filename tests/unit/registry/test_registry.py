@@ -331,6 +331,7 @@ def test_teachers_of_a_package_that_is_not_installed():
         ("clip", "nano", "kivfm-nano"),
         ("yolox/s", None, "kivfm-yolox"),
         ("yolox", None, "kivfm-yolox"),
+        ("yolov8/n-seg", None, "kivfm-yolov8"),
     ):
         with pytest.raises(PluginError) as caught:
             known.resolve(name, variant)

@@ -1,0 +1,1 @@
+"""YOLOv8 detectors and instance segmenters as kivfm teachers."""
