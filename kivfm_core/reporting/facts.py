@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.summary import WORK
 from kivfm_core.errors import UsageError, one_line, printable
+from kivfm_core.reporting.heads import TrainedHead, read_heads
 from kivfm_core.run_files import RunFiles
 from kivfm_core.spec import Level, TeacherSpec
 
@@ -90,6 +91,7 @@ class Facts:
     Attributes:
         plan: The student's plan.
         teachers: The teachers, in the order given.
+        heads: The heads by name, with what is recorded of each.
         made: What the run was made with.
         costs: What it cost; None before its end.
         config: Its configuration, as TOML.
@@ -99,6 +101,7 @@ class Facts:
 
     plan: Composition
     teachers: tuple[Learned, ...]
+    heads: dict[str, TrainedHead | None]
     made: _Made
     costs: _Costs | None
     config: str
@@ -140,7 +143,8 @@ def read_facts(run: RunFiles) -> Facts:
     costs = run.costs
     return Facts(
         plan=plan,
-        teachers=tuple(_describe(plan, spec, made) for spec in plan.teachers),
+        teachers=tuple(_describe(plan, spec, made) for spec in plan.distilled),
+        heads=read_heads(run, plan),
         made=made,
         costs=_as(_Costs, costs, run.costs_file) if costs else None,
         config=tomli_w.dumps(config),

@@ -149,7 +149,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "history": history,
         "charts": _charts(facts, history, step),
         # A curve keeps its color in every drawing.
-        "colors": {t.spec.name: i for i, t in enumerate(facts.teachers)},
+        "colors": {spec.name: i for i, spec in enumerate(facts.plan.teachers)},
         "color_count": COLORS,
         "now": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": version("kivfm"),
@@ -175,6 +175,9 @@ def _charts(facts: Facts, history: History, last: int) -> list[dict[str, Any]]:
         (key, title, unit, draw_curves({name: of[name] for name in names if name in of}, last))
         for key, title, unit, of, names in kinds
     ]
+    tried = {name: head.scores for name, head in facts.heads.items() if head}
+    most = max((head.steps for head in facts.heads.values() if head), default=0)
+    drawn.append(("head", "Heads", "validation score", draw_curves(tried, most)))
     return [
         {"key": key, "title": title, "unit": unit, "chart": chart}
         for key, title, unit, chart in drawn

@@ -12,6 +12,8 @@ from kivfm_cli.app import main
 from kivfm_core.errors import KivfmError
 from kivfm_core.models.open import open_model
 from kivfm_core.playing.session import Ask, Session
+from kivfm_core.reporting.page import render_page
+from kivfm_core.run_files import RunFiles
 from kivfm_core.scenes.write import write_scenes
 from kivfm_core.student.bundle import load_student
 
@@ -48,6 +50,15 @@ def test_it_is_reported(folder: Path, name: str, capsys: pytest.CaptureFixture[s
     run(capsys, "report", folder / name, "--data", folder / "scenes/train/images", "--images", "2")
     page = (folder / name / "report.html").read_text()
     assert "head/mine" in page and "weights are not on this machine" not in page
+    teachers = "1 teacher" if name == "base" else "2 teachers"
+    assert f"stands in for {teachers}, and has 1 head trained on labels" in page
+    # It has a row of its own, and no losses that are still to come.
+    (record,) = (folder / name / "heads").glob("*.json")
+    assert str(json.loads(record.read_text())["settings"]["val"]) in page
+    assert "Nothing was distilled in this run" in page and "are recorded yet" not in page
+    record.write_text('{"settings": {}}')
+    with pytest.raises(KivfmError, match=r"head--mine\.json is damaged"):
+        render_page(RunFiles(folder / name))
 
 
 def test_models_with_heads_are_compared(folder: Path, capsys: pytest.CaptureFixture[str]):
