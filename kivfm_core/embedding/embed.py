@@ -82,17 +82,14 @@ def embed(
 ) -> Embedded:
     """Writes a model's features of images to a file: paths, vectors, and maps if they are wanted.
 
-    Memory does not grow with the number of images, but for their names. Rows are sorted by name.
-    Called again with the same arguments, it goes on where it was stopped: until the file is
-    written, features are kept beside it.
+    Rows are sorted by name; memory grows by names alone. Called again with the same arguments, it
+    goes on where it was stopped: until the file is written, features are kept beside it.
 
     Args:
         model: A run's folder, a bundle's folder, or a teacher's name.
-        images: A folder, an image file or a pattern such as `photos/**/*.jpg`; or several; or a
-            tar, or a URL.
+        images: A folder, file, pattern such as `photos/**/*.jpg`, tar or URL; or several.
         out: The file; its ending says which kind: `.parquet`, `.npz` or `.safetensors`.
-        teacher: Store this teacher's levels, as the student predicts them, in place of the
-            student's own features.
+        teacher: Whose levels the student is to predict; by default its own features are stored.
         maps: Names of dense maps to store, too.
         pool: Store maps averaged to so many times so many places; all maps if none is named.
         weights: A file for a teacher's weights, in place of its own source.
@@ -101,8 +98,7 @@ def embed(
         team: Processes that share the images; each of them calls this, and the first one writes.
 
     Raises:
-        UsageError: If it is no model, a name is unknown, maps differ in size, or `out` is there
-            and holds no features.
+        UsageError: If a name is unknown, maps differ in size, or `out` holds something else.
         DataError: If there are no images, or none can be decoded.
         KivfmError: If the file cannot be written, or the extra for its kind is missing.
     """
@@ -113,9 +109,7 @@ def embed(
     opened = open_model(model, accelerator, weights)
     seen = viewpoint(opened, teacher)
     reading = _Reading(seen, _choose(seen, maps, pool), pool)
-    paths = [found.path(name) for name in found.names]
-    facts = list_facts(opened.sha256, seen.encoder, paths) | {"maps": reading.maps, "pool": pool}
-    with _kept(file, facts, team) as store:
+    with _kept(file, _facts(opened, reading, found), team) as store:
         _fill(store, found, reading, reporter(progress), team)
         manifest = _manifest(opened, reading, store)
         if team.is_first:
@@ -185,6 +179,13 @@ class _Reading:
                     f" {shape}",
                     "--pool 8 averages all maps to one size",
                 )
+
+
+def _facts(model: Model, reading: _Reading, images: NamedImages) -> dict[str, Any]:
+    """What features depend on: those that were kept with other facts are not gone on with."""
+    paths = [images.path(name) for name in images.names]
+    facts = list_facts(model.sha256, reading.seen.encoder, paths)
+    return facts | {"maps": reading.maps, "pool": reading.pool}
 
 
 @contextmanager

@@ -109,8 +109,7 @@ def predict_folder(
         images: A folder, a pattern such as `photos/**/*.jpg`, images; a tar; a URL.
         task: What to solve.
         out: Folder for the labels, and beside them the images that are files here.
-        save: Format of the labels. By default the first that can hold them: `coco` for objects,
-            `masks` for maps of classes, `csv` for the classes of images.
+        save: Format of the labels; by default the first that can hold them, such as `coco`.
         draw: Whether results are drawn, too, into the folder `drawings` of `out`.
         overwrite: Whether earlier labels in `out` are removed first.
         teacher: Which of a student's teachers to stand in for, where several solve the task.
@@ -121,8 +120,7 @@ def predict_folder(
         team: Processes that share the images; each of them calls this.
 
     Raises:
-        UsageError: If the arguments do not fit each other, or `out` has labels that were made with
-            others.
+        UsageError: If arguments do not fit each other, or those that `out` has labels of.
         DataError: If there is no image, or all of them are broken.
     """
     asked = gather(find_task(task), **(prompt or {}))

@@ -54,11 +54,7 @@ def probe(
         weights: A file for a teacher's weights, in place of its own source.
         accelerator: Where networks compute; an open model computes where it was opened.
         progress: Where to report; nowhere by default.
-        team: Processes that share the images; each of them calls this, with one `out`. All learn
-            and score by the features of all images, and the first one writes.
-
-    Returns:
-        What was measured by this call.
+        team: Processes that share the images; each of them calls this, with one `out`.
 
     Raises:
         UsageError: If a name is unknown, a source is missing, or `out` holds something else.
