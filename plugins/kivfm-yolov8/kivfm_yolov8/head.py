@@ -36,7 +36,7 @@ class Detector(nn.Module):
         super().__init__()
         self.levels, self.config = spec.levels, spec.config
         fine, classes = spec.levels[0].channels, spec.config["classes"]
-        self.box = _towers(spec.levels, max(16, fine // 4, 4 * BINS), 4 * BINS)
+        self.box = _towers(spec.levels, max(fine // 4, 4 * BINS), 4 * BINS)
         self.cls = _towers(spec.levels, max(fine, min(classes, 100)), classes)
 
     def logits(self, levels: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
