@@ -101,10 +101,11 @@ class Segmenter(Detector):
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Also the prototypes, and the weights of the cells that find an object.
 
-        All cells of the prototypes together count as much as all objects' weights.
+        An object's 32 weights count as one number, and the prototypes' cells, all together, as one
+        number for each object: masks then weigh about as much as classes and boxes.
         """
         found = super().readout(levels)
-        sure = _sureness(found[0].values)
+        sure = _sureness(found[0].values) / PROTOTYPES
         prototypes = self._prototypes(levels).movedim(1, 3)
         _, h, w, _ = prototypes.shape
         share = (sure.sum(1) / (h * w))[:, None, None].expand(-1, h, w)
