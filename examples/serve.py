@@ -19,7 +19,7 @@ app = FastAPI(title="detector")
 session = onnxruntime.InferenceSession(os.environ["DETECTOR"], providers=["CPUExecutionProvider"])
 card = json.loads(session.get_modelmeta().custom_metadata_map["kivfm"])
 size, rule = card["input"], card["suppression"]
-if size["policy"] not in ("stretch", "letterbox"):
+if size["policy"] not in ("stretch", "letterbox", "letterbox-center"):
     raise SystemExit(f"canvases by {size['policy']} are not made here: export without --dynamic")
 
 
@@ -43,12 +43,16 @@ async def detect(request: Request) -> list[dict]:
 def find(image: Image.Image) -> list[dict]:
     """Makes the canvas, runs the model, and suppresses what overlaps, class by class."""
     scale = np.array([size["width"] / image.width, size["height"] / image.height])
-    if size["policy"] == "letterbox":
+    if size["policy"] != "stretch":
         scale[:] = scale.min()
     color = tuple(round(255 * part) for part in size["pad_value"])
     canvas = Image.new("RGB", (size["width"], size["height"]), color)
     shape = [max(1, round(side)) for side in scale * image.size]
-    canvas.paste(image.resize(shape, Image.Resampling[size["interpolation"].upper()]))
+    corner = np.array([0, 0])
+    if size["policy"] == "letterbox-center":
+        corner = (np.array(canvas.size) - shape) // 2
+    resized = image.resize(shape, Image.Resampling[size["interpolation"].upper()])
+    canvas.paste(resized, tuple(corner.tolist()))
     tensor = np.asarray(canvas, np.float32).transpose(2, 0, 1)[None] / 255
     boxes, scores = (found[0] for found in session.run(["boxes", "scores"], {"canvas": tensor}))
     kept = []
@@ -57,7 +61,7 @@ def find(image: Image.Image) -> list[dict]:
         order = order[scores[order, label] > rule["threshold"]]
         while len(order):
             best, order = order[0], order[1:]
-            box = (boxes[best] / np.tile(scale, 2)).tolist()
+            box = ((boxes[best] - np.tile(corner, 2)) / np.tile(scale, 2)).tolist()
             kept.append({"label": name, "score": float(scores[best, label]), "box": box})
             order = order[overlap(boxes[best], boxes[order]) <= rule["iou"]]
     return sorted(kept, key=lambda found: -found["score"])[: rule["most"]]

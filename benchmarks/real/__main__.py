@@ -3,8 +3,9 @@
     python -m benchmarks.real [--name NAME] [--run RUN] [--then FLAGS] [-- FLAGS OF kivfm distill]
 
 A ViT-Tiny (the base), a YOLOX-nano and a DeepLab on MobileNetV2 are distilled on unlabeled photos,
-with `--classifier` a SqueezeNet, too; then the student is measured beside each of them. Needs the
-assets, `../shared/assets`.
+with `--classifier` a SqueezeNet, too; then the student is measured beside each of them. With
+`--four-tasks` it is a YOLOv8n-seg in place of the YOLOX, and the SqueezeNet, on more photos. Needs
+the assets, `../shared/assets`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ import sys
 from pathlib import Path
 
 from benchmarks.common import ROOT, commit, cut, kivfm, loop_seconds, machine
-from benchmarks.real.commands import CLASSIFIER, TEACHERS, distilling, evaluating, parser
+from benchmarks.real.commands import (
+    CLASSIFIER,
+    FOUR_TASKS,
+    MASKS,
+    MEASURED,
+    TEACHERS,
+    distilling,
+    evaluating,
+    parser,
+)
 from benchmarks.real.record import markdown, write
 from benchmarks.real.split import measured, split
 from kivfm_core.runs.run import open_run
@@ -31,15 +41,20 @@ def main() -> None:
     known.add_argument("--name", default="real", help="of the run and of its results")
     known.add_argument("--run", type=Path, help="evaluate this run instead of distilling one")
     known.add_argument("--then", help="go on, with these flags in place of the first ones")
-    known.add_argument("--classifier", action="store_true", help="a SqueezeNet is a teacher, too")
+    also = known.add_mutually_exclusive_group()
+    also.add_argument("--classifier", action="store_true", help="a SqueezeNet is a teacher, too")
+    also.add_argument("--four-tasks", action="store_true", help="instance segmentation, too")
     own, flags = cut(sys.argv[1:])
     args = known.parse_args(own)
-    pool, held_out = split(args.assets / "data", Path("runs/real-data"))
+    four: bool = args.four_tasks
+    place = Path("runs/real-data-four" if four else "runs/real-data")
+    pool, held_out = split(args.assets / "data", place, scenes=four)
 
     run = args.run or Path("runs") / args.name
-    teachers = TEACHERS | (CLASSIFIER if args.classifier else {})
+    teachers = FOUR_TASKS if four else TEACHERS | (CLASSIFIER if args.classifier else {})
     data = args.assets / "data"
-    evaluate = evaluating(measured(data, held_out), data, run, args.limit)
+    tasks = (*MEASURED, MASKS) if four else MEASURED
+    evaluate = evaluating(measured(data, held_out), data, run, args.limit, tasks)
     where = machine()  # before we make it busy
     if not args.run:
         kivfm(*distilling(teachers, args.assets / "weights", pool, run, flags))

@@ -6,16 +6,19 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Their files in the assets' `weights/`; the base comes first.
-TEACHERS = {
+# Their files in the assets' `weights/`.
+BASE = {
     "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k": (
         "vit_tiny_patch16_224.augreg_in21k_ft_in1k.pth"
     ),
-    "yolox/nano": "yolox_nano.coco80.pth",
-    "deeplab/mnv2-voc": "deeplabv3_mnv2.voc21.pth",
 }
+SEGMENTER = {"deeplab/mnv2-voc": "deeplabv3_mnv2.voc21.pth"}
+# The base comes first.
+TEACHERS = {**BASE, "yolox/nano": "yolox_nano.coco80.pth", **SEGMENTER}
 # One more, beside which the base is measured as a classifier.
 CLASSIFIER = {"torchvision/squeezenet1_0": "squeezenet1_0.deepcompression_in1k.torchvision.pth"}
+# With boxes and masks from one teacher: four tasks.
+FOUR_TASKS = {**BASE, "yolov8/n-seg": "yolov8n_seg.coco80.pth", **SEGMENTER, **CLASSIFIER}
 
 # Tasks, and the kind of images that each is measured on.
 MEASURED = (
@@ -24,6 +27,7 @@ MEASURED = (
     ("detection", "coco_val_boxes"),
     ("semantic-segmentation", "coco_val"),
 )
+MASKS = ("instance-segmentation", "coco_val")
 
 
 def parser(module: str, about: str | None) -> argparse.ArgumentParser:
@@ -71,17 +75,22 @@ def distilling(
 
 
 def evaluating(
-    images: Mapping[str, Sequence[Path]], data: Path, run: Path, limit: int | None
+    images: Mapping[str, Sequence[Path]],
+    data: Path,
+    run: Path,
+    limit: int | None,
+    measured: Sequence[tuple[str, str]] = MEASURED,
 ) -> list[str]:
     """The words of `kivfm evaluate`.
 
     Args:
-        images: The folders of each kind of `MEASURED`.
+        images: The folders of each kind of `measured`.
         data: The assets' `data/`.
         run: What is measured.
         limit: Images a task, at most.
+        measured: Tasks, and the kind of images that each is measured on.
     """
-    sources = [f"{task}={folder}" for task, kind in MEASURED for folder in images[kind]]
+    sources = [f"{task}={folder}" for task, kind in measured for folder in images[kind]]
     sources.append(f"knn={data / 'cifar10' / 'test'}")
     words = ["evaluate", str(run), *(w for source in sources for w in ("--data", source))]
     return words + (["--limit", str(limit)] if limit else [])

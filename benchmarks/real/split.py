@@ -14,7 +14,7 @@ LABELED = ("coco_val", "coco_val_boxes")
 BLOCKS = 4
 
 
-def split(data: Path, root: Path) -> tuple[Path, Path]:
+def split(data: Path, root: Path, scenes: bool = False) -> tuple[Path, Path]:
     """Links photos into a pool, and a third of `imagenet_photos/` beside their labels.
 
     The pool is `photos/`, the other ImageNet photos, and what is crowded, several times. Every
@@ -24,6 +24,7 @@ def split(data: Path, root: Path) -> tuple[Path, Path]:
     Args:
         data: The assets' `data/`.
         root: Where `pool/` and `held-out/` go.
+        scenes: Whether `scenes_pool/` belongs to the pool.
 
     Returns:
         The pool, and the held-out images with their `labels.json`.
@@ -32,8 +33,9 @@ def split(data: Path, root: Path) -> tuple[Path, Path]:
     labels = json.loads((data / "imagenet_photos" / "labels.json").read_text())
     names = sorted(labels)
     kept = names[::3]
-    for photo in sorted((data / "photos").iterdir()):
-        _link(pool / "photos" / photo.name, photo)
+    for kind in ("photos", "scenes_pool") if scenes else ("photos",):
+        for photo in sorted((data / kind).glob("*.jpg")):
+            _link(pool / kind / photo.name, photo)
     for copy in range(COPIES):
         for kind in CROWDED:
             for photo in sorted((data / kind).iterdir()):

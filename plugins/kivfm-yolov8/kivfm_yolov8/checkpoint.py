@@ -25,8 +25,8 @@ from kivfm_yolov8.head import BINS
 from kivfm_yolov8.plugin import SIZES
 
 BN_EPS = 1e-3  # upstream's, not torch's default
-FIRST = "stem.conv.weight"
-LAST = "cls.0.2.bias"
+# As long as the first layer has channels, and the classifier classes.
+FIRST, LAST = "stem.conv.bias", "cls.0.2.bias"
 # Upstream's module, and its name here; numbers that are not listed have no weights.
 MODULES = {
     "0": "stem",
@@ -97,9 +97,9 @@ def rename(key: str) -> str:
 def _check_teacher(spec: TeacherSpec, state: State) -> None:
     """Refuses another teacher's weights, with what to do instead."""
     widths = {size.widths[0]: name for name, size in SIZES.items()}
-    size = widths.get(len(state[FIRST]))
+    size = widths.get(state[FIRST].numel())
     if size is None:
-        raise ValueError(f"its first layer has {len(state[FIRST])} channels, as no YOLOv8 has")
+        raise ValueError(f"its first layer has {state[FIRST].numel()} channels, as no YOLOv8 has")
     name = f"yolov8/{size}-seg" if "mask.0.2.bias" in state else f"yolov8/{size}"
     if name != spec.name:
         also = ", which detects, too" if name == f"{spec.name}-seg" else ""
@@ -107,7 +107,7 @@ def _check_teacher(spec: TeacherSpec, state: State) -> None:
             f"these are the weights of {name}, not of {spec.name}",
             f"--weights {name}=FILE, and name the teacher {name}{also}",
         )
-    classes = len(state[LAST]) if LAST in state else spec.config["classes"]
+    classes = state[LAST].numel()
     if classes != spec.config["classes"]:
         raise WeightsError(
             f"these weights of {name} have {classes} classes, not COCO's {spec.config['classes']}",

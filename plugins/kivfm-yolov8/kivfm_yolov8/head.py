@@ -36,7 +36,7 @@ class Detector(nn.Module):
         super().__init__()
         self.levels, self.config = spec.levels, spec.config
         fine, classes = spec.levels[0].channels, spec.config["classes"]
-        self.box = _towers(spec.levels, max(16, fine // 4, 4 * BINS), 4 * BINS)
+        self.box = _towers(spec.levels, max(fine // 4, 4 * BINS), 4 * BINS)
         self.cls = _towers(spec.levels, max(fine, min(classes, 100)), classes)
 
     def logits(self, levels: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -101,10 +101,11 @@ class Segmenter(Detector):
     def readout(self, levels: Mapping[str, Tensor]) -> list[Readout]:
         """Also the prototypes, and the weights of the cells that find an object.
 
-        All cells of the prototypes together count as much as all objects' weights.
+        An object's 32 weights count as one number, and the prototypes' cells, all together, as one
+        number for each object: masks then weigh about as much as classes and boxes.
         """
         found = super().readout(levels)
-        sure = _sureness(found[0].values)
+        sure = _sureness(found[0].values) / PROTOTYPES
         prototypes = self._prototypes(levels).movedim(1, 3)
         _, h, w, _ = prototypes.shape
         share = (sure.sum(1) / (h * w))[:, None, None].expand(-1, h, w)

@@ -1,19 +1,28 @@
 """The real nano segmenter finds what the reference implementation finds, on real photographs."""
 
 import importlib.util
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from kivfm_core.data.canvas import to_tensor
+from kivfm_core.data.canvas import make_canvases, to_tensor
 from kivfm_core.data.images import open_image
 from kivfm_core.evaluation.evaluate import evaluate_teacher
+from kivfm_core.exports.export import export
 from kivfm_core.geometry import plan_frame
+from kivfm_core.models.open import open_model
 from kivfm_core.teacher import load_teacher
 from kivfm_yolov8.plugin import SIZES, spec
 
 ASSETS = Path(__file__).parents[4] / "shared" / "assets"
+WEIGHTS = ASSETS / "weights" / "yolov8n_seg.coco80.pth"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "export-a-model.md"
 PHOTOS = sorted((ASSETS / "data" / "coco_val" / "images").glob("*"))[:2]
 pytestmark = [
     pytest.mark.assets,
@@ -23,8 +32,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def segmenter():
-    file = ASSETS / "weights" / "yolov8n_seg.coco80.pth"
-    return load_teacher(spec("n", SIZES["n"], masks=True), file)
+    return load_teacher(spec("n", SIZES["n"], masks=True), WEIGHTS)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +93,30 @@ def test_average_precision(task, folder, ap, segmenter):
     """By ../shared/assets/MANIFEST.md."""
     found = evaluate_teacher(segmenter, task, str(ASSETS / "data" / folder))
     assert found == pytest.approx(ap, abs=0.005)
+
+
+@pytest.mark.slow
+def test_an_export_finds_the_same_without_kivfm(segmenter, tmp_path):
+    """By the script of the page on exports."""
+    block = r'^```python title="detect.py"\n(.*?)^```'
+    script = re.findall(block, PAGE.read_text(), re.M | re.S)[0]
+    (tmp_path / "detect.py").write_text(script)
+    model = open_model("yolov8/n-seg", "cpu", WEIGHTS)
+    export(model, "onnx", tmp_path / "y.onnx", task="instance-segmentation")
+    # Of the canvas's own size, so that nobody's way of resizing matters.
+    Image.open(PHOTOS[1]).convert("RGB").resize((640, 480)).save(tmp_path / "photo.png")
+    words = [sys.executable, "detect.py", "y.onnx", "photo.png"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    pixels = to_tensor(open_image(tmp_path / "photo.png"))
+    canvases, frames = make_canvases([pixels], segmenter.spec.input)
+    levels = segmenter.encode(canvases, frames)
+    (right,) = segmenter.decode("instance-segmentation", levels).to_original(frames)
+    sure = right["scores"] > 0.3
+    assert sure.sum() > 1
+    told = [[float(word) for word in line.split()[-4:]] for line in done.stdout.splitlines()]
+    for box, true in zip(right["boxes"][sure], right["masks"][sure].numpy(), strict=True):
+        off = (torch.tensor(told) - box).abs().amax(1)
+        assert off.min() < 0.6  # they are told in whole pixels
+        mask = np.array(Image.open(tmp_path / f"mask-{off.argmin()}.png")) > 0
+        assert (mask & true).sum() > 0.95 * (mask | true).sum()

@@ -188,8 +188,12 @@ def test_other_weights_are_refused_with_what_to_do(tmp_path):
     three = {k: v[:3] if ".cv3.0.2." in k else v for k, v in whole.items()}
     assert "have 3 classes, not COCO's 80" in refused("n", True, three, file)[0]
 
-    wide = {**whole, "model.0.conv.weight": torch.ones(17, 3, 3, 3)}
+    wide = {**whole, "model.0.bn.bias": torch.ones(17)}
     assert "is not a weights file of yolov8/n-seg" in refused("n", True, wide, file)[0]
+    folded = {"stem.conv.bias": torch.ones(17)}
+    assert "has 17 channels, as no YOLOv8 has" in refused("n", True, folded, file)[0]
+    none = {k: torch.tensor(1.0) if k == "model.22.cv3.0.2.bias" else v for k, v in whole.items()}
+    assert "have 1 classes" in refused("n", True, none, file)[0]
     shifted = {**whole, "model.22.dfl.conv.weight": torch.ones(1, 16, 1, 1)}
     assert "22.dfl.conv.weight is not 0 to 15" in refused("n", True, shifted, file)[0]
     for key, told in (("9.cv2.bn.running_var", "9.cv2.bn.running_var"),

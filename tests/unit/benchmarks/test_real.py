@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.method.equal_parameters import WITHIN, Size, trainable
+from benchmarks.real.commands import FOUR_TASKS, MASKS, MEASURED, evaluating
 from benchmarks.real.recipe_table import make_row, markdown
 from benchmarks.real.recipes import NAMES, SETS, SIZE, plan_jobs
 from benchmarks.real.split import BLOCKS, COPIES, CROWDED, LABELED, blocks, split
@@ -18,7 +19,7 @@ MACHINE = {"processor": "P", "gpu": None, "cores": 2, "load": 0.1, "torch": "2",
 
 def assets(root: Path) -> Path:
     """Folders as the assets have them, with six photos."""
-    for name in ("photos", "imagenet_photos", *CROWDED):
+    for name in ("photos", "imagenet_photos", "scenes_pool", *CROWDED):
         (root / "data" / name).mkdir(parents=True)
         (root / "data" / name / f"{name[:2]}.jpg").touch()
     (root / "data/imagenet_photos/im.jpg").unlink()
@@ -119,6 +120,22 @@ def test_assets_that_moved_are_linked_anew(tmp_path: Path) -> None:
     linked = list(tmp_path.joinpath("split").rglob("*.jpg"))
     assert len(linked) == 4 + COPIES * len(CROWDED) and pool.is_dir() and held_out.is_dir()
     assert all((tmp_path / "new") in path.readlink().parents for path in linked)
+
+
+def test_scenes_are_distilled_on_where_they_are_wanted(tmp_path: Path) -> None:
+    data = assets(tmp_path / "assets") / "data"
+    (data / "scenes_pool/SOURCES.md").touch()
+    assert not list(split(data, tmp_path / "few")[0].rglob("sc.jpg"))
+    pool, _ = split(data, tmp_path / "more", scenes=True)
+    assert [path.name for path in (pool / "scenes_pool").iterdir()] == ["sc.jpg"]
+
+
+def test_four_tasks_are_measured(tmp_path: Path) -> None:
+    images = {kind: [tmp_path / kind] for _, kind in (*MEASURED, MASKS)}
+    words = evaluating(images, tmp_path, tmp_path / "run", None, (*MEASURED, MASKS))
+    assert f"instance-segmentation={tmp_path / 'coco_val'}" in words
+    assert not [w for w in evaluating(images, tmp_path, tmp_path, None) if "instance" in w]
+    assert len(FOUR_TASKS) == 4 and "yolox/nano" not in FOUR_TASKS
 
 
 def test_blocks_share_out_what_is_held_out_and_keep_its_labels(tmp_path: Path) -> None:
