@@ -194,7 +194,7 @@ def labels_of(data: LabeledImages, index: int) -> SavedImage | None:
     width, height = size_at(path)
     if isinstance(data, ClassData):
         return SavedImage(path.name, width, height, label=data.targets[index], source=path)
-    if isinstance(data, PairData):
+    if isinstance(data, PairData | DepthData):  # what else they have is no label to save
         return SavedImage(path.name, width, height, source=path)
     if isinstance(data, MaskData):
         values = data.semantic(index, data.classes)

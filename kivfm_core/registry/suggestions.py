@@ -19,7 +19,7 @@ PUBLISHED_FAMILIES = {
     "yolox": "kivfm-yolox",
 }
 
-# The tasks that they describe.
+# The tasks that they describe, and kivfm does not: none now.
 PUBLISHED_TASKS: dict[str, str] = {}
 
 

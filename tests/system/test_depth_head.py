@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from toy_rooms import write_rooms
 
 from kivfm_cli.app import main
 
@@ -16,38 +17,11 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-SIZE = (72, 96)
 STUDENT = (
     "--teachers", "dino/nano,detector/nano", "--steps", "2", "--batch-size", "4",
     "--image-size", "96", "--set", "optim.calibration=8",
 )  # fmt: skip
 Captured = pytest.CaptureFixture[str]
-
-
-def write_rooms(folder: Path, number: int, seed: int) -> Path:
-    """Floors that go from 10 meters at the top to 2 at the bottom, with boxes that stand on them.
-
-    What is far is darker. The depth of the first half lies in PNGs, of the others in `.npy` files.
-    """
-    draw = np.random.default_rng(seed)
-    for name in ("images", "depth"):
-        (folder / name).mkdir(parents=True)
-    for index in range(number):
-        depth = np.broadcast_to(np.geomspace(10, 2, SIZE[0])[:, None], SIZE).copy()
-        color = np.broadcast_to(draw.uniform(0.7, 1, 3), (*SIZE, 3)).copy()
-        for foot in np.sort(draw.integers(30, SIZE[0], 3)):
-            left, height, width = draw.integers(0, 76), draw.integers(15, 30), draw.integers(10, 20)
-            box = slice(max(0, foot - height), foot), slice(left, left + width)
-            depth[box] = depth[foot - 1, 0]
-            color[box] = draw.uniform(0.5, 1, 3)
-        pixels = 255 * color * (2 / depth[..., None]) ** 0.5
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"images/{index:02}.png")
-        if index < number // 2:
-            steps = Image.fromarray((1000 * depth).astype(np.uint16))
-            steps.save(folder / f"depth/{index:02}.png")
-        else:
-            np.save(folder / f"depth/{index:02}.npy", depth.astype(np.float32))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +82,11 @@ def test_it_is_exported_and_measured_as_its_file(place: Path, rooms: str, capsys
 
 
 def test_data_check_says_what_the_maps_hold(place: Path, capsys: Captured):
-    (found,) = answer(capsys, "data", "check", str(place / "val"))["formats"]
+    sheet = place / "sheet.png"
+    words = ("data", "check", str(place / "val"), "--out", str(sheet))
+    (found,) = answer(capsys, *words)["formats"]
     assert found["format"] == "depth" and found["tasks"] == ["depth"] and found["images"] == 8
     assert found["notes"] == ["depth: 2 to 10 m, measured at 100.0% of the pixels"]
+    with Image.open(sheet) as opened:
+        top = np.asarray(opened)[2, 2].astype(int)
+    assert top[2] > top[0]  # far is blue

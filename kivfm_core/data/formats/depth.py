@@ -29,7 +29,7 @@ DEPTH = LabelFormat(
 
 # Meters a step of a PNG: depth cameras write millimeters.
 MILLIMETERS = 0.001
-# Pillow's modes of a PNG with 16 bits; of the last it makes what it reads in other byte orders.
+# Pillow's modes of a PNG with 16 bits: the last in its earlier versions.
 MODES = ("I;16", "I;16B", "I")
 # The file that has the step; the second is that of the first versions of kivfm-transformers.
 UNITS = ("depth.json", "scale.json")
