@@ -102,7 +102,7 @@ def train_head(
     with start.hold(again):
         train = load_labels(settings.data, settings.task, settings.limit)
         val = load_labels(settings.val, settings.task)
-        classes = class_names(train, settings.data)
+        classes = class_names(train, settings.data, settings.task)
         plan = plan_head(start.plan, settings.name, kind, classes)
         student = extended(start.load(), plan, settings.seed)
         with held(path, again, UNFINISHED):
@@ -222,13 +222,17 @@ class _Work:
         return float(meter.compute())
 
     def _say_balance(self) -> None:
+        images = f"{len(self.examples.usable)} images"
+        if not self.classes:
+            self.report.message(images)
+            return
         counts = torch.zeros(len(self.classes), dtype=torch.long)
         for _, target, _ in self.examples.kept.values():
             counts += count_classes(target, len(self.classes))
         what = {"classification": "images", "semantic-segmentation": "pixels"}
         line = balance(counts, self.classes, what.get(self.settings.task, "objects"))
         self.notes.append(line)
-        self.report.message(f"{len(self.examples.usable)} images, {line}")
+        self.report.message(f"{images}, {line}")
 
 
 def _record(made: _Work, trained: Trained) -> dict[str, Any]:

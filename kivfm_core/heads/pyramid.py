@@ -75,6 +75,33 @@ class Pyramid(nn.Module):
         return [end(one) for end, one in zip(self.ends, maps, strict=True)]
 
 
+# Of a pyramid whose maps are summed. A plain ViT's maps get one finer stride, at which content can
+# be placed.
+FINE_STRIDES, FINE_WIDTH = (4, 8, 16, 32), 128
+
+
+class FinePyramid(Pyramid):
+    """A pyramid for heads that say something of every place: its maps are summed on the finest.
+
+    As the semantic branch of Panoptic FPN (Kirillov et al., https://arxiv.org/abs/1901.02446),
+    without its convolutions between strides.
+
+    Args:
+        levels: What the head reads; one of them at least is dense.
+    """
+
+    def __init__(self, levels: Sequence[Level]) -> None:
+        finest = min(level.stride for level in levels if level.stride is not None)
+        strides = [one for one in FINE_STRIDES if one >= finest // 2] or FINE_STRIDES[-1:]
+        super().__init__(levels, strides, FINE_WIDTH)
+
+    def summed(self, levels: Given) -> Tensor:
+        """The sum of its maps `[B, 128, h, w]` on the finest grid."""
+        maps = self(levels)
+        finest = maps[0].shape[-2:]
+        return torch.stack([resize(one, finest) for one in maps]).sum(0)
+
+
 def whole_cells(canvas: Size, stride: int) -> Size:
     """The smallest area, from a canvas's top left corner, that whole cells of a stride cover."""
     return -(-canvas[0] // stride) * stride, -(-canvas[1] // stride) * stride

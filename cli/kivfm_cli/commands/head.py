@@ -112,7 +112,7 @@ def head(
         {
             "run": record["run"],
             "head": made.head,
-            "classes": str(len(made.classes)),
+            **({"classes": str(len(made.classes))} if made.classes else {}),
             "images": str(made.images),
             made.metric: f"{made.score:.3f} after {made.best_step} of {made.steps} steps, on {val}",
         }
