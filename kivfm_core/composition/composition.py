@@ -5,13 +5,21 @@ from __future__ import annotations
 from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.adapters.table import AnyAdapterPlan
+from kivfm_core.aligners.joint_plan import PLACES
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.aligners.shared_head_plan import SharedHeadPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.registry.heads import is_head
@@ -39,6 +47,7 @@ class Composition(Record):
         adapter: None on a backbone trained from scratch.
         aligners: One for every level of every teacher.
         image_size: Sides of the student's canvases in training, in pixels.
+        shared_head: The one head for what all teachers share; None where none was asked for.
         extensions: Adapters beside the first, one each time that teachers were added.
         kept: Names of the frozen teachers. Stored under this name; code reads `frozen_teachers`.
         teacher_size: Side of the teachers' largest canvases in training, in pixels; None: that of
@@ -57,6 +66,7 @@ class Composition(Record):
     aligners: tuple[AnyAlignerPlan, ...]
     image_size: tuple[Side, ...] = Field(min_length=1)
     extensions: tuple[AnyAdapterPlan, ...] = ()
+    shared_head: SharedHeadPlan | None = None
     kept: tuple[str, ...] = ()
     teacher_size: Side | None = None
     scales: dict[str, Scale] = Field(default_factory=dict)
@@ -87,11 +97,18 @@ class Composition(Record):
                 raise ValueError(f"{reads}, which the student lacks")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A plan without a shared head is written, and hashed, as before there were any."""
+        fields = dump(self)
+        return {k: v for k, v in fields.items() if k != "shared_head" or v is not None}
+
     @property
     def maps(self) -> tuple[MapPlan, ...]:
-        """The student's dense maps: V, then the adapters'."""
-        v = v_plan(self.trunk.level(self.v_level))
-        return (v, *(plan for adapter in self.adapters for plan in adapter.maps))
+        """The student's dense maps: V, the adapters', and what teachers share."""
+        own = (plan for adapter in self.adapters for plan in adapter.maps)
+        shared = (map_plan(head.places.level, PLACES),) if (head := self.shared_head) else ()
+        return (v_plan(self.trunk.level(self.v_level)), *own, *shared)
 
     @property
     def adapters(self) -> tuple[AdapterPlan, ...]:
@@ -136,7 +153,7 @@ class Composition(Record):
     @property
     def trainable(self) -> int:
         """Parameters that distillation trains or fits, maps to teachers' levels included."""
-        parts = (*self.adapters, *self.aligners)
+        parts = (*self.adapters, *self.aligners, *filter(None, [self.shared_head]))
         return sum(part.parameters for part in parts) + (
             0 if self.adapter else self.trunk.parameters
         )
@@ -226,8 +243,13 @@ def _stored_packages(file: Path) -> list[str]:
 
 def v_plan(level: Level) -> MapPlan:
     """The student's dense map V, as a trunk's level gives it."""
+    return map_plan(level, "V")
+
+
+def map_plan(level: Level, name: str) -> MapPlan:
+    """A dense level as one of the student's maps."""
     stride = stride_of(level)
-    return MapPlan(name="V", channels=level.channels, stride=stride, rounding=level.rounding)
+    return MapPlan(name=name, channels=level.channels, stride=stride, rounding=level.rounding)
 
 
 def stride_of(level: Level) -> int:

@@ -110,7 +110,8 @@ class SharedStandIn(StandIn):
             name: resample(features[name], frames, own, grid)
             for name, grid in self._grids(own[0].canvas).items()
         }
-        return super().read({**seen, "x": features["x"]}, own, own[0].canvas)
+        whole = {name: vector for name, vector in features.items() if vector.ndim == 2}
+        return super().read({**seen, **whole}, own, own[0].canvas)
 
     def _grids(self, canvas: Size) -> dict[str, Size]:
         """The cells on which each of the student's maps is read, for teacher's canvases `(h, w)`.
@@ -120,8 +121,7 @@ class SharedStandIn(StandIn):
         """
         plan = self.student.composition
         size, aligners = plan.student_size(self.spec.name, canvas), plan.of(self.spec.name)
-        read = ((one.feature,) if one.feature else one.maps for one in aligners)
-        used = {"V", *(name for names in read for name in names)}
+        used = {"V", *(name for one in aligners for name in one.reads)}
         grids = {
             known.name: Level(kind="dense", **known.model_dump()).grid(size)
             for known in plan.maps

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from kivfm_core.adapters.adapter import Adapter, Encode
 from kivfm_core.adapters.table import build_adapter
 from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.shared_head import SharedHead
 from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.composition import Composition
 from kivfm_core.data.canvas import normalize
@@ -31,8 +32,9 @@ Features = dict[str, Tensor]
 class Student(nn.Module):
     """One encoder from whose features every teacher's levels can be predicted.
 
-    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's maps. Aligners read nothing
-    else, and probes measure nothing else.
+    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's maps; with a shared head also
+    what all teachers share, `z [B, K]` and `Z [B, K, h, w]`. Aligners read nothing else, and probes
+    measure nothing else.
 
     Args:
         composition: The plan from which it is built, with random weights.
@@ -50,6 +52,8 @@ class Student(nn.Module):
             self.trunk.requires_grad_(False).eval()
         self.extensions = nn.ModuleList(build_adapter(p) for p in composition.extensions)
         self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
+        head = composition.shared_head
+        self.shared_head = SharedHead(head) if head else None
         self.decoders: dict[str, Decoders] = {}
         # Mean decoder distance of an untrained student: the unit of the decoder loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
@@ -97,7 +101,7 @@ class Student(nn.Module):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Computes activations again for the gradient instead of storing them; timm's name."""
-        for part in (*self._adapters(), *self.aligners.values()):
+        for part in (*self._adapters(), *self.aligners.values(), *filter(None, [self.shared_head])):
             cast(Any, part).set_grad_checkpointing(enable)
         # A trunk that is trained from scratch can be any model: some of its modules can do this.
         for part in self.trunk.modules() if self.adapter is None else ():
@@ -138,7 +142,7 @@ class Student(nn.Module):
         for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
             own = tuple(trunk.attachments[everything.index(a)] for a in plan.attachments)
             features |= adapter.adapt(x, trunk._replace(attachments=own), run_base)
-        return features
+        return features if self.shared_head is None else features | self.shared_head(features)
 
     def run_trunk(self, x: Tensor) -> TrunkOutput:
         """The trunk's output without the adapter.
