@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.spec import Level
 
 
 class OwnPlan(AlignerPlan):
@@ -14,6 +15,21 @@ class OwnPlan(AlignerPlan):
     native: ClassVar[bool] = True
 
     kind: str = "own"
+
+    @classmethod
+    def of(cls, teacher: str, level: Level, x_channels: int) -> Self:
+        """The plan for one level.
+
+        Args:
+            teacher: Whose it is.
+            level: It has the name of the feature.
+            x_channels: Channels of the student's global feature.
+        """
+        size = level.channels
+        maps = {level.name: size} if level.kind == "dense" else {}
+        return cls(
+            teacher=teacher, level=level, maps=maps, x_channels=x_channels, hidden=size, latent=size
+        )
 
     @property
     def feature(self) -> str:

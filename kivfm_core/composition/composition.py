@@ -47,7 +47,7 @@ class Composition(Record):
         adapter: None on a backbone trained from scratch.
         aligners: One for every level of every teacher.
         image_size: Sides of the student's canvases in training, in pixels.
-        shared_head: The one head for what all teachers share; None where none was asked for.
+        shared_head: The one head for what all teachers share; None without one.
         extensions: Adapters beside the first, one each time that teachers were added.
         kept: Names of the frozen teachers. Stored under this name; code reads `frozen_teachers`.
         teacher_size: Side of the teachers' largest canvases in training, in pixels; None: that of

@@ -28,17 +28,7 @@ def plan_head(plan: Composition, name: str, kind: HeadKind, classes: Sequence[st
     spec = head_spec(plan, name, kind, classes)
     if spec.name in (known.name for known in plan.teachers):
         raise UsageError(f"the student has a {spec.name} already", f"--name {name}-2")
-    own = tuple(
-        OwnPlan(
-            teacher=spec.name,
-            level=level,
-            maps={level.name: level.channels} if level.kind == "dense" else {},
-            x_channels=plan.x_channels,
-            hidden=level.channels,
-            latent=level.channels,
-        )
-        for level in spec.levels
-    )
+    own = tuple(OwnPlan.of(spec.name, level, plan.x_channels) for level in spec.levels)
     keys = [aligner.key for aligner in (*plan.aligners, *own)]
     if len(set(keys)) < len(keys):
         raise UsageError(f"{spec.name} differs from another name by punctuation only", "--name A")

@@ -179,7 +179,7 @@ def begin(context: RunContext, prepared: Prepared) -> Start:
     trips = {**prepared.models.round_trip, **fitted}
     context.log(f"the shared latent keeps {round_trips(trips)}")
     if shared:
-        context.log(f"the others' shared coordinates say {percents(shared['others'])}")
+        context.log(f"the others' shared coordinates explain {percents(shared['others'])}")
     if context.is_first:
         # The environment before the checkpoint, since resuming from a checkpoint needs both.
         facts = {"round_trip": trips, **_facts(context, prepared)}

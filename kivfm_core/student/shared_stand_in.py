@@ -120,8 +120,9 @@ class SharedStandIn(StandIn):
         that the finest level has.
         """
         plan = self.student.composition
-        size, aligners = plan.student_size(self.spec.name, canvas), plan.of(self.spec.name)
-        used = {"V", *(name for one in aligners for name in one.reads)}
+        size = plan.student_size(self.spec.name, canvas)
+        plans = (self.student.aligner(self.spec.name, x.name).plan for x in self.spec.levels)
+        used = {"V", *(name for one in plans for name in one.reads)}
         grids = {
             known.name: Level(kind="dense", **known.model_dump()).grid(size)
             for known in plan.maps

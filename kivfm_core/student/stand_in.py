@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.joint import JointAligner
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.words import all_specs, is_words, word_source
 from kivfm_core.data.canvas import normalize, repad, rescale
 from kivfm_core.errors import UsageError, is_out_of_memory, one_line
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
+from kivfm_core.student.words import WordDecoders
 from kivfm_core.teacher import Decoders, Levels
 
 # What of a teacher's contract the student does not see: it pads and normalizes in its own way.
@@ -60,12 +63,16 @@ class StandIn:
 
     def __init__(self, student: SharedEncoder, teacher: str) -> None:
         self.student = student
-        self.spec = next(s for s in student.composition.teachers if s.name == teacher)
+        self.spec = next(s for s in all_specs(student.composition) if s.name == teacher)
 
     @property
     def decoders(self) -> Decoders:
         """The teacher's decoders, from the bundle."""
-        return self.student.decoders[self.spec.name]
+        if not is_words(self.spec):
+            return self.student.decoders[self.spec.name]
+        teacher, level = word_source(self.spec)
+        aligner = cast(JointAligner, self.student.aligner(teacher, level))
+        return WordDecoders(self.spec, self.student.decoders[teacher], aligner, level)
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The student's predictions of the teacher's levels, on the teacher's own grids."""

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from kivfm_core.adapters.adapter import Adapter, Encode
 from kivfm_core.adapters.table import build_adapter
 from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.own_plan import OwnPlan
 from kivfm_core.aligners.shared_head import SharedHead
 from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.words import all_specs, word_specs
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
@@ -114,7 +116,11 @@ class Student(nn.Module):
 
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
-        plan = next(p for p in self.composition.of(teacher) if p.level.name == level)
+        plan = next((p for p in self.composition.of(teacher) if p.level.name == level), None)
+        if plan is None:  # what finds words has no part of its own
+            spec = next(s for s in word_specs(self.composition) if s.name == teacher)
+            own = OwnPlan.of(teacher, spec.level(level), self.composition.x_channels)
+            return build_aligner(own)
         return cast(Aligner, self.aligners[plan.key])
 
     def _apply(self, fn: Any, recurse: bool = True) -> Student:
@@ -182,7 +188,7 @@ class Student(nn.Module):
         Raises:
             UsageError: If it was not distilled from a teacher of this name.
         """
-        names = [spec.name for spec in self.composition.teachers]
+        names = [spec.name for spec in all_specs(self.composition)]
         matches = [n for n in names if n == teacher or n.split("/")[0] == teacher]
         if len(matches) != 1:
             what = "several teachers" if matches else "no teacher"

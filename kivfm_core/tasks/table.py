@@ -9,6 +9,7 @@ from kivfm_core.task import Measured, TaskRecord
 from kivfm_core.tasks.classification import CLASSIFICATION
 from kivfm_core.tasks.detection import DETECTION
 from kivfm_core.tasks.instance_segmentation import INSTANCE_SEGMENTATION
+from kivfm_core.tasks.open_vocabulary import OPEN_VOCABULARY
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
 from kivfm_core.tasks.semantic_segmentation import SEMANTIC_SEGMENTATION
 from kivfm_core.tasks.zero_shot import ZERO_SHOT
@@ -22,6 +23,7 @@ TASKS: dict[str, TaskRecord] = {
         INSTANCE_SEGMENTATION,
         SEMANTIC_SEGMENTATION,
         PROMPTABLE_SEGMENTATION,
+        OPEN_VOCABULARY,
     )
 }
 

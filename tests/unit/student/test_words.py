@@ -1,0 +1,111 @@
+"""Words find places: by a zero-shot decoder that knows images alone."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from kivfm_core.aligners.joint import JointAligner
+from kivfm_core.aligners.joint_plan import JointPlan
+from kivfm_core.composition.compose import compose
+from kivfm_core.composition.words import all_specs, is_words, word_source, word_specs
+from kivfm_core.config import build_config
+from kivfm_core.predictions import ClassLogits
+from kivfm_core.spec import Level
+from kivfm_core.student.student import Student
+from kivfm_core.student.words import FITS, NEUTRAL, WordDecoders
+from kivfm_core.teacher import Decoders, Levels
+
+TEACHERS = "dino/nano,clip/nano,segmenter/nano"
+NAMES = {NEUTRAL: 0, "ring": 1, "star": 2, "moon": 3}
+
+
+class Zero:
+    """A decoder of words: cosines with a vector for each, times a temperature, plus a constant."""
+
+    def __init__(self, constant: float) -> None:
+        torch.manual_seed(0)
+        self.constant, self.words = constant, F.normalize(torch.randn(4, 6) + 2, dim=1)
+
+    def prompt(self, task: str, labels: list[str]) -> torch.Tensor:
+        return self.words[[NAMES[label] for label in labels]].T
+
+    def decode(self, task: str, levels: Levels, prompt: torch.Tensor) -> ClassLogits:
+        return ClassLogits(10 * F.normalize(levels["global"], dim=1) @ prompt + self.constant)
+
+
+def aligner() -> JointAligner:
+    level = Level(name="global", kind="global", channels=6)
+    made = JointAligner(
+        JointPlan(teacher="a/b", level=level, maps={"V": 4}, x_channels=4, hidden=4, latent=6,
+                  target="direction", shared=5)
+    )  # fmt: skip
+    torch.manual_seed(1)
+    made.shared_map.into.copy_(torch.randn(6, 5))
+    return made
+
+
+def decoders(constant: float) -> WordDecoders:
+    zero = cast(Decoders, Zero(constant))
+    return WordDecoders(cast(Any, SimpleNamespace(name="words/a")), zero, aligner(), "global")
+
+
+@pytest.mark.parametrize("constant", [0.0, -8.0])
+def test_a_place_of_a_word_is_found(constant: float):
+    one, zero = decoders(constant), Zero(constant)
+    prompt = one.prompt("open-vocabulary-segmentation", labels=["ring", "star", "moon"])
+    wanted = (zero.words[1:] - zero.words[0]) @ one.aligner.shared_map.into
+    assert torch.allclose(prompt, F.normalize(wanted, dim=1).T, atol=1e-5)
+    z = torch.zeros(1, 5, 4, 4)
+    z[0, :, 1, 2] = 3 * prompt[:, 1]
+    found = one.decode("open-vocabulary-segmentation", Levels({"Z": z}, []), prompt).logits
+    assert found.shape == (1, 3, 4, 4) and found[0, :, 1, 2].argmax() == 1
+    assert found[0, 1, 1, 2] == pytest.approx(3 - FITS, abs=1e-5)
+    assert (found[0, :, 0] < 0).all()
+
+
+def test_scores_are_deviations_from_the_average_place():
+    one = decoders(0.0)
+    prompt = one.prompt("open-vocabulary-segmentation", labels=["ring", "star"])
+    torch.manual_seed(2)
+    z = torch.randn(1, 5, 60, 60)  # as shared coordinates are over many places
+    scores = one.decode("open-vocabulary-segmentation", Levels({"Z": z}, []), prompt).logits
+    assert torch.allclose((scores + FITS).std((0, 2, 3)), torch.ones(2), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "teachers", "offered"),
+    [
+        ("kpu-joint", TEACHERS, True),
+        ("kpu", TEACHERS, False),
+        ("kpu-joint", "dino/nano,segmenter/nano", False),
+    ],
+)
+def test_it_is_offered_where_words_meet_the_rest(recipe: str, teachers: str, offered: bool):
+    plan = compose(build_config(None, {"teachers": teachers, "recipe": recipe}))
+    found = word_specs(plan)
+    assert bool(found) == offered
+    assert all_specs(plan)[: len(plan.teachers)] == plan.teachers
+    if offered:
+        (spec,) = found
+        assert is_words(spec) and word_source(spec) == ("clip/nano", "global")
+        assert [task.task for task in spec.tasks] == ["open-vocabulary-segmentation"]
+
+
+def test_the_student_stands_in_for_it_and_stores_nothing_for_it():
+    plan = compose(build_config(None, {"teachers": TEACHERS, "recipe": "kpu-joint"}))
+    student = Student(plan).eval()
+    student.decoders = {spec.name: Decoders(spec) for spec in plan.teachers}
+    (spec,) = word_specs(plan)
+    one = student.stand_in("words")
+    assert one.spec == spec and spec.name not in student.decoders
+    assert not any("words" in key for key in student.state_dict())
+    features = student(torch.rand(1, 3, 96, 96))
+    levels = one.levels(features, (96, 96))
+    assert torch.equal(levels["Z"], features["Z"])
+    prompt = one.prompt("open-vocabulary-segmentation", labels=["ring", "star"])
+    assert prompt.shape == (64, 2)
