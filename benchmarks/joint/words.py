@@ -168,8 +168,8 @@ def page(record: Mapping[str, Any]) -> list[str]:
     return [
         "# Text against pixels",
         "",
-        f"The student is of {record['runs'][0]}{other}. {record['images']} labeled images; the mean "
-        "over the classes of every image. Brackets: 95 % intervals, of draws of images.",
+        f"The student is of {record['runs'][0]}{other}. {record['images']} labeled images; "
+        "the mean over the classes of every image. Brackets: 95 % intervals, of draws of images.",
         "",
         *table(f"by | {columns}", rows),
         "",
