@@ -33,9 +33,14 @@ class JointAligner(LatentAligner):
         return self.shared_map.join(z, super().predict(features, grid))
 
     def affine(self) -> Affine:
-        """The fitted map from the level to its coordinates."""
+        """The fitted map from the level to its coordinates, on the CPU."""
         axes = self.axes.detach() / self.std[:, None]
-        return Affine(self.mean.double(), axes.double())
+        return Affine(self.mean.double().cpu(), axes.double().cpu())
+
+    def forget(self) -> None:
+        """Predicts the mean of the level, whatever the shared head gives."""
+        super().forget()
+        self.shared_map.out.zero_()
 
 
 class JointIdentityAligner(IdentityAligner):
@@ -46,6 +51,6 @@ class JointIdentityAligner(IdentityAligner):
         self.shared_map = SharedMap(plan.level.channels, plan.shared)
 
     def affine(self) -> Affine:
-        """The fitted map from the level to its coordinates."""
+        """The fitted map from the level to its coordinates, on the CPU."""
         axes = torch.eye(len(self.mean)) / self.scale.cpu()
-        return Affine(self.mean.double(), axes.double())
+        return Affine(self.mean.double().cpu(), axes.double())

@@ -44,7 +44,7 @@ class Projector(Aligner):
             self.looks = nn.Linear(plan.hidden, GLANCES)
         inputs = GLANCES * plan.hidden + plan.x_channels if self.pools else plan.hidden
         self.head = nn.Linear(inputs, plan.latent)
-        self.forget()
+        Projector.forget(self)  # a subclass's own parts are not there yet
         self.recompute = False
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -52,7 +52,9 @@ class WordDecoders(Decoders):
         # W's columns go through the decoder, so it does not matter how it keeps its words. It
         # divides by a vector's length, and may add a constant, which the neutral word has too.
         with torch.no_grad():
-            into = self.aligner.affine().axes.float() @ self.aligner.shared_map.into
+            # The student may be on another device than the decoders.
+            home = next(self.decoders.parameters())
+            into = self.aligner.affine().axes.to(home) @ self.aligner.shared_map.into.to(home)
             given = Levels({self.level: into.T}, [])
             found = cast(Any, self.decoders.decode(ZERO_SHOT.name, given, words)).logits
             directions = (found[:, :-1] - found[:, -1:]) * into.norm(dim=0)[:, None]
@@ -61,4 +63,4 @@ class WordDecoders(Decoders):
     def decode(self, task: str, levels: Levels, prompt: Any = None) -> SemanticLogits:
         """How well each word fits each place, in deviations; above 0 where it does."""
         (z,) = levels.values()
-        return SemanticLogits(along(z, prompt) - FITS)
+        return SemanticLogits(along(z, prompt.to(z)) - FITS)

@@ -31,6 +31,9 @@ class Zero:
         torch.manual_seed(0)
         self.constant, self.words = constant, F.normalize(torch.randn(4, 6) + 2, dim=1)
 
+    def parameters(self):
+        return iter([self.words])
+
     def prompt(self, task: str, labels: list[str]) -> torch.Tensor:
         return self.words[[NAMES[label] for label in labels]].T
 
