@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.words import canvas_teacher
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame, Size, plan_frame
@@ -120,7 +121,7 @@ class SharedStandIn(StandIn):
         that the finest level has.
         """
         plan = self.student.composition
-        size = plan.student_size(self.spec.name, canvas)
+        size = plan.student_size(canvas_teacher(self.spec), canvas)
         plans = (self.student.aligner(self.spec.name, x.name).plan for x in self.spec.levels)
         used = {"V", *(name for one in plans for name in one.reads)}
         grids = {

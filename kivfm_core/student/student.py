@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from kivfm_core.adapters.adapter import Adapter, Encode
 from kivfm_core.adapters.table import build_adapter
 from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.joint_plan import PLACES
 from kivfm_core.aligners.own_plan import OwnPlan
 from kivfm_core.aligners.shared_head import SharedHead
 from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.composition import Composition
-from kivfm_core.composition.words import all_specs, word_specs
+from kivfm_core.composition.words import all_specs, clicked_teacher
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
@@ -118,7 +119,9 @@ class Student(nn.Module):
         """The aligner of one teacher's level."""
         plan = next((p for p in self.composition.of(teacher) if p.level.name == level), None)
         if plan is None:  # what finds words has no part of its own
-            spec = next(s for s in word_specs(self.composition) if s.name == teacher)
+            spec = next(s for s in all_specs(self.composition) if s.name == teacher)
+            if (clicked := clicked_teacher(spec)) and level != PLACES:
+                return self.aligner(clicked, level)
             own = OwnPlan.of(teacher, spec.level(level), self.composition.x_channels)
             return build_aligner(own)
         return cast(Aligner, self.aligners[plan.key])

@@ -12,6 +12,7 @@ from kivfm_core.tasks.instance_segmentation import INSTANCE_SEGMENTATION
 from kivfm_core.tasks.open_vocabulary import OPEN_VOCABULARY
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
 from kivfm_core.tasks.semantic_segmentation import SEMANTIC_SEGMENTATION
+from kivfm_core.tasks.text_segmentation import TEXT_SEGMENTATION
 from kivfm_core.tasks.zero_shot import ZERO_SHOT
 
 TASKS: dict[str, TaskRecord] = {
@@ -24,6 +25,7 @@ TASKS: dict[str, TaskRecord] = {
         SEMANTIC_SEGMENTATION,
         PROMPTABLE_SEGMENTATION,
         OPEN_VOCABULARY,
+        TEXT_SEGMENTATION,
     )
 }
 

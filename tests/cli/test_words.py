@@ -29,7 +29,7 @@ def kivfm(capsys: Any, *words: str) -> tuple[int, str, str]:
 
 def test_words_find_places(folder: Path, capsys: Any) -> None:
     code, _, err = kivfm(
-        capsys, "distill", "--teachers", "dino/nano,clip/nano,segmenter/nano",
+        capsys, "distill", "--teachers", "dino/nano,clip/nano,sam/nano,segmenter/nano",
         "--recipe", "kpu-joint", "--data", "photos", "--steps", "2", "--batch-size", "2",
         "--image-size", "64", "--set", "optim.calibration=8", "--out", "runs/words",
     )  # fmt: skip
@@ -42,11 +42,21 @@ def test_words_find_places(folder: Path, capsys: Any) -> None:
     rows = json.loads(out)["classes"]
     assert {row["label"] for row in rows} <= {"a ring", "a star"}
     assert all(0 < row["share"] <= 1 for row in rows)
+    masks = ("predict", "runs/words", image, "--task", "text-segmentation")
+    code, out, _ = kivfm(capsys, *masks, "--labels", "a ring,a star", "-o", "masks.png", "--json")
+    objects = json.loads(out)["objects"]
+    assert code == 0 and Path("masks.png").is_file()
+    assert {row["label"] for row in objects} <= {"a ring", "a star"}
+    assert all(row["score"] > 0.5 and row["area"] > 0 for row in objects)
+    code, out, _ = kivfm(capsys, "predict", "runs/words", image, "--task", "all",
+                         "--labels", "ring,star")  # fmt: skip
+    assert code == 0 and f"{TASK}, words/clip--nano" in out and "text-segmentation, words" in out
     code, _, err = kivfm(capsys, "predict", "runs/words", image, "--task", TASK)
     assert code == 2 and "needs class names" in err
 
     write_scenes(folder / "scenes", train=1, val=4, seed=3)
-    data = ("--data", "scenes/val", "--tasks", f"{TASK},semantic-segmentation")
+    tasks = f"{TASK},text-segmentation,semantic-segmentation"
+    data = ("--data", "scenes/val", "--tasks", tasks)
     code, out, _ = kivfm(capsys, "evaluate", "runs/words", *data)
     assert code == 0 and "words/clip--nano" in out
     summary = json.loads(Path("runs/words/evaluation.json").read_text())["summary"]

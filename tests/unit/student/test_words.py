@@ -14,9 +14,11 @@ from kivfm_core.aligners.joint_plan import JointPlan
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.words import all_specs, is_words, word_source, word_specs
 from kivfm_core.config import build_config
-from kivfm_core.predictions import ClassLogits
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import ClassLogits, Masks
 from kivfm_core.spec import Level
 from kivfm_core.student.student import Student
+from kivfm_core.student.text_masks import TextMaskDecoders, peaks
 from kivfm_core.student.words import FITS, NEUTRAL, WordDecoders
 from kivfm_core.teacher import Decoders, Levels
 
@@ -112,3 +114,44 @@ def test_the_student_stands_in_for_it_and_stores_nothing_for_it():
     assert torch.equal(levels["Z"], features["Z"])
     prompt = one.prompt("open-vocabulary-segmentation", labels=["ring", "star"])
     assert prompt.shape == (64, 2)
+
+
+class Squares:
+    """A decoder of clicks: a square of 3 x 3 cells around each, of canvases of 32 x 32 pixels."""
+
+    def prompt(self, task: str, points: list[torch.Tensor]) -> list[torch.Tensor]:
+        return points
+
+    def decode(self, task: str, levels: Levels, prompt: list[torch.Tensor]) -> Masks:
+        logits = torch.full((len(prompt[0]), 8, 8), -5.0)
+        for mask, (x, y) in zip(logits, (prompt[0] / 4).long().tolist(), strict=True):
+            mask[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = 5
+        return Masks([logits])
+
+
+def test_the_places_of_a_word_become_objects():
+    words = decoders(0.0)
+    task = "text-segmentation"
+    prompt = words.prompt(task, labels=["ring", "star"])
+    z = torch.zeros(2, 5, 8, 8)
+    z[0, :, 2, 2], z[0, :, 6, 5] = 4 * prompt[:, 0], 3 * prompt[:, 1]
+    frame = Frame((32, 32), (0, 0, 32, 32), (32, 32), (0, 0), (32, 32))
+    levels = Levels({"Z": z, "dense": torch.zeros(2, 1, 8, 8)}, [frame, frame])
+    both = TextMaskDecoders(words, cast(Decoders, Squares()))
+    found = both.decode(task, levels, prompt)
+    best = found.scores[0].argmax()
+    assert found.labels[0][best] == 0 and found.boxes[0][best].tolist() == [4, 4, 16, 16]
+    star = found.labels[0] == 1
+    assert [16, 20, 28, 32] in found.boxes[0][star].tolist()
+    assert (found.scores[0] > 0.5).all() and found.masks[0].shape[1:] == (8, 8)
+    assert [len(part[1]) for part in (found.boxes, found.scores, found.labels)] == [0, 0, 0]
+    assert found.to_original([frame, frame])[1]["masks"].shape == (0, 32, 32)
+
+
+def test_peaks_are_the_highest_of_their_neighbors():
+    fits = torch.full((2, 6, 6), -1.0)
+    fits[0, 1, 1], fits[0, 1, 2], fits[0, 4, 4], fits[1, 0, 5] = 2.0, 1.0, 1.5, 0.1
+    label, y, x = peaks(fits)
+    assert list(zip(label.tolist(), y.tolist(), x.tolist(), strict=True)) == [
+        (0, 1, 1), (0, 4, 4), (1, 0, 5),
+    ]  # fmt: skip
