@@ -17,7 +17,7 @@ from pydantic import (
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan
 from kivfm_core.adapters.table import AnyAdapterPlan
-from kivfm_core.aligners.joint_plan import PLACES
+from kivfm_core.aligners.joint_plan import PLACES, JointPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.shared_head_plan import SharedHeadPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
@@ -89,9 +89,13 @@ class Composition(Record):
             raise ValueError(f"the base, {printable(self.base)}, is none of the teachers")
         offered = {plan.name for plan in self.maps}
         known = {(spec.name, level.name) for spec in self.teachers for level in spec.levels}
+        head = self.shared_head
         for aligner in self.aligners:
             if (aligner.teacher, aligner.level.name) not in known:
                 raise ValueError(f"{printable(aligner.key)} is no level of a teacher")
+            if isinstance(aligner, JointPlan) and (head is None or head.shared != aligner.shared):
+                raise ValueError(f"{printable(aligner.key)} does not fit the shared head")
+        for aligner in (*self.aligners, *((head.places, head.image) if head else ())):
             if lacking := sorted(aligner.maps.keys() - offered):
                 reads = f"{printable(aligner.key)} reads {printable(lacking[0])}"
                 raise ValueError(f"{reads}, which the student lacks")

@@ -74,3 +74,12 @@ def test_a_teacher_that_is_added_stands_beside_what_is_shared(joint: RunConfig, 
     values["student"]["start"] = str(run.path)
     with pytest.raises(UsageError, match="takes none later"):
         compose(RunConfig.model_validate(values))
+
+
+def test_a_plan_whose_parts_do_not_fit_is_refused(joint: RunConfig):
+    stored = compose(joint).model_dump(mode="json")
+    with pytest.raises(ValueError, match="does not fit the shared head"):
+        Composition.model_validate({**stored, "shared_head": None})
+    stored["shared_head"]["image"]["maps"]["P99"] = 4
+    with pytest.raises(ValueError, match="reads P99, which the student lacks"):
+        Composition.model_validate(stored)
