@@ -19,6 +19,7 @@ SHARES = (8, 4, 2)
 # has no outputs for further views, so those runs have caches of their own.
 FLAGS = {
     **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, CHANGED_RECIPES, strict=True)},
+    "a shared head": ("--recipe", "kpu-joint"),
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),

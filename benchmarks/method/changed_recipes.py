@@ -1,16 +1,30 @@
-"""Our recipe with one part changed each; only the suites' workers know them (`workers.py`)."""
+"""Our recipes with one part changed each; only the suites' workers know them (`workers.py`)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from kivfm_core.recipes.recipe import Match
 from kivfm_core.recipes.table import RECIPES
 
-CHANGES = {
-    "no shared latent": {"dense_match": Match(target="none", distance="mse-cosine")},
-    "no convolution": {"projector": "mlp"},
-    "a constant weight of decoders": {"readout_start": 1.0},
+_CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    "kpu": {
+        "no shared latent": {"dense_match": Match(target="none", distance="mse-cosine")},
+        "no convolution": {"projector": "mlp"},
+        "a constant weight of decoders": {"readout_start": 1.0},
+    },
+    "kpu-joint": {
+        "16 shared coordinates": {"shared": 16},
+        "256 shared coordinates": {"shared": 256},
+        "a shared head that nothing teaches agreement": {"agreement": 0.0},
+        "a shared head beside whole private ones": {"private": 1.0},
+    },
 }
 
+# The recipes that differ, by what is changed; names of changes are as short as tables ask for.
 CHANGED_RECIPES = {
-    f"kpu, {name}": RECIPES["kpu"].model_copy(update=change) for name, change in CHANGES.items()
+    f"{base}, {name}": RECIPES[base].model_copy(update=change)
+    for base, changes in _CHANGES.items()
+    for name, change in changes.items()
 }
+CHANGES = tuple(name for changes in _CHANGES.values() for name in changes)

@@ -143,7 +143,11 @@ Decoder = Annotated[
 ]
 ClassNames = Annotated[
     str | None,
-    typer.Option("--labels", metavar="A,B", help="Names of the classes (zero-shot only)."),
+    typer.Option(
+        "--labels",
+        metavar="A,B",
+        help="Names, for tasks that take them (zero-shot).",
+    ),
 ]
 LabeledData = Annotated[
     list[str],

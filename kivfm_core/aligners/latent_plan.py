@@ -2,64 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import gcd
 from typing import ClassVar
 
-from pydantic import Field
-
-from kivfm_core.aligners.plan import AlignerPlan
-
-# Vectors into which a global level's aligner pools the image, each with weights of its own.
-GLANCES = 4
-KERNEL = 5
-
-# Maps that a transformer block keeps beside its input: norms, queries, keys, values, its MLP's.
-ATTENTION = 12
+from kivfm_core.aligners.projector_plan import ProjectorPlan
 
 
-def heads_of(width: int) -> int:
-    """Attention heads of a projector of this width."""
-    return gcd(width, 4)
-
-
-class LatentPlan(AlignerPlan):
+class LatentPlan(ProjectorPlan):
     """A map into the shared latent on the teacher's side, a projector on the student's."""
 
     module: ClassVar[str] = "kivfm_core.aligners.latent:LatentAligner"
 
     kind: str = "latent"
-    maps: dict[str, int] = Field(min_length=1)
 
     @property
     def parameters(self) -> int:
         """Everything that inference uses: the projector, and the map to the teacher's level."""
-        # A norm's weight and bias for each input channel, the maps' reads, and their common bias.
-        read = 2 * self.inputs + sum(self.maps.values()) * self.hidden + self.hidden
-        head = self.hidden * self.latent + self.latent
-        if self.level.kind == "global":
-            glances = self.hidden * GLANCES + GLANCES
-            head = glances + (GLANCES * self.hidden + self.x_channels) * self.latent + self.latent
-        elif self.projector == "convolution":
-            read += self.hidden * KERNEL**2 + self.hidden
-        if self.projector == "attention":
-            # A transformer block: four square maps, an MLP of twice the width, two norms, biases.
-            read += 8 * self.hidden**2 + 11 * self.hidden
         # The teacher's side: axes, mean and standard deviation, and for some targets one number.
         unit = 1 if self.target in ("direction", "learned") else 0
-        return read + head + unit + self.latent * self.level.channels + 2 * self.level.channels
-
-    def activation_numbers(self, cells: Mapping[str, int], grid: tuple[int, int] | None) -> int:
-        """The maps as they are read, the hidden layer, and the coordinates that are compared."""
-        size = grid[0] * grid[1] if grid else min(cells[name] for name in self.maps)
-        hidden = 2 * self.hidden * size
-        if self.projector == "convolution" and grid:
-            hidden += self.hidden * size
-        if self.projector == "attention":
-            hidden += ATTENTION * self.hidden * size
-        # A finer map is resized before it is read, a coarser one after.
-        read = sum(
-            channels * (2 * size if cells[name] > size else cells[name])
-            for name, channels in self.maps.items()
-        )
-        return read + hidden + super().activation_numbers(cells, grid)
+        teacher = unit + self.latent * self.level.channels + 2 * self.level.channels
+        return super().parameters + teacher

@@ -16,6 +16,7 @@ class AlignerPlan(Record):
         module: Reference to its module, an `Aligner` that is built from the plan.
         native: Whether the level is the student's own feature, which the frozen base gives: the
             teacher then need not be run for it.
+        native_kind: The kind that goes with this one, for native levels.
         kind: Its key in `ALIGNERS`; every subclass gives it a default.
         teacher: The teacher's name.
         level: The level that is matched.
@@ -30,6 +31,7 @@ class AlignerPlan(Record):
 
     module: ClassVar[str]
     native: ClassVar[bool] = False
+    native_kind: ClassVar[str] = "identity"
 
     kind: str = ""
     teacher: str
@@ -52,6 +54,11 @@ class AlignerPlan(Record):
         if not self.native:
             return None
         return "x" if self.level.kind == "global" else "V"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the student's dense maps, and of other features, that it is made of."""
+        return (self.feature,) if self.feature else tuple(self.maps)
 
     @property
     def narrows(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BeforeValidator, SerializeAsAny
 
 from kivfm_core.aligners.identity_plan import IdentityPlan
+from kivfm_core.aligners.joint_plan import JointIdentityPlan, JointPlan
 from kivfm_core.aligners.latent_plan import LatentPlan
 from kivfm_core.aligners.own_plan import OwnPlan
 from kivfm_core.aligners.plan import AlignerPlan
@@ -24,10 +25,9 @@ ALIGNERS: dict[str, type[AlignerPlan]] = {
     "latent": LatentPlan,
     "identity": IdentityPlan,
     "own": OwnPlan,
+    "joint": JointPlan,
+    "joint-identity": JointIdentityPlan,
 }
-
-# The kind for the base's levels that are the student's own features.
-NATIVE = "identity"
 
 
 def aligner_kind(kind: str) -> type[AlignerPlan]:

@@ -17,11 +17,13 @@ from kivfm_core.composition.plan_parts import (
     plan_adapters,
     plan_aligners,
     plan_extension,
+    plan_shared_head,
 )
 from kivfm_core.config import EngineConfig, RunConfig
 from kivfm_core.config.assign_weights import assign_weights
 from kivfm_core.config.sections import RANDOM
 from kivfm_core.errors import UsageError
+from kivfm_core.recipes.table import RECIPES
 from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.registry.students import is_student
@@ -150,10 +152,13 @@ def _plan(
     if len(adapters) > 1:  # one for each: its maps are read by that teacher's aligners alone
         own = zip(others, adapters, strict=True)
         maps |= {spec.name: (features.v, *adapter.maps) for spec, adapter in own}
+    head = plan_shared_head(config, teachers, every, features.x_channels)
+    shared = head.shared if head else 0
     aligners: list[AlignerPlan] = []
     for spec in teachers:
         levels = features.levels if spec is base else ()
-        aligners += plan_aligners(config, spec, maps[spec.name], features.x_channels, levels)
+        read = maps[spec.name]
+        aligners += plan_aligners(config, spec, read, features.x_channels, levels, shared)
     return _checked(
         Composition(
             teachers=tuple(teachers),
@@ -165,6 +170,7 @@ def _plan(
             adapter=adapters[0] if adapters else None,
             extensions=adapters[1:],
             aligners=tuple(aligners),
+            shared_head=head,
             image_size=image_size,
             teacher_size=config.data.teacher_size,
             pretrained=base is None and _starts_from_weights(config.student.weights, trunk),
@@ -176,6 +182,11 @@ def _extend(
     config: RunConfig, teachers: Sequence[TeacherSpec], earlier: Composition
 ) -> Composition:
     """An earlier student with further teachers: one more adapter, more aligners, the rest as is."""
+    if RECIPES[config.recipe].shared:
+        raise UsageError(
+            f"recipe {config.recipe} finds what all teachers share: it takes none later",
+            "--recipe kpu: what is added reads the shared coordinates, and stands beside them",
+        )
     known = tuple(spec.name for spec in earlier.teachers)
     added = [spec for spec in teachers if spec.name not in known]
     if earlier.adapter is None:

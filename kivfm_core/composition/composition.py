@@ -5,13 +5,21 @@ from __future__ import annotations
 from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan, Source
 from kivfm_core.adapters.table import AnyAdapterPlan
+from kivfm_core.aligners.joint_plan import PLACES, JointPlan
 from kivfm_core.aligners.plan import AlignerPlan
+from kivfm_core.aligners.shared_head_plan import SharedHeadPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
 from kivfm_core.errors import UsageError, one_line, printable
 from kivfm_core.registry.heads import is_head
@@ -42,6 +50,7 @@ class Composition(Record):
         adapter: None on a trunk that is trained in full.
         aligners: One for every level of every teacher.
         image_size: Sides of the student's canvases in training, in pixels.
+        shared_head: The one head for what all teachers share; None without one.
         extensions: Adapters beside the first, one each time that teachers were added.
         kept: Names of the frozen teachers. Stored under this name; code reads `frozen_teachers`.
         teacher_size: Side of the teachers' largest canvases in training, in pixels; None: that of
@@ -63,6 +72,7 @@ class Composition(Record):
     aligners: tuple[AnyAlignerPlan, ...]
     image_size: tuple[Side, ...] = Field(min_length=1)
     extensions: tuple[AnyAdapterPlan, ...] = ()
+    shared_head: SharedHeadPlan | None = None
     kept: tuple[str, ...] = ()
     teacher_size: Side | None = None
     scales: dict[str, Scale] = Field(default_factory=dict)
@@ -90,19 +100,30 @@ class Composition(Record):
             raise ValueError(f"the base, {printable(self.base)}, is none of the teachers")
         offered = {plan.name for plan in self.maps}
         known = {(spec.name, level.name) for spec in self.teachers for level in spec.levels}
+        head = self.shared_head
         for aligner in self.aligners:
             if (aligner.teacher, aligner.level.name) not in known:
                 raise ValueError(f"{printable(aligner.key)} is no level of a teacher")
+            if isinstance(aligner, JointPlan) and (head is None or head.shared != aligner.shared):
+                raise ValueError(f"{printable(aligner.key)} does not fit the shared head")
+        for aligner in (*self.aligners, *((head.places, head.image) if head else ())):
             if lacking := sorted(aligner.maps.keys() - offered):
                 reads = f"{printable(aligner.key)} reads {printable(lacking[0])}"
                 raise ValueError(f"{reads}, which the student lacks")
         return self
 
+    @model_serializer(mode="wrap")
+    def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A plan without a shared head is written, and hashed, as before there were any."""
+        fields = dump(self)
+        return {k: v for k, v in fields.items() if k != "shared_head" or v is not None}
+
     @property
     def maps(self) -> tuple[MapPlan, ...]:
-        """The student's dense maps: V, then the adapters'."""
-        v = v_plan(self.trunk.level(self.v_level))
-        return (v, *(plan for adapter in self.adapters for plan in adapter.maps))
+        """The student's dense maps: V, the adapters', and what teachers share."""
+        own = (plan for adapter in self.adapters for plan in adapter.maps)
+        shared = (map_plan(head.places.level, PLACES),) if (head := self.shared_head) else ()
+        return (v_plan(self.trunk.level(self.v_level)), *own, *shared)
 
     @property
     def adapters(self) -> tuple[AdapterPlan, ...]:
@@ -164,7 +185,7 @@ class Composition(Record):
     @property
     def trainable(self) -> int:
         """Parameters that training changes or fits, maps to teachers' levels included."""
-        parts = (*self.adapters, *self.aligners)
+        parts = (*self.adapters, *self.aligners, *filter(None, [self.shared_head]))
         return sum(part.parameters for part in parts) + (
             self.trunk.parameters if self.trains_trunk else 0
         )
@@ -258,7 +279,7 @@ def v_plan(level: Level) -> MapPlan:
 
 
 def map_plan(level: Level, name: str) -> MapPlan:
-    """A dense level as a map of a name."""
+    """A dense level as one of the student's maps."""
     stride = stride_of(level)
     return MapPlan(name=name, channels=level.channels, stride=stride, rounding=level.rounding)
 

@@ -50,6 +50,9 @@ def activation_bytes(composition: Composition, views: int) -> int | None:
             return None
         numbers += stored
     counts = {plan.name: cells(side, plan.stride) for plan in composition.maps}
+    if composition.shared_head is not None and not composition.frozen_teachers:
+        v = composition.trunk.level(composition.v_level)
+        numbers += composition.shared_head.activation_numbers(counts, v.grid((side, side)))
     for spec in composition.learned:
         canvas = composition.side(spec)
         for plan in composition.of(spec.name):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Any
 
 from kivfm_core.adapters.plan import AdapterPlan, AdapterRequest, MapPlan
 from kivfm_core.adapters.table import EXTENSION, plan_adapter
+from kivfm_core.aligners.joint_plan import IMAGE, PLACES
 from kivfm_core.aligners.plan import AlignerPlan
-from kivfm_core.aligners.table import NATIVE, aligner_kind
+from kivfm_core.aligners.projector_plan import ProjectorPlan
+from kivfm_core.aligners.shared_head_plan import SharedHeadPlan
+from kivfm_core.aligners.table import aligner_kind
 from kivfm_core.composition.composition import map_plan, v_plan
 from kivfm_core.config import LatentMap, RunConfig
 from kivfm_core.errors import UsageError
@@ -132,6 +137,7 @@ def plan_aligners(
     maps: Sequence[MapPlan],
     x_channels: int,
     native: Collection[str] = (),
+    shared: int = 0,
 ) -> tuple[AlignerPlan, ...]:
     """An aligner for every level of a teacher.
 
@@ -141,18 +147,22 @@ def plan_aligners(
         maps: The student's dense maps that its aligners read.
         x_channels: Channels of the student's global feature.
         native: Names of its levels that are the student's own features, if it is the base.
+        shared: Coordinates that the student's shared head gives; 0 without one.
     """
     student, recipe = config.student, RECIPES[config.recipe]
+    kind = aligner_kind(recipe.aligner)
+    more: dict[str, Any] = {"shared": shared} if shared else {}
     return tuple(
-        aligner_kind(NATIVE if level.name in native else recipe.aligner)(
+        (aligner_kind(kind.native_kind) if level.name in native else kind)(
             teacher=spec.name,
             level=level,
             maps={plan.name: plan.channels for plan in maps},
             x_channels=x_channels,
-            hidden=min(student.hidden, 2 * level.channels),
-            latent=_coordinates(level, recipe.match(level.kind).target, student.latent),
+            hidden=ceil(recipe.private * min(student.hidden, 2 * level.channels)),
+            latent=_coordinates(level, config),
             target=_target(recipe.match(level.kind).target, student.latent_map),
             projector=recipe.projector,
+            **more,
         )
         for level in spec.levels
     )
@@ -177,11 +187,51 @@ def own_aligner(
     return made.model_copy(update={"maps": maps})
 
 
+def plan_shared_head(
+    config: RunConfig,
+    teachers: Sequence[TeacherSpec],
+    maps: Sequence[MapPlan],
+    x_channels: int,
+) -> SharedHeadPlan | None:
+    """The one head for what all teachers share, if the recipe has one.
+
+    Args:
+        config: The run's.
+        teachers: All, the base among them. They share no more coordinates than their dense levels
+            have.
+        maps: The student's dense maps, V first, which the head reads.
+        x_channels: Channels of the student's global feature.
+    """
+    recipe, hidden = RECIPES[config.recipe], config.student.hidden
+    dense = [level for spec in teachers for level in spec.levels if level.kind == "dense"]
+    shared = min(recipe.shared, sum(_coordinates(level, config) for level in dense))
+    if not shared:
+        return None
+    v = maps[0].model_dump(exclude={"name", "channels"})
+    places, image = (
+        ProjectorPlan(
+            teacher="shared",
+            level=level,
+            maps={plan.name: plan.channels for plan in maps},
+            x_channels=x_channels,
+            hidden=hidden,
+            latent=shared,
+            projector=recipe.projector,
+        )
+        for level in (
+            Level(name=PLACES, kind="dense", channels=shared, **v),
+            Level(name=IMAGE, kind="global", channels=shared),
+        )
+    )
+    return SharedHeadPlan(places=places, image=image)
+
+
 def _target(target: Target, latent_map: LatentMap) -> Target:
     return "learned" if target == "principal" and latent_map == "learned" else target
 
 
-def _coordinates(level: Level, target: Target, latent: int) -> int:
+def _coordinates(level: Level, config: RunConfig) -> int:
     # An image gives one global vector: too few to tell its weak axes from noise.
+    target = RECIPES[config.recipe].match(level.kind).target
     narrowed = level.kind == "dense" and target == "principal"
-    return min(level.channels, latent) if narrowed else level.channels
+    return min(level.channels, config.student.latent) if narrowed else level.channels

@@ -86,6 +86,9 @@ class Summary:
         rows = [(trunk["name"], "trunk", "", "", count(trunk["parameters"]))]
         if data["adapter"]:
             rows.append(_adapter_row(data["adapter"]))
+        if head := data.get("shared_head"):
+            rows.append(("shared head", ", ".join(head["features"]), _shape(head["shape"]),
+                         "joint", count(head["parameters"])))  # fmt: skip
         rows += [
             ("extension", ", ".join(e["maps"]), "", "side", count(e["parameters"]))
             for e in data["extensions"]
@@ -156,6 +159,17 @@ def round_trips(kept: Mapping[str, float]) -> str:
     return ", ".join(narrowed + others * (len(narrowed) < len(kept)))
 
 
+def percents(shares: Mapping[str, float]) -> str:
+    """Shares of several things, for a reader, the largest first.
+
+    Example:
+        >>> percents({"a": 0.25, "b": 0.5})
+        '50% of b, 25% of a'
+    """
+    order = sorted(shares, key=lambda name: -shares[name])
+    return ", ".join(f"{shares[name]:.0%} of {name}" for name in order)
+
+
 def summarize(
     composition: Composition, files: Collection[str] = (), views: int = 1
 ) -> dict[str, Any]:
@@ -189,6 +203,7 @@ def summarize(
             {"maps": [m.name for m in adapter.maps], "parameters": adapter.parameters}
             for adapter in composition.extensions
         ],
+        **_shared_head(composition),
         "kept": list(composition.frozen_teachers),
         "aligners": _aligners(composition),
         "parameters": {
@@ -218,6 +233,19 @@ def _trunk(composition: Composition) -> dict[str, Any]:
 def _trained_in_full(trunk: Mapping[str, Any]) -> str:
     start = "pre-trained" if trunk["pretrained"] else "random"
     return f"none: {trunk['name']} is trained in full, from {start} weights"
+
+
+def _shared_head(composition: Composition) -> dict[str, Any]:
+    """The head for what all teachers share, if there is one."""
+    if (head := composition.shared_head) is None:
+        return {}
+    return {
+        "shared_head": {
+            "features": [head.places.level.name, head.image.level.name],
+            "shape": [head.shared, f"/{head.places.level.stride}"],
+            "parameters": head.parameters,
+        }
+    }
 
 
 def _aligners(composition: Composition) -> list[dict[str, Any]]:

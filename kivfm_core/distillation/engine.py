@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kivfm_core.composition.compose import compose
-from kivfm_core.composition.summary import round_trips
+from kivfm_core.composition.summary import percents, round_trips
 from kivfm_core.config import RunConfig
 from kivfm_core.data.remote.url import locate
 from kivfm_core.data.unlabeled import check_images
@@ -32,8 +32,8 @@ from kivfm_core.distillation.state.resume import (
     config_at_start,
     plan_resume,
 )
-from kivfm_core.distillation.training.calibrate import calibrate
 from kivfm_core.distillation.training.failure import Failure, find_failure
+from kivfm_core.distillation.training.fit_shared import fit_aligners
 from kivfm_core.distillation.training.loop import train
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.planner.plan import FITTING, LEARNING, RunPlan
@@ -176,14 +176,17 @@ def begin(context: RunContext, prepared: Prepared) -> Start:
     stream.stopwatch.add(FITTING, steps * batch, 0.0)
     with stream.stopwatch.rest(FITTING):
         targets = prepared.skipped.finite_targets(student, steps)
-        fitted = calibrate(student, targets, all_reduce(fabric))
+        fitted, shared = fit_aligners(student, targets, all_reduce(fabric))
     # The aligners of an earlier run's teachers stay, with the round trips measured there.
     trips = {**prepared.models.round_trip, **fitted}
     context.log(f"the shared latent keeps {round_trips(trips)}")
+    if shared:
+        context.log(f"the others' shared coordinates explain {percents(shared['others'])}")
     if context.is_first:
         # The environment before the checkpoint, since resuming from a checkpoint needs both.
-        facts = _facts(context, prepared)
-        run.write_environment(config.seed, prepared.models.provenance, round_trip=trips, **facts)
+        facts = {"round_trip": trips, **_facts(context, prepared)}
+        facts |= {"shared": shared} if shared else {}
+        run.write_environment(config.seed, prepared.models.provenance, **facts)
         save_checkpoint(
             run.checkpoints, 0, student, prepared.optimizer,
             fabric.strategy.precision, config.checkpoint.keep,
@@ -249,7 +252,7 @@ def _record_changes(context: RunContext, prepared: Prepared, changes: Sequence[s
     """Once allowed, changes are how the run is from now on; what it was before is listed."""
     known = context.run.environment
     facts = _facts(context, prepared)
-    facts["round_trip"] = known.get("round_trip", {})
+    facts |= {"round_trip": {}, **{k: known[k] for k in ("round_trip", "shared") if k in known}}
     facts["changes"] = [*known.get("changes", []), *changes]
     facts["earlier"] = [*known.get("earlier", []), known.get("argv", [])]
     # What the student started from was not loaded again.

@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.words import all_specs
 from kivfm_core.errors import KivfmError
 from kivfm_core.geometry import Size
 from kivfm_core.models.model import Features, Model, Role
@@ -42,7 +43,7 @@ class StudentModel(Model):
     def __init__(
         self, name: str, bundle: Path, composition: Composition, device: torch.device
     ) -> None:
-        super().__init__(name, composition.teachers, device)
+        super().__init__(name, all_specs(composition), device)
         self.bundle, self.composition, self.base = bundle, composition, composition.base
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from kivfm_core.geometry import MaskPrompt
@@ -102,6 +103,18 @@ def draw_class_map(drawing: Drawing, logits: Tensor, names: Names, points: Tenso
     if drawn:
         drawing.legend([f"{name}  {shares[name]:.1%}" for name in named], colors)
     return found
+
+
+def draw_words(drawing: Drawing, logits: Tensor, names: Names, points: Tensor) -> Rows:
+    """The named things of a map `[K, H, W]`, by their share of the image, largest first.
+
+    Where no name fits, there is none of them.
+    """
+    none = logits.new_zeros(1, *logits.shape[1:])
+    found = draw_class_map(
+        drawing, torch.cat([logits, none]), [*(names or ()), "background"], points
+    )
+    return [row for row in found if row["label"] != "background"]
 
 
 def draw_masks(

@@ -21,3 +21,14 @@ KPU = LEVELS.model_copy(
         "readout_start": 1 / 3,
     }
 )
+
+KPU_JOINT = KPU.model_copy(
+    update={
+        "source": "KPU as its name says it, a space that teachers share: one head for what they "
+        "have in common (MAXVAR correlation analysis), small ones for what only one of them says",
+        "aligner": "joint",
+        "shared": 64,
+        "agreement": 0.5,
+        "private": 0.25,
+    }
+)

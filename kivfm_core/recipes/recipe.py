@@ -51,6 +51,12 @@ class Recipe(Record):
         readout: Weight of the decoder loss, the mean over a run: how differently the teachers'
             decoders decide on the student's levels. Its unit is the loss of an untrained student.
         readout_start: The share of that weight at a run's start, from which it changes evenly.
+        shared: Coordinates of the space that all teachers share; 0 for none. They need aligners
+            that know of them.
+        agreement: Weight of the distance of the student's shared coordinates from those that the
+            teachers agree on.
+        private: Hidden width of the aligners beside the shared head, as a share of what they would
+            have alone.
     """
 
     source: str
@@ -62,6 +68,9 @@ class Recipe(Record):
     adapters: Literal["one", "each"] = "one"
     readout: float = Field(default=0.0, ge=0)
     readout_start: float = Field(default=1.0, ge=0, le=2)
+    shared: int = Field(default=0, ge=0)
+    agreement: float = Field(default=0.0, ge=0)
+    private: float = Field(default=1.0, gt=0, le=1)
 
     def match(self, kind: Literal["global", "dense"]) -> Match:
         """How a level of this kind is compared."""

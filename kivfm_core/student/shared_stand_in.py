@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.words import canvas_teacher
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame, Size, plan_frame
@@ -110,7 +111,8 @@ class SharedStandIn(StandIn):
             name: resample(features[name], frames, own, grid)
             for name, grid in self._grids(own[0].canvas).items()
         }
-        return super().read({**seen, "x": features["x"]}, own, own[0].canvas)
+        whole = {name: vector for name, vector in features.items() if vector.ndim == 2}
+        return super().read({**seen, **whole}, own, own[0].canvas)
 
     def _grids(self, canvas: Size) -> dict[str, Size]:
         """The cells on which each of the student's maps is read, for teacher's canvases `(h, w)`.
@@ -119,9 +121,9 @@ class SharedStandIn(StandIn):
         that the finest level has.
         """
         plan = self.student.composition
-        size, aligners = plan.student_size(self.spec.name, canvas), plan.of(self.spec.name)
-        read = ((one.feature,) if one.feature else one.maps for one in aligners)
-        used = {"V", *(name for names in read for name in names)}
+        size = plan.student_size(canvas_teacher(self.spec), canvas)
+        plans = (self.student.aligner(self.spec.name, x.name).plan for x in self.spec.levels)
+        used = {"V", *(name for one in plans for name in one.reads)}
         grids = {
             known.name: Level(kind="dense", **known.model_dump()).grid(size)
             for known in plan.maps

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.joint import JointAligner
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.words import (
+    all_specs,
+    canvas_teacher,
+    clicked_teacher,
+    is_words,
+    word_source,
+)
 from kivfm_core.data.canvas import normalize, repad, rescale
 from kivfm_core.errors import UsageError, is_out_of_memory, one_line
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import Predictions
+from kivfm_core.student.text_masks import TextMaskDecoders
+from kivfm_core.student.words import WordDecoders
 from kivfm_core.teacher import Decoders, Levels
 
 # What of a teacher's contract the student does not see: it pads and normalizes in its own way.
@@ -60,12 +70,18 @@ class StandIn:
 
     def __init__(self, student: SharedEncoder, teacher: str) -> None:
         self.student = student
-        self.spec = next(s for s in student.composition.teachers if s.name == teacher)
+        self.spec = next(s for s in all_specs(student.composition) if s.name == teacher)
 
     @property
     def decoders(self) -> Decoders:
         """The teacher's decoders, from the bundle."""
-        return self.student.decoders[self.spec.name]
+        if not is_words(self.spec):
+            return self.student.decoders[self.spec.name]
+        teacher, level = word_source(self.spec)
+        aligner = cast(JointAligner, self.student.aligner(teacher, level))
+        words = WordDecoders(self.spec, self.student.decoders[teacher], aligner, level)
+        clicked = clicked_teacher(self.spec)
+        return TextMaskDecoders(words, self.student.decoders[clicked]) if clicked else words
 
     def encode(self, images: Tensor, frames: Sequence[Frame]) -> Levels:
         """The student's predictions of the teacher's levels, on the teacher's own grids."""
@@ -78,7 +94,8 @@ class StandIn:
     def canvas_key(self) -> object:
         """Equal for stand-ins that give the student equal canvases of an image."""
         contract = self.spec.input.model_copy(update=dict.fromkeys(UNSEEN))
-        return contract.model_dump_json(), self.student.composition.scales.get(self.spec.name, 1.0)
+        scales, whose = self.student.composition.scales, canvas_teacher(self.spec)
+        return contract.model_dump_json(), scales.get(whose, 1.0)
 
     def frames(self, frames: Sequence[Frame]) -> list[Frame]:
         """The frames of the levels for canvases of these frames: the same."""
@@ -89,7 +106,7 @@ class StandIn:
         plan, canvas = self.student.composition, (images.shape[-2], images.shape[-1])
         # Canvases arrive as the teacher's contract asks. The student was trained on canvases of
         # its own: with another padding, and perhaps at another scale.
-        contract, size = plan.trunk.input, plan.student_size(self.spec.name, canvas)
+        contract, size = plan.trunk.input, plan.student_size(canvas_teacher(self.spec), canvas)
         pixels = rescale(repad(images, frames, contract.pad_value), size)
         return self.student(normalize(pixels, contract))
 

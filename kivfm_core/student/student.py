@@ -13,8 +13,13 @@ from kivfm_core.adapters.adapter import Adapter, Encode
 from kivfm_core.adapters.plan import Source
 from kivfm_core.adapters.table import build_adapter
 from kivfm_core.aligners.aligner import Aligner
+from kivfm_core.aligners.joint_plan import PLACES
+from kivfm_core.aligners.own_plan import OwnPlan
+from kivfm_core.aligners.shared_head import SharedHead
 from kivfm_core.aligners.table import build_aligner
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.plan_parts import own_aligner
+from kivfm_core.composition.words import all_specs, clicked_teacher
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
@@ -32,8 +37,9 @@ Features = dict[str, Tensor]
 class Student(nn.Module):
     """One encoder from whose features every teacher's levels can be predicted.
 
-    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's maps. Aligners read nothing
-    else, and probes measure nothing else.
+    Its features are `x [B, D]`, `V [B, D, h, w]`, and the adapter's maps; with a shared head also
+    what all teachers share, `z [B, K]` and `Z [B, K, h, w]`. Aligners read nothing else, and probes
+    measure nothing else.
 
     Args:
         composition: The plan from which it is built, with random weights.
@@ -51,6 +57,8 @@ class Student(nn.Module):
             self.trunk.requires_grad_(False).eval()
         self.extensions = nn.ModuleList(build_adapter(p) for p in composition.extensions)
         self.aligners = nn.ModuleDict({p.key: build_aligner(p) for p in composition.aligners})
+        head = composition.shared_head
+        self.shared_head = SharedHead(head) if head else None
         self.decoders: dict[str, Decoders] = {}
         # Mean decoder distance of an untrained student: the unit of the decoder loss.
         self.register_buffer("readout_units", torch.ones(len(composition.teachers)))
@@ -98,7 +106,7 @@ class Student(nn.Module):
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Computes activations again for the gradient instead of storing them; timm's name."""
-        for part in (*self._adapters(), *self.aligners.values()):
+        for part in (*self._adapters(), *self.aligners.values(), *filter(None, [self.shared_head])):
             cast(Any, part).set_grad_checkpointing(enable)
         # A trunk that is trained from scratch can be any model: some of its modules can do this.
         for part in self.trunk.modules() if self.adapter is None else ():
@@ -111,7 +119,13 @@ class Student(nn.Module):
 
     def aligner(self, teacher: str, level: str) -> Aligner:
         """The aligner of one teacher's level."""
-        plan = next(p for p in self.composition.of(teacher) if p.level.name == level)
+        plan = next((p for p in self.composition.of(teacher) if p.level.name == level), None)
+        if plan is None:  # what finds words has no part of its own
+            spec = next(s for s in all_specs(self.composition) if s.name == teacher)
+            if (clicked := clicked_teacher(spec)) and level != PLACES:
+                return self.aligner(clicked, level)
+            own = own_aligner(OwnPlan, teacher, spec.level(level), self.composition.x_channels)
+            return build_aligner(own)
         return cast(Aligner, self.aligners[plan.key])
 
     def _apply(self, fn: Any, recurse: bool = True) -> Student:
@@ -139,7 +153,7 @@ class Student(nn.Module):
         for plan, adapter in zip(self.composition.adapters, self._adapters(), strict=True):
             own = tuple(trunk.attachments[everything.index(source)] for source in plan.reads)
             features |= adapter.adapt(x, trunk._replace(attachments=own), run_base)
-        return features
+        return features if self.shared_head is None else features | self.shared_head(features)
 
     def run_trunk(self, x: Tensor) -> TrunkOutput:
         """The trunk's output without the adapter.
@@ -180,7 +194,7 @@ class Student(nn.Module):
         Raises:
             UsageError: If it was not distilled from a teacher of this name.
         """
-        names = [spec.name for spec in self.composition.teachers]
+        names = [spec.name for spec in all_specs(self.composition)]
         matches = [n for n in names if n == teacher or n.split("/")[0] == teacher]
         if len(matches) != 1:
             what = "several teachers" if matches else "no teacher"

@@ -10,8 +10,10 @@ from kivfm_core.tasks.classification import CLASSIFICATION
 from kivfm_core.tasks.depth import DEPTH
 from kivfm_core.tasks.detection import DETECTION
 from kivfm_core.tasks.instance_segmentation import INSTANCE_SEGMENTATION
+from kivfm_core.tasks.open_vocabulary import OPEN_VOCABULARY
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
 from kivfm_core.tasks.semantic_segmentation import SEMANTIC_SEGMENTATION
+from kivfm_core.tasks.text_segmentation import TEXT_SEGMENTATION
 from kivfm_core.tasks.zero_shot import ZERO_SHOT
 
 TASKS: dict[str, TaskRecord] = {
@@ -24,6 +26,8 @@ TASKS: dict[str, TaskRecord] = {
         SEMANTIC_SEGMENTATION,
         PROMPTABLE_SEGMENTATION,
         DEPTH,
+        OPEN_VOCABULARY,
+        TEXT_SEGMENTATION,
     )
 }
 

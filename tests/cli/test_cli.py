@@ -460,6 +460,15 @@ def test_runs(kivfm, tmp_path):
     assert re.search(r"shared latent +keeps 98.7% of c/d:p8, all of the others", shown)
     assert re.search(r"detection +AP .* 0.480", shown)
     assert "bound: the teacher's own score after its levels pass through" in shown
+    assert "what they share" not in shown
+
+    table = {"a/b": {"a/b": 0.9, "c/d": 0.25}, "c/d": {"a/b": 0.5, "c/d": 0.8}}
+    shared = {"eigenvalues": [1.8], "teachers": table, "others": {"a/b": 0.51, "c/d": 0.26}}
+    (run / "environment.json").write_text(json.dumps({"shared": shared}))
+    shown = kivfm("runs", "show", str(run))[1]
+    assert re.search(r"what they share: by +of a/b +of c/d\n.*\n?a/b +25.0 %", shown)
+    assert re.search(r"all others +51.0 % +26.0 %", shown)
+    assert json.loads(kivfm("runs", "show", str(run), "--json")[1])["shared"] == shared
 
 
 def begun(run):

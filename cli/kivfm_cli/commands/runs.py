@@ -77,11 +77,27 @@ def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = 
             **{f"weights {name}": text for name, text in record["weights"].items()},
         }
     )
+    if shared := record["shared"]:
+        print()
+        _print_shared(shared)
     if evaluation := files.evaluation:
         from kivfm_cli.commands.evaluate import render
 
         print()
         render(evaluation)
+
+
+def _print_shared(shared: dict[str, Any]) -> None:
+    """How much of each teacher is shared, and with whom."""
+    table = shared["teachers"]
+    rows = {**table, "all others": shared["others"]}
+    print_table(
+        ("what they share: by", *(f"of {printable(name)}" for name in table)),
+        [
+            (printable(by), *("" if by == name else percent(row[name]) for name in table))
+            for by, row in rows.items()
+        ],
+    )
 
 
 @app.command()
@@ -122,7 +138,7 @@ def _describe_any(run: RunFiles) -> dict[str, Any]:
         return describe(run)
     except (KivfmError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         cause = error.message if isinstance(error, KivfmError) else _said(error)
-    keys = ("base", "step", "steps", "predicted_seconds", "took_seconds", "failed")
+    keys = ("base", "step", "steps", "shared", "predicted_seconds", "took_seconds", "failed")
     nothing = dict.fromkeys(keys)
     empty = {"teachers": [], "student": False, "weights": {}, "round_trip": {}, "summary": None}
     return {"run": printable(run.path), **nothing, **empty, "cause": printable(cause)}
@@ -148,6 +164,7 @@ def describe(run: RunFiles) -> dict[str, Any]:
         "student": run.has_student,
         "weights": {name: f"{w['source']} sha256 {w['sha256']}" for name, w in weights.items()},
         "round_trip": environment.get("round_trip", {}),
+        "shared": environment.get("shared"),
         "predicted_seconds": costs.get("predicted_seconds"),
         "took_seconds": costs.get("took_seconds"),
         # Stored words may be a stranger's.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.layers.trunk_output import TrunkOutput
 
 
@@ -29,6 +30,13 @@ class Targets(NamedTuple):
             for teacher, levels in self.teachers.items()
         }
         return Targets(teachers, None if self.trunk is None else self.trunk.rows(part))
+
+    def level(self, plan: AlignerPlan) -> Tensor:
+        """The level that an aligner predicts; the base's own come with the trunk's output."""
+        if plan.native:
+            assert self.trunk is not None
+            return self.trunk.level(plan.level.kind)
+        return self.teachers[plan.teacher][plan.level.name]
 
     def named(self) -> dict[str, Tensor]:
         """All tensors by `TEACHER:LEVEL`; the trunk's by `trunk:NAME`."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import Tensor
 
-from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.sums import Sums
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.decoder_loss import fit_units
@@ -39,7 +38,7 @@ def calibrate(
     for targets in batches:
         last.append(targets.teachers)
         for plan in plans:
-            sums[plan.key].add(_level(plan, targets))
+            sums[plan.key].add(targets.level(plan))
     round_trips: dict[str, float] = {}
     for plan in plans:
         aligner = student.aligner(plan.teacher, plan.level.name)
@@ -51,11 +50,3 @@ def calibrate(
         round_trips[f"{plan.teacher}:{plan.level.name}"] = aligner.round_trip_share
     fit_units(student, last, reduce)
     return round_trips
-
-
-def _level(plan: AlignerPlan, targets: Targets) -> Tensor:
-    """The level that an aligner predicts; the base's own levels come with the trunk's output."""
-    if plan.native:
-        assert targets.trunk is not None
-        return targets.trunk.level(plan.level.kind)
-    return targets.teachers[plan.teacher][plan.level.name]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kivfm_core.distillation.inputs.targets import Targets
+from kivfm_core.distillation.training.agreement import Agreement
 from kivfm_core.distillation.training.decoder_loss import decoders_distance
 from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.objectives.balancing import BALANCES
@@ -36,6 +37,7 @@ class Distillation(nn.Module):
         super().__init__()
         self.student = student
         self.recipe = RECIPES[recipe]
+        self.agreement = Agreement(student) if self.recipe.agreement else None
         shares = [weights[spec.name] for spec in student.composition.learned]
         self.register_buffer("weights", torch.tensor(shares), persistent=False)
         self.register_buffer("readout_share", torch.ones(()), persistent=False)
@@ -63,6 +65,9 @@ class Distillation(nn.Module):
         readouts = torch.stack([readout.to(levels).expand_as(levels[0]) for _, readout in pairs])
         losses = levels + self.readout_share * readouts
         total = (self._shares(losses.detach(), draws) * losses).sum(0).mean()
+        if self.agreement is not None:
+            far = self.agreement.distance(features, targets).mean()
+            total = total + self.recipe.agreement * far
         each = (levels + readouts).detach().mean(1)
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))

@@ -1,0 +1,1 @@
+"""What one space for all teachers costs, and what it can do."""

@@ -1,0 +1,67 @@
+"""A run of the recipe with a shared head: what it leaves behind, and that it goes on exactly."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import toy
+
+from kivfm_core.config import RunConfig
+from kivfm_core.distillation.engine import distill
+from kivfm_core.loaded.load import load
+from kivfm_core.runs.run import open_run
+from kivfm_core.student.bundle import load_student
+from kivfm_core.student.student import Student
+
+PURPOSE = "toypurpose/small"
+SIDES = (64, 64)
+
+
+@pytest.fixture
+def joint(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"recipe": "kpu-joint"})
+
+
+def features(student: Student) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return student(torch.rand(1, 3, *SIDES))
+
+
+def test_a_run_says_what_its_teachers_share(joint: RunConfig, tmp_path: Path):
+    run = distill(joint, out=tmp_path / "run")
+    environment = json.loads((run / "environment.json").read_text())
+    shared = environment["shared"]
+    assert len(shared["eigenvalues"]) == 64 and 1 < shared["eigenvalues"][0] <= 3
+    assert 0 < shared["others"][PURPOSE] <= 1
+    assert all(share > 0.99 for share in environment["round_trip"].values())
+    student = load_student(run)
+    found = features(student)
+    assert found["z"].shape == (1, 64) and found["Z"].shape == (1, 64, 8, 8) and found["Z"].any()
+    seen = load(run).features(tmp_path / "pictures" / "00.png")
+    assert seen.maps["Z"].shape[:2] == (1, 64)
+
+
+def test_a_further_teacher_reads_what_is_shared(
+    joint: RunConfig, register: Callable[..., None], tmp_path: Path
+):
+    earlier = distill(joint, out=tmp_path / "earlier")
+    other = toy.PURPOSE.model_copy(update={"name": "toyother/small", "aliases": ("toyother",)})
+    register(toy.BASE, toy.PURPOSE, other)
+    toy.save(other, tmp_path / "other.safetensors")
+    values = joint.model_dump(by_alias=True, exclude_none=True)
+    values |= {"recipe": "kpu", "teachers": [*values["teachers"], {"name": other.name}]}
+    values["weights"][other.name] = str(tmp_path / "other.safetensors")
+    values["student"]["start"] = str(earlier)
+    run = open_run(distill(RunConfig.model_validate(values), out=tmp_path / "more"))
+    assert all("Z" in plan.maps for plan in run.composition.of(other.name))
+    before, after = (features(load_student(path)) for path in (earlier, run.path))
+    assert torch.equal(before["Z"], after["Z"]) and torch.equal(before["z"], after["z"])
+    # Before it learned, a stand-in knew the mean of its teacher's levels and nothing else.
+    untrained = run.load_student(untrained=True).stand_in(PURPOSE)
+    coarse = untrained.levels(before, SIDES)["coarse"]
+    assert torch.allclose(coarse, coarse[:, :, :1, :1].expand_as(coarse), atol=1e-3)
