@@ -5,9 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan, Source
 from kivfm_core.adapters.table import AnyAdapterPlan
@@ -68,6 +74,14 @@ class Composition(Record):
     scales: dict[str, Scale] = Field(default_factory=dict)
     pretrained: bool = False
     unfrozen: Unfreeze = "none"
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a field that is newer than caches of students that teach: their keys stay."""
+        record = dump(self)
+        if self.unfrozen == "none":
+            record.pop("unfrozen", None)
+        return record
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:
