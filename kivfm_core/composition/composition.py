@@ -79,6 +79,14 @@ class Composition(Record):
     pretrained: bool = False
     unfrozen: Unfreeze = "none"
 
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out a field that is newer than caches of students that teach: their keys stay."""
+        record = dump(self)
+        if self.unfrozen == "none":
+            record.pop("unfrozen", None)
+        return record
+
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:
         """A stored plan may be anyone's; what it names is found later, wherever it is used."""

@@ -43,3 +43,10 @@ def test_what_a_plan_names_and_lacks_is_refused(composition: Composition, messag
     CHANGES[message](plan)
     with pytest.raises(ValidationError, match=message):
         Composition.model_validate(plan)
+
+
+def test_a_plan_that_no_head_changed_is_written_as_before(composition: Composition):
+    assert "unfrozen" not in composition.model_dump(mode="json")
+    tuned = composition.model_copy(update={"unfrozen": "all"})
+    assert Composition.model_validate(tuned.model_dump(mode="json")) == tuned
+    assert tuned.total == composition.total == tuned.trainable
