@@ -52,7 +52,7 @@ def head(
         typer.Option(
             "--augment",
             help="Flip, zoom and recolor images anew in each step. The student then runs in each "
-            "step, in place of once an image.",
+            "step, instead of once for each image.",
         ),
     ] = False,
     every: Annotated[
@@ -71,7 +71,7 @@ def head(
         bool,
         typer.Option(
             "--base-alone",
-            help="Train on the base of the run's student, as it was before distillation.",
+            help="Train on the base of the run's student alone, without what was distilled.",
         ),
     ] = False,
     weights: ModelWeights = None,
@@ -80,9 +80,9 @@ def head(
 ) -> None:
     """Train a head for your own classes on a student's features, as a new run.
 
-    The student and its other decoders stay as they are, and what the head learned is one more
-    decoder. On a teacher, the new run's student is that teacher as it is. The weights with the
-    best score on --val are kept. The same command goes on where it was stopped.
+    The student and its other decoders stay as they are, and the head is one more decoder. If MODEL
+    is a teacher, the new run's student is that teacher as it is. The weights with the best score
+    on --val are kept. The same command goes on where it was stopped.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.head_training.make import default_kind, train_head
