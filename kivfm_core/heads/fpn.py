@@ -13,7 +13,7 @@ from kivfm_core.layers.resize import resize
 from kivfm_core.spec import TeacherSpec
 
 WIDTH = 128
-# Canvas pixels a cell. A plain ViT's maps get one finer stride, at which content can be placed.
+# Strides in canvas pixels. The maps of a plain ViT get one finer stride, for sharper borders.
 STRIDES = (4, 8, 16, 32)
 
 
