@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from kivfm_core.data.contents import labels_of
+from kivfm_core.data.formats.depth import DepthData
 from kivfm_core.data.formats.pairs import PairData
 from kivfm_core.data.label_spaces import normalized
 from kivfm_core.data.members import open_at
@@ -18,7 +19,9 @@ from kivfm_core.data.saving.record import SavedImage
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import write_chunks
 from kivfm_core.prediction.colors import color_of
+from kivfm_core.prediction.depth import colored
 from kivfm_core.prediction.draw import Drawing
+from kivfm_core.predictions import DepthMap
 from kivfm_core.task import LabeledImages, spread
 
 # Pixels of the long side of an image, and how many images a sheet has.
@@ -44,7 +47,7 @@ def write_sheet(data: LabeledImages, file: Path) -> int:
             labels = labels_of(data, index)
             if labels is not None:
                 names = getattr(data, "classes", None) or ()
-                cell = _draw(open_at(data.paths[index]), labels, tuple(names), _texts(data, index))
+                cell = _draw(_ground(data, index), labels, tuple(names), _texts(data, index))
                 cells.append(cell)
         except DataError:
             continue  # it is counted where the data is described
@@ -60,6 +63,15 @@ def write_sheet(data: LabeledImages, file: Path) -> int:
     sheet.save(content, Image.registered_extensions()[file.suffix.lower()])
     write_chunks(file, (content.getvalue(),), sync=False)  # whole or not at all
     return len(cells)
+
+
+def _ground(data: LabeledImages, index: int) -> Image.Image:
+    """What labels are drawn on: the image, or its depth in colors."""
+    if not isinstance(data, DepthData):
+        return open_at(data.paths[index])
+    meters = torch.from_numpy(data.depth(index))
+    measured = DepthMap(meters.masked_fill(meters == 0, torch.nan), "metric")
+    return Image.fromarray(colored(measured).permute(1, 2, 0).numpy())
 
 
 def _texts(data: LabeledImages, index: int) -> list[str]:

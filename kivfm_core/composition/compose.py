@@ -182,6 +182,12 @@ def _extend(
         raise UsageError(
             "a student trained in full has no base to extend", "start from another run"
         )
+    if earlier.trains_trunk:
+        # What a frozen base gives is cached by its published weights.
+        raise UsageError(
+            "the base of the student to start from was trained with a head (--unfreeze all)",
+            "start from the run that the head was put on",
+        )
     if [spec.name for spec in teachers[: len(known)]] != list(known) or not added:
         raise UsageError(
             f"the student to start from has learned {', '.join(known)}",

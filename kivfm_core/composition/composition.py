@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from math import lcm, sqrt
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,6 +21,9 @@ from kivfm_core.registry.stored import check_stored
 from kivfm_core.registry.students import is_student
 from kivfm_core.run_files import BUNDLE, ENVIRONMENT, STUDENT_CARD, RunFiles, read_record
 from kivfm_core.spec import Level, Record, Side, TeacherSpec
+
+# What of a student is trained together with a head: nothing, its adapters, or all but decoders.
+Unfreeze = Literal["none", "adapter", "all"]
 
 # A student's canvas by its teacher's.
 Scale = Annotated[float, Field(gt=0, le=16)]
@@ -46,6 +49,8 @@ class Composition(Record):
         scales: Student canvas size / teacher canvas size in training, by teacher; default 1. A
             stand-in resizes its teacher's canvases by it.
         pretrained: Whether a trunk that is trained in full started from weights, not at random.
+        unfrozen: What was trained on labels, together with a head. After `all`, the trunk is no
+            longer what the base's makers published.
     """
 
     teachers: tuple[TeacherSpec, ...]
@@ -62,6 +67,7 @@ class Composition(Record):
     teacher_size: Side | None = None
     scales: dict[str, Scale] = Field(default_factory=dict)
     pretrained: bool = False
+    unfrozen: Unfreeze = "none"
 
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:
@@ -116,8 +122,14 @@ class Composition(Record):
 
     @property
     def is_teacher_alone(self) -> bool:
-        """Whether the student is its base as it is: nothing was distilled into it."""
-        return self.base is not None and len(self.distilled) == 1 and not self.trainable
+        """Whether the student is its base and heads: nothing was distilled into it."""
+        added = sum(part.parameters for part in (*self.adapters, *self.aligners))
+        return self.base is not None and len(self.distilled) == 1 and not added
+
+    @property
+    def trains_trunk(self) -> bool:
+        """Whether the trunk's weights are the student's own, and not a frozen base's."""
+        return self.adapter is None or self.unfrozen == "all"
 
     @property
     def origins(self) -> tuple[TeacherSpec, ...]:
@@ -151,16 +163,16 @@ class Composition(Record):
 
     @property
     def trainable(self) -> int:
-        """Parameters that distillation trains or fits, maps to teachers' levels included."""
+        """Parameters that training changes or fits, maps to teachers' levels included."""
         parts = (*self.adapters, *self.aligners)
         return sum(part.parameters for part in parts) + (
-            0 if self.adapter else self.trunk.parameters
+            self.trunk.parameters if self.trains_trunk else 0
         )
 
     @property
     def total(self) -> int:
         """Parameters of the student without the teachers' decoders."""
-        return self.trainable + (self.trunk.parameters if self.adapter else 0)
+        return self.trainable + (0 if self.trains_trunk else self.trunk.parameters)
 
     def side(self, teacher: TeacherSpec) -> int:
         """The side of a teacher's canvases in training, in pixels."""

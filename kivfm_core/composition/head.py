@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from kivfm_core.aligners.own_plan import OwnPlan
-from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.composition import Composition, Unfreeze
 from kivfm_core.composition.plan_parts import own_aligner
 from kivfm_core.composition.student_teacher import whole_images
 from kivfm_core.errors import UsageError
@@ -14,7 +15,13 @@ from kivfm_core.licenses.terms import inherited
 from kivfm_core.spec import Level, TaskSpec, TeacherSpec, Weights
 
 
-def plan_head(plan: Composition, name: str, kind: HeadKind, classes: Sequence[str]) -> Composition:
+def plan_head(
+    plan: Composition,
+    name: str,
+    kind: HeadKind,
+    classes: Sequence[str],
+    unfreeze: Unfreeze = "none",
+) -> Composition:
     """The plan of a student that has a head, too; the rest is as it was.
 
     Args:
@@ -22,10 +29,13 @@ def plan_head(plan: Composition, name: str, kind: HeadKind, classes: Sequence[st
         name: What the head is called: among the teachers it is `head/NAME`.
         kind: Its kind.
         classes: The names of its classes.
+        unfreeze: What of the student is trained with it.
 
     Raises:
-        UsageError: If the student has one of this name.
+        UsageError: If the student has one of this name, or no adapter to train.
     """
+    if unfreeze == "adapter" and not any(adapter.parameters for adapter in plan.adapters):
+        raise UsageError("the student has no adapter with weights to train", "--unfreeze all")
     spec = head_spec(plan, name, kind, classes)
     if spec.name in (known.name for known in plan.teachers):
         raise UsageError(f"the student has a {spec.name} already", f"--name {name}-2")
@@ -38,6 +48,8 @@ def plan_head(plan: Composition, name: str, kind: HeadKind, classes: Sequence[st
             "teachers": (*plan.teachers, spec),
             "aligners": (*plan.aligners, *own),
             "kept": (),  # nothing is left to distill
+            # What an earlier head changed stays changed.
+            "unfrozen": max(plan.unfrozen, unfreeze, key=get_args(Unfreeze).index),
         }
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from kivfm_core.data.formats.class_maps import read_map
 from kivfm_core.data.formats.classes import ClassData
 from kivfm_core.data.formats.coco import VOID, CocoData
+from kivfm_core.data.formats.depth import DepthData
 from kivfm_core.data.formats.masks import MaskData
 from kivfm_core.data.formats.pairs import PairData
 from kivfm_core.data.formats.reading import ReadingNotes
@@ -101,6 +102,8 @@ def _describe(name: str, tasks: list[Measured], data: LabeledImages) -> Contents
     if isinstance(data, MaskData):
         counts, unknown = _count_values(data)
         notes = (*notes, *unknown)
+    if isinstance(data, DepthData):
+        notes = (*notes, _range(data))
     if isinstance(data, CocoData):
         objects = sum(map(len, data.annotations))
         masks = sum(bool(item.get("segmentation")) for items in data.annotations for item in items)
@@ -147,6 +150,20 @@ def _count_values(data: MaskData) -> tuple[dict[str, int], tuple[str, ...]]:
     return counts, (f"{what} of masks that are no class, and do not count: {listed}{more}",)
 
 
+def _range(data: DepthData) -> str:
+    """The nearest and farthest distance in all maps, and the share of pixels that were measured."""
+    pixels = measured = 0
+    near, far = float("inf"), 0.0
+    for index in range(len(data.paths)):
+        meters = data.depth(index)
+        known = meters[meters > 0]
+        pixels, measured = pixels + meters.size, measured + known.size
+        near, far = min(near, known.min(initial=near)), max(far, known.max(initial=far))
+    if not measured:
+        return "depth: measured nowhere; zero and what is below it does not count"
+    return f"depth: {near:.3g} to {far:.3g} m, measured at {measured / pixels:.1%} of the pixels"
+
+
 def _rgb(value: int) -> list[int]:
     return [value >> 16, value >> 8 & 255, value & 255]
 
@@ -177,7 +194,7 @@ def labels_of(data: LabeledImages, index: int) -> SavedImage | None:
     width, height = size_at(path)
     if isinstance(data, ClassData):
         return SavedImage(path.name, width, height, label=data.targets[index], source=path)
-    if isinstance(data, PairData):
+    if isinstance(data, PairData | DepthData):  # what else they have is no label to save
         return SavedImage(path.name, width, height, source=path)
     if isinstance(data, MaskData):
         values = data.semantic(index, data.classes)

@@ -14,7 +14,7 @@ from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.program import Program
 from kivfm_core.exports.prompts import NOTHING, POSITIVE
 from kivfm_core.geometry import Frame, Size
-from kivfm_core.predictions import Candidates, Instances, Masks, Predictions
+from kivfm_core.predictions import Candidates, DepthMaps, Instances, Masks, Predictions
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.teacher import Levels
@@ -22,7 +22,9 @@ from kivfm_core.teacher import Levels
 # Canvases `[B, 3, H, W]`, and a prompt's arrays by name if one is taken, to outputs by name.
 Run = Callable[..., Mapping[str, np.ndarray[Any, Any]]]
 # The sets of outputs that predictions are made of here.
-READ = ({"logits"}, {"boxes", "scores"}, {"boxes", "scores", "masks"}, {"logits", "scores"})
+READ = (
+    {"logits"}, {"boxes", "scores"}, {"boxes", "scores", "masks"}, {"logits", "scores"}, {"depth"}
+)  # fmt: skip
 
 
 class Exported:
@@ -87,6 +89,8 @@ class Exported:
                 return found
             masks = [x[place] for x, place in zip(levels["masks"], places, strict=True)]
             return Instances(found.boxes, found.scores, found.labels, masks, **facts["masks"])
+        if "depth" in levels:
+            return DepthMaps(levels["depth"], **facts["depth"])
         logits = levels["logits"] if prompt is None else levels["logits"][:, prompt]
         return resolve_reference(find_task(task).prediction)(logits)
 

@@ -22,6 +22,12 @@ def logits(decoders: Decoders, task: str, levels: Levels, prompt: Any) -> Output
     return {"logits": found.logits}, {}
 
 
+def depth(decoders: Decoders, task: str, levels: Levels, prompt: Any) -> Outputs:
+    """`depth [B, h, w]` over the canvas."""
+    found: Any = decoders.decode(task, levels, prompt)
+    return {"depth": found.depth}, {"depth": {"kind": found.kind}}
+
+
 def boxes(decoders: Decoders, task: str, levels: Levels, prompt: Any) -> Outputs:
     """`boxes [B, N, 4]` and `scores [B, N, K]`, before suppression.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -22,6 +22,23 @@ KEEP = 2**31
 
 # From an image's index and frame to its labels on its canvas.
 FindTarget = Callable[[int, Frame], Target]
+
+
+@dataclass(frozen=True)
+class Canvases:
+    """Some images with their labels.
+
+    Attributes:
+        images: `[B, 3, H, W]` in [0, 1].
+        frames: The canvases' frames.
+        targets: The labels on the canvases, an image each.
+        indices: Which of the data's images these are.
+    """
+
+    images: Tensor
+    frames: list[Frame]
+    targets: list[Target]
+    indices: list[int]
 
 
 @dataclass(frozen=True)
@@ -114,12 +131,14 @@ class Examples:
         Raises:
             DataError: If none of its images can be decoded.
         """
-        wanted = self._indices(step)
         if self.kept:
+            wanted = self._indices(step)
             levels, targets, frames = zip(*(self.kept[index] for index in wanted), strict=True)
             stacked = {name: torch.stack([own[name] for own in levels]) for name in levels[0]}
             return Seen(Levels(stacked, frames), list(targets), wanted)
-        return self._compute(wanted, step)
+        found = self.canvases(step)
+        levels = self.model.encode(found.images, found.frames)
+        return Seen(levels, found.targets, found.indices)
 
     def _indices(self, step: int) -> list[int]:
         """The images of a step: all images once in an epoch, but for those that fill no batch."""
@@ -129,7 +148,13 @@ class Examples:
         order = torch.randperm(len(self.usable), generator=source).tolist()
         return [self.usable[i] for i in order[place * self.size : (place + 1) * self.size]]
 
-    def _compute(self, wanted: Sequence[int], step: int) -> Seen:
+    def canvases(self, step: int) -> Canvases:
+        """The canvases of a step, augmented if that is wanted.
+
+        Raises:
+            DataError: If none of its images can be decoded.
+        """
+        wanted = self._indices(step)
         images, frames, targets, indices = list[Tensor](), list[Frame](), list[Target](), []
         paths = [self.data.paths[index] for index in wanted]
         for batch in batches(paths, self.model.spec.input, reader=ImageReader(len(paths))):
@@ -145,7 +170,7 @@ class Examples:
                 torch.manual_seed(self.seed * 1_000_003 + step)
                 pairs = [augment(*pair) for pair in zip(images, targets, strict=True)]
             images, targets = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        return Seen(self.model.encode(torch.stack(images), frames), targets, indices)
+        return Canvases(torch.stack(images), frames, targets, indices)
 
 
 def fits(model: Teacher, images: int, target_bytes: int) -> bool:

@@ -33,12 +33,19 @@ def load_labels(source: str, task: str, limit: int | None = None) -> LabeledImag
     )
 
 
-def class_names(data: Any, source: str) -> tuple[str, ...]:
+def class_names(data: Any, source: str, task: str) -> tuple[str, ...]:
     """The names of the classes in labels; of indices without names, the indices.
+
+    Args:
+        data: The labels.
+        source: Where they are.
+        task: What they are for; one without classes has no names.
 
     Raises:
         DataError: If there are none, or two have one name.
     """
+    if find_task(task).classes == "none":
+        return ()
     names: Sequence[str] | None = data.classes
     if names is None:
         names = [str(index) for index in range(1 + max(data.targets, default=-1))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -18,7 +18,8 @@ from kivfm_core.head_training.examples import Examples, Validation, fits
 from kivfm_core.head_training.labels import balance, class_names, load_labels
 from kivfm_core.head_training.settings import HeadSettings
 from kivfm_core.head_training.start import Start, find_start
-from kivfm_core.head_training.train import Trained, Trainer
+from kivfm_core.head_training.train import Learner, Trained, Trainer
+from kivfm_core.head_training.unfreeze import Changes, Unfrozen
 from kivfm_core.heads.head import Head, Target
 from kivfm_core.heads.table import HEADS, HeadKind
 from kivfm_core.heads.targets import count_classes
@@ -52,6 +53,8 @@ class HeadResult:
         images: How many images it learned from.
         classes: The names of its classes.
         notes: What a reader should know of the labels, a line each.
+        changes: How far each level of each stand-in moved, by teacher and level, if the student
+            was trained, too: root mean squares over those before, on the validation's images.
     """
 
     run: Path
@@ -63,6 +66,7 @@ class HeadResult:
     images: int
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    changes: Changes = field(default_factory=dict[str, dict[str, float]])
 
 
 def train_head(
@@ -77,8 +81,8 @@ def train_head(
 ) -> HeadResult:
     """Trains a decoder on a student's own features, and writes a run whose student has it, too.
 
-    The student stays as it is, and so do its stand-ins. On a teacher, the student is that teacher
-    as it is. The same call goes on where an earlier one was stopped.
+    The student stays as it is, unless the settings unfreeze it. On a teacher, the student is that
+    teacher as it is. The same call goes on where an earlier one was stopped.
 
     Args:
         model: A finished run, or a teacher by its name; it stays as it is.
@@ -91,7 +95,7 @@ def train_head(
 
     Raises:
         UsageError: If the kind does not solve the task, the student has a head of this name, no
-            head can be put on it, or another process is writing to one of the two.
+            head or no such training suits it, or another process is writing to one of the two.
         DataError: If the labels cannot be used.
     """
     kind = find_kind(settings.task, settings.kind)
@@ -102,18 +106,18 @@ def train_head(
     with start.hold(again):
         train = load_labels(settings.data, settings.task, settings.limit)
         val = load_labels(settings.val, settings.task)
-        classes = class_names(train, settings.data)
-        plan = plan_head(start.plan, settings.name, kind, classes)
+        classes = class_names(train, settings.data, settings.task)
+        plan = plan_head(start.plan, settings.name, kind, classes, settings.unfreeze)
         student = extended(start.load(), plan, settings.seed)
         with held(path, again, UNFINISHED):
             reader = opened.there(student.stand_in(plan.teachers[-1].name))
             made = _Work(reader, kind, train, val, classes, settings, report)
-            trained = made.train(path / UNFINISHED)
-            _write(start, path, student, _record(made, trained))
+            trained, changes = made.train(path / UNFINISHED)
+            _write(start, path, student, _record(made, trained, changes))
     spec = plan.teachers[-1]
     return HeadResult(
         path, spec.name, find_task(settings.task).metric, trained.best, trained.best_step,
-        trained.step, len(made.examples.usable), classes, tuple(made.notes),
+        trained.step, len(made.examples.usable), classes, tuple(made.notes), changes,
     )  # fmt: skip
 
 
@@ -182,7 +186,10 @@ class _Work:
         def target(index: int, frame: Frame) -> Target:
             return find(train, index, frame, classes)
 
-        self.keep = fits(model, len(train.paths) + len(val.paths), kind.target_bytes)
+        # Features are kept only where they stay the same.
+        self.keep = settings.unfreeze == "none" and fits(
+            model, len(train.paths) + len(val.paths), kind.target_bytes
+        )
         self.examples = Examples(
             model, train, target, settings.batch_size, settings.seed, settings.augment
         )
@@ -193,25 +200,32 @@ class _Work:
     def _meter(self) -> Any:
         return resolve_reference(self.record.meter)(self.val, self.classes)
 
-    def train(self, folder: Path) -> Trained:
+    def train(self, folder: Path) -> tuple[Trained, Changes]:
         """Trains the head; a try that was stopped goes on from the folder."""
         if self.keep and not self.settings.augment:
             self.examples.keep(stage(self.report, f"{self.settings.name}: features"))
             self._say_balance()
         if len(self.examples.usable) < 2:
             raise DataError(f"{self.settings.data} has fewer than two images", "give more")
-        head: Any = self.head
-        head.requires_grad_(True)
-        trainer = Trainer(head, self.examples, self.score, self.settings, folder)
+        learner = self._learner()
+        trainer = Trainer(learner, self.score, self.settings, folder)
         trained = trainer.run(self.report)
-        head.requires_grad_(False).eval()
-        return trained
+        learner.requires_grad_(False).eval()
+        if not isinstance(learner, Unfrozen):
+            return trained, {}
+        what = stage(self.report, f"{self.settings.name}: what moved")
+        return trained, learner.changes(self.val.paths, what)
 
-    @property
-    def head(self) -> Head:
-        """The head itself."""
-        one: Any = getattr(self.model, "model", self.model)  # a stand-in may be on a device
-        return one.decoders.part(self.settings.task)
+    def _learner(self) -> Learner:
+        """The head, and what of its student is trained with it."""
+        stand_in: Any = getattr(self.model, "model", self.model)  # it may be on a device
+        head: Head = stand_in.decoders.part(self.settings.task).requires_grad_(True)
+        part, keep = self.settings.unfreeze, self.settings.keep
+        if part == "none":
+            return Learner(head, self.examples)
+        if not keep:
+            self.notes.append("nothing held the stand-ins where they were (--keep 0)")
+        return Unfrozen(head, self.examples, stand_in.student, part, keep)
 
     def score(self) -> float:
         """The head's score on the validation's images, by the task's own meter."""
@@ -222,16 +236,20 @@ class _Work:
         return float(meter.compute())
 
     def _say_balance(self) -> None:
+        images = f"{len(self.examples.usable)} images"
+        if not self.classes:
+            self.report.message(images)
+            return
         counts = torch.zeros(len(self.classes), dtype=torch.long)
         for _, target, _ in self.examples.kept.values():
             counts += count_classes(target, len(self.classes))
         what = {"classification": "images", "semantic-segmentation": "pixels"}
         line = balance(counts, self.classes, what.get(self.settings.task, "objects"))
         self.notes.append(line)
-        self.report.message(f"{len(self.examples.usable)} images, {line}")
+        self.report.message(f"{images}, {line}")
 
 
-def _record(made: _Work, trained: Trained) -> dict[str, Any]:
+def _record(made: _Work, trained: Trained, changes: Changes) -> dict[str, Any]:
     return {
         "schema": 1,
         "settings": {**made.settings.model_dump(mode="json"), "lr": made.settings.rate},
@@ -243,6 +261,7 @@ def _record(made: _Work, trained: Trained) -> dict[str, Any]:
         "steps": trained.step,
         "scores": [[step, score] for step, score in trained.scores.items()],
         "notes": made.notes,
+        "changes": changes,
     }
 
 

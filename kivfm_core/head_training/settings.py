@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from kivfm_core.composition.composition import Unfreeze
 from kivfm_core.heads.table import HEADS
 from kivfm_core.spec import TASK, Record
 
@@ -26,6 +27,8 @@ class HeadSettings(Record):
         patience: Validations without a better score after which training stops.
         limit: At most so many images to learn from, evenly spread; None: all.
         seed: Of the first weights, of the order of images, and of augmentations.
+        unfreeze: What of the student is trained with the head.
+        keep: Weight of the penalty that then keeps the student's stand-ins where they were.
     """
 
     task: str = Field(pattern=TASK)
@@ -41,6 +44,8 @@ class HeadSettings(Record):
     patience: int = Field(default=5, ge=1)
     limit: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
+    unfreeze: Unfreeze = "none"
+    keep: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
     @property
     def rate(self) -> float:

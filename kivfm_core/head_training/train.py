@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kivfm_core.errors import DataError, UsageError
 from kivfm_core.files import new_folder
@@ -37,7 +37,7 @@ class Trained:
         scores: The score at each validation, by step.
         best: The highest.
         best_step: After how many steps it was reached.
-        state: The head's weights then.
+        state: The weights then.
     """
 
     step: int = 0
@@ -47,12 +47,33 @@ class Trained:
     state: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
-class Trainer:
-    """Trains a head.
+class Learner(nn.Module):
+    """What is trained: a head, on features that stay as they are.
 
     Args:
         head: The head, with its first weights.
         examples: What it learns from.
+    """
+
+    def __init__(self, head: Head, examples: Examples) -> None:
+        super().__init__()
+        self.head, self.examples = head, examples
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The `params` that are trained, each with its `share` of the learning rate."""
+        return [{"params": list(self.head.parameters()), "share": 1.0}]
+
+    def loss(self, step: int) -> Tensor:
+        """The loss of a step, a number whose gradients reach all that is trained."""
+        seen = self.examples.at(step)
+        return self.head.loss(seen.levels, seen.targets)
+
+
+class Trainer:
+    """Trains a head.
+
+    Args:
+        learner: The head, and what is trained with it.
         validate: Gives its score, in 0..1.
         settings: How it is trained.
         folder: Where a killed try goes on.
@@ -60,22 +81,21 @@ class Trainer:
 
     def __init__(
         self,
-        head: Head,
-        examples: Examples,
+        learner: Learner,
         validate: Callable[[], float],
         settings: HeadSettings,
         folder: Path,
     ) -> None:
-        self.head, self.examples, self.validate = head, examples, validate
+        self.learner, self.validate = learner, validate
         self.settings, self.folder, self.at = settings, folder, Trained()
         self.optimizer = torch.optim.AdamW(
-            head.parameters(), lr=settings.rate, weight_decay=WEIGHT_DECAY
+            learner.groups(), lr=settings.rate, weight_decay=WEIGHT_DECAY
         )
 
     def run(self, progress: Progress) -> Trained:
         """Trains until all steps are made, or the score has not grown for long.
 
-        The head has its best weights then.
+        What is trained has its best weights then.
 
         Raises:
             UsageError: If the folder holds a try with other settings.
@@ -88,7 +108,7 @@ class Trainer:
             progress.step({"step": self.at.step, "loss": loss, "what": self.settings.name})
             if self.at.step % self.settings.every == 0 or self.at.step == self.settings.steps:
                 self._score(progress)
-        load_strict(self.head, self.at.state, self.settings.name)
+        load_strict(self.learner, self.at.state, self.settings.name)
         return self.at
 
     def _is_enough(self) -> bool:
@@ -98,13 +118,13 @@ class Trainer:
     def _step(self) -> float:
         step, settings = self.at.step, self.settings
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.rate * (1 + cos(pi * step / settings.steps)) / 2
-        seen = self.examples.at(step)
-        self.head.train()
+            falling = (1 + cos(pi * step / settings.steps)) / 2
+            group["lr"] = settings.rate * falling * group["share"]
+        self.learner.train()
         # A loss may draw; what it draws follows from the seed and the step, resumed or not.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed * 1_000_003 + step)
-            loss = self.head.loss(seen.levels, seen.targets)
+            loss = self.learner.loss(step)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -115,19 +135,19 @@ class Trainer:
         return value
 
     def _score(self, progress: Progress) -> None:
-        self.head.eval()
+        self.learner.eval()
         at, score = self.at, self.validate()
         at.scores[at.step] = score
         if score > at.best:
             at.best, at.best_step = score, at.step
-            at.state = {key: value.clone() for key, value in self.head.state_dict().items()}
+            at.state = {key: value.clone() for key, value in self.learner.state_dict().items()}
         progress.message(f"step {at.step}: validation {score:.3f}, best {at.best:.3f}")
         self._save()
 
     def _save(self) -> None:
         """Writes all that a killed try needs to go on as if nothing had happened."""
         moments = self.optimizer.state_dict()["state"]
-        tensors = {f"head.{key}": value for key, value in self.head.state_dict().items()}
+        tensors = {f"now.{key}": value for key, value in self.learner.state_dict().items()}
         tensors |= {f"best.{key}": value for key, value in self.at.state.items()}
         tensors |= {f"optimizer.{index}.{key}": value
                     for index, own in moments.items() for key, value in own.items()}  # fmt: skip
@@ -152,7 +172,7 @@ class Trainer:
                 "give the same, or choose another: --out RUN2",
             )
         state = read_own_state(self.folder / WEIGHTS)
-        load_strict(self.head, _part(state, "head."), self.settings.name)
+        load_strict(self.learner, _part(state, "now."), self.settings.name)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in _part(state, "optimizer.").items():
             index, _, key = name.partition(".")

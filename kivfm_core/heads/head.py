@@ -32,6 +32,7 @@ class Target(TypedDict, total=False):
     Attributes:
         label: Index of the image's class; below 0 if it does not count.
         map: `[H, W]`, indices of classes; below 0 where nothing counts.
+        depth: `[H, W]`, meters; 0 or below where nothing was measured.
         boxes: `[N, 4]`, xyxy in canvas pixels, of the objects.
         labels: `[N]`, indices of the objects' classes.
         masks: int8 `[N, H, W]`, 1 where an object is.
@@ -39,6 +40,7 @@ class Target(TypedDict, total=False):
 
     label: int
     map: Mask
+    depth: Mask
     boxes: BoundingBoxes
     labels: Tensor
     masks: Mask

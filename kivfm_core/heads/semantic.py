@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kivfm_core.heads.head import Given, Head, Target
-from kivfm_core.layers.resize import resize
+from kivfm_core.heads.places import at_places
 from kivfm_core.predictions import SemanticLogits
 
 
@@ -27,11 +27,8 @@ class SemanticHead(Head):
 
     def loss(self, levels: Given, targets: Sequence[Target]) -> Tensor:
         """Cross-entropy at places of the canvases that count, two a cell of the finest grid."""
-        maps = torch.stack([torch.as_tensor(target.get("map")) for target in targets])[:, None]
-        logits = self.logits(levels)
-        sides = zip(logits.shape[-2:], maps.shape[-2:], strict=True)
-        places = [min(2 * cells, pixels) for cells, pixels in sides]
-        logits = resize(logits, places)
-        wanted = F.interpolate(maps.float(), places, mode="nearest-exact")[:, 0].long()
+        maps = torch.stack([torch.as_tensor(target.get("map")) for target in targets])
+        logits, nearest = at_places(self.logits(levels), maps)
+        wanted = nearest.long()
         summed = F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
         return summed / max(1, int((wanted >= 0).sum()))

@@ -91,5 +91,14 @@ HEADS: dict[str, HeadKind] = {
             lr=1e-3,
             summary="Mask R-CNN, torchvision's, on a feature pyramid of all maps.",
         ),
+        HeadKind(
+            name="depth",
+            task="depth",
+            reads="dense",
+            decoder="kivfm_core.heads.depth:DepthHead",
+            target="kivfm_core.heads.targets:depth_target",
+            target_bytes=4,
+            summary="Depth in meters, from a light feature pyramid of all maps.",
+        ),
     )
 }

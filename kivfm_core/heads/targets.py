@@ -31,6 +31,10 @@ class _Maps(Protocol):
     def semantic(self, index: int, space: tuple[str, ...]) -> NDArray[np.int64]: ...
 
 
+class _Depths(Protocol):
+    def depth(self, index: int) -> NDArray[np.float64]: ...
+
+
 class _Objects(Protocol):
     def objects(self, index: int, space: tuple[str, ...]) -> list[tuple[int, dict[str, Any]]]: ...
 
@@ -46,6 +50,12 @@ def map_target(data: _Maps, index: int, frame: Frame, classes: Sequence[str]) ->
     """The classes at every pixel of a canvas, taken where its center lies; -1 on padding."""
     original = torch.from_numpy(data.semantic(index, tuple(classes)))
     return {"map": Mask(_on_canvas(original, frame, -1).clamp(min=-1))}
+
+
+def depth_target(data: _Depths, index: int, frame: Frame, classes: Sequence[str]) -> Target:
+    """The meters at every pixel of a canvas, taken where its center lies; -1 on padding."""
+    original = torch.from_numpy(data.depth(index)).float()
+    return {"depth": Mask(_on_canvas(original, frame, -1))}
 
 
 def box_target(data: _Objects, index: int, frame: Frame, classes: Sequence[str]) -> Target:

@@ -19,8 +19,8 @@ PUBLISHED_FAMILIES = {
     "yolox": "kivfm-yolox",
 }
 
-# The tasks that they describe.
-PUBLISHED_TASKS = {"depth": "kivfm-transformers"}
+# The tasks that they describe, and kivfm does not: none now.
+PUBLISHED_TASKS: dict[str, str] = {}
 
 
 def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:

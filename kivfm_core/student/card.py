@@ -79,6 +79,16 @@ features = student.features("photo.jpg")
 """
 
 
+# What a head's training changed beside the head.
+_UNFROZEN = {
+    "none": "",
+    "adapter": " The adapter was trained on these labels, too: stand-ins differ from what they"
+    " were when they were distilled.",
+    "all": " The whole encoder was trained on these labels, too: its weights are not those that"
+    " the makers of its base published, and no stand-in equals its teacher.",
+}
+
+
 class TrainedOn(BaseModel):
     """The images that a student was distilled on, as its bundle tells others.
 
@@ -162,14 +172,18 @@ def model_card(
 def _what_it_is(plan: Composition) -> str:
     """Where the encoder and the heads come from, for the card's first lines."""
     heads = [spec.name for spec in plan.teachers if is_head(spec)]
-    if plan.is_teacher_alone:
+    if plan.is_teacher_alone and not plan.trains_trunk:
         text = "A frozen vision encoder as its makers published it; nothing was distilled."
+    elif plan.is_teacher_alone:
+        text = "A published vision encoder; nothing was distilled."
     else:
         text = (
             f"One vision encoder that was distilled with kivfm from {len(plan.distilled)} frozen"
             " teachers, without labels. It stands in for each of them, with its decoders."
         )
-    return text + (f" Trained on labels: {', '.join(heads)}." if heads else "")
+    if heads:
+        text += f" Trained on labels: {', '.join(heads)}."
+    return text + _UNFROZEN[plan.unfrozen]
 
 
 def _metadata(plan: Composition, terms: Terms, evaluation: Mapping[str, Any]) -> str:

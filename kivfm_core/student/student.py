@@ -122,9 +122,9 @@ class Student(nn.Module):
         return cast(Student, super()._apply(fn, recurse))
 
     def trained(self) -> dict[str, Tensor]:
-        """Parameters and fitted buffers that distillation made: all but a frozen trunk's."""
+        """Parameters and fitted buffers that training made: all but a frozen trunk's."""
         state = self.state_dict()
-        if self.adapter is None:
+        if self.composition.trains_trunk:
             return state
         return {k: v for k, v in state.items() if not k.startswith("trunk.")}
 
@@ -147,8 +147,8 @@ class Student(nn.Module):
         Args:
             x: Normalized canvases `[B, 3, H, W]`; the trunk sees them at its own input size.
         """
-        # A frozen trunk needs no gradients; without an adapter it is the trunk that is trained.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.adapter is None):
+        # A frozen trunk needs no gradients.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.composition.trains_trunk):
             return self._run(x, self.composition.reads)
 
     def _run(self, x: Tensor, reads: Sequence[Source], encode: Encode | None = None) -> TrunkOutput:

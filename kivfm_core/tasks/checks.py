@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from torch import Tensor
 
-from kivfm_core.predictions import ClassLogits, Detections, SemanticLogits
+from kivfm_core.predictions import ClassLogits, DepthKind, DepthMaps, Detections, SemanticLogits
 
 
 def check_logits(predictions: ClassLogits | SemanticLogits, classes: int | None) -> str:
@@ -44,4 +46,17 @@ def _wrong(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int | None) -
             f"it gives the label {last}, more than the {classes} of its label space have "
             f"(0 to {classes - 1}): names are missing, or labels count from 1"
         )
+    return ""
+
+
+def check_depth(predictions: DepthMaps, classes: int | None) -> str:
+    """Depth is one finite number at every place, in meters none below zero."""
+    if predictions.kind not in get_args(DepthKind):
+        return f"its kind is {predictions.kind!r}, not one of {', '.join(get_args(DepthKind))}"
+    if predictions.depth.ndim != 3:
+        return f"its depth is {tuple(predictions.depth.shape)}, not [B, h, w]"
+    if not predictions.depth.isfinite().all():
+        return "its depth is not finite"
+    if predictions.kind == "metric" and (predictions.depth < 0).any():
+        return "its depth in meters is negative"
     return ""

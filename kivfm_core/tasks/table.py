@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kivfm_core.task import Measured, TaskRecord
 from kivfm_core.tasks.classification import CLASSIFICATION
+from kivfm_core.tasks.depth import DEPTH
 from kivfm_core.tasks.detection import DETECTION
 from kivfm_core.tasks.instance_segmentation import INSTANCE_SEGMENTATION
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
@@ -22,6 +23,7 @@ TASKS: dict[str, TaskRecord] = {
         INSTANCE_SEGMENTATION,
         SEMANTIC_SEGMENTATION,
         PROMPTABLE_SEGMENTATION,
+        DEPTH,
     )
 }
 

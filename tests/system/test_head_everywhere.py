@@ -22,16 +22,19 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 TINY = "--steps 2 --batch-size 2 --image-size 64 --set optim.calibration=4 --set data.workers=0"
 
 
+MADE = {"head": (), "base": ("--base-alone",), "tuned": ("--unfreeze", "all", "--keep", "3")}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two nano teachers, the same with a head, and a head on the base alone."""
+    """A run of two nano teachers, and heads on it, on its base alone, and trained with it."""
     made = tmp_path_factory.mktemp("heads")
     write_scenes(made / "scenes", train=4, val=6, per_class=0)
     images, val = made / "scenes/train/images", made / "scenes/val"
     words = ["--teachers", "dino/nano,segmenter/nano", "--data", str(images), *TINY.split()]
     assert main(["distill", *words, "--out", str(made / "run")]) == 0
     head = f"--task semantic-segmentation --data {val} --val {val} --steps 2 --name mine".split()
-    for name, more in (("head", ()), ("base", ("--base-alone",))):
+    for name, more in MADE.items():
         out = ["--out", str(made / name)]
         assert main(["head", str(made / "run"), *head, *more, *out]) == 0
     return made
@@ -44,7 +47,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     return out
 
 
-@pytest.mark.parametrize("name", ["head", "base"])
+@pytest.mark.parametrize("name", MADE)
 def test_it_is_reported(folder: Path, name: str, capsys: pytest.CaptureFixture[str]):
     run(capsys, "evaluate", folder / name, "--data", folder / "scenes/val")
     run(capsys, "report", folder / name, "--data", folder / "scenes/train/images", "--images", "2")
@@ -80,8 +83,9 @@ def test_its_hub_folder_has_the_head_and_says_that_labels_were_used(
     assert (tmp_path / "up/decoders/head--mine.safetensors").is_file()
 
 
-def test_it_teaches_another_student(folder: Path, tmp_path: Path):
-    words = ["--teachers", f"dino/nano,{folder / 'head'}", "--data",
+@pytest.mark.parametrize("name", ["head", "tuned"])
+def test_it_teaches_another_student(folder: Path, tmp_path: Path, name: str):
+    words = ["--teachers", f"dino/nano,{folder / name}", "--data",
              str(folder / "scenes/train/images"), *TINY.split()]  # fmt: skip
     assert main(["distill", *words, "--out", str(tmp_path / "next")]) == 0
     student = load_student(tmp_path / "next")

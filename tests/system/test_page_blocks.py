@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from toy_pictures import write_pictures
+from toy_rooms import write_rooms
 
 import kivfm_nano
 from kivfm_cli.app import main
@@ -118,6 +119,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_scenes(folder / "scenes", train=4, val=4, per_class=0)
     for name in ("val", "coco", "tools/train", "tools/val"):
         shutil.copytree(folder / "scenes/val", folder / name)
+    for seed, name in enumerate(("rooms/train", "rooms/val")):
+        write_rooms(folder / name, 4, seed)
     shutil.copytree(folder / "val/images", folder / "images")
     shutil.copy(folder / "val/instances.json", folder / "annotations.json")
     (folder / "weights").mkdir()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from kivfm_cli.late_help import describe_heads, help_with
 from kivfm_cli.lazy import make_app
 from kivfm_cli.options import Accelerator, ModelWeights
-from kivfm_cli.output import Json, print_fields, print_json
+from kivfm_cli.output import Json, print_fields, print_json, print_table
 from kivfm_core.errors import UsageError, escaped, one_line, printable
 from kivfm_core.head_training.settings import HeadSettings
 
@@ -67,6 +67,23 @@ def head(
         typer.Option(metavar="N", min=2, help="Learn from at most N images, evenly spread."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Random seed.")] = 0,
+    unfreeze: Annotated[
+        Literal["none", "adapter", "all"],
+        typer.Option(
+            metavar="U",
+            help="What of the student is trained with the head: none, adapter, or all (base, "
+            "adapter and aligners).",
+        ),
+    ] = "none",
+    keep: Annotated[
+        float,
+        typer.Option(
+            metavar="W",
+            min=0,
+            help="Weight of the penalty that keeps stand-ins where they were (with --unfreeze); "
+            "0: no penalty.",
+        ),
+    ] = 1.0,
     base_alone: Annotated[
         bool,
         typer.Option(
@@ -80,9 +97,10 @@ def head(
 ) -> None:
     """Train a head for your own classes on a student's features, as a new run.
 
-    The student and its other decoders stay as they are, and the head is one more decoder. If MODEL
-    is a teacher, the new run's student is that teacher as it is. The weights with the best score
-    on --val are kept. The same command goes on where it was stopped.
+    The student and its other decoders stay as they are, and the head is one more decoder. With
+    --unfreeze the student is trained, too, and a table shows how far each of its stand-ins moved.
+    If MODEL is a teacher, the new run's student is that teacher as it is. The weights with the best
+    score on --val are kept. The same command goes on where it was stopped.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.head_training.make import default_kind, train_head
@@ -92,7 +110,7 @@ def head(
         settings = HeadSettings(
             task=task, kind=chosen, name=name or chosen, data=data, val=val, steps=steps,
             batch_size=batch_size, lr=lr, augment=augment, every=every, patience=patience,
-            limit=limit, seed=seed,
+            limit=limit, seed=seed, unfreeze=unfreeze, keep=keep,
         )  # fmt: skip
     except ValidationError as error:
         raise UsageError(one_line(error), "kivfm head --help") from error
@@ -112,10 +130,17 @@ def head(
         {
             "run": record["run"],
             "head": made.head,
-            "classes": str(len(made.classes)),
+            **({"classes": str(len(made.classes))} if made.classes else {}),
             "images": str(made.images),
             made.metric: f"{made.score:.3f} after {made.best_step} of {made.steps} steps, on {val}",
         }
     )
+    if made.changes:
+        rows = [
+            [teacher, level, f"{change:.1%}"]
+            for teacher, levels in made.changes.items()
+            for level, change in levels.items()
+        ]
+        print_table(["stand-in", "level", "moved"], rows)
     for note in made.notes:
         print(f"note: {escaped(note)}")

@@ -39,6 +39,20 @@ def check_map(image: Path, file: Path, *, colors: bool = False) -> None:
         )
     if colors and mode not in COLORS:
         raise DataError(f"{printable(file)} has values ({mode}) in place of the classes' colors")
+    check_size(image, size, "mask")
+
+
+def check_size(image: Path, size: tuple[int, int], what: str) -> None:
+    """Refuses a map that has not the size of its image.
+
+    Args:
+        image: The image.
+        size: Width and height of its map, in pixels.
+        what: What the map is called.
+
+    Raises:
+        DataError: If the image has another size.
+    """
     try:
         shown = size_at(image)
     except DataError:
@@ -46,7 +60,7 @@ def check_map(image: Path, file: Path, *, colors: bool = False) -> None:
     if shown != size:
         raise DataError(
             f"{printable(image)} is {shown[0]} x {shown[1]} pixels (upright, as viewers show it),"
-            f" its mask {size[0]} x {size[1]}",
+            f" its {what} {size[0]} x {size[1]}",
             "make both of one size",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kivfm_core.data.formats.coco import COCO
+from kivfm_core.data.formats.depth import DEPTH
 from kivfm_core.data.formats.folder import FOLDER
 from kivfm_core.data.formats.hugging_face import HF_CLASSES, HF_MASKS, HF_OBJECTS
 from kivfm_core.data.formats.labels import LABELS
@@ -30,5 +31,6 @@ FORMATS: dict[str, LabelFormat] = {
         HF_OBJECTS,
         HF_MASKS,
         PAIRS,
+        DEPTH,
     )
 }

@@ -12,12 +12,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from kivfm_core.errors import UsageError
+from kivfm_core.predictions import DepthKind, DepthMaps
 from kivfm_core.readout import Readout
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Levels
 from kivfm_core.weights.loading import read_state
 from kivfm_core.weights.locate import locate
-from kivfm_transformers.depth.maps import DepthMaps, Kind
 from kivfm_transformers.model import decoder_half, encoder_half, loaded, random_state
 from kivfm_transformers.stages import as_levels
 from kivfm_transformers.tokens import as_map, patch_size
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
         return list(self.model.backbone(x, return_dict=True).feature_maps)
 
 
-def predicts(config: Any) -> Kind:
+def predicts(config: Any) -> DepthKind:
     """What the model of a configuration predicts."""
     return config.depth_estimation_type
 
@@ -58,7 +58,7 @@ def predicts(config: Any) -> Kind:
 class DepthEstimator(nn.Module):
     """The neck and the head."""
 
-    kind_of: Callable[[Any], Kind] = staticmethod(predicts)
+    kind_of: Callable[[Any], DepthKind] = staticmethod(predicts)
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class Original(nn.Module):
     Its state is that of the weights file, whose keys transformers may rename when it loads them.
     """
 
-    kind_of: Callable[[Any], Kind] = staticmethod(predicts)
+    kind_of: Callable[[Any], DepthKind] = staticmethod(predicts)
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()

@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from kivfm_core.predictions import DepthKind
 from kivfm_core.spec import TeacherSpec
 from kivfm_transformers import depth_anything
-from kivfm_transformers.depth.maps import Kind
 from kivfm_transformers.stages import as_levels
 
 
@@ -45,7 +45,7 @@ class Encoder(depth_anything.Encoder):
         return [layers[index] for index in sorted(config.backbone_out_indices)]
 
 
-def predicts(config: Any) -> Kind:
+def predicts(config: Any) -> DepthKind:
     """What the model of a configuration predicts.
 
     DPT's configuration has no field for it. The published models with DINOv2 (Meta's, for NYU and

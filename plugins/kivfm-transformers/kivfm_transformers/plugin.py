@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
 from kivfm_core.spec import References, TeacherProvider
-from kivfm_core.task import TaskRecord
-from kivfm_transformers.depth.task import DEPTH
 from kivfm_transformers.families import FAMILIES
 
 HERE = "kivfm_transformers"
@@ -38,9 +36,3 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
             ),
         )
     ]
-
-
-@hookimpl
-def kivfm_register_tasks() -> list[TaskRecord]:
-    """The tasks that kivfm itself does not have."""
-    return [DEPTH]

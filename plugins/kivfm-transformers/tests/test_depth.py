@@ -7,7 +7,6 @@ import transformers as hf
 from kivfm_core.data.canvas import make_canvases, normalize
 from kivfm_core.errors import UsageError
 from kivfm_core.registry.registry import get_registry
-from kivfm_transformers.depth.maps import DepthMaps
 from kivfm_transformers.depth_anything import normalized
 
 NAME = "transformers/org/tiny"
@@ -175,14 +174,3 @@ def test_other_backbones_are_refused_naming_those_that_are_not(publish, folder):
     assert caught.value.hint == "supported backbones: its own, dinov2"
     with pytest.raises(UsageError, match="the backbone bit"):
         get_registry().resolve(NAME)
-
-
-def test_maps_hide_what_the_canvas_does_not_show():
-    from kivfm_core.geometry import plan_frame
-    from kivfm_core.spec import InputContract
-
-    contract = InputContract(policy="short-side-crop", size=4)
-    frame = plan_frame((4, 6), contract)
-    (found,) = DepthMaps(torch.ones(1, 4, 4), "metric").to_original([frame])
-    assert found.depth.isnan().sum() == 8
-    assert found.depth.nansum() == 16

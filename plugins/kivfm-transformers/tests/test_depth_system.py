@@ -1,4 +1,4 @@
-"""The task of this plugin from the command line: kivfm treats it like its own six."""
+"""Depth estimators from the command line: kivfm treats them like any other teacher."""
 
 import json
 import subprocess

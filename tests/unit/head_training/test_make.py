@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from head_labels import COLORS, settings, stop_at
 from PIL import Image
 
 from kivfm_core.composition.composition import read_composition
@@ -16,9 +16,7 @@ from kivfm_core.config import RunConfig, StudentConfig, TeacherChoice
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import DataError, PluginError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate
-from kivfm_core.head_training import train as training
 from kivfm_core.head_training.make import train_head
-from kivfm_core.head_training.settings import HeadSettings
 from kivfm_core.prediction.predict import predict
 from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.student.bundle import load_student
@@ -26,43 +24,7 @@ from kivfm_core.teacher import load_teacher
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning")
 
-COLORS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 210)}
 PLACES = {"task": "semantic-segmentation", "kind": "dense-linear", "name": "places"}
-
-
-@pytest.fixture
-def run(config: RunConfig, tmp_path: Path) -> Path:
-    return distill(config, out=tmp_path / "run")
-
-
-@pytest.fixture
-def colors(tmp_path: Path) -> str:
-    """Images of noisy colors, in a folder for each."""
-    source = np.random.default_rng(0)
-    for name, color in COLORS.items():
-        (tmp_path / "colors" / name).mkdir(parents=True)
-        for i in range(6):
-            noise = source.integers(-20, 20, (40 + 4 * i, 60, 3))
-            pixels = (np.array(color) + noise).clip(0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "colors" / name / f"{i}.png")
-    return str(tmp_path / "colors")
-
-
-@pytest.fixture
-def maps(tmp_path: Path) -> str:
-    """Images whose left half has one color, and whose right half another."""
-    root = tmp_path / "maps"
-    for folder in ("images", "semantic"):
-        (root / folder).mkdir(parents=True)
-    (root / "semantic/classes.json").write_text(json.dumps(list(COLORS)))
-    values = list(COLORS.values())
-    for i in range(6):
-        pixels, labels = np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64), np.uint8)
-        for half, label in ((slice(0, 32), i % 3), (slice(32, 64), (i + 1) % 3)):
-            pixels[:, half], labels[:, half] = values[label], label
-        Image.fromarray(pixels).save(root / f"images/{i}.png")
-        Image.fromarray(labels).save(root / f"semantic/{i}.png")
-    return str(root)
 
 
 @pytest.fixture
@@ -83,11 +45,6 @@ def objects(tmp_path: Path) -> str:
     record = {"images": images, "annotations": annotations, "categories": categories}
     (tmp_path / "objects/instances.json").write_text(json.dumps(record))
     return str(tmp_path / "objects")
-
-
-def settings(data: str, **more) -> HeadSettings:
-    values = {"task": "classification", "kind": "linear", "name": "mine", "steps": 40, "every": 10}
-    return HeadSettings(**{**values, "data": data, "val": data, "lr": 0.03, **more})
 
 
 def test_a_head_learns_and_is_used_as_a_teachers_decoder(run: Path, colors: str, tmp_path: Path):
@@ -164,20 +121,6 @@ def test_the_same_seed_gives_the_same_head_and_so_does_a_resumed_try(
         train_head(run, settings(colors, lr=0.1), tmp_path / "again")
     train_head(run, settings(colors), tmp_path / "again")
     check_equal(tmp_path / "whole", tmp_path / "again")
-
-
-def stop_at(step: int, monkeypatch: pytest.MonkeyPatch, train: Callable[[], object]) -> None:
-    """Stops a training after it has saved this step."""
-    save = training.Trainer._save
-
-    def stop(self: training.Trainer) -> None:
-        save(self)
-        if self.at.step == step:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training.Trainer, "_save", stop)
-        train()
 
 
 def check_equal(*runs: Path) -> None:

@@ -60,6 +60,10 @@ def build(tree: str, files: dict[str, str], root: Path) -> Path:
             path.write_text(shown, encoding="utf-8")
         elif "LabeledApproved_full" in way:
             Image.new("RGB", SIZE, (128, 64, 128)).save(path)
+        elif "depth" in way and path.suffix == ".npy":
+            np.save(path, np.ones(SIZE[::-1], np.float32))
+        elif "depth" in way:
+            Image.fromarray(np.full(SIZE[::-1], 1500, np.uint16)).save(path)
         elif value is not None and path.suffix == ".png":
             Image.fromarray(np.full(SIZE[::-1], value, np.uint8)).save(path)
         else:

@@ -1,4 +1,4 @@
-"""The drawing of depth: a map in colors, near is warm, and its least, middle and largest value."""
+"""Draws depth: a map in colors, near is warm, with its least, middle and largest value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kivfm_transformers.depth.maps import DepthMap
+from kivfm_core.prediction.draw import Drawing
+from kivfm_core.prediction.wanted import Names
+from kivfm_core.predictions import DepthMap
 
 # Coefficients of 1, x, ..., x^5 for red, green and blue: R. Du's polynomial approximation of
 # A. Mikhailov's colormap Turbo, https://gist.github.com/mikhailov-work/
@@ -66,7 +68,9 @@ def summary(found: DepthMap) -> list[dict[str, Any]]:
     ]
 
 
-def draw_depth(drawing: Any, found: DepthMap, names: Any, points: Any) -> list[dict[str, Any]]:
+def draw_depth(
+    drawing: Drawing, found: DepthMap, names: Names, points: Any
+) -> list[dict[str, Any]]:
     """Draws the map in place of the image, its values below.
 
     Args:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,13 +13,28 @@ from torch import Tensor
 
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
-from kivfm_core.task import Meter, weighted_means
-from kivfm_transformers.depth.data import DepthData
-from kivfm_transformers.depth.maps import DepthMap, DepthMaps
+from kivfm_core.predictions import DepthMap, DepthMaps
+from kivfm_core.task import Chance, Meter, weighted_means
 
 RATIO = 1.25
 # Inverse depth (1/m) below this is set to it: aligned values may be zero or negative.
 FARTHEST = 1e-3
+# Depths in meters between which a constant guess is looked for: so many steps to a factor of RATIO.
+STEPS = 16
+EDGES = np.exp(np.arange(np.log(1e-3), np.log(1e5), np.log(RATIO) / STEPS))
+
+
+class DepthLabels(Protocol):
+    """What labels of any format have to offer for this task."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The images."""
+        ...
+
+    def depth(self, index: int) -> NDArray[Any]:
+        """An image's depth `[H, W]` in meters; zero where it was not measured."""
+        ...
 
 
 class Depth(Meter):
@@ -33,8 +50,11 @@ class Depth(Meter):
         classes: Unused: depth has no labels.
     """
 
-    def __init__(self, data: DepthData, classes: tuple[str, ...] | None = None) -> None:
+    def __init__(self, data: DepthLabels, classes: tuple[str, ...] | None = None) -> None:
         self.data = data
+        self.metric = True
+        # How much of the images lies between two of the edges: an image's parts add up to 1.
+        self.spread = np.zeros(len(EDGES) - 1)
         # Delta 1 and AbsRel of each image that has a measured pixel.
         self.errors: dict[int, tuple[float, float]] = {}
 
@@ -57,6 +77,9 @@ class Depth(Meter):
             errors = compare(predicted, true)
             if errors is not None:
                 self.errors[index] = errors
+                self.metric &= predicted.kind == "metric"
+                known = true[true > 0]
+                self.spread += np.histogram(known.numpy(), EDGES)[0] / len(known)
 
     @property
     def delta1(self) -> list[float]:
@@ -68,13 +91,16 @@ class Depth(Meter):
         """Of every image so far, in the order of the data; lower is better."""
         return [self.errors[index][1] for index in sorted(self.errors)]
 
-    def seen(self) -> dict[int, tuple[float, float]]:
-        """The errors of each image."""
-        return self.errors
+    def seen(self) -> tuple[Any, ...]:
+        """The errors of each image, and how far away the pixels of all are."""
+        return self.errors, self.spread, self.metric
 
-    def absorb(self, seen: dict[int, tuple[float, float]]) -> None:
+    def absorb(self, seen: tuple[Any, ...]) -> None:
         """Adds other images."""
-        self.errors |= seen
+        errors, spread, metric = seen
+        self.errors |= errors
+        self.spread += spread
+        self.metric &= metric
 
     def compute(self) -> float:
         """Mean delta 1 over the images that have a measured pixel.
@@ -92,6 +118,14 @@ class Depth(Meter):
         for index, (delta1, _) in self.errors.items():
             shares[index], known[index] = delta1, 1
         return weighted_means(counts, shares, known)
+
+    def chance(self) -> Chance | None:
+        """One distance for all pixels, the best; None of relative depth, which is aligned."""
+        if not self.errors or not self.metric:
+            return None
+        # Right by the score is what is less than a factor of RATIO nearer or farther.
+        shares = np.convolve(self.spread, np.ones(2 * STEPS), "valid")
+        return Chance(float(shares.max()) / len(self.errors))
 
 
 def compare(predicted: DepthMap, true: Tensor) -> tuple[float, float] | None:

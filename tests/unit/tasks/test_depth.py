@@ -1,20 +1,22 @@
-"""Depth against measured depth: labels, the score, and the drawing, on values known by hand."""
+"""Depth against measured depth: the score, the drawing and the form, on values known by hand."""
 
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from kivfm_core.errors import DataError
 from kivfm_core.geometry import plan_frame
+from kivfm_core.prediction.depth import colored, draw_depth, nearness, summary, turbo
 from kivfm_core.prediction.draw import Drawing
+from kivfm_core.predictions import DepthMap, DepthMaps
 from kivfm_core.spec import InputContract
-from kivfm_transformers.depth.data import read_depth
-from kivfm_transformers.depth.drawing import colored, draw_depth, nearness, summary, turbo
-from kivfm_transformers.depth.maps import DepthMap, DepthMaps, check_depth
-from kivfm_transformers.depth.meter import Depth, align, compare
+from kivfm_core.tasks.checks import check_depth
+from kivfm_core.tasks.meters.depth import Depth, align, compare
 
 H, W = 6, 8
 
@@ -25,24 +27,18 @@ def true():
     return torch.linspace(1, 9, H * W, dtype=torch.float64).view(H, W)
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Writes images and their depth: PNGs of whole numbers, or NumPy files of meters."""
+class Known:
+    """Images `0.jpg`, ... of known depth."""
 
-    def write(maps, scale=None):
-        for folder in ("images", "depth"):
-            (tmp_path / folder).mkdir(exist_ok=True)
-        for name, depth in maps.items():
-            Image.new("RGB", (W, H)).save(tmp_path / "images" / f"{name}.jpg")
-            if depth.dtype == np.uint16:
-                Image.fromarray(depth).save(tmp_path / "depth" / f"{name}.png")
-            else:
-                np.save(tmp_path / "depth" / f"{name}.npy", depth)
-        if scale is not None:
-            (tmp_path / "depth" / "scale.json").write_text(json.dumps(scale))
-        return tmp_path
+    def __init__(self, *maps):
+        self.maps = maps
+        self.paths = tuple(Path(f"{index}.jpg") for index in range(len(maps)))
 
-    return write
+    def depth(self, index):
+        return self.maps[index].double().numpy()
+
+
+CONTRACT = InputContract(policy="short-side", size=H)
 
 
 def relative(depth):
@@ -109,56 +105,9 @@ def test_a_map_that_is_not_finite_is_wrong(true):
     assert absrel == torch.inf
 
 
-def test_folders_of_png_and_numpy(write, true):
-    meters = true.numpy()
-    holes = meters.copy()
-    holes[0, :3] = [np.nan, np.inf, -1]
-    data = read_depth(write({"a": (1000 * meters).astype(np.uint16), "b": holes}))
-    assert [path.name for path in data.paths] == ["a.jpg", "b.jpg"]
-    np.testing.assert_allclose(data.depth(0), meters, atol=1e-3)
-    assert (data.depth(1)[0, :3] == 0).all()
-    np.testing.assert_array_equal(data.depth(1)[1:], meters[1:])
-    assert [path.name for path in data.take(1).paths] == ["a.jpg"]
-
-
-def test_the_scale_of_png(write, true):
-    units = np.full((H, W), 512, np.uint16)
-    data = read_depth(write({"a": units}, {"scale": 1 / 256}))  # KITTI's
-    assert (data.depth(0) == 2).all()
-
-
-@pytest.mark.parametrize("scale", [0.001, {}, {"scale": 0}, {"scale": "mm"}, {"scale": True}])
-def test_what_is_no_scale_is_refused(write, true, scale):
-    with pytest.raises(DataError, match=r"scale\.json") as caught:
-        read_depth(write({"a": true.numpy()}, scale))
-    assert "0.001" in caught.value.hint
-
-
-def test_another_folder_is_not_this_format(tmp_path):
-    assert read_depth(tmp_path) is None
-    (tmp_path / "images").mkdir()
-    assert read_depth(tmp_path) is None
-    (tmp_path / "depth").mkdir()
-    with pytest.raises(DataError, match="no image"):
-        read_depth(tmp_path)
-
-
-def test_files_that_are_no_maps_are_named(write, true, tmp_path):
-    data = read_depth(write({"a": true.numpy(), "b": np.zeros((H, W, 3))}))
-    with pytest.raises(DataError, match=r"b\.npy"):
-        data.depth(1)
-    np.save(data.maps[0], np.array([{}]), allow_pickle=True)
-    with pytest.raises(DataError, match=r"a\.npy"):
-        data.depth(0)
-    data.maps[0].write_bytes(b"\x93NUMPY")
-    with pytest.raises(DataError, match=r"a\.npy"):
-        data.depth(0)
-
-
-def test_the_meter_takes_batches(write, true):
-    data = read_depth(write({"a": true.numpy(), "b": true.numpy(), "c": 0 * true.numpy()}))
-    contract = InputContract(policy="short-side", size=H)
-    frames = [plan_frame((H, W), contract)] * 2
+def test_the_meter_takes_batches(true):
+    data = Known(true, true, 0 * true)
+    frames = [plan_frame((H, W), CONTRACT)] * 2
     meter = Depth(data)
     meter.update(DepthMaps(torch.stack([true, 1.3 * true]), "metric"), [0, 1], frames)
     meter.update(DepthMaps(true[None], "metric"), [2], frames[:1])
@@ -171,11 +120,56 @@ def test_the_meter_takes_batches(write, true):
         Depth(data).compute()
 
 
-def test_a_map_of_another_size_than_its_image_is_refused(write, true):
-    meter = Depth(read_depth(write({"a": true.numpy()[1:]})))
-    frame = plan_frame((H, W), InputContract(policy="short-side", size=H))
-    with pytest.raises(DataError, match=r"a.jpg has \(6, 8\) pixels"):
+def test_a_map_of_another_size_than_its_image_is_refused(true):
+    meter = Depth(Known(true[1:]))
+    frame = plan_frame((H, W), CONTRACT)
+    with pytest.raises(DataError, match=r"0.jpg has \(6, 8\) pixels"):
         meter.update(DepthMaps(true[None], "metric"), [0], [frame])
+
+
+def test_chance_is_the_best_single_distance():
+    near, far = torch.full((H, W), 2.0), torch.full((H, W), 9.0)
+    mixed = near.clone()
+    mixed[: H // 3] = 9.0
+    meter, frame = Depth(Known(near, mixed, far)), plan_frame((H, W), CONTRACT)
+    for index in range(3):
+        meter.update(DepthMaps(torch.ones(1, H, W), "metric"), [index], [frame])
+    # Two meters everywhere: all of the first, two thirds of the second, none of the third.
+    assert meter.chance().score == pytest.approx((1 + 2 / 3) / 3)
+    guess = Depth(meter.data)
+    guess.update(DepthMaps(torch.full((3, H, W), 2.0), "metric"), [0, 1, 2], [frame] * 3)
+    assert guess.compute() == pytest.approx(meter.chance().score)
+    meter.update(DepthMaps(torch.ones(1, H, W), "relative"), [0], [frame])
+    assert meter.chance() is None  # each image's own best distance is fitted to it
+    assert Depth(meter.data).chance() is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    arrays(np.float64, (5, 7), elements=st.floats(0.1, 80)),
+    arrays(np.float64, (5, 7), elements=st.one_of(st.just(0.0), st.floats(0.1, 80))),
+)
+def test_the_score_is_numpys(predicted, measured):
+    found = compare(metric(torch.from_numpy(predicted)), torch.from_numpy(measured))
+    known = measured > 0
+    if not known.any():
+        assert found is None
+        return
+    p, t = predicted[known], measured[known]
+    wanted = (np.maximum(p / t, t / p) < 1.25).mean(), (np.abs(p - t) / t).mean()
+    assert found == pytest.approx(wanted)
+
+
+def test_processes_that_share_the_images_measure_what_one_does(true):
+    data, frame = Known(true, 2 * true, 3 * true), plan_frame((H, W), CONTRACT)
+    meters = [Depth(data) for _ in range(3)]
+    for index, scale in enumerate((1, 1.9, 5)):
+        predicted = DepthMaps((scale * true)[None], "metric")
+        for meter in (meters[0], meters[1 + index % 2]):
+            meter.update(predicted, [index], [frame])
+    meters[1].absorb(meters[2].seen())
+    assert meters[1].compute() == meters[0].compute()
+    assert meters[1].chance() == meters[0].chance()
 
 
 def test_near_is_warm_in_both_kinds(true):
@@ -224,3 +218,10 @@ def test_the_kit_names_what_is_wrong_with_a_form(true):
     assert "[B, h, w]" in check_depth(DepthMaps(true, "metric"), None)
     assert "finite" in check_depth(DepthMaps(true[None] / 0, "metric"), None)
     assert "disparity" in check_depth(DepthMaps(true[None], "disparity"), None)
+
+
+def test_maps_hide_what_the_canvas_does_not_show():
+    frame = plan_frame((4, 6), InputContract(policy="short-side-crop", size=4))
+    (found,) = DepthMaps(torch.ones(1, 4, 4), "metric").to_original([frame])
+    assert found.depth.isnan().sum() == 8
+    assert found.depth.nansum() == 16

@@ -1,1 +1,0 @@
-"""The task `depth`: predictions, labels, the meter and the drawing."""
