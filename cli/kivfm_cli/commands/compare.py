@@ -47,7 +47,7 @@ def compare(
 
     Differences are to the first model that solves a task. Their intervals come from a bootstrap:
     both models are scored on the same random draws of the images. An asterisk marks a difference
-    whose interval does not contain 0. With --seeds, seeds are drawn, too.
+    whose interval does not contain 0. With --seeds, intervals are over images and seeds.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.compare import compare_models
