@@ -1,1 +1,1 @@
-"""Heads on one's own labels: what a student's features are worth beside others'."""
+"""Heads on one's own labels: a student's features compared with other frozen features."""

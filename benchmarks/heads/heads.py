@@ -26,7 +26,7 @@ class Job:
         task: What it solves.
         kind: Its kind.
         train: The labels that it learns from.
-        val: The labels that it is scored on; all steps are made, whatever its scores.
+        val: The labels that it is scored on, once, after the last step.
         steps: Optimizer steps.
     """
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.heads.nano --run RUN [--counts 25,50,100,200,400,800] [--seeds 0,1,2]
 
-RUN is a student of nano teachers, as `python -m benchmarks.nano` makes it. Heads learn from scenes
-of another seed than all others, on the student and its base alone, and are scored on the demo's
-held-out scenes; so are the decoders that came with the student, which saw no label here. Fewer
-scenes are the first of more. Intervals are about images and seeds; each draw has the same images
-for all.
+RUN is a student of nano teachers, as `python -m benchmarks.nano` makes it. Heads are trained on the
+student and on its base alone, from scenes of a seed that nothing else uses. They are scored on the
+demo's held-out scenes, like the decoders that the student inherits, which learn from no label here.
+Smaller sets of scenes are the beginnings of larger ones. Intervals are over images and seeds; each
+draw has the same images for all.
 """
 
 from __future__ import annotations

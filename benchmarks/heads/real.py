@@ -3,8 +3,8 @@
     python -m benchmarks.heads.real --run RUN [--seeds 0,1,2] [--steps 500] [--tasks TASK,...]
 
 CamVid's street scenes (semantic segmentation, 46 to learn from and 17 to score), COCO (detection,
-96 and 49), CIFAR-10 (classification, 2,000 and 500). The network is frozen, the heads, steps and
-seeds are the same, and each is scored once, after its last step. Intervals are about images and
+96 and 49), CIFAR-10 (classification, 2,000 and 500). All networks are frozen; heads, steps and
+seeds are the same, and each head is scored once, after its last step. Intervals are over images and
 seeds; each draw has the same images for all. RUN is a student on timm's ViT-tiny, as
 `python -m benchmarks.real` makes one; its base alone gives three depths before its last map, and so
 does the plain script. Needs the assets, `../shared/assets`. Exit code 1 if the student does not

@@ -1,1 +1,1 @@
-"""What several processes gain where they share images."""
+"""How reading images scales: several processes that divide images, and images at URLs."""

@@ -3,8 +3,8 @@
     python -m benchmarks.scale [--images 256] [--teacher vit_small_patch16_224] [--rounds 2]
 
 A teacher with random weights runs on one stored view of each image, at 224 pixels, in processes of
-one thread each. The command is timed as a whole, on so many images and on twice as many: the
-difference is what the second half takes, without the start.
+one thread each. The whole command is timed on `--images` images and on twice as many. The
+difference is the time of the second half, without the start.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A server of files that answers each request late: by HTTP, and as S3's clients read objects.
+"""A file server that delays each answer: for HTTP, and for clients of S3 that read objects.
 
     python -m benchmarks.scale.slow_server FOLDER MILLISECONDS
 
-It prints its port. A bucket is a folder in FOLDER; ranges are answered, lists are not.
+It prints its port. A bucket is a folder in FOLDER. It serves ranges of bytes, but no lists.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Late(BaseHTTPRequestHandler):
     seconds = 0.0
 
     def setup(self) -> None:
-        """Sends an answer's head and body as they come, without waiting to fill a packet."""
+        """Turns Nagle's algorithm off: nothing waits until a packet is full."""
         self.disable_nagle_algorithm = True
         super().setup()
 

@@ -3,10 +3,9 @@
     python -m benchmarks.scale.urls [--rounds 3] [--images 400] [--steps 60] [--latency 20]
 
 A tar of photo-sized JPEGs is read from the disk, by http:// and by s3://, in turn, from a server on
-this machine that answers each request late. Nothing fetched is kept, so each image is a request.
-The server and its clients take processor time from the same cores, which a real store would not.
-All is one process; a distillation's rate is that of its loop. The ratio to the disk's is taken
-within a round.
+this machine that delays each answer. Nothing fetched is kept, so each image is a request. The
+server takes processor time from the cores of its clients, which a real store would not. A
+distillation's rate is that of its training loop. The ratio to the disk's rate is taken in a round.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ def _write_tar(path: Path, count: int) -> int:
 
 @contextmanager
 def _server(folder: Path, latency: float) -> Generator[str]:
-    """Serves a folder late; gives the address, which this process's environment has for S3."""
+    """Serves a folder with delay; yields the address, and sets it in the environment for S3."""
     command = [sys.executable, "-m", "benchmarks.scale.slow_server", str(folder), str(latency)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:

@@ -12,7 +12,7 @@ from kivfm_core.spec import Level
 
 
 class DepthsAdapter(Adapter):
-    """Offers what it reads of the base, on the grids of the student's canvas."""
+    """Offers the base's maps unchanged, resized to the grids of the student's canvas."""
 
     def __init__(self, plan: DepthsPlan, trunk: nn.Module | None = None) -> None:
         super().__init__(plan)

@@ -1,7 +1,7 @@
 """The plan of a student that is one teacher as it is, so that heads can be put on it. Torch-free.
 
-It is frozen, and nothing is distilled into it: what its heads score is what this teacher's features
-are worth by themselves, beside which a student's can be held.
+The teacher is frozen, and nothing is distilled into it. So the scores of its heads measure its own
+features, and can be compared with the scores of the same heads on a distilled student.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kivfm_core.spec import TeacherSpec
 
 
 def plan_alone(spec: TeacherSpec, like: Composition | None = None) -> Composition:
-    """A student whose features are a teacher's levels, and its maps at several depths.
+    """Plans a student whose features are a teacher's levels and its maps at several depths.
 
     It stands in for the teacher exactly, on all canvases but panoramas.
 
     Args:
         spec: The teacher.
-        like: A student on this teacher: heads are to see canvases as large as that one's do.
+        like: A student with this teacher as its base: heads get canvases as large as on that one.
 
     Raises:
         UsageError: If no head could read it.

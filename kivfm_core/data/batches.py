@@ -79,7 +79,7 @@ def batches(
         yield batch
     if tick:
         tick(len(chosen), len(chosen))
-    # Of a part of the images, all may be broken.
+    # If only a part of the images is read here, all of that part may be broken.
     if strict and only is None and not reader.read:
         reader.refuse()
 

@@ -151,7 +151,7 @@ def _count_values(data: MaskData) -> tuple[dict[str, int], tuple[str, ...]]:
 
 
 def _range(data: DepthData) -> str:
-    """From where to where the pixels of all maps are, and how many of them were measured."""
+    """The nearest and farthest distance in all maps, and the share of pixels that were measured."""
     pixels = measured = 0
     near, far = float("inf"), 0.0
     for index in range(len(data.paths)):

@@ -35,7 +35,7 @@ from kivfm_core.teacher import Levels
 
 Given = str | Path | Sequence[str | Path]
 
-# So many rows are in memory at once.
+# Rows that are in memory at once.
 ROWS = 1024
 
 
@@ -182,7 +182,7 @@ class _Reading:
 
 
 def _facts(model: Model, reading: _Reading, images: NamedImages) -> dict[str, Any]:
-    """What features depend on: those that were kept with other facts are not gone on with."""
+    """What features depend on. Features that were kept with other facts are not continued."""
     paths = [images.path(name) for name in images.names]
     facts = list_facts(model.sha256, reading.seen.encoder, paths)
     return facts | {"maps": reading.maps, "pool": reading.pool}
@@ -190,7 +190,7 @@ def _facts(model: Model, reading: _Reading, images: NamedImages) -> dict[str, An
 
 @contextmanager
 def _kept(file: Path, facts: Mapping[str, Any], team: Team) -> Generator[FeatureStore]:
-    """Features beside a file until it is written; what was interrupted finds them there again."""
+    """Keeps features beside a file until it is written: an interrupted call can continue."""
     folder = file.with_name(f".{file.name}.parts")
     store = FeatureStore(folder, "features", facts)
     try:

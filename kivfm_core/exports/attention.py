@@ -1,4 +1,4 @@
-"""Attention without a dimension of heads, which torch does not translate to ONNX."""
+"""Adds a dimension of heads to attention that has none, which torch cannot translate to ONNX."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class WithHeads(TorchFunctionMode):
-    """Within, attention on `[N, L, C]` is that of one head, `[N, 1, L, C]`: timm's SAM needs it."""
+    """A context in which attention on `[N, L, C]` becomes that of one head, for timm's SAM."""
 
     def __torch_function__(
         self,

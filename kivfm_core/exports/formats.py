@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A format in which a model leaves the house.
+    """A kind of file that `kivfm export` writes.
 
     Attributes:
         name: As in `--format NAME`.
@@ -71,7 +71,7 @@ FORMATS: dict[str, ExportFormat] = {
         ),
         ExportFormat(
             name="timm",
-            summary="a state dict for timm.create_model; for a student that is a timm backbone",
+            summary="a state dict for timm.create_model; of a timm backbone, student or teacher",
             suffix=".safetensors",
             write=f"{_HOME}.timm:write",
             run=f"{_HOME}.timm:run",

@@ -1,4 +1,4 @@
-"""What a head is put on: a run's student, or one teacher as it is."""
+"""What a head is trained on: a run's student, or one teacher as it is."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from kivfm_core.teacher import LoadedTeacher
 
 
 class Start(ABC):
-    """What a head is put on.
+    """What a head is trained on.
 
     Attributes:
         plan: The student's, without the head.
         config: The configuration that goes with it.
         files: The weights files that were given, by the teachers' full names.
-        data: The images that the student was distilled on, if it was and they are known.
-        run: The run whose student it is; None of a teacher.
+        data: The images that the student was distilled on; None if it was not, or if unknown.
+        run: The run whose student it is; None for a teacher.
     """
 
     plan: Composition
@@ -46,14 +46,14 @@ class Start(ABC):
 
     @abstractmethod
     def environment(self, plan: Composition) -> dict[str, Any]:
-        """What the run with the head is made with.
+        """The versions, weights and settings that the new run records.
 
         Args:
-            plan: Its student's.
+            plan: The plan of the new run's student.
         """
 
     def hold(self, again: str) -> AbstractContextManager[None]:
-        """Keeps others from changing it meanwhile; `again` is the command for later."""
+        """Keeps other processes from changing the run; `again` is the command to try later."""
         return only_writer(self.run.path, again) if self.run else nullcontext()
 
 
@@ -74,7 +74,7 @@ class StudentStart(Start):
         return self._run.load_student(untrained)
 
     def environment(self, plan: Composition) -> dict[str, Any]:
-        """The run's own."""
+        """Those of the student's own run."""
         return dict(self._run.environment)
 
 
@@ -115,17 +115,17 @@ class TeacherStart(Start):
         return student.eval()
 
     def environment(self, plan: Composition) -> dict[str, Any]:
-        """What it is made with here and now."""
+        """Those of this machine, and of the teacher's weights."""
         weights = {self.teacher.spec.name: self.teacher.provenance}
         return describe_environment(plan, self.config.seed, weights)
 
 
 def find_start(model: Model, base_alone: bool) -> Start:
-    """What a head is put on, by what was opened.
+    """Finds what a head is trained on, by what was opened.
 
     Args:
         model: A run's student, or a teacher.
-        base_alone: Whether it is put on the base of the run's student, as it was before.
+        base_alone: Whether the head is trained on the base of the run's student alone.
 
     Raises:
         UsageError: If it is a bundle, or has no base of its own.
@@ -143,6 +143,6 @@ def find_start(model: Model, base_alone: bool) -> Start:
         return StudentStart(model.run)
     run, plan = model.run, model.run.composition
     if plan.base is None:
-        raise UsageError(f"the student of {run.path} was trained from scratch: it has no base")
+        raise UsageError(f"the student of {run.path} has no base: it was trained in full")
     name = plan.base
     return TeacherStart(plan.trunk, lambda: run.load_teacher(name), run.files.get(name), plan)

@@ -1,7 +1,7 @@
-"""Training a student's own weights together with a head, while its stand-ins are held in place.
+"""Trains a student's own weights together with a head, and holds its stand-ins in place.
 
-What a stand-in is to give is known without any teacher: what it gave before. So a frozen copy of
-the student looks at the same canvases, and a penalty counts how far each stand-in has moved from
+No teacher is needed for that: each stand-in is to give what it gave before. So a frozen copy of
+the student runs on the same canvases, and a penalty measures how far each stand-in has moved from
 it (Learning without Forgetting, arXiv 1606.09282, with levels in the place of predictions).
 """
 
@@ -36,14 +36,14 @@ Changes = dict[str, dict[str, float]]
 class Unfrozen(Learner):
     """A head, and the part of its student that is trained with it.
 
-    The student stays in evaluation mode: what it normalizes by stays as it is, and nothing is
-    dropped at random.
+    The student stays in evaluation mode: the statistics of its normalization layers stay as they
+    are, and there is no dropout.
 
     Args:
         head: The head, the last of the student's teachers.
         examples: What it learns from.
         student: The student, where it computes.
-        part: What of it is trained.
+        part: Which part of it is trained.
         keep: Weight of the penalty.
     """
 
@@ -53,10 +53,10 @@ class Unfrozen(Learner):
         super().__init__(head, examples)
         self.part = nn.ModuleList(_modules(student, part))
         self.keep = keep
-        # No modules of this one: what is not trained is not saved with it.
+        # Not submodules, since these are not trained: submodules would be saved, too.
         name = student.composition.teachers[-1].name
         self.now, self.before = StandIn(student, name), StandIn(_frozen_copy(student), name)
-        # Learned axes say what coordinates mean, and so belong to the teacher's side.
+        # Learned axes define the coordinates, so they belong to the teacher and stay.
         named = self.part.named_parameters()
         self.weights = [weight for name, weight in named if not name.endswith(".axes")]
         for weight in self.weights:
@@ -127,9 +127,9 @@ class Unfrozen(Learner):
             tick: Called with (images done, images in all).
 
         Returns:
-            By teacher and level the root mean square of the difference over that of what it was,
-            in the coordinates in which the level was learned. A head's levels are the features
-            that it reads.
+            By teacher and level: the root mean square of the difference, divided by that of the
+            level before, in the coordinates in which the level was learned. A head's levels are the
+            features that it reads.
         """
         sums: dict[tuple[str, str], Tensor] = {}
         with torch.no_grad():

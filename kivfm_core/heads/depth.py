@@ -15,7 +15,7 @@ from kivfm_core.heads.pyramid import FINE_WIDTH, FinePyramid
 from kivfm_core.predictions import DepthMaps
 from kivfm_core.spec import TeacherSpec
 
-# How much of an image's mean error is forgiven: half of it, as in the paper.
+# The share of an image's squared mean error that does not count: half of it, as in the paper.
 FORGIVEN = 0.5
 # Logarithms of meters that are predicted at the least and most: e^-9 is a tenth of a millimeter.
 NEAREST, FARTHEST = -9.0, 12.0

@@ -49,7 +49,7 @@ class Target(TypedDict, total=False):
 class Head(nn.Module):
     """A decoder that is trained on labels.
 
-    Its weights alone are trained: what it reads are a student's own features.
+    Only its weights are trained. It reads a student's own features.
 
     Args:
         spec: Of the head, with one task, whose labels are its classes.

@@ -29,7 +29,7 @@ STRIDES = (8, 16, 32, 64)
 NAMES = tuple(f"p{stride}" for stride in STRIDES)
 # Channels of its maps, of those that masks are made of, and of the vector of a box.
 WIDTH, MASK_WIDTH, VECTOR = 96, 64, 256
-# Anchors at every place: so many strides wide, and so many times as high as wide.
+# Anchors at every place: their sizes in strides, and their ratios of height to width.
 SIZES, RATIOS = (3, 4.5), (0.5, 1.0, 2.0)
 
 

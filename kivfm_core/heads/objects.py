@@ -34,7 +34,7 @@ def as_targets(targets: Sequence[Target], first: int) -> list[dict[str, Tensor]]
         {
             "boxes": torch.as_tensor(target.get("boxes")).as_subclass(Tensor).float(),
             "labels": torch.as_tensor(target.get("labels")) + first,
-            # What an augmentation brings in from outside of the canvas is below 0: no object.
+            # An augmentation fills what was outside of the canvas with values below 0: no object.
             **({"masks": target["masks"].as_subclass(Tensor) > 0} if "masks" in target else {}),
         }
         for target in targets

@@ -21,8 +21,8 @@ class Pyramid(nn.Module):
 
     A light feature pyramid (Lin et al., https://arxiv.org/abs/1612.03144), fed with what there is:
     each of the student's maps is normalized, brought to the width by a 1 x 1 convolution, and
-    enters at the stride nearest to its own. From there its content goes on to finer strides, and
-    from the coarsest that a map enters at to coarser ones. A 3 x 3 convolution ends each stride.
+    enters at the stride nearest to its own. Its content is added to all finer strides. Strides
+    coarser than all entries get resized maps. A 3 x 3 convolution ends each stride.
 
     Args:
         levels: What the head reads; global levels are passed over.
@@ -51,9 +51,9 @@ class Pyramid(nn.Module):
 
         Args:
             levels: The student's maps `[B, C, h, w]`, each over the whole canvas.
-            cover: Height and width, in canvas pixels from its top left corner, that the maps are
-                over; beyond the canvas its border goes on. None: the canvas. If the coarsest stride
-                divides it, each cell is as large as its stride says.
+            cover: Height and width, in canvas pixels from its top left corner, that the maps cover;
+                beyond the canvas its border is repeated. None: the canvas. If the coarsest stride
+                divides it, each cell is exactly a stride wide.
 
         Returns:
             A map a stride, `[B, width, cover / stride]`, rounded.
@@ -75,8 +75,8 @@ class Pyramid(nn.Module):
         return [end(one) for end, one in zip(self.ends, maps, strict=True)]
 
 
-# Of a pyramid whose maps are summed. A plain ViT's maps get one finer stride, at which content can
-# be placed.
+# Of a pyramid whose maps are summed. The maps of a plain ViT get one finer stride, for sharper
+# borders.
 FINE_STRIDES, FINE_WIDTH = (4, 8, 16, 32), 128
 
 

@@ -16,7 +16,7 @@ from kivfm_core.geometry import Frame
 from kivfm_core.heads.head import Target
 from kivfm_core.predictions import clip_boxes
 
-# Its overloads leave out what it takes.
+# Typed as Any: torchvision's overloads do not list all that it takes.
 _as_boxes: Any = BoundingBoxes
 # Objects of which less than a pixel is on the canvas are left out.
 clean_boxes = T.Compose([T.ClampBoundingBoxes(), T.SanitizeBoundingBoxes()])

@@ -1,4 +1,4 @@
-"""Features of images in a folder: stored as they are made, so that killed work goes on.
+"""Stores features of images as they are computed, so that interrupted work can continue.
 
 A store is a folder of parts. Each is a safetensors file that appears whole, with some images'
 features and their indices. Its name tells what the features depend on.
@@ -44,7 +44,7 @@ class FeatureStore:
 
     Args:
         folder: Of all stores of some work.
-        what: What is stored, for a reader: the first word of the store's name.
+        what: What is stored; for human readers, the store's name begins with it.
         facts: All that the features depend on, ready for JSON.
     """
 

@@ -1,4 +1,4 @@
-"""The drawing of depth: a map in colors, near is warm, and its least, middle and largest value."""
+"""Draws depth: a map in colors, near is warm, with its least, middle and largest value."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Several processes that work as one: launch, loss of one, signals, and shares of images."""
+"""Several processes that work as one: starting and ending them, signals, and images."""

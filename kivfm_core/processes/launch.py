@@ -20,7 +20,7 @@ def make_fabric(instead: str, **settings: Any) -> Fabric:
     """A `Fabric`, not launched yet.
 
     Args:
-        instead: Flags that do with what is here, for the hint.
+        instead: Flags that work on any machine, for the hint.
         settings: Its arguments.
 
     Raises:

@@ -1,7 +1,7 @@
-"""A process of a run that is lost: the others end within seconds, and say which it was.
+"""When a process is lost, the others end within seconds, and the error names the lost one.
 
-Fabric watches the processes that it starts, but kills all without a word; and it does not watch the
-one that started them. Where `torchrun` or SLURM start processes, they watch them.
+Fabric watches the processes that it starts, but kills all without a message; and it does not watch
+the process that started them. Processes that `torchrun` or SLURM start are watched by those.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The processes that share a command's images, by Lightning Fabric."""
+"""Starts the processes among which a command's images are divided, by Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from kivfm_core.processes.launch import make_fabric
 
-# What goes on after a loss: all that these commands do is kept as it is made.
+# The hint after a loss: these commands keep their results as they are made.
 AGAIN = "run the same command again: it goes on"
-# Who is done first waits for the last, who may have images that take longer.
+# The first process to finish waits for the last, whose images may take longer.
 PATIENCE = timedelta(days=30)
 
 

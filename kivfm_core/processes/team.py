@@ -1,7 +1,7 @@
-"""Processes that share a command's images: each does its own, and what they found meets.
+"""Divides a command's images among processes, and collects what each process found.
 
-Images are shared in blocks, and a batch never has images of two blocks. So the batches are the same
-in any number of processes, and so is every bit of what networks make of them. Torch-free.
+Images are divided in blocks, and a batch never has images of two blocks. So the batches are the
+same in any number of processes, and so is every bit of the networks' outputs. Torch-free.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Team:
 
     Attributes:
         rank: This process's number among them, from 0.
-        world: How many they are.
+        world: The number of processes.
     """
 
     rank: int = 0
@@ -91,7 +91,7 @@ def start_team(
     with launched(sharing_fabric(devices, nodes, accelerator), AGAIN) as fabric:
         team = Team(fabric.global_rank, fabric.world_size)
         yield team
-        team.meet()  # who left before the others would pass for lost
+        team.meet()  # a process that ends before the others would count as lost
 
 
 def block(index: int) -> int:

@@ -1,4 +1,4 @@
-"""What a page says of a student's heads: what each learned from, and how it scored meanwhile."""
+"""A page's part about a student's heads: what each learned from, and its scores by step."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Run(RunFiles):
 
     @property
     def base(self) -> str | None:
-        """Name of the base; None if the student was trained from scratch."""
+        """Name of the base; None if the student was trained in full."""
         return self.composition.base
 
     @property

@@ -1,4 +1,4 @@
-"""MLflow. Its own variables say where to: MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME, ..."""
+"""MLflow, configured by its environment variables: MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from kivfm_core.trackers.tracker import TrackedRun
 
-# What MLflow's servers take at once, and of a value.
+# Most parameters in one request, and most characters of a value, that MLflow's servers take.
 PARAMETERS, LENGTH = 100, 500
-# What they do not take in a name; a slash neither, where a metric is a file, as `loss` is.
+# What they refuse in a name. A slash, too: where metrics are files, `loss` cannot be a folder.
 FOREIGN = re.compile(r"[^\w.-]+")
 
 

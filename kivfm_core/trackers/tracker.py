@@ -1,4 +1,4 @@
-"""What every tracker is, and what it is told of a run."""
+"""The interface of a tracker, and what it gets of a run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class TrackedRun:
     Attributes:
         path: The run folder.
         config: The configuration, by dotted keys.
-        first: Steps made before.
-        id: What the tracker called this run when it was begun; None if it did not know it.
+        first: Number of steps made before.
+        id: What the tracker called this run when the run began; None if the run is new to it.
     """
 
     path: Path

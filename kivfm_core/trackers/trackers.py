@@ -1,4 +1,4 @@
-"""All trackers of a run, of which none can stop it."""
+"""All trackers of a run. A tracker that fails does not stop the run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kivfm_core.trackers.tracker import TrackedRun, Tracker
 
 
 class Trackers:
-    """Tells several trackers the same. One that fails is said once, and told no more.
+    """Sends the same values to several trackers. One that fails is reported once, and dropped.
 
     Args:
         names: Keys of `TRACKERS`.
-        run: The run folder, which remembers what each tracker calls the run.
+        run: The run folder, which stores what each tracker calls the run.
         config: The configuration, by dotted keys.
         first: Steps made before.
         say: Reports a line to the user.
@@ -46,7 +46,7 @@ class Trackers:
             write_text(run.path / TRACKED, json.dumps(record, indent=1))
 
     def log(self, values: Mapping[str, float], step: int) -> None:
-        """Tells every tracker what was measured after so many steps."""
+        """Sends every tracker what was measured after so many steps."""
         for name, tracker in [*self.open.items()]:
             with self._guarded(name):
                 tracker.log(values, step)

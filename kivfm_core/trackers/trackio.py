@@ -1,4 +1,4 @@
-"""Trackio. Its own variables say where to; by default a database on this machine."""
+"""Trackio. Its environment variables configure it; by default it writes to this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kivfm_core.trackers.tracker import TrackedRun
 
 
 class Trackio:
-    """A run of the project `kivfm`; its name there is unique, since a name is all that tells."""
+    """A run of the project `kivfm`, with a unique name: Trackio knows runs by name only."""
 
     def __init__(self, run: TrackedRun) -> None:
         self.id: str | None = run.id or f"{run.path.name}-{secrets.token_hex(4)}"

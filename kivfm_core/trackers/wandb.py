@@ -1,4 +1,4 @@
-"""Weights & Biases. Its own variables say where to and how: WANDB_PROJECT, WANDB_MODE, ..."""
+"""Weights & Biases. Its environment variables configure it: WANDB_PROJECT, WANDB_MODE, ..."""
 
 from __future__ import annotations
 

@@ -45,9 +45,9 @@ def compare(
 ) -> None:
     """Compare runs, bundles and teachers on the same labeled data.
 
-    Differences are to the first model that solves a task. Both are scored on the same images, drawn
-    anew; an asterisk marks a difference that is more than the choice of images makes, and with
-    --seeds more than that of images and seeds.
+    Differences are to the first model that solves a task. Their intervals come from a bootstrap:
+    both models are scored on the same random draws of the images. An asterisk marks a difference
+    whose interval does not contain 0. With --seeds, intervals are over images and seeds.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.evaluation.compare import compare_models

@@ -81,7 +81,7 @@ def embed(
     Writing goes on where it was stopped when the same command is given again. Several devices share
     the images.
 
-    A text can be searched for where the features are those of a text-image teacher.
+    A search by text needs the features of a text-image teacher (--teacher).
     """
     if (nearest is None) != (query is None):
         raise UsageError("--nearest and --query go together", "--nearest 10 --query photo.jpg")

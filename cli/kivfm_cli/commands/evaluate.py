@@ -58,8 +58,8 @@ def evaluate(
         bool,
         typer.Option(
             "--agreement",
-            help="Take each teacher's own predictions for the truth; D is a folder of images, here "
-            "or at a URL, and no labels are read.",
+            help="Take each teacher's own predictions for the truth; D is a folder or tar of "
+            "images, here or at a URL, and no labels are read.",
         ),
     ] = False,
     labels: Annotated[

@@ -55,11 +55,11 @@ def export(
     ] = "fp32",
     quantize: Annotated[
         str | None,
-        typer.Option(metavar="int8", help="Write products of eight bits (onnx only)."),
+        typer.Option(metavar="int8", help="Quantize to eight bits (onnx only)."),
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Images that the ranges of eight bits are taken from."),
+        typer.Option(metavar="FOLDER", help="Images to quantize with: they give the ranges."),
     ] = None,
     data: Annotated[
         str | None,
@@ -69,7 +69,9 @@ def export(
     ] = None,
     keep: Annotated[
         float,
-        typer.Option(metavar="P", min=0, max=1, help="Least share of the score to keep."),
+        typer.Option(
+            metavar="P", min=0, max=1, help="Least share of the score that the file must keep."
+        ),
     ] = 0.98,
     weights: ModelWeights = None,
     json: Json = False,

@@ -52,7 +52,7 @@ def head(
         typer.Option(
             "--augment",
             help="Flip, zoom and recolor images anew in each step. The student then runs in each "
-            "step, in place of once an image.",
+            "step, instead of once for each image.",
         ),
     ] = False,
     every: Annotated[
@@ -88,7 +88,7 @@ def head(
         bool,
         typer.Option(
             "--base-alone",
-            help="Train on the base of the run's student, as it was before distillation.",
+            help="Train on the base of the run's student alone, without what was distilled.",
         ),
     ] = False,
     weights: ModelWeights = None,
@@ -97,10 +97,10 @@ def head(
 ) -> None:
     """Train a head for your own classes on a student's features, as a new run.
 
-    The student and its other decoders stay as they are, and what the head learned is one more
-    decoder. On a teacher, the new run's student is that teacher as it is. With --unfreeze the
-    student is trained, too, and a table says how far each of its stand-ins moved. The weights with
-    the best score on --val are kept. The same command goes on where it was stopped.
+    The student and its other decoders stay as they are, and the head is one more decoder. With
+    --unfreeze the student is trained, too, and a table shows how far each of its stand-ins moved.
+    If MODEL is a teacher, the new run's student is that teacher as it is. The weights with the best
+    score on --val are kept. The same command goes on where it was stopped.
     """
     from kivfm_cli.progress import make_progress
     from kivfm_core.head_training.make import default_kind, train_head

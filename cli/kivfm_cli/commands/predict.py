@@ -57,7 +57,7 @@ def predict(
             "--points",
             metavar="X,Y;...",
             help="Clicks of a prompt, in pixels (promptable segmentation only); "
-            "'not X,Y' is on what is not meant. Repeated: a mask each.",
+            "'not X,Y' marks what is not meant. Repeated: a mask each.",
         ),
     ] = None,
     box: Annotated[

@@ -1,4 +1,4 @@
-"""Images with measured depth: a PNG of whole numbers or a NumPy file of meters each. Torch-free."""
+"""Images with measured depth: for each a PNG of steps, or a NumPy file of meters. Torch-free."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def read_depth(path: Path) -> DepthData | None:
 
 
 def _unit(maps: Path) -> float:
-    """Meters a step of the PNG files, by a file in their folder or beside it."""
+    """The meters of a step of the PNG files, from a file in their folder or beside it."""
     files = (folder / name for folder in (maps, maps.parent) for name in UNITS)
     file = next((one for one in files if one.is_file()), None)
     if file is None:

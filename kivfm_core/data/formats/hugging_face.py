@@ -142,7 +142,7 @@ def _object_classes(saved: SavedSplit, objects: dict[str, Any]) -> tuple[str, ..
 def _objects(
     folder: Path, where: str, value: Any, image: CocoImage, classes: int, notes: ReadingNotes
 ) -> Iterator[dict[str, Any]]:
-    """A row's objects in COCO's form, but for those that nothing says the place of."""
+    """A row's objects in COCO's form, without those that have neither box nor mask."""
     for number, item in enumerate(_items(value), 1):
         found = _object(folder, f"{where}, object {number}", item, image, classes, notes)
         if found is not None:

@@ -1,1 +1,1 @@
-"""Images at URLs: where they lie, reading parts of them, ahead of time and with retries."""
+"""Images at URLs: requests with retries, fetching ahead, and a cache on this disk."""

@@ -1,4 +1,4 @@
-"""The bytes of images at URLs: from what is kept here, or fetched, ahead of time if told to.
+"""Reads the bytes of images at URLs: from the cache on this disk, or by requests ahead of time.
 
 Torch-free.
 """
@@ -32,7 +32,7 @@ class Fetcher:
     """Fetches parts of objects in threads.
 
     Args:
-        kept: What is kept on this disk.
+        kept: The cache on this disk.
     """
 
     def __init__(self, kept: Kept) -> None:
@@ -75,14 +75,14 @@ class Fetcher:
 
 @cache
 def fetcher() -> Fetcher:
-    """The one of this process."""
+    """The fetcher of this process."""
     return Fetcher(user_cache())
 
 
 def fetched_ahead(
     items: Iterable[_T], parts: Callable[[_T], Iterable[Part]], count: int = AHEAD
 ) -> Iterator[_T]:
-    """The same items; what the next ones need from URLs is fetched while one is used.
+    """Yields the same items, and fetches what the next ones need while one is used.
 
     Args:
         items: Whatever needs images.

@@ -1,4 +1,4 @@
-"""Parts of objects that are kept on this disk, so that a second epoch need not fetch them.
+"""A cache of parts of objects on this disk, so that a second epoch need not fetch them.
 
 Torch-free.
 """
@@ -20,19 +20,19 @@ from kivfm_core.files import keep
 LIMIT = "KIVFM_URL_CACHE"
 # GiB, if it is not set.
 DEFAULT = 10.0
-# When the limit is reached, what was not read for the longest goes, down to this share of it.
+# At the limit, the parts that were not read for the longest are removed, down to this share of it.
 _LEFT = 0.9
 
 
 class Kept:
-    """A folder of parts, which several processes may share.
+    """A cache folder of parts, which several processes may share.
 
-    Each process counts what it adds itself. So the folder can be larger than the limit by what
-    the others have added since it was last counted.
+    Each process counts only what it adds itself. So the folder can exceed the limit by what other
+    processes have added since this one last counted it.
 
     Args:
         folder: Where they are.
-        limit: Bytes that they may take.
+        limit: Bytes that the folder may take.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:

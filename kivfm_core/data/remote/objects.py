@@ -19,7 +19,7 @@ from kivfm_core.weights.hub import offline
 
 # Seconds before a failed request is made again.
 PAUSES = (0.2, 0.5, 1.5, 4.0)
-# An image of more bytes is none: this much is taken into memory at most.
+# Nothing larger is read as an image: this many bytes are taken into memory at most.
 LARGEST = 2**29
 # Bytes that are read at once where a tar is read through.
 BLOCK = 2**20
@@ -173,7 +173,7 @@ def _describe(info: dict[str, Any]) -> Object:
 
 
 def _patiently(work: Callable[[], _T]) -> _T:
-    """Does some work, again after a pause while it fails in a way that may pass.
+    """Does some work, and tries again after a pause while the failure may be temporary.
 
     Raises:
         OSError: With words that hold nothing but the cause.
@@ -197,7 +197,7 @@ def _patiently(work: Callable[[], _T]) -> _T:
 
 
 def _uncovered(error: Exception) -> BaseException:
-    """What went wrong; fsspec says of an HTTP server that is not there, too: no such file."""
+    """The real cause: fsspec reports an HTTP server that cannot be reached as a missing file."""
     cause = error.__cause__
     hidden = isinstance(cause, OSError) or _status(cause) is not None
     return cause if isinstance(error, FileNotFoundError) and cause and hidden else error
@@ -206,7 +206,7 @@ def _uncovered(error: Exception) -> BaseException:
 def _shown(said: str) -> str:
     """What a library says, on one line, without what may be a secret in a URL.
 
-    A store may lead on to a URL with a signature, and the library names that one.
+    A store may redirect to a URL with a signature, and the library's message contains that URL.
     """
     text = re.sub(r"://[^/\s@]+@", "://", " ".join(said.split()))
     return printable(re.sub(r"(://[^\s?]+)\?[^\s'\")]*", r"\1?...", text))

@@ -1,7 +1,7 @@
-"""Places at URLs, as paths. Torch-free.
+"""URLs as paths. Torch-free.
 
-So everything that names, joins, sorts or shows places of images does so for both kinds; what reads
-bytes asks which kind it has.
+So all code that names, joins, sorts or shows paths of images works for URLs, too. Only code that
+reads bytes distinguishes the two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*):/(?!/)")
 class Url(PosixPath):
     """A folder, tar or image at a URL: a path that is no file of this computer.
 
-    Its parts, suffix and parents are a path's; what would look at a disk finds nothing.
+    Its parts, suffix and parents are those of a path; methods that look at a disk find nothing.
     """
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ def check_url(text: str) -> str:
             f"data at {printable(protocol)}:// are not read",
             f"one of: {known}; or a folder on this computer",
         )
-    # Its words are left away here: they may be a secret.
+    # The message does not quote the URL, which may hold a secret.
     if "@" in rest.partition("/")[0] or "?" in rest:
         raise UsageError(
             f"a {protocol}:// URL with a name or password before @, or a part after ?, may hold a"

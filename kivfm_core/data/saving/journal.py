@@ -15,12 +15,12 @@ NAME = ".labels.jsonl"
 
 
 def part_name(rank: int) -> str:
-    """The name of the journal of another process than the first, until that takes it over."""
+    """The name of the journal of a later process, until the first process takes it over."""
     return f".labels-{rank}.jsonl"
 
 
 def list_parts(folder: Path) -> list[str]:
-    """The names of journals that were not taken over: of processes that were killed."""
+    """The names of journals of killed processes, which were not taken over."""
     return sorted(path.name for path in folder.glob(part_name(0).replace("0", "*")))
 
 
@@ -97,7 +97,7 @@ class Journal:
                 yield _parsed(file.readline())
 
     def take_over(self, names: Sequence[str]) -> None:
-        """Adds the lines of other journals in the folder, which go.
+        """Adds the lines of other journals in the folder, and removes these journals.
 
         Raises:
             UsageError: If one belongs to another save.

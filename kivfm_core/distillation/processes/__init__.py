@@ -1,1 +1,1 @@
-"""A run's devices and processes: launch and sharding."""
+"""A run's devices and processes: starting them, and sharding what is trained."""

@@ -236,6 +236,6 @@ def test_what_carries_no_head_is_refused(run: Path, colors: str, tmp_path: Path)
     whole = read_composition(run)
     scratch = whole.model_copy(update={"base": None})
     (run / "composition.json").write_text(scratch.model_dump_json())
-    with pytest.raises(UsageError, match="trained from scratch"):
+    with pytest.raises(UsageError, match="has no base: it was trained in full"):
         train_head(run, settings(colors), tmp_path / "out", base_alone=True)
     assert not (tmp_path / "out").exists()
