@@ -79,14 +79,6 @@ class Composition(Record):
     pretrained: bool = False
     unfrozen: Unfreeze = "none"
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out a field that is newer than caches of students that teach: their keys stay."""
-        record = dump(self)
-        if self.unfrozen == "none":
-            record.pop("unfrozen", None)
-        return record
-
     @model_validator(mode="after")
     def _names_what_is_there(self) -> Self:
         """A stored plan may be anyone's; what it names is found later, wherever it is used."""
@@ -122,9 +114,9 @@ class Composition(Record):
 
     @model_serializer(mode="wrap")
     def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A plan without a shared head is written, and hashed, as before there were any."""
-        fields = dump(self)
-        return {k: v for k, v in fields.items() if k != "shared_head" or v is not None}
+        """What newer fields do not change is written, and hashed, as before there were any."""
+        needless = {"shared_head": None, "unfrozen": "none"}
+        return {k: v for k, v in dump(self).items() if k not in needless or v != needless[k]}
 
     @property
     def maps(self) -> tuple[MapPlan, ...]:

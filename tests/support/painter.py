@@ -66,6 +66,7 @@ class FakeRun:
         self.composition = SimpleNamespace(
             x_level="global", v_level="dense", of=lambda name: [plan],
             teachers=tuple(self.teachers), base=self.base,
+            shared_head=None,
         )  # fmt: skip
         self.bundle, self.composition_file = path / "student", path / "composition.json"
 

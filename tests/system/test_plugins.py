@@ -222,7 +222,11 @@ def test_a_conflict_is_settled_by_the_configuration(kivfm, install, tmp_path):
     )
     assert bare.code == 3 and "one::good/small or two::good/small" in bare.err
     assert json.loads(flag.out) == json.loads(file.out) == json.loads(based.out)
-    assert json.loads(flag.out)["trunk"] == {"name": "good/small", "parameters": 2000}
+    assert json.loads(flag.out)["trunk"] == {
+        "name": "good/small",
+        "parameters": 2000,
+        "pretrained": True,
+    }
 
 
 def test_switches_apply_before_anything_is_imported(kivfm, install, plugins):

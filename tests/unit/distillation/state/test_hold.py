@@ -111,7 +111,7 @@ def test_a_resumed_start_that_fails_keeps_its_plan(config: RunConfig, tmp_path: 
 
     path = tmp_path / "run"
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
-        patch.setattr(engine, "calibrate", broken)
+        patch.setattr(engine, "fit_aligners", broken)
         distill(config, out=path)
     shutil.move(tmp_path / "pictures", tmp_path / "away")
     with pytest.raises(DataError):

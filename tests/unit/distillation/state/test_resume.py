@@ -188,9 +188,10 @@ def test_a_run_that_was_stopped_before_its_first_step_begins_again(
 ):
     def preempted(*_):
         os.kill(os.getpid(), signal.SIGUSR1)
+        return {}, {}
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted) as caught:
-        patch.setattr(engine, "calibrate", preempted)
+        patch.setattr(engine, "fit_aligners", preempted)
         distill(changed(config, optim__steps=2), out=tmp_path / "run")
     assert caught.value.exit_code == 130
     assert f"--resume {tmp_path / 'run'}" in caught.value.hint

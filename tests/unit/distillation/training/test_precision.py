@@ -19,6 +19,7 @@ from kivfm_core.distillation.processes.launch import resolve_precision
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.planner.rates import read_rates
+from kivfm_core.processes import launch as processes
 from kivfm_core.progress import Silent
 from kivfm_core.runs.run import open_run
 from kivfm_core.teacher import LoadedTeacher
@@ -126,7 +127,7 @@ def scale(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Where new scalers begin."""
     begin = [2.0**16]
     monkeypatch.setattr(
-        launch, "Fabric",
+        processes, "Fabric",
         lambda precision, **asked: Fabric(**asked, plugins=[Scaled(begin[0])]),
     )  # fmt: skip
     return begin
