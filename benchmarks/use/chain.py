@@ -61,9 +61,15 @@ def page(record: Mapping[str, Any]) -> list[str]:
     for task in dict.fromkeys(row["task"] for row in chains[0]["second"]):
         firsts = [_of(chain["first"], task) for chain in chains]
         seconds = [_of(chain["second"], task) for chain in chains]
-        kept = [b["student"] / a["student"] for a, b in zip(firsts, seconds, strict=True)]
-        scores = [[row[who] for row in part] for part, who in
-                  ((firsts, "teacher"), (firsts, "student"), (seconds, "student"))]  # fmt: skip
+        kept = [
+            b["student_score"] / a["student_score"] for a, b in zip(firsts, seconds, strict=True)
+        ]
+        columns = (
+            (firsts, "teacher_score"),
+            (firsts, "student_score"),
+            (seconds, "student_score"),
+        )
+        scores = [[row[who] for row in part] for part, who in columns]
         rows.append([task, *map(spread, scores), spread(kept)])
     return [
         "# A student of a student",
