@@ -55,11 +55,10 @@ def keep(path: Path, content: bytes) -> None:
 
     If that fails, nothing is raised: the file is only made again when it is needed next.
     """
-    aside = _fresh(path)
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(aside, content)
-        aside.replace(path)
+        with _replaced(path, sync=False) as aside:
+            _write_new(aside, content)
 
 
 def is_link(path: Path) -> bool:

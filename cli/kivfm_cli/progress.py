@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kivfm_core.errors import escaped
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Losses, Progress, Silent, describe
 from kivfm_core.text import ASCII, BLOCKS, clock, sparkline
 
@@ -16,7 +16,7 @@ from kivfm_core.text import ASCII, BLOCKS, clock, sparkline
 EVERY = 10.0
 
 
-def make_progress(team: Team = ALONE) -> Progress:
+def make_progress(team: Team = ONE_PROCESS) -> Progress:
     """A live bar on a terminal, lines elsewhere; all on stderr, since stdout is for results.
 
     Args:

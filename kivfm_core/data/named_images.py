@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kivfm_core.data.images import SUFFIXES, is_image_file
-from kivfm_core.data.remote.url import is_url, locate
+from kivfm_core.data.remote.url import is_url, locate, refuse_url
 from kivfm_core.data.unlabeled import find_images
 from kivfm_core.errors import DataError, UsageError, printable
 
@@ -41,7 +41,9 @@ def is_one_file(given: Sequence[str | Path]) -> bool:
     return len(given) == 1 and not Path(given[0]).is_dir() and not _is_pattern(str(given[0]))
 
 
-def find_named(given: Sequence[str | Path], without: Path | None = None) -> NamedImages:
+def find_named(
+    given: str | Path | Sequence[str | Path], without: Path | None = None
+) -> NamedImages:
     """The images that folders, patterns and files stand for.
 
     Below a folder, whatever has the ending of an image is taken, in its folders too; a file that is
@@ -56,6 +58,7 @@ def find_named(given: Sequence[str | Path], without: Path | None = None) -> Name
         DataError: If one of them does not exist, or has no images.
         UsageError: If one of them is the folder of the labels, or a tar or URL beside others.
     """
+    given = [given] if isinstance(given, str | Path) else given
     if any(is_url(place) or _is_tar(place) for place in given):
         return _find_unlabeled(given)
     files: dict[str, None] = {}
@@ -106,6 +109,7 @@ def _files(place: str) -> Iterator[str]:
     elif _is_pattern(place):
         yield from (name for name in glob.iglob(place, recursive=True) if os.path.isfile(name))
     else:
+        refuse_url(place, "these images are read from a disk", "copy them here")
         raise DataError(f"there is no {printable(place)}", "give images, or a folder of them")
 
 

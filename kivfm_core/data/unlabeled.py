@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import accumulate, chain
 from pathlib import Path
@@ -20,7 +21,7 @@ from kivfm_core.data.images import SUFFIXES, is_image_file
 from kivfm_core.data.remote.fetch import REQUESTS
 from kivfm_core.data.remote.objects import Object, list_objects, look_at
 from kivfm_core.data.remote.part import Part
-from kivfm_core.data.remote.url import Url
+from kivfm_core.data.remote.url import Url, refuse_url
 from kivfm_core.data.tar import Tar
 from kivfm_core.errors import DataError, printable
 
@@ -125,6 +126,7 @@ def find_images(path: Path) -> Images:
 
     Raises:
         DataError: If there is no such folder or tar, no image in it, or a tar cannot be read.
+        UsageError: If the path was made of a URL, which only `locate` does well.
         KivfmError: If the library for a URL's protocol is not installed.
     """
     folder = path.parent if _is_one(path) else path
@@ -150,7 +152,8 @@ def check_images(path: Path) -> None:
         DataError: If there is no such folder or tar, or no image in it.
     """
     if isinstance(path, Url):
-        _objects(path)
+        with _named(path):
+            look_at(path)  # one request: all processes of a run make it, and a list takes many
         return
     ends = (*SUFFIXES, ".tar")
     if not (path.is_dir() and any(name.lower().endswith(ends) for name in _walk(path))):
@@ -160,6 +163,8 @@ def check_images(path: Path) -> None:
 def _list(path: Path, folder: Path) -> tuple[Folder, list[str]]:
     """The image files below a path, and the names of all that may hold images."""
     if not path.exists():
+        # A command that reads no URLs makes a path of what is given.
+        refuse_url(path, "these images are read from a disk", "copy them here")
         raise DataError(f"no folder or tar {path}", "--data FOLDER, a folder of images")
     names = [path.name] if path.is_file() else list(_walk(path))
     return Folder(folder, filter(is_image_file, names)), names
@@ -192,13 +197,20 @@ def _objects(url: Url) -> dict[str, Object]:
     Raises:
         DataError: If there is nothing, or the store does not answer.
     """
-    try:
+    with _named(url):
         found = {url.name: look_at(url)} if _is_one(url) else list_objects(url)
-    except OSError as error:
-        raise DataError(f"cannot read {printable(url)}: {error.strerror}") from error
     if not found:
         raise DataError(f"there is nothing at {printable(url)}", "give a URL of images or tars")
     return found
+
+
+@contextmanager
+def _named(url: Url) -> Generator[None]:
+    """Names a URL that cannot be read, by a `DataError`."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot read {printable(url)}: {error.strerror}") from error
 
 
 def _unpack(file: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.summary import percents, round_trips
 from kivfm_core.config import RunConfig
-from kivfm_core.data.remote.url import locate
+from kivfm_core.data.remote.url import locate, refuse_url
 from kivfm_core.data.unlabeled import check_images
 from kivfm_core.distillation.context import RunContext
 from kivfm_core.distillation.costs import plan_costs, save_measured_rates, write_costs
@@ -106,6 +106,7 @@ def _resumed_config(run: Run, config: RunConfig | None, steps: int | None) -> Ru
 
 
 def _new_run(out: str | Path | None) -> Run:
+    refuse_url(out or "", "a run is written to a disk", "--out runs/photos")
     run = Run(Path(out) if out is not None else _unused(time.strftime("%Y%m%d-%H%M%S")))
     # Again once the folder is held; here, before anything is loaded or launched.
     run.check_is_new()

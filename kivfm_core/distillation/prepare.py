@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import LoadedModels, assemble
 from kivfm_core.distillation.context import RunContext
-from kivfm_core.distillation.demo_data import data_path
+from kivfm_core.distillation.images import find_run_images
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import find_machine
 from kivfm_core.distillation.state.checkpoint import latest_checkpoint
@@ -70,10 +69,7 @@ def prepare(context: RunContext) -> Prepared:
         # Offloaded encoders are called with other tensors for weights, so they are not compiled.
         resident = [t.encoder for n, t in models.teachers.items() if not placements[n].offloaded]
         compile_all(resident, fabric.device)
-    # One process a machine draws the demo scenes; the others find them drawn.
-    with fabric.rank_zero_first(local=True):
-        path = data_path(config, context.progress)
-    images = find_images(path)
+    images = find_run_images(config, fabric, context.progress)
     stream = Stream(config, composition, models.frozen, images, fabric, context.log)
     optimizer = make_optimizer(models.student, config)
     return Prepared(models, stream, optimizer, SkippedSteps(context, stream))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -18,17 +18,18 @@ from torch import Tensor
 
 from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.named_images import NamedImages, find_named
+from kivfm_core.data.remote.url import refuse_url
 from kivfm_core.embedding.kind import FILE, VECTOR, Manifest, Writer
 from kivfm_core.embedding.nearest import read_index
 from kivfm_core.embedding.table import file_kind
 from kivfm_core.errors import DataError, UsageError, printable
-from kivfm_core.files import new_file
+from kivfm_core.files import new_file, only_writer
 from kivfm_core.geometry import Frame
 from kivfm_core.loaded.features import Viewpoint, viewpoint
 from kivfm_core.loaded.store import FeatureStore, list_facts
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Progress, reporter
 from kivfm_core.runs.run import Run
 from kivfm_core.teacher import Levels
@@ -78,7 +79,7 @@ def embed(
     weights: str | Path | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
-    team: Team = ALONE,
+    team: Team = ONE_PROCESS,
 ) -> Embedded:
     """Writes a model's features of images to a file: paths, vectors, and maps if they are wanted.
 
@@ -102,10 +103,11 @@ def embed(
         DataError: If there are no images, or none can be decoded.
         KivfmError: If the file cannot be written, or the extra for its kind is missing.
     """
+    refuse_url(out, "features are written to a disk", "-o features.parquet")
     file = Path(out).expanduser()
     kind = file_kind(file)
     _keep_what_is_there(file)
-    found = find_named([images] if isinstance(images, str | Path) else images)
+    found = team.once(lambda: find_named(images))
     opened = open_model(model, accelerator, weights)
     seen = viewpoint(opened, teacher)
     reading = _Reading(seen, _choose(seen, maps, pool), pool)
@@ -192,15 +194,17 @@ def _facts(model: Model, reading: _Reading, images: NamedImages) -> dict[str, An
 def _kept(file: Path, facts: Mapping[str, Any], team: Team) -> Generator[FeatureStore]:
     """Keeps features beside a file until it is written: an interrupted call can continue."""
     folder = file.with_name(f".{file.name}.parts")
-    store = FeatureStore(folder, "features", facts)
-    try:
-        yield store
-    except (UsageError, DataError):
-        rmtree(folder, ignore_errors=True)
-        raise
-    team.meet()
-    if team.is_first:
-        rmtree(folder, ignore_errors=True)
+    # Another process would write the same file, and remove what this one keeps.
+    with only_writer(folder, "run this again") if team.is_first else nullcontext():
+        store = FeatureStore(folder, "features", facts)
+        try:
+            yield store
+        except (UsageError, DataError):
+            rmtree(folder, ignore_errors=True)
+            raise
+        team.meet()
+        if team.is_first:
+            rmtree(folder, ignore_errors=True)
 
 
 def _fill(

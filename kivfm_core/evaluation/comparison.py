@@ -15,7 +15,7 @@ from kivfm_core.evaluation.measure import Entry, Other, Score
 from kivfm_core.evaluation.result import Row, at_chance, gain, retention
 from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Role
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Progress, stage
 from kivfm_core.spec import TeacherSpec
 from kivfm_core.tasks.table import FIDELITY, FIDELITY_METRIC
@@ -40,7 +40,7 @@ class Comparison:
     work: Worklist
     progress: Progress
     shared: Teacher | None = None
-    team: Team = ALONE
+    team: Team = ONE_PROCESS
 
     @property
     def spec(self) -> TeacherSpec:

@@ -23,7 +23,7 @@ from kivfm_core.evaluation.together import measure_tasks
 from kivfm_core.evaluation.worklist import Worklist, list_work
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Progress, reporter
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
@@ -99,7 +99,7 @@ def measure_model(
     limit: int | None = None,
     progress: Progress | None = None,
     shared_canvas: SharedCanvas = None,
-    team: Team = ALONE,
+    team: Team = ONE_PROCESS,
 ) -> Evaluation:
     """Measures as `evaluate` does, and writes nothing.
 

@@ -11,7 +11,7 @@ from kivfm_core.data.label_spaces import label_names
 from kivfm_core.errors import DataError
 from kivfm_core.evaluation.bootstrap import Draws, resample
 from kivfm_core.predictions import Predictions
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.spec import InputContract
@@ -110,7 +110,7 @@ def measure_together(
     tick: Tick | None = None,
     other: InputContract | None = None,
     draws: bool = False,
-    team: Team = ALONE,
+    team: Team = ONE_PROCESS,
 ) -> list[dict[str, Score]]:
     """Measures several entries batch by batch, so that stand-ins can share what a student sees.
 

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import torch
 
 from kivfm_core.data.canvas import to_tensor
-from kivfm_core.data.images import open_image
+from kivfm_core.data.members import open_at
 from kivfm_core.data.named_images import find_named
 from kivfm_core.errors import UsageError, printable
 from kivfm_core.exports.card import make_card, preprocessing, public_name
@@ -257,7 +257,7 @@ def _pixels(images: Sequence[str | Path] | None) -> list[torch.Tensor]:
         count = len(found.names)
         raise UsageError(f"{count} images are too few to check with", f"give {FEWEST} or more")
     chosen = spread(len(found.names), MOST)
-    pixels = [to_tensor(open_image(found.path(found.names[index]))) for index in chosen]
+    pixels = [to_tensor(open_at(found.path(found.names[index]))) for index in chosen]
     different = len({sha256(image.numpy().tobytes()).digest() for image in pixels})
     if different < FEWEST:  # of copies, an export that does not look would say the same, rightly
         raise UsageError(

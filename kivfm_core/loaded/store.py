@@ -27,7 +27,7 @@ from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.errors import UsageError
 from kivfm_core.files import is_link, remove_partials, write_bytes
 from kivfm_core.geometry import Frame
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.teacher import Encoder, Levels
 
 # A part is written when so many bytes wait, or after so many seconds.
@@ -81,7 +81,7 @@ class FeatureStore:
         read: Read,
         tick: Tick,
         reader: ImageReader | None = None,
-        team: Team = ALONE,
+        team: Team = ONE_PROCESS,
     ) -> None:
         """Encodes the images that the store has not; several processes share them.
 

@@ -18,6 +18,7 @@ from kivfm_core.data.formats.reading import ReadingNotes
 from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.members import open_at
 from kivfm_core.data.named_images import NamedImages, find_named
+from kivfm_core.data.remote.url import refuse_url
 from kivfm_core.data.saving.journal import NAME
 from kivfm_core.data.saving.record import SavedImage
 from kivfm_core.data.saving.saver import Saver, check_name
@@ -35,7 +36,7 @@ from kivfm_core.prediction.results import draw_everything
 from kivfm_core.prediction.solver import Solver, to_original
 from kivfm_core.prediction.wanted import Wanted, item
 from kivfm_core.predictions import Predictions
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Progress, reporter
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
@@ -97,7 +98,7 @@ def predict_folder(
     wanted: Wanted | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
-    team: Team = ALONE,
+    team: Team = ONE_PROCESS,
 ) -> Labeled:
     """Solves a task for many images and saves the results as labels.
 
@@ -123,12 +124,12 @@ def predict_folder(
         UsageError: If arguments do not fit each other, or those that `out` has labels of.
         DataError: If there is no image, or all of them are broken.
     """
+    refuse_url(out, "labels are written to a disk", "-o labels")
     asked = gather(find_task(task), **(prompt or {}))
     solver = find_solver(model, asked, teacher, wanted or Wanted(), accelerator)
     kind, folder = _choose_format(solver.record, save), Path(out)
     classes = SavedClasses.choose(solver.names, solver.wanted)
-    given = [images] if isinstance(images, str | Path) else images
-    found = find_named(given, without=folder)
+    found = team.once(lambda: find_named(images, without=folder))
     if overwrite and team.is_first:
         remove_save(folder)
     with _open(kind, folder, classes, _about(solver, draw), team) as saver:

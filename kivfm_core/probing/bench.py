@@ -18,7 +18,7 @@ from kivfm_core.loaded.features import Viewpoint, viewpoint
 from kivfm_core.loaded.store import FeatureStore, Read, list_facts
 from kivfm_core.models.model import Model
 from kivfm_core.probing.protocol import Settings
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Progress, stage
 from kivfm_core.task import LabeledImages, Measured
 from kivfm_core.tasks.table import KNN
@@ -49,7 +49,7 @@ class Bench:
     progress: Progress
     notes: list[str] = field(default_factory=list[str])
     known: dict[str, Any] = field(default_factory=dict[str, Any])
-    team: Team = ALONE
+    team: Team = ONE_PROCESS
 
     @cached_property
     def seen(self) -> Viewpoint:

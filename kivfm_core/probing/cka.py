@@ -58,7 +58,7 @@ def run(bench: Bench) -> list[ProbeRow]:
         UsageError: If there is nothing to compare with.
         DataError: If there are too few images, or levels do not vary.
     """
-    named = find_named([bench.source("val")])
+    named = find_named(bench.source("val"))
     paths = [named.path(name) for name in named.names]
     paths = [paths[i] for i in spread(len(paths), bench.settings.limit or MOST)]
     rows: list[ProbeRow] = []

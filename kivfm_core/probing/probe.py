@@ -18,7 +18,7 @@ from kivfm_core.probing.bench import Bench, Part
 from kivfm_core.probing.protocol import Protocol, Settings
 from kivfm_core.probing.result import ProbeResult, ProbeRow, read_result, write_result
 from kivfm_core.probing.table import find_protocols
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Progress, Silent
 from kivfm_core.reference import resolve_reference
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
@@ -37,7 +37,7 @@ def probe(
     weights: str | Path | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
-    team: Team = ALONE,
+    team: Team = ONE_PROCESS,
 ) -> ProbeResult:
     """Measures a model's frozen features by protocols, so that its numbers stand beside a paper's.
 

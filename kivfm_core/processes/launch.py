@@ -13,7 +13,7 @@ from torch import Tensor
 
 from kivfm_core.errors import KivfmError, UsageError
 from kivfm_core.processes.interrupt import Interrupted
-from kivfm_core.processes.lost import Family
+from kivfm_core.processes.lost import Watch
 
 
 def make_fabric(instead: str, **settings: Any) -> Fabric:
@@ -45,14 +45,14 @@ def launched(fabric: Fabric, again: str = "") -> Generator[Fabric]:
     Raises:
         KivfmError: If another process is lost.
     """
-    family = Family(fabric, again)
+    watch = Watch(fabric, again)
     try:
-        with family:
+        with watch:
             fabric.launch()
             yield fabric
     except BaseException as error:
-        lost = family.explain(error)
-        family.kill()
+        lost = watch.explain(error)
+        watch.kill()
         if fabric.global_rank and isinstance(error, Interrupted | UsageError):
             raise SystemExit(error.exit_code) from error
         if lost == "":

@@ -28,7 +28,7 @@ BROKEN = (
 )  # fmt: skip
 
 
-class Family(Thread):
+class Watch(Thread):
     """Watches the processes that this one started, or the one that started it.
 
     Args:
@@ -37,7 +37,7 @@ class Family(Thread):
     """
 
     def __init__(self, fabric: Fabric, hint: str) -> None:
-        super().__init__(daemon=True, name="family")
+        super().__init__(daemon=True, name="watch")
         self.fabric, self.hint, self.left = fabric, hint, Event()
         self.children: list[Popen[Any]] = []
         self.parent: int | None = None
@@ -45,7 +45,7 @@ class Family(Thread):
         environment = getattr(self.launcher, "cluster_environment", None)
         self.is_ours = isinstance(environment, LightningEnvironment)
 
-    def __enter__(self) -> Family:
+    def __enter__(self) -> Watch:
         if self.is_ours and self.fabric.local_rank:
             self.parent = os.getppid()
             self.start()

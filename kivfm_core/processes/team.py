@@ -6,10 +6,10 @@ same in any number of processes, and so is every bit of the networks' outputs. T
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 _T = TypeVar("_T")
 
@@ -57,13 +57,17 @@ class Team:
         all_gather_object(values, value)
         return values
 
+    def once(self, make: Callable[[], _T]) -> _T:
+        """What the first process makes, given to all; all have to call it."""
+        made = self.gather(make() if self.is_first else None)[0]
+        return cast(_T, made)
+
     def meet(self) -> None:
         """Waits until all processes are here."""
         self.gather(None)
 
 
-# Most work is done by one process.
-ALONE = Team()
+ONE_PROCESS = Team()
 
 
 @contextmanager
@@ -82,7 +86,7 @@ def start_team(
         KivfmError: If a process is lost; the others end, too.
     """
     if (devices, nodes) == (1, 1):
-        yield ALONE
+        yield ONE_PROCESS
         return
     # Fabric takes long to import, and most work is done by one process.
     from kivfm_core.processes.launch import launched

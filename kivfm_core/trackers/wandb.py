@@ -7,13 +7,24 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from kivfm_core.errors import KivfmError
 from kivfm_core.trackers.tracker import TrackedRun
+
+# Without a login it asks for one on a terminal, and at the end of a run it waits for the network:
+# both for as long as it takes. A run waits for so many seconds, if the user has not set others.
+WAITS = {"WANDB_LOGIN_TIMEOUT": "60", "WANDB_FINISH_TIMEOUT": "300"}
 
 
 class WeightsAndBiases:
-    """A run of the project `kivfm`, or of WANDB_PROJECT."""
+    """A run of the project `kivfm`, or of WANDB_PROJECT.
+
+    Raises:
+        KivfmError: If nobody logs in.
+    """
 
     def __init__(self, run: TrackedRun) -> None:
+        for name, seconds in WAITS.items():
+            os.environ.setdefault(name, seconds)
         wandb: Any = import_module("wandb")
         self.run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "kivfm"),
@@ -25,6 +36,8 @@ class WeightsAndBiases:
             reinit="create_new",
             settings=wandb.Settings(console="off"),
         )
+        if self.run.disabled and os.environ.get("WANDB_MODE") != "disabled":
+            raise KivfmError("nobody has logged in", "wandb login; or WANDB_MODE=offline")
         self.id: str | None = self.run.id
 
     def log(self, values: Mapping[str, float], step: int) -> None:
@@ -32,5 +45,5 @@ class WeightsAndBiases:
         self.run.log(dict(values), step=step)
 
     def close(self) -> None:
-        """Waits until all is sent."""
+        """Waits until all is sent, or for as long as WANDB_FINISH_TIMEOUT says."""
         self.run.finish()

@@ -17,7 +17,7 @@ TIMEOUT = 5.0
 
 
 def offline() -> bool:
-    """Whether `KIVFM_OFFLINE=1` forbids every access to the hub."""
+    """Whether `KIVFM_OFFLINE=1` forbids every access to the hub, and to data at URLs."""
     return os.environ.get("KIVFM_OFFLINE") == "1"
 
 

@@ -49,11 +49,8 @@ def build(
     from kivfm_core.distillation.cache_build.build import build as work
     from kivfm_core.processes.launch import is_first
 
-    progress = make_progress()
-    try:
+    with closing(make_progress()) as progress:
         shares = work(made, progress, dry_run=dry_run)
-    finally:
-        progress.close()
     if not is_first():
         return
     taken = sum(share.bytes for share in shares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,17 +96,8 @@ def distill(
     from kivfm_core.distillation.engine import distill as work
     from kivfm_core.processes.launch import is_first
 
-    progress = make_progress()
-    try:
-        run = work(
-            made,
-            out=out,
-            resume=resume,
-            allow_changes=allow_changes,
-            progress=progress,
-        )
-    finally:
-        progress.close()
+    with closing(make_progress()) as progress:
+        run = work(made, out=out, resume=resume, allow_changes=allow_changes, progress=progress)
     if not is_first():
         return
     print(f"run: {run}")

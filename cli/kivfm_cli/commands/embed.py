@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,11 +106,8 @@ def _write(model: str, images: list[str], out: Path, json: bool, more: dict[str,
 
     if more["team"].is_first:
         warn_of_changed_teachers(Path(model))
-    progress = make_progress(more["team"])
-    try:
+    with closing(make_progress(more["team"])) as progress:
         done = work(model, images, out, progress=progress, **more)
-    finally:
-        progress.close()
     if not more["team"].is_first:
         return
     if json:

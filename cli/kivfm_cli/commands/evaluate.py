@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -95,14 +95,13 @@ def evaluate(
     if agreement and (devices or nodes):
         raise UsageError("--agreement is measured on one device", "leave out --devices and --nodes")
     with start_team(devices, nodes, accelerator) as team:
-        progress = make_progress(team)
         chosen = listed(tasks) or None
         opened = open_model(model, accelerator, weights)
         if opened.run is not None and team.is_first:
             warn_of_changed_teachers(opened.run.path)
         place = find_place(opened, out)  # before anything is measured
         with hold_run(opened.run, out) if team.is_first else nullcontext():
-            try:
+            with closing(make_progress(team)) as progress:
                 if agreement:
                     wanted = Wanted(chosen, limit, tuple(listed(labels)))
                     result = measure_agreement(opened, data, wanted, progress)
@@ -112,8 +111,6 @@ def evaluate(
                         shared_canvas=read_canvas(shared_canvas, "auto", "--shared-canvas"),
                         team=team,
                     )  # fmt: skip
-            finally:
-                progress.close()
             if not team.is_first:
                 return
             record = result.model_dump(mode="json", by_alias=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -195,14 +195,12 @@ def predict(
         from kivfm_core.prediction.wanted import Wanted
 
         assert out is not None
-        progress, wanted = make_progress(team), Wanted(threshold, chosen or None, **selected)
-        try:
+        wanted = Wanted(threshold, chosen or None, **selected)
+        with closing(make_progress(team)) as progress:
             done = predict_folder(
                 opened, images, task, out, save=save, draw=draw, overwrite=overwrite,
                 teacher=teacher, prompt=prompt, wanted=wanted, progress=progress, team=team,
             )  # fmt: skip
-        finally:
-            progress.close()
         if team.is_first:
             print_json(done.as_dict()) if json else _say(done)
 

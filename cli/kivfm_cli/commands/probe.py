@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -97,16 +98,15 @@ def probe(
     from kivfm_core.probing.probe import probe as work
 
     folder = out or Path("probes") / slug(str(model).strip("./~"))
-    with start_team(devices, nodes, accelerator) as team:
-        progress = make_progress(team)
-        try:
-            result = work(
-                model, val, train=train, protocols=listed(protocol), out=folder,
-                settings=Settings(limit, teacher, size, as_norm(norm), steps, against),
-                weights=weights, accelerator=accelerator, progress=progress, team=team,
-            )  # fmt: skip
-        finally:
-            progress.close()
+    with (
+        start_team(devices, nodes, accelerator) as team,
+        closing(make_progress(team)) as progress,
+    ):
+        result = work(
+            model, val, train=train, protocols=listed(protocol), out=folder,
+            settings=Settings(limit, teacher, size, as_norm(norm), steps, against),
+            weights=weights, accelerator=accelerator, progress=progress, team=team,
+        )  # fmt: skip
     if not team.is_first:
         return
     record = result.model_dump(mode="json", by_alias=True)

@@ -13,10 +13,10 @@ from functools import cache
 from threading import Lock
 from typing import TypeVar
 
-from kivfm_core.data.remote.kept import Kept, user_cache
 from kivfm_core.data.remote.objects import read_object
 from kivfm_core.data.remote.part import Part
 from kivfm_core.data.remote.url import Url
+from kivfm_core.data.remote.url_cache import UrlCache, user_cache
 
 # Requests at once: at 20 ms each, 800 images a second.
 REQUESTS = 16
@@ -35,7 +35,7 @@ class Fetcher:
         kept: The cache on this disk.
     """
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: UrlCache) -> None:
         self.kept = kept
         self.pool = ThreadPoolExecutor(REQUESTS)
         self.lock = Lock()

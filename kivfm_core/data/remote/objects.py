@@ -145,10 +145,10 @@ class _Reader(io.RawIOBase):
 
 def _system(url: Url) -> Any:
     """What reads this protocol. fsspec keeps one for each process, after a fork, too."""
-    if url.protocol == "hf" and offline():
+    if url.protocol != "memory" and offline():
         raise KivfmError(
             f"KIVFM_OFFLINE=1 forbids reading {printable(url)}",
-            "unset it; or images on a disk",
+            "unset KIVFM_OFFLINE; or images on a disk",
         )
     # Imported when a URL is read: it starts threads, and most data lie on disks.
     import fsspec

@@ -76,7 +76,7 @@ def check_url(text: str) -> str:
         known = ", ".join(f"{name}://" for name in PROTOCOLS)
         raise UsageError(
             f"data at {printable(protocol)}:// are not read",
-            f"one of: {known}; or a folder on this computer",
+            f"one of: {known}, with pip install 'kivfm[urls]'; or a folder on this computer",
         )
     # The message does not quote the URL, which may hold a secret.
     if "@" in rest.partition("/")[0] or "?" in rest:
@@ -88,17 +88,18 @@ def check_url(text: str) -> str:
     return text
 
 
-def refuse_url(text: str, what: str, hint: str) -> None:
+def refuse_url(text: str | Path, what: str, hint: str) -> None:
     """Refuses a URL where only this computer's disks are used.
 
     Args:
-        text: As a user gives it.
+        text: As a user gives it; or the path that was made of it, which has lost a slash.
         what: What is to be on a disk.
         hint: What to do.
 
     Raises:
         UsageError: If it is a URL.
     """
-    if is_url(text):
-        check_url(text)
-        raise UsageError(f"{what}, not at a URL: {printable(text)}", hint)
+    given = _SCHEME.sub(r"\1://", str(text))
+    if is_url(given):
+        check_url(given)
+        raise UsageError(f"{what}, not at a URL: {printable(given)}", hint)

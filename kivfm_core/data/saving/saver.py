@@ -22,7 +22,7 @@ from kivfm_core.data.saving.journal import Journal, list_parts, part_name
 from kivfm_core.data.saving.record import SavedImage, SavedObject
 from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import only_writer, write_chunks
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 
 # What of an image a format can hold: boxes, masks of objects, a map of classes, the image's class.
 Part = Literal["boxes", "masks", "map", "class"]
@@ -55,7 +55,11 @@ class Saver:
     holds: ClassVar[frozenset[Part]]
 
     def __init__(
-        self, folder: Path, classes: Sequence[str], about: Mapping[str, Any], team: Team = ALONE
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        about: Mapping[str, Any],
+        team: Team = ONE_PROCESS,
     ) -> None:
         self.folder, self.classes, self.team = folder, tuple(classes), team
         # Of stems that several images have, which image may use it.

@@ -21,7 +21,7 @@ from kivfm_core.data.saving.saver import SaveFormat, Saver
 from kivfm_core.data.saving.voc import VOC
 from kivfm_core.data.saving.yolo import YOLO
 from kivfm_core.errors import UsageError
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 
 SAVERS: dict[str, SaveFormat] = {kind.name: kind for kind in (COCO, YOLO, VOC, MASKS, CSV, JSONL)}
 
@@ -31,7 +31,7 @@ def open_saver(
     folder: Path,
     classes: Sequence[str],
     about: Mapping[str, Any] | None = None,
-    team: Team = ALONE,
+    team: Team = ONE_PROCESS,
 ) -> Saver:
     """Begins to save labels, or goes on where an earlier process stopped.
 

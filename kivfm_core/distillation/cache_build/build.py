@@ -14,10 +14,9 @@ from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
 from kivfm_core.config import RunConfig
 from kivfm_core.config.assign_weights import assign_weights
-from kivfm_core.data.unlabeled import find_images
 from kivfm_core.distillation.assemble import load, make_student
 from kivfm_core.distillation.cache_build.estimate import Estimate, describe, estimate, missing
-from kivfm_core.distillation.demo_data import data_path
+from kivfm_core.distillation.images import find_run_images
 from kivfm_core.distillation.inputs.frozen_networks import LoadedNetworks
 from kivfm_core.distillation.inputs.stream import Stream
 from kivfm_core.distillation.processes.launch import find_machine, resolve_precision
@@ -57,10 +56,7 @@ def build(config: RunConfig, progress: Progress, *, dry_run: bool = False) -> li
     config = config.model_copy(update={"engine": one})
     with launched(fabric, AGAIN):
         report = progress if fabric.is_global_zero else Silent()
-        # One process a machine draws the demo scenes; the others find them drawn.
-        with fabric.rank_zero_first(local=True):
-            folder = data_path(config, report)
-        images = find_images(folder)
+        images = find_run_images(config, fabric, report)
         for note in images.notes:
             report.message(note)
         here = planned_machine(config, find_machine(fabric.device))

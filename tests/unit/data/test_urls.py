@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from toy_pictures import write_pictures
 from toy_tars import member, picture, tar_folder, write_tar
 from toy_urls import ROOT, at_url, upload
 
+import kivfm_core
+from kivfm_core.config import build_config
 from kivfm_core.data.members import open_at, size_at
 from kivfm_core.data.named_images import find_named, is_one_file
 from kivfm_core.data.remote.url import locate
@@ -109,3 +112,23 @@ def test_commands_find_named_images_in_a_tar_here(data: Path):
     named = find_named([tar])
     assert named.names == tuple(find_images(tar)) and not is_one_file([tar])
     assert open_at(named.path("0.tar/00.png")).mode == "RGB"
+
+
+def test_results_at_a_url_are_refused(tmp_path: Path):
+    out = Path("s3://bucket/out.npz")
+    works: list[Callable[[], object]] = [
+        lambda: kivfm_core.embed("dino/nano", tmp_path, out),
+        lambda: kivfm_core.predict_folder("detector/nano", tmp_path, "detection", out),
+        lambda: kivfm_core.distill(build_config(None, {"teachers": "dino/nano"}), out=out),
+    ]
+    for work in works:
+        with pytest.raises(UsageError, match=r"written to a disk, not at a URL: s3://bucket/out"):
+            work()
+
+
+@pytest.mark.parametrize("find", [find_images, lambda path: find_named([path])])
+def test_a_command_that_reads_no_urls_says_so(find: Callable[[Path], object]):
+    with pytest.raises(UsageError, match=r"read from a disk, not at a URL: s3://bucket/photos"):
+        find(Path("s3://bucket/photos"))  # as a flag for a folder makes of it
+    with pytest.raises(UsageError, match="may hold a secret"):
+        find(Path("s3://KEY:SECRET@bucket/photos"))

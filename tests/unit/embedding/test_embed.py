@@ -19,6 +19,7 @@ from kivfm_core.embedding import embed as module
 from kivfm_core.embedding.nearest import read_index
 from kivfm_core.embedding.table import KINDS
 from kivfm_core.errors import DataError, KivfmError, UsageError
+from kivfm_core.files import only_writer
 from kivfm_core.loaded import store
 from kivfm_core.weights.fetch import file_sha256
 
@@ -217,3 +218,13 @@ def test_what_is_no_file_of_features_is_not_overwritten(
     with pytest.raises(UsageError, match="is there already, and holds no features"):
         embed(bundle, pictures, weights)
     assert weights.read_bytes() == before
+
+
+def test_two_at_once_do_not_take_each_others_features(bundle: Path, pictures: Path, tmp_path: Path):
+    kept = tmp_path / ".f.npz.parts"
+    with only_writer(kept, ""):
+        (kept / "part").write_text("of the other one")
+        with pytest.raises(UsageError, match=r"another process is writing to .*f\.npz\.parts"):
+            embed(bundle, pictures, tmp_path / "f.npz")
+        assert (kept / "part").exists() and not (tmp_path / "f.npz").exists()
+    assert embed(bundle, pictures, tmp_path / "f.npz").images == 12 and not kept.exists()

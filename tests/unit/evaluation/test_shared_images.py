@@ -12,7 +12,7 @@ from kivfm_core.errors import UsageError
 from kivfm_core.evaluation.evaluate import measure_model
 from kivfm_core.models.open import open_model
 from kivfm_core.processes import team as module
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.scenes.write import write_scenes
 from kivfm_core.task import Meter
 
@@ -32,7 +32,7 @@ def test_the_scores_of_several_are_those_of_one(
 ):
     monkeypatch.setattr(module, "BLOCK", 2)
 
-    def measure(team: Team = ALONE) -> dict[str, Any]:
+    def measure(team: Team = ONE_PROCESS) -> dict[str, Any]:
         model = open_model(f"{name}/nano", "cpu")
         return measure_model(model, [str(scenes / "val")], team=team).model_dump(
             exclude={"seconds"}

@@ -20,7 +20,7 @@ from kivfm_core.prediction import folder as module
 from kivfm_core.prediction.folder import Labeled, predict_folder
 from kivfm_core.prediction.wanted import Wanted
 from kivfm_core.predictions import ClassLogits, Detections, Instances, Masks, SemanticLogits
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 from kivfm_core.progress import Silent
 from kivfm_core.spec import InputContract
 from kivfm_core.tasks.detection import DETECTION
@@ -432,7 +432,7 @@ def test_several_processes_save_what_one_does(
     Image.new("RGB", (16, 16), (9, 40, 90)).save(photos / "4.jpg")  # beside 4.png
     (photos / "8.png").write_bytes(b"no image")
 
-    def label(out: str, team: Team = ALONE) -> Labeled:
+    def label(out: str, team: Team = ONE_PROCESS) -> Labeled:
         save_as = {"save": save, "team": team}
         return predict_folder(detector(), photos, "detection", tmp_path / out, **save_as)
 

@@ -21,7 +21,7 @@ from kivfm_core.loaded import store
 from kivfm_core.probing import table
 from kivfm_core.probing.protocol import Settings
 from kivfm_core.probing.result import RECORD, ProbeResult, ProbeRow, read_result
-from kivfm_core.processes.team import ALONE, Team
+from kivfm_core.processes.team import ONE_PROCESS, Team
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_several_processes_keep_what_one_does(
     protocols = ("knn", "logistic", "cka")
     more = {"against": str(bundle)}
 
-    def measure(out: str, team: Team = ALONE) -> ProbeResult:
+    def measure(out: str, team: Team = ONE_PROCESS) -> ProbeResult:
         settings = Settings(**more)
         return probe(
             bundle, train, val, *protocols, out=tmp_path / out, settings=settings, team=team

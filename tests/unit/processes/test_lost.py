@@ -15,23 +15,23 @@ import pytest
 from apart import start
 
 from kivfm_core.processes import lost
-from kivfm_core.processes.lost import Family
+from kivfm_core.processes.lost import Watch
 
 CLOSED = RuntimeError("[.../gloo/transport/tcp/pair.cc] Connection closed by peer [127.0.0.1]")
 SLEEPER = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
 
-def family(world: int = 2, rank: int = 0) -> Family:
+def watch(world: int = 2, rank: int = 0) -> Watch:
     where: Any = SimpleNamespace(
         strategy=SimpleNamespace(launcher=None),
         world_size=world, global_rank=rank, local_rank=rank,
     )  # fmt: skip
-    return Family(where, "kivfm distill --resume run")
+    return Watch(where, "kivfm distill --resume run")
 
 
 @pytest.mark.parametrize("code", [-signal.SIGKILL, 1])
 def test_the_process_that_is_lost_is_named(code: int):
-    ours = family(world=3)
+    ours = watch(world=3)
     ends = SLEEPER if code < 0 else [sys.executable, "-S", "-c", "raise SystemExit(1)"]
     ours.children = [subprocess.Popen(SLEEPER), subprocess.Popen(ends)]
     if code < 0:
@@ -46,12 +46,12 @@ def test_the_process_that_is_lost_is_named(code: int):
 
 def test_other_errors_keep_their_words(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(lost, "KNOWN", 0.1)
-    assert family(world=1).explain(CLOSED) is None
-    assert family().explain(ValueError("gloo")) is None
-    assert family().explain(RuntimeError("shapes differ")) is None
+    assert watch(world=1).explain(CLOSED) is None
+    assert watch().explain(ValueError("gloo")) is None
+    assert watch().explain(RuntimeError("shapes differ")) is None
     # Where others started the processes, they alone know which is lost.
-    assert str(family().explain(CLOSED)).startswith("another process of this run was lost: [")
-    started = family(rank=1)
+    assert str(watch().explain(CLOSED)).startswith("another process of this run was lost: [")
+    started = watch(rank=1)
     started.parent = 1  # not this process's parent: it is gone
     assert started.explain(CLOSED) == "process 1 of 2 was lost; so the others ended, too"
     monkeypatch.setattr(lost.os, "getppid", lambda: 1)
@@ -61,7 +61,7 @@ def test_other_errors_keep_their_words(monkeypatch: pytest.MonkeyPatch):
 def wait_for_a_lost_one(said: str) -> None:
     """As a process in a collective of a GPU: nothing tells it that another one is gone."""
     lost.GRACE = 0.2
-    ours = family()
+    ours = watch()
     ours.children = [subprocess.Popen(SLEEPER), subprocess.Popen(SLEEPER)]
     Path(f"{said}.pid").write_text(str(ours.children[1].pid))
     ours.children[0].kill()

@@ -114,6 +114,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
         told["begun"].append(given)
         return SimpleNamespace(
             id=name,
+            disabled=False,
             log=lambda values, step: told["points"].append((step, values["loss"])),
             finish=lambda: told["finished"].append(name),
         )
@@ -194,3 +195,26 @@ def test_trackers_are_known_by_name():
         assert build_config(None, {"teachers": "dino", "log": text}).log == names
     with pytest.raises(UsageError, match="no tracker 'neptune'; of these: tensorboard, wandb"):
         build_config(None, {"teachers": "dino", "log": "neptune"})
+
+
+def test_wandb_without_a_login_does_not_keep_a_run_waiting(
+    config: RunConfig, tmp_path: Path, service: dict[str, list[Any]], monkeypatch
+):
+    for name in ("LOGIN_TIMEOUT", "FINISH_TIMEOUT"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    module: Any = sys.modules["wandb"]
+    begin = module.init
+
+    def wait(**given: Any) -> SimpleNamespace:
+        # What the library does after WANDB_LOGIN_TIMEOUT seconds at its prompt.
+        assert float(os.environ["WANDB_LOGIN_TIMEOUT"]) > 0
+        assert float(os.environ["WANDB_FINISH_TIMEOUT"]) > 0
+        made = begin(**given)
+        made.disabled = True
+        return made
+
+    module.init = wait
+    heard = Heard()
+    path = distill(logged(config, "wandb"), out=tmp_path / "run", progress=heard)
+    assert [line for line in heard.said if "wandb failed" in line and "logged in" in line]
+    assert not service["points"] and not Run(path).trackers

@@ -10,9 +10,9 @@ import pytest
 
 from kivfm_core.data.remote import fetch
 from kivfm_core.data.remote.fetch import Fetcher, fetched_ahead, fetcher
-from kivfm_core.data.remote.kept import Kept
 from kivfm_core.data.remote.part import Part
 from kivfm_core.data.remote.url import Url
+from kivfm_core.data.remote.url_cache import UrlCache
 
 
 def part(number: int) -> Part:
@@ -68,7 +68,7 @@ def test_waiting_is_shared(store: Store, none: None):
 
 def test_what_is_not_read_does_not_pile_up(store: Store, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(fetch, "_WAITING", 8)
-    fetches = Fetcher(Kept(tmp_path, 0))
+    fetches = Fetcher(UrlCache(tmp_path, 0))
     fetches.ahead(part(number) for number in range(20, 50))
     assert [found.start for found in fetches.coming] == list(range(42, 50))
     assert fetches.read(part(20)) == (20).to_bytes(4, "big")
@@ -76,7 +76,7 @@ def test_what_is_not_read_does_not_pile_up(store: Store, tmp_path: Path, monkeyp
 
 def test_what_is_kept_is_not_fetched_again(store: Store, tmp_path: Path):
     for _ in range(2):
-        fetches = Fetcher(Kept(tmp_path, 1000))
+        fetches = Fetcher(UrlCache(tmp_path, 1000))
         fetches.ahead([part(1)])
         assert fetches.read(part(1)) == fetches.read(part(1)) == (1).to_bytes(4, "big")
     assert store.asked == [1]

@@ -131,10 +131,12 @@ def test_an_object_is_a_file_that_is_read_in_blocks(store, monkeypatch):
     assert answers.calls == 1
 
 
-def test_the_hub_is_not_contacted_offline(monkeypatch):
+@pytest.mark.parametrize("url", ["hf://datasets/me/x", "s3://bucket/x", "http://host/x"])
+def test_the_network_is_not_used_offline(monkeypatch, store, url: str):
     monkeypatch.setenv("KIVFM_OFFLINE", "1")
-    with pytest.raises(KivfmError, match="KIVFM_OFFLINE=1 forbids reading hf://datasets/me/x"):
-        look_at(Url("hf://datasets/me/x"))
+    with pytest.raises(KivfmError, match=f"KIVFM_OFFLINE=1 forbids reading {url}"):
+        look_at(Url(url))
+    assert look_at(OBJECT).size == 100  # in memory
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch):

@@ -48,7 +48,7 @@ def test_a_url_with_a_secret_is_refused_and_not_shown(text):
 def test_a_kind_of_url_that_is_not_read_is_named_with_those_that_are():
     with pytest.raises(UsageError, match="ftp://") as caught:
         locate("ftp://host/photos")
-    assert "s3://" in caught.value.hint
+    assert "s3://" in caught.value.hint and "pip install 'kivfm[urls]'" in caught.value.hint
 
 
 def test_a_revision_on_the_hub_is_no_secret():

@@ -9,6 +9,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 import platformdirs
 
@@ -24,7 +25,7 @@ DEFAULT = 10.0
 _LEFT = 0.9
 
 
-class Kept:
+class UrlCache:
     """A cache folder of parts, which several processes may share.
 
     Each process counts only what it adds itself. So the folder can exceed the limit by what other
@@ -38,6 +39,7 @@ class Kept:
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder, self.limit = folder, limit
         self.used: int | None = None
+        self.lock = Lock()
 
     def get(self, part: Part) -> bytes | None:
         """The bytes of a part; None if it is not here."""
@@ -59,9 +61,10 @@ class Kept:
         if not part.version or len(content) > self.limit:
             return
         keep(self._file(part), content)
-        self.used = self._prune(0) if self.used is None else self.used + len(content)
-        if self.used > self.limit:
-            self.used = self._prune(self.limit)
+        with self.lock:  # threads put parts, and one is to count
+            self.used = self._prune(0) if self.used is None else self.used + len(content)
+            if self.used > self.limit:
+                self.used = self._prune(self.limit)
 
     def _file(self, part: Part) -> Path:
         name = hashlib.sha256("\0".join(map(str, part)).encode(errors="surrogateescape"))
@@ -85,7 +88,7 @@ class Kept:
         return used
 
 
-def user_cache() -> Kept:
+def user_cache() -> UrlCache:
     """The parts that are kept for this user, as many as the environment allows.
 
     Raises:
@@ -96,4 +99,4 @@ def user_cache() -> Kept:
         limit = max(0, int(float(text) * 2**30))
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{LIMIT}={text} is no number of GiB", f"{LIMIT}={DEFAULT:g}") from error
-    return Kept(platformdirs.user_cache_path("kivfm") / "urls", limit)
+    return UrlCache(platformdirs.user_cache_path("kivfm") / "urls", limit)
