@@ -42,15 +42,12 @@ async def detect(request: Request) -> list[dict]:
 
 def find(image: Image.Image) -> list[dict]:
     """Makes the canvas, runs the model, and suppresses what overlaps, class by class."""
-    scale = np.array([size["width"] / image.width, size["height"] / image.height])
-    if size["policy"] != "stretch":
-        scale[:] = scale.min()
+    fit = np.array([size["width"] / image.width, size["height"] / image.height])
+    scale = fit if size["policy"] == "stretch" else fit.min().repeat(2)
     color = tuple(round(255 * part) for part in size["pad_value"])
     canvas = Image.new("RGB", (size["width"], size["height"]), color)
     shape = [max(1, round(side)) for side in scale * image.size]
-    corner = np.array([0, 0])
-    if size["policy"] == "letterbox-center":
-        corner = (np.array(canvas.size) - shape) // 2
+    corner = (np.array(canvas.size) - shape) // 2 * (size["policy"] == "letterbox-center")
     resized = image.resize(shape, Image.Resampling[size["interpolation"].upper()])
     canvas.paste(resized, tuple(corner.tolist()))
     tensor = np.asarray(canvas, np.float32).transpose(2, 0, 1)[None] / 255

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
+from pydantic import model_validator
+
+from kivfm_core.aligners.joint_plan import IMAGE, PLACES
 from kivfm_core.aligners.projector_plan import ProjectorPlan
+from kivfm_core.errors import printable
 from kivfm_core.spec import Record
 
 
@@ -18,6 +23,18 @@ class SharedHeadPlan(Record):
 
     places: ProjectorPlan
     image: ProjectorPlan
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        for part, name, kind in ((self.places, PLACES, "dense"), (self.image, IMAGE, "global")):
+            level = part.level
+            if (level.name, level.kind) != (name, kind):
+                raise ValueError(
+                    f"the shared head gives {printable(level.name)} in place of {name}"
+                )
+            if not self.shared == part.latent == level.channels:
+                raise ValueError(f"the shared head gives {name} of two sizes")
+        return self
 
     @property
     def shared(self) -> int:

@@ -17,7 +17,7 @@ from pydantic import (
 
 from kivfm_core.adapters.plan import AdapterPlan, MapPlan, Source
 from kivfm_core.adapters.table import AnyAdapterPlan
-from kivfm_core.aligners.joint_plan import PLACES, JointPlan
+from kivfm_core.aligners.joint_plan import PLACES, JointIdentityPlan, JointPlan
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.shared_head_plan import SharedHeadPlan
 from kivfm_core.aligners.table import AnyAlignerPlan
@@ -104,8 +104,11 @@ class Composition(Record):
         for aligner in self.aligners:
             if (aligner.teacher, aligner.level.name) not in known:
                 raise ValueError(f"{printable(aligner.key)} is no level of a teacher")
-            if isinstance(aligner, JointPlan) and (head is None or head.shared != aligner.shared):
+            joint = isinstance(aligner, JointPlan | JointIdentityPlan)
+            if joint and (head is None or head.shared != aligner.shared):
                 raise ValueError(f"{printable(aligner.key)} does not fit the shared head")
+        if head and ((z := head.places.level).stride, z.rounding) != (v.stride, v.rounding):
+            raise ValueError("the shared head has another grid than V")
         for aligner in (*self.aligners, *((head.places, head.image) if head else ())):
             if lacking := sorted(aligner.maps.keys() - offered):
                 reads = f"{printable(aligner.key)} reads {printable(lacking[0])}"
@@ -115,7 +118,7 @@ class Composition(Record):
     @model_serializer(mode="wrap")
     def _as_ever(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """What newer fields do not change is written, and hashed, as before there were any."""
-        needless = {"shared_head": None, "unfrozen": "none"}
+        needless = {"shared_head": None, "pretrained": False, "unfrozen": "none"}
         return {k: v for k, v in dump(self).items() if k not in needless or v != needless[k]}
 
     @property

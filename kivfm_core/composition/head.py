@@ -56,24 +56,38 @@ def plan_head(
 
 def head_spec(plan: Composition, name: str, kind: HeadKind, classes: Sequence[str]) -> TeacherSpec:
     """The spec of a head: the student's own features are its levels, whole images its canvases."""
-    terms = inherited(plan.origins)
     levels = own_levels(plan, kind)
+    task = TaskSpec(
+        task=kind.task,
+        levels=tuple(level.name for level in levels),
+        decoder=kind.decoder,
+        labels=tuple(classes),
+    )
+    return own_spec(plan, f"{PREFIX}{name}", kind.summary, levels, task)
+
+
+def own_spec(
+    plan: Composition, name: str, summary: str, levels: tuple[Level, ...], task: TaskSpec
+) -> TeacherSpec:
+    """The spec of what solves a task from a student's own features, with no teacher behind it.
+
+    Args:
+        plan: The student's.
+        name: What it is called among the teachers.
+        summary: One line for the list.
+        levels: The features that it reads, as levels.
+        task: What it solves.
+    """
+    terms = inherited(plan.origins)
     return TeacherSpec(
-        name=f"{PREFIX}{name}",
-        summary=kind.summary,
+        name=name,
+        summary=summary,
         encoder=ENCODER,
         levels=levels,
         input=whole_images(plan),
-        tasks=(
-            TaskSpec(
-                task=kind.task,
-                levels=tuple(level.name for level in levels),
-                decoder=kind.decoder,
-                labels=tuple(classes),
-            ),
-        ),
+        tasks=(task,),
         weights=Weights(
-            source=f"run:{PREFIX}{name}",
+            source=f"run:{name}",
             split=SPLIT,
             license=terms.strictest,
             commercial_use=terms.commercial_use,

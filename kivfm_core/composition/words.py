@@ -12,12 +12,11 @@ from collections.abc import Iterator
 
 from kivfm_core.aligners.joint_plan import PLACES, JointIdentityPlan, JointPlan
 from kivfm_core.composition.composition import Composition
-from kivfm_core.composition.student_teacher import whole_images
-from kivfm_core.heads.table import ENCODER, SPLIT
-from kivfm_core.licenses.terms import inherited
+from kivfm_core.composition.head import own_spec
+from kivfm_core.heads.table import ENCODER
 from kivfm_core.registry.heads import is_head
 from kivfm_core.run_files import slug
-from kivfm_core.spec import TaskSpec, TeacherSpec, Weights
+from kivfm_core.spec import TaskSpec, TeacherSpec
 from kivfm_core.tasks.open_vocabulary import OPEN_VOCABULARY
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
 from kivfm_core.tasks.text_segmentation import TEXT_SEGMENTATION
@@ -98,28 +97,17 @@ def _word_level(plan: Composition, spec: TeacherSpec) -> str | None:
 
 def _spec(plan: Composition, teacher: str, level: str) -> TeacherSpec:
     assert plan.shared_head is not None
-    terms, name = inherited(plan.teachers), f"{PREFIX}{slug(teacher)}"
-    return TeacherSpec(
-        name=name,
-        summary=f"The words of {teacher}, at every place.",
-        encoder=ENCODER,
-        config={"teacher": teacher, "level": level},
-        levels=(plan.shared_head.places.level,),
-        input=whole_images(plan),
-        tasks=(
-            TaskSpec(
-                task=OPEN_VOCABULARY.name,
-                levels=(PLACES,),
-                decoder="kivfm_core.student.words:WordDecoders",
-                labels="open",
-            ),
-        ),
-        weights=Weights(
-            source=f"run:{name}",
-            split=SPLIT,
-            license=terms.strictest,
-            commercial_use=terms.commercial_use,
-        ),
-        code_license=terms.strictest,
-        parameters=plan.total,
+    task = TaskSpec(
+        task=OPEN_VOCABULARY.name,
+        levels=(PLACES,),
+        decoder="kivfm_core.student.words:WordDecoders",
+        labels="open",
     )
+    spec = own_spec(
+        plan,
+        f"{PREFIX}{slug(teacher)}",
+        f"The words of {teacher}, at every place.",
+        (plan.shared_head.places.level,),
+        task,
+    )
+    return spec.model_copy(update={"config": {"teacher": teacher, "level": level}})

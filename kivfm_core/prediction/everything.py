@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Click, Frame, MaskPrompt, Size
+from kivfm_core.layers.distinct_masks import distinct_masks
 from kivfm_core.prediction.solver import Solver
 from kivfm_core.predictions import Masks
 from kivfm_core.reference import resolve_reference
@@ -112,20 +112,8 @@ def _content(logits: Tensor, frame: Frame) -> Tensor:
 def _once(found: Scan) -> Scan:
     """The best of masks that overlap, and all others; best first."""
     order = found.scores.argsort(descending=True, stable=True)
-    return _picked(found, torch.tensor([*_best(found.masks[order])], dtype=torch.long), order)
-
-
-def _best(masks: Tensor) -> Iterator[int]:
-    """Indices of masks `[N, H, W]`, best first, that are not one with an earlier such mask."""
-    flat = masks.flatten(1)
-    areas = flat.sum(1)
-    left = torch.ones(len(flat), dtype=torch.bool)
-    for index in range(len(flat)):
-        if left[index]:
-            yield index
-            rest = left.nonzero()[:, 0]
-            common = (flat[rest] & flat[index]).sum(1)
-            left[rest] = common / (areas[rest] + areas[index] - common) <= SAME
+    best = torch.tensor([*distinct_masks(found.masks[order], SAME)], dtype=torch.long)
+    return _picked(found, best, order)
 
 
 def _picked(found: Scan, which: Tensor, order: Tensor | None = None) -> Scan:

@@ -11,6 +11,7 @@ from torchvision.ops import masks_to_boxes
 
 from kivfm_core.aligners.joint_plan import PLACES
 from kivfm_core.geometry import Frame
+from kivfm_core.layers.distinct_masks import distinct_masks
 from kivfm_core.predictions import Instances
 from kivfm_core.student.words import WordDecoders
 from kivfm_core.tasks.promptable_segmentation import PROMPTABLE_SEGMENTATION
@@ -18,6 +19,8 @@ from kivfm_core.teacher import Decoders, Levels
 
 # So many places are clicked on for a word, at most, the best first.
 CLICKS = 8
+# Of an image so many are clicked on at most, as many as detectors find objects; so many at once.
+MOST, AT_ONCE = 300, 64
 # Of two masks of one word that overlap by more (IoU), the better one stays.
 SAME = 0.5
 
@@ -56,18 +59,25 @@ class TextMaskDecoders(Decoders):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Boxes `[N, 4]`, scores, labels and masks of one image, from scores `[L, h, w]`."""
         label, y, x = peaks(fits)
+        scores = fits[label, y, x].sigmoid()
+        best = scores.argsort(descending=True, stable=True)[:MOST]
+        label, y, x, scores = label[best], y[best], x[best], scores[best]
         height, width = frame.canvas
         at = torch.stack([(x + 0.5) * width / fits.shape[2], (y + 0.5) * height / fits.shape[1]], 1)
-        task, given = PROMPTABLE_SEGMENTATION.name, Levels(levels, [frame])
-        clicks = self.clicked.prompt(task, points=[at])
-        logits = cast(Any, self.clicked.decode(task, given, clicks)).logits[0]
-        scores = fits[label, y, x].sigmoid()
-        keep = _distinct(logits > 0, label, scores)
+        given = Levels(levels, [frame])
+        logits = torch.cat([self._masks(given, part) for part in at.split(AT_ONCE)])
+        keep = _distinct(logits > 0, label)
         label, scores, logits = label[keep], scores[keep], logits[keep]
         scale = torch.tensor([width / logits.shape[-1], height / logits.shape[-2]]).repeat(2)
         ends = torch.tensor([0.0, 0.0, 1.0, 1.0])  # torchvision's boxes end at the last pixel
         boxes = (masks_to_boxes(logits > 0) + ends) * scale
         return boxes, scores, label, logits.sigmoid()
+
+    def _masks(self, levels: Levels, clicks: Tensor) -> Tensor:
+        """Logits `[N, h, w]` of the masks at clicks `[N, 2]`, of one image."""
+        task = PROMPTABLE_SEGMENTATION.name
+        prompt = self.clicked.prompt(task, points=[clicks])
+        return cast(Any, self.clicked.decode(task, levels, prompt)).logits[0]
 
 
 def peaks(fits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,13 +94,11 @@ def peaks(fits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return label, place // fits.shape[2], place % fits.shape[2]
 
 
-def _distinct(masks: Tensor, labels: Tensor, scores: Tensor) -> Tensor:
-    """Indices of masks `[N, h, w]` that are not empty, and of a word's equal ones the best."""
-    flat, kept = masks.flatten(1).float(), list[int]()
-    for i in scores.argsort(descending=True).tolist():
-        same = [j for j in kept if labels[j] == labels[i]]
-        both = flat[same] @ flat[i]
-        union = flat[same].sum(1) + flat[i].sum() - both
-        if flat[i].any() and not (both > SAME * union).any():
-            kept.append(i)
-    return torch.tensor(kept, dtype=torch.long)
+def _distinct(masks: Tensor, labels: Tensor) -> Tensor:
+    """Indices of bool masks `[N, h, w]`, best first, that are not empty and no better one's."""
+    there = masks.flatten(1).any(1)
+    kept: list[int] = []
+    for label in labels.unique():
+        own = ((labels == label) & there).nonzero()[:, 0]
+        kept += own[[*distinct_masks(masks[own], SAME)]].tolist()
+    return torch.tensor(sorted(kept), dtype=torch.long)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from kivfm_core.geometry import Frame
 from kivfm_core.predictions import SemanticLogits
 from kivfm_core.task import Prompter
+from kivfm_core.tasks.meters.class_names import ClassNames
 from kivfm_core.tasks.meters.semantic_segmentation import ClassMaps, SemanticSegmentation
 from kivfm_core.tasks.open_vocabulary import OPEN_VOCABULARY
 
@@ -25,19 +26,23 @@ class OpenVocabulary(SemanticSegmentation):
     Args:
         data: Images with a class at every pixel.
         space: Ignored: the prompt brings the labels.
+
+    Raises:
+        DataError: If two classes have one name once underscores are spaces.
     """
 
     def __init__(self, data: ClassMaps, space: tuple[str, ...] | None) -> None:
         names = [name for name in data.classes if name.strip("_") != BACKGROUND]
         super().__init__(data, (BACKGROUND, *names))
-        self.labels = [name.replace("_", " ") for name in names]
-        self._prompt: Any = None
+        self.words = ClassNames(OPEN_VOCABULARY.name, names)
+
+    def notes(self) -> tuple[str, ...]:
+        """Classes that no pixel shows, and names that mean nothing."""
+        return super().notes() + self.words.notes()
 
     def prompt(self, teacher: Prompter, indices: Sequence[int], frames: Sequence[Frame]) -> Any:
         """The class names through the text tower, computed once."""
-        if self._prompt is None:
-            self._prompt = teacher.prompt(OPEN_VOCABULARY.name, labels=self.labels)
-        return self._prompt
+        return self.words.prompt(teacher)
 
     def update(
         self, predictions: SemanticLogits, indices: Sequence[int], frames: Sequence[Frame]

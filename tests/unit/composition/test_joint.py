@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_a_further_level_costs_less_than_a_head_of_its_own(config: RunConfig, jo
 @pytest.mark.parametrize("recipe", sorted({*RECIPES} - {"kpu-joint"}))
 def test_other_plans_are_written_as_ever(config: RunConfig, recipe: str):
     plan = compose(config.model_copy(update={"recipe": recipe}))
-    assert "shared_head" not in plan.model_dump(mode="json")
+    newer = {"shared_head", "pretrained", "unfrozen"}
+    assert not newer & plan.model_dump(mode="json").keys()
     assert "shared_head" not in summarize(plan)
     assert {aligner.kind for aligner in plan.aligners} == {"latent", "identity"}
 
@@ -82,4 +84,28 @@ def test_a_plan_whose_parts_do_not_fit_is_refused(joint: RunConfig):
         Composition.model_validate({**stored, "shared_head": None})
     stored["shared_head"]["image"]["maps"]["P99"] = 4
     with pytest.raises(ValueError, match="reads P99, which the student lacks"):
+        Composition.model_validate(stored)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (("shared_head", "image", "latent"), 63, "gives z of two sizes"),
+        (("shared_head", "places", "level", "channels"), 10**9, "gives Z of two sizes"),
+        (("shared_head", "places", "level", "name"), "Q", "gives Q in place of Z"),
+        (("shared_head", "places", "level", "stride"), 10**9, "another grid than V"),
+        (("aligners", 0, "shared"), 63, "does not fit the shared head"),
+        (("aligners", -1, "shared"), 63, "does not fit the shared head"),
+    ],
+)
+def test_a_shared_head_of_other_sizes_is_refused(
+    joint: RunConfig, place: tuple[Any, ...], value: Any, told: str
+):
+    stored: Any = compose(joint).model_dump(mode="json")
+    at = stored
+    for key in place[:-1]:
+        at = at[key]
+    assert at[place[-1]] != value
+    at[place[-1]] = value
+    with pytest.raises(ValueError, match=told):
         Composition.model_validate(stored)

@@ -15,10 +15,10 @@ from kivfm_core.composition.compose import compose
 from kivfm_core.composition.words import all_specs, is_words, word_source, word_specs
 from kivfm_core.config import build_config
 from kivfm_core.geometry import Frame
-from kivfm_core.predictions import ClassLogits, Masks
+from kivfm_core.predictions import ClassLogits, Masks, SemanticLogits
 from kivfm_core.spec import Level
 from kivfm_core.student.student import Student
-from kivfm_core.student.text_masks import TextMaskDecoders, peaks
+from kivfm_core.student.text_masks import AT_ONCE, MOST, TextMaskDecoders, peaks
 from kivfm_core.student.words import FITS, NEUTRAL, WordDecoders
 from kivfm_core.teacher import Decoders, Levels
 
@@ -155,3 +155,32 @@ def test_peaks_are_the_highest_of_their_neighbors():
     assert list(zip(label.tolist(), y.tolist(), x.tolist(), strict=True)) == [
         (0, 1, 1), (0, 4, 4), (1, 0, 5),
     ]  # fmt: skip
+
+
+def test_many_words_are_clicked_on_in_portions():
+    given: list[int] = []
+
+    class Counting(Squares):
+        def prompt(self, task: str, points: list[torch.Tensor]) -> list[torch.Tensor]:
+            given.append(len(points[0]))
+            return points
+
+    words = cast(Any, SimpleNamespace(spec=None, decode=lambda *_: SemanticLogits(fits)))
+    fits = torch.full((100, 8, 8), -1.0)
+    fits[:, ::4, ::2] = torch.rand(100, 2, 4) + 0.01  # eight places of each word
+    fits[7, 4, 4] = 9.0
+    frame = Frame((32, 32), (0, 0, 32, 32), (32, 32), (0, 0), (32, 32))
+    fits = fits[None]
+    levels = Levels({"Z": torch.zeros(1, 5, 8, 8), "dense": torch.zeros(1, 1, 8, 8)}, [frame])
+    found = TextMaskDecoders(words, cast(Decoders, Counting())).decode("text-segmentation", levels)
+    assert sum(given) == MOST and max(given) == AT_ONCE
+    assert found.labels[0][0] == 7 and (found.scores[0].diff() <= 0).all()
+
+
+def test_the_terms_of_what_the_trunk_started_from_are_its_too():
+    plan = compose(build_config(None, {"teachers": TEACHERS, "recipe": "kpu-joint"}))
+    weights = plan.trunk.weights.model_copy(update={"license": "AGPL-3.0"})
+    trunk = plan.trunk.model_copy(update={"name": "other/small", "weights": weights})
+    started = plan.model_copy(update={"trunk": trunk, "pretrained": True})
+    assert word_specs(plan)[0].weights.license != "AGPL-3.0"
+    assert word_specs(started)[0].weights.license == "AGPL-3.0"
