@@ -120,7 +120,7 @@ def embed(
 
 
 def _place(out: str | Path) -> Path:
-    """Where features are written; only a file of features may be there, no student's weights, say."""
+    """Where features are written: over a file of features, but over nothing else."""
     refuse_url(out, "features are written to a disk", "-o features.parquet")
     file = Path(out).expanduser()
     if not file.is_file():
