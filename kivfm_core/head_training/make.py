@@ -37,6 +37,8 @@ from kivfm_core.teacher import Decoders, Teacher
 
 # In the new run's folder until the head is trained: where a killed try goes on.
 UNFINISHED = "head-training"
+# Images in which classes are counted, at most, if labels are not kept.
+COUNTED = 1000
 
 
 @dataclass(frozen=True)
@@ -204,9 +206,9 @@ class _Work:
         """Trains the head; a try that was stopped goes on from the folder."""
         if self.keep and not self.settings.augment:
             self.examples.keep(stage(self.report, f"{self.settings.name}: features"))
-            self._say_balance()
         if len(self.examples.usable) < 2:
             raise DataError(f"{self.settings.data} has fewer than two images", "give more")
+        self._say_balance()
         learner = self._learner()
         trainer = Trainer(learner, self.score, self.settings, folder)
         trained = trainer.run(self.report)
@@ -241,10 +243,14 @@ class _Work:
             self.report.message(images)
             return
         counts = torch.zeros(len(self.classes), dtype=torch.long)
-        for _, target, _ in self.examples.kept.values():
+        counted = 0
+        for target in self.examples.labels(COUNTED):
+            counted += 1
             counts += count_classes(target, len(self.classes))
         what = {"classification": "images", "semantic-segmentation": "pixels"}
         line = balance(counts, self.classes, what.get(self.settings.task, "objects"))
+        if counted < len(self.examples.usable):
+            line += f"; counted in {counted} images"
         self.notes.append(line)
         self.report.message(f"{images}, {line}")
 
