@@ -103,10 +103,8 @@ def embed(
         DataError: If there are no images, or none can be decoded.
         KivfmError: If the file cannot be written, or the extra for its kind is missing.
     """
-    refuse_url(out, "features are written to a disk", "-o features.parquet")
-    file = Path(out).expanduser()
+    file = _place(out)
     kind = file_kind(file)
-    _keep_what_is_there(file)
     found = team.once(lambda: find_named(images))
     opened = open_model(model, accelerator, weights)
     seen = viewpoint(opened, teacher)
@@ -121,16 +119,19 @@ def embed(
     return Embedded(file, len(store.places), store.broken, manifest)
 
 
-def _keep_what_is_there(file: Path) -> None:
-    """Refuses to write over what is no file of features: a student's weights, say."""
+def _place(out: str | Path) -> Path:
+    """Where features are written: over a file of features, but over nothing else."""
+    refuse_url(out, "features are written to a disk", "-o features.parquet")
+    file = Path(out).expanduser()
     if not file.is_file():
-        return
+        return file
     try:
         read_index(file)
     except DataError as error:
         raise UsageError(
             f"{printable(file)} is there already, and holds no features", "give another file"
         ) from error
+    return file
 
 
 def _choose(seen: Viewpoint, maps: Sequence[str], pool: int | None) -> tuple[str, ...]:
