@@ -124,6 +124,23 @@ def test_the_same_seed_gives_the_same_head_and_so_does_a_resumed_try(
     check_equal(tmp_path / "whole", tmp_path / "again")
 
 
+def test_a_try_on_another_model_is_not_gone_on_with(
+    run: Path, colors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def train(model: Path, **more: bool) -> None:
+        train_head(model, settings(colors, steps=20), tmp_path / "out", **more)
+
+    stop_at(10, monkeypatch, lambda: train(run))
+    other = train_head(run, settings(colors, steps=10, name="first"), tmp_path / "other").run
+    with pytest.raises(UsageError, match=rf"begun on {run}, and not on {other}"):
+        train(other)
+    with pytest.raises(UsageError, match=rf"begun on {run}, and not on the base of {run}"):
+        train(run, base_alone=True)
+    run.rename(tmp_path / "moved")
+    train(tmp_path / "moved")
+    assert load_student(tmp_path / "out").decoders.keys() >= {"head/mine"}
+
+
 def check_equal(*runs: Path) -> None:
     one, other = (load_student(run).decoders["head/mine"].state_dict() for run in runs)
     assert one.keys() == other.keys()
