@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -201,18 +201,23 @@ SETTINGS: dict[str, tuple[str, Any]] = {
 }
 
 
-def configured(command: Callable[..., None]) -> Callable[..., None]:
+def configured(command: Callable[..., None], without: Collection[str] = ()) -> Callable[..., None]:
     """Gives a command all flags of a configuration, before its own.
 
     Typer reads flags from a function's signature. So the flags of `SETTINGS` are written into the
     command's signature here, and the command receives their values as one dictionary, `flags`,
     beside `config` and `sets`.
+
+    Args:
+        command: The command.
+        without: Flags that would change nothing there.
     """
-    shared = {name: hint for name, (_, hint) in SETTINGS.items()} | {"config": Config, "sets": Sets}
+    settings = {name: hint for name, (_, hint) in SETTINGS.items() if name not in without}
+    shared = settings | {"config": Config, "sets": Sets}
 
     @wraps(command)
     def run(**values: Any) -> None:
-        command(flags={name: values.pop(name) for name in SETTINGS}, **values)
+        command(flags={name: values.pop(name) for name in settings}, **values)
 
     own = signature(command, eval_str=True).parameters.values()
     parameters = [

@@ -16,6 +16,9 @@ from kivfm_core.registry.students import DECODER, ENCODER, SPLIT, find_bundle, s
 from kivfm_core.run_files import DECODERS, STUDENT_CARD, STUDENT_STATE, read_record, slug
 from kivfm_core.spec import InputContract, Level, TaskSpec, TeacherSpec, Weights
 
+# A canvas is at most so many times as long as its short side: a panorama takes no more memory.
+LONGEST = 2
+
 
 @dataclass(frozen=True)
 class Part:
@@ -81,7 +84,7 @@ def student_teacher(composition: Composition, name: str) -> TeacherSpec:
         encoder=ENCODER,
         config={"composition": composition.model_dump(mode="json")},
         levels=_levels(composition),
-        input=whole_images(composition),
+        input=_finest(composition),
         tasks=tuple(tasks.values()),
         weights=Weights(
             source=f"run:{name}",
@@ -135,6 +138,19 @@ def _levels(composition: Composition) -> tuple[Level, ...]:
     maps = (Level(kind="dense", **plan.model_dump()) for plan in composition.maps)
     x = Level(name="x", kind="global", channels=composition.x_channels)
     return (x, *maps, *taught.values())
+
+
+def _finest(composition: Composition) -> InputContract:
+    """Canvases of the image's shape, as fine as the finest of its stand-ins' own.
+
+    So none of its tasks sees less than in its own teacher's role. It teaches on the canvases that
+    it was trained on.
+    """
+    trained = whole_images(composition)
+    sides = [spec.input.resize or spec.input.size for spec in composition.teachers]
+    size = ceil(max(sides) / trained.multiple) * trained.multiple
+    shape = {"policy": "short-side", "size": size, "max_size": LONGEST * size}
+    return trained.model_copy(update=shape)
 
 
 def whole_images(composition: Composition) -> InputContract:

@@ -9,19 +9,33 @@ import torchvision.transforms.v2 as T
 from torch import Tensor
 from torchvision.tv_tensors import Image, Mask
 
-from kivfm_core.heads.head import Target
+from kivfm_core.heads.head import Meters, Target
 from kivfm_core.heads.targets import clean_boxes
+
+
+class _Zoom(T.RandomAffine):
+    """Torchvision's, but that it knows of meters.
+
+    For the camera that took an image, what is seen twice as large is half as far away (as in Eigen
+    et al., https://arxiv.org/abs/1406.2283).
+    """
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """An image or its labels, zoomed and moved."""
+        seen = super().transform(inpt, params)
+        return Meters(seen / params["scale"]) if isinstance(inpt, Meters) else seen
+
 
 # Zooming moves labels with the image; what comes from outside of it does not count.
 _CHANGE = T.Compose(
     [
         T.RandomHorizontalFlip(),
-        T.RandomAffine(
+        _Zoom(
             degrees=(0.0, 0.0),
             translate=(0.1, 0.1),
             scale=(0.7, 1.4),
             interpolation=T.InterpolationMode.BILINEAR,
-            fill=cast(Any, {Image: 0.5, Mask: -1}),
+            fill=cast(Any, {Image: 0.5, Mask: -1, Meters: -1}),
         ),
         T.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3),
     ]

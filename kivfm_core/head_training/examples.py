@@ -14,7 +14,7 @@ from kivfm_core.errors import DataError
 from kivfm_core.geometry import Frame
 from kivfm_core.head_training.augment import augment
 from kivfm_core.heads.head import Target
-from kivfm_core.task import LabeledImages
+from kivfm_core.task import LabeledImages, spread
 from kivfm_core.teacher import Levels, Teacher
 
 # Bytes of levels and targets that are kept in memory, at most.
@@ -124,6 +124,15 @@ class Examples:
                 own = {name: level[place].clone() for name, level in levels.items()}
                 self.kept[index] = own, self.target(index, frame), frame
         self.usable = sorted(self.kept)
+
+    def labels(self, limit: int) -> Iterator[Target]:
+        """The labels of at most so many images, evenly spread; broken ones are passed over."""
+        if self.kept:
+            yield from (target for _, target, _ in self.kept.values())
+            return
+        only, contract = spread(len(self.data.paths), limit), self.model.spec.input
+        for batch in batches(self.data.paths, contract, only=only, reader=ImageReader(len(only))):
+            yield from map(self.target, batch.indices, batch.frames)
 
     def at(self, step: int) -> Seen:
         """What a step learns from: it follows from the seed and the step alone.

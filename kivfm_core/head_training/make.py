@@ -18,7 +18,7 @@ from kivfm_core.head_training.examples import Examples, Validation, fits
 from kivfm_core.head_training.labels import balance, class_names, load_labels
 from kivfm_core.head_training.settings import HeadSettings
 from kivfm_core.head_training.start import Start, find_start
-from kivfm_core.head_training.train import Learner, Trained, Trainer
+from kivfm_core.head_training.train import Learner, Origin, Trained, Trainer
 from kivfm_core.head_training.unfreeze import Changes, Unfrozen
 from kivfm_core.heads.head import Head, Target
 from kivfm_core.heads.table import HEADS, HeadKind
@@ -37,6 +37,8 @@ from kivfm_core.teacher import Decoders, Teacher
 
 # In the new run's folder until the head is trained: where a killed try goes on.
 UNFINISHED = "head-training"
+# Images in which classes are counted, at most, if labels are not kept.
+COUNTED = 1000
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def train_head(
 
     Raises:
         UsageError: If the kind does not solve the task, the student has a head of this name, no
-            head or no such training suits it, or another process is writing to one of the two.
+            head or no such training suits it, another process is writing to one of the two, or a
+            try that was stopped had another model or other settings.
         DataError: If the labels cannot be used.
     """
     kind = find_kind(settings.task, settings.kind)
@@ -112,7 +115,8 @@ def train_head(
         with held(path, again, UNFINISHED):
             reader = opened.there(student.stand_in(plan.teachers[-1].name))
             made = _Work(reader, kind, train, val, classes, settings, report)
-            trained, changes = made.train(path / UNFINISHED)
+            origin = Origin(opened.name, opened.sha256, base_alone)
+            trained, changes = made.train(path / UNFINISHED, origin)
             _write(start, path, student, _record(made, trained, changes))
     spec = plan.teachers[-1]
     return HeadResult(
@@ -200,15 +204,15 @@ class _Work:
     def _meter(self) -> Any:
         return resolve_reference(self.record.meter)(self.val, self.classes)
 
-    def train(self, folder: Path) -> tuple[Trained, Changes]:
-        """Trains the head; a try that was stopped goes on from the folder."""
+    def train(self, folder: Path, origin: Origin) -> tuple[Trained, Changes]:
+        """Trains the head; a try that was stopped goes on from the folder, if it has the origin."""
         if self.keep and not self.settings.augment:
             self.examples.keep(stage(self.report, f"{self.settings.name}: features"))
-            self._say_balance()
         if len(self.examples.usable) < 2:
             raise DataError(f"{self.settings.data} has fewer than two images", "give more")
+        self._say_balance()
         learner = self._learner()
-        trainer = Trainer(learner, self.score, self.settings, folder)
+        trainer = Trainer(learner, self.score, self.settings, folder, origin)
         trained = trainer.run(self.report)
         learner.requires_grad_(False).eval()
         if not isinstance(learner, Unfrozen):
@@ -241,10 +245,14 @@ class _Work:
             self.report.message(images)
             return
         counts = torch.zeros(len(self.classes), dtype=torch.long)
-        for _, target, _ in self.examples.kept.values():
+        counted = 0
+        for target in self.examples.labels(COUNTED):
+            counted += 1
             counts += count_classes(target, len(self.classes))
         what = {"classification": "images", "semantic-segmentation": "pixels"}
         line = balance(counts, self.classes, what.get(self.settings.task, "objects"))
+        if counted < len(self.examples.usable):
+            line += f"; counted in {counted} images"
         self.notes.append(line)
         self.report.message(f"{images}, {line}")
 

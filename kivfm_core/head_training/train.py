@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import cos, inf, pi
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kivfm_core.errors import DataError, UsageError
+from kivfm_core.errors import DataError, UsageError, printable
 from kivfm_core.files import new_folder
 from kivfm_core.head_training.examples import Examples
 from kivfm_core.head_training.settings import HeadSettings
@@ -26,6 +26,24 @@ from kivfm_core.weights.loading import load_strict, read_own_state
 CARD, WEIGHTS = "state.json", "state.safetensors"
 
 WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a head is trained on, as a try that was stopped remembers it.
+
+    Attributes:
+        model: What it was opened by.
+        sha256: Hash of its weights: what was moved is still the same.
+        base_alone: Whether only the base of this student is meant.
+    """
+
+    model: str
+    sha256: str
+    base_alone: bool = False
+
+    def __str__(self) -> str:
+        return f"the base of {self.model}" if self.base_alone else self.model
 
 
 @dataclass
@@ -77,6 +95,7 @@ class Trainer:
         validate: Gives its score, in 0..1.
         settings: How it is trained.
         folder: Where a killed try goes on.
+        origin: What it is trained on.
     """
 
     def __init__(
@@ -85,8 +104,9 @@ class Trainer:
         validate: Callable[[], float],
         settings: HeadSettings,
         folder: Path,
+        origin: Origin,
     ) -> None:
-        self.learner, self.validate = learner, validate
+        self.learner, self.validate, self.origin = learner, validate, origin
         self.settings, self.folder, self.at = settings, folder, Trained()
         self.optimizer = torch.optim.AdamW(
             learner.groups(), lr=settings.rate, weight_decay=WEIGHT_DECAY
@@ -98,7 +118,7 @@ class Trainer:
         What is trained has its best weights then.
 
         Raises:
-            UsageError: If the folder holds a try with other settings.
+            UsageError: If the folder holds a try on another model, or with other settings.
             DataError: If images cannot be used, or the loss is no number.
         """
         self._resume()
@@ -153,6 +173,7 @@ class Trainer:
                     for index, own in moments.items() for key, value in own.items()}  # fmt: skip
         card = {
             "settings": self.settings.model_dump(),
+            "origin": asdict(self.origin),
             "step": self.at.step,
             "scores": list(self.at.scores.items()),
             "best": self.at.best,
@@ -166,6 +187,14 @@ class Trainer:
         card: dict[str, Any] = read_record(self.folder / CARD)
         if not card:
             return
+        # A try of an earlier version does not say what it was begun on.
+        begun = Origin(**card.get("origin", asdict(self.origin)))
+        if replace(begun, model=self.origin.model) != self.origin:
+            raise UsageError(
+                f"{self.folder} is a head that was begun on {printable(str(begun))}, and not on "
+                f"{printable(str(self.origin))} as it is now",
+                "give that, or choose another: --out RUN2",
+            )
         if card.get("settings") != self.settings.model_dump():
             raise UsageError(
                 f"{self.folder} is a head that was begun with other settings",

@@ -26,13 +26,17 @@ class Given(Protocol):
         ...
 
 
+class Meters(Mask):
+    """Meters at every pixel, of the camera that took the image: a closer look divides them."""
+
+
 class Target(TypedDict, total=False):
     """The labels of an image on its canvas, in the form that torchvision's transforms take.
 
     Attributes:
         label: Index of the image's class; below 0 if it does not count.
         map: `[H, W]`, indices of classes; below 0 where nothing counts.
-        depth: `[H, W]`, meters; 0 or below where nothing was measured.
+        depth: `Meters` `[H, W]`; 0 or below where nothing was measured.
         boxes: `[N, 4]`, xyxy in canvas pixels, of the objects.
         labels: `[N]`, indices of the objects' classes.
         masks: int8 `[N, H, W]`, 1 where an object is.

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.tv_tensors import BoundingBoxes, Mask
 
 from kivfm_core.geometry import Frame
-from kivfm_core.heads.head import Target
+from kivfm_core.heads.head import Meters, Target
 from kivfm_core.predictions import clip_boxes
 
 # Typed as Any: torchvision's overloads do not list all that it takes.
@@ -55,7 +55,7 @@ def map_target(data: _Maps, index: int, frame: Frame, classes: Sequence[str]) ->
 def depth_target(data: _Depths, index: int, frame: Frame, classes: Sequence[str]) -> Target:
     """The meters at every pixel of a canvas, taken where its center lies; -1 on padding."""
     original = torch.from_numpy(data.depth(index)).float()
-    return {"depth": Mask(_on_canvas(original, frame, -1))}
+    return {"depth": Meters(_on_canvas(original, frame, -1))}
 
 
 def box_target(data: _Objects, index: int, frame: Frame, classes: Sequence[str]) -> Target:

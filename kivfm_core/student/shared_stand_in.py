@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.student_teacher import LONGEST
 from kivfm_core.composition.words import canvas_teacher
 from kivfm_core.data.canvas import normalize
 from kivfm_core.errors import UsageError
@@ -16,9 +17,6 @@ from kivfm_core.layers.resample import resample
 from kivfm_core.spec import InputContract, Level
 from kivfm_core.student.stand_in import SharedEncoder, StandIn
 from kivfm_core.teacher import Levels
-
-# A shared canvas is at most so many times as long as its side: a panorama takes no more memory.
-LONGEST = 2
 
 
 class SharedInput(InputContract):

@@ -16,9 +16,13 @@ DEFAULTS = {
     "detector": "detector/maskrcnn-r50",
     "dino": "dino/vit-b-14",
     "dinov3": "dinov3/vit-b-16",
+    "eupe": "eupe/vit-b-16",
+    "pe": "pe/core-b-16",
+    "radio": "radio/vit-so400m-16",
     "sam": "sam/vit-b",
     "segmenter": "segmenter/deeplabv3-r50",
     "siglip": "siglip/vit-b-16",
+    "tipsv2": "tipsv2/vit-b-14",
 }
 ASSETS = Path(__file__).parents[3] / "shared/assets/weights"
 FILES = {

@@ -90,3 +90,11 @@ def test_data_check_says_what_the_maps_hold(place: Path, capsys: Captured):
     with Image.open(sheet) as opened:
         top = np.asarray(opened)[2, 2].astype(int)
     assert top[2] > top[0]  # far is blue
+
+
+def test_a_head_has_no_teacher_to_agree_with(place: Path, rooms: str, capsys: Captured):
+    words = ("evaluate", rooms, "--agreement", "--data", str(place / "val/images"))
+    assert main([*words, "--tasks", "depth"]) == 1
+    assert "head/depth: it is a head, with no teacher to agree with" in capsys.readouterr().err
+    found = answer(capsys, *words, "--tasks", "detection", "--limit", "4")
+    assert found["skipped"] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ Dry = Annotated[bool, typer.Option("--dry-run", help="Only report what would be 
 
 
 @app.command()
-@o.configured
+@partial(o.configured, without=("log",))
 def build(
     *,
     flags: dict[str, Any],
@@ -36,8 +37,8 @@ def build(
 ) -> None:
     """Compute the teachers' outputs for all stored views before a run, one teacher at a time.
 
-    Takes the flags of `distill`. An interrupted build continues where it stopped. Size and time are
-    estimated first, and a cache that does not fit on the disk is refused.
+    Takes the flags of `distill`, but `--log`. An interrupted build continues where it stopped. Size
+    and time are estimated first, and a cache that does not fit on the disk is refused.
     """
     made = o.make_config(config, sets, flags, "cache build")
     if made.cache.path is None:

@@ -26,9 +26,11 @@ from kivfm_core.evaluation.worklist import Item, Worklist
 from kivfm_core.models.model import Model
 from kivfm_core.models.open import open_model
 from kivfm_core.progress import Progress, reporter
+from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run
+from kivfm_core.spec import TeacherSpec
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ def measure_agreement(
     for spec in model.specs:
         rivals = model.rivals(spec.name)
         if "teacher" not in rivals:
+            if is_head(spec) and _is_wanted(spec, wanted):
+                work.skipped.append(f"{spec.name}: it is a head, with no teacher to agree with")
             continue
         compared = Comparison(rivals, spec.name == model.base, work, report)
         for text, images in sources:
@@ -126,7 +130,9 @@ def measure_agreement(
                 rows.append(compared.measure_fidelity(whole))
     absent = [f"{name} itself: {why}" for name, why in model.absent.items()]
     if not rows:
-        raise DataError(f"nothing could be measured: {'; '.join((*work.skipped, *absent))}")
+        nobody = f"no teacher here solves {', '.join(wanted.tasks or ())}"
+        reasons = "; ".join((*work.skipped, *absent)) or nobody
+        raise DataError(f"nothing could be measured: {reasons}")
     return Evaluation(
         data=tuple(data),
         rows=tuple(rows),
@@ -154,6 +160,10 @@ def _check(model: Model, wanted: Wanted) -> None:
         )
     if wanted.tasks and "zero-shot" in wanted.tasks and not wanted.labels:
         raise UsageError("zero-shot chooses among labels, and none are given", "--labels A,B")
+
+
+def _is_wanted(spec: TeacherSpec, wanted: Wanted) -> bool:
+    return wanted.tasks is None or any(task.task in wanted.tasks for task in spec.tasks)
 
 
 def _read(text: str) -> OwnImages:

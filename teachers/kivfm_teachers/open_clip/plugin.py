@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from kivfm_core.hooks import hookimpl
-from kivfm_core.spec import References, TeacherProvider
+from kivfm_core.spec import References, TeacherProvider, TeacherSpec
+from kivfm_teachers.open_clip.families import families
 
 
 @hookimpl
-def kivfm_register_teachers() -> list[TeacherProvider]:
-    """The provider of open_clip's models."""
+def kivfm_register_teachers() -> list[TeacherProvider | TeacherSpec]:
+    """The provider of open_clip's models, and its families of short names."""
     return [
+        *families(),
         TeacherProvider(
             prefix="open_clip/",
             resolve="kivfm_teachers.open_clip.resolve:resolve",
@@ -21,5 +23,5 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
                 split=("kivfm_teachers.open_clip.model:split",),
                 fetch=("kivfm_teachers.fetch:from_url",),
             ),
-        )
+        ),
     ]

@@ -19,6 +19,7 @@ LICENSES = {
     "commonpool": "mit",
     "metaclip": "cc-by-nc-4.0",
     "webli": "apache-2.0",
+    "meta": "apache-2.0",  # Perception Encoder; MetaCLIP is above
 }
 
 # Names from before the hub had organizations.

@@ -74,9 +74,16 @@ def describe(
 
 
 def describe_vit(
-    name: str, model: str, channels: int, depth: int, input: InputContract, **fields: Any
+    name: str,
+    model: str,
+    channels: int,
+    depth: int,
+    input: InputContract,
+    *,
+    prefix_tokens: int = 5,
+    **fields: Any,
 ) -> TeacherSpec:
-    """The spec of a general vision transformer with a class token and four registers.
+    """The spec of a general vision transformer.
 
     Args:
         name: The teacher's name.
@@ -84,9 +91,58 @@ def describe_vit(
         channels: Of both levels.
         depth: Blocks, each an attachment point.
         input: How an image becomes its canvas; sides are multiples of the patch.
+        prefix_tokens: Before the grid; by default a class token and four registers.
         fields: Further arguments of `describe`, `parameters` among them.
     """
-    stride = input.multiple
+    return _describe_general(
+        name,
+        model,
+        channels,
+        input.multiple,
+        input=input,
+        kwargs={"dynamic_img_size": True},
+        attachments=vit_attachments(depth, channels, input.multiple, prefix_tokens),
+        **fields,
+    )
+
+
+def describe_convnext(
+    name: str, model: str, width: int, input: InputContract, **fields: Any
+) -> TeacherSpec:
+    """The spec of a general ConvNeXt.
+
+    Args:
+        name: The teacher's name.
+        model: timm's name with tag.
+        width: Channels of the first of its four stages, each an attachment point.
+        input: How an image becomes its canvas.
+        fields: Further arguments of `describe`, `parameters` among them.
+    """
+    stages = tuple(
+        Attachment(
+            module=f"model.stages.{index}",
+            channels=width * 2**index,
+            layout="NCHW",
+            stride=4 * 2**index,
+        )
+        for index in range(4)
+    )
+    return _describe_general(
+        name,
+        model,
+        stages[-1].channels,
+        stages[-1].stride,
+        input=input,
+        classifier="head.fc",
+        attachments=stages,
+        **fields,
+    )
+
+
+def _describe_general(
+    name: str, model: str, channels: int, stride: int, **fields: Any
+) -> TeacherSpec:
+    """The spec of a general network whose two levels have equal channels."""
     return describe(
         name,
         model,
@@ -94,12 +150,9 @@ def describe_vit(
             Level(name="global", kind="global", channels=channels),
             Level(name="dense", kind="dense", channels=channels, stride=stride),
         ),
-        input=input,
-        kwargs={"dynamic_img_size": True},
         # float32 values; the header of some kilobytes aside
         weights={"bytes": 4 * fields["parameters"]},
         role="general",
-        attachments=vit_attachments(depth, channels, stride, prefix_tokens=5),
         **fields,
     )
 

@@ -111,6 +111,8 @@ def test_tasks_images_and_what_is_missing(scenes: Path) -> None:
             measure_agreement(model, [str(scenes)], Wanted([task]))
     with pytest.raises(UsageError, match="is a teacher"):
         evaluate_agreement("detector/nano", [str(scenes)])
+    with pytest.raises(DataError, match="measured: no teacher here solves depth"):
+        measure_agreement(model, [str(scenes)], Wanted(["depth"]))
 
 
 def test_broken_images_are_counted(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from kivfm_core.config import RunConfig, StudentConfig, TeacherChoice
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import DataError, PluginError, UsageError
 from kivfm_core.evaluation.evaluate import evaluate
+from kivfm_core.head_training import make
 from kivfm_core.head_training.make import train_head
 from kivfm_core.prediction.predict import predict
 from kivfm_core.runs.remove_teacher import remove_teacher
@@ -123,6 +124,23 @@ def test_the_same_seed_gives_the_same_head_and_so_does_a_resumed_try(
     check_equal(tmp_path / "whole", tmp_path / "again")
 
 
+def test_a_try_on_another_model_is_not_gone_on_with(
+    run: Path, colors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def train(model: Path, **more: bool) -> None:
+        train_head(model, settings(colors, steps=20), tmp_path / "out", **more)
+
+    stop_at(10, monkeypatch, lambda: train(run))
+    other = train_head(run, settings(colors, steps=10, name="first"), tmp_path / "other").run
+    with pytest.raises(UsageError, match=rf"begun on {run}, and not on {other}"):
+        train(other)
+    with pytest.raises(UsageError, match=rf"begun on {run}, and not on the base of {run}"):
+        train(run, base_alone=True)
+    run.rename(tmp_path / "moved")
+    train(tmp_path / "moved")
+    assert load_student(tmp_path / "out").decoders.keys() >= {"head/mine"}
+
+
 def check_equal(*runs: Path) -> None:
     one, other = (load_student(run).decoders["head/mine"].state_dict() for run in runs)
     assert one.keys() == other.keys()
@@ -146,6 +164,18 @@ def test_images_are_augmented_with_their_labels(run: Path, maps: str, tmp_path: 
     more = {"task": "semantic-segmentation", "kind": "dense-linear", "augment": True}
     made = train_head(run, settings(maps, batch_size=4, **more), tmp_path / "out")
     assert made.score > 0.5
+    assert "classes; most pixels are of" in made.notes[-1]
+
+
+def test_the_classes_of_many_images_are_counted_in_some_of_them(
+    run: Path, colors: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(make, "COUNTED", 6)
+    (Path(colors) / "red/0.png").write_bytes(b"no image")
+    made = train_head(run, settings(colors, steps=2, augment=True), tmp_path / "out")
+    assert made.notes[-1] == (
+        "3 classes; most images are of green (40.0%), fewest of red (20.0%); counted in 5 images"
+    )
 
 
 def test_training_stops_when_the_score_does_not_grow(run: Path, colors: str, tmp_path: Path):

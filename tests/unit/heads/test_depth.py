@@ -12,6 +12,7 @@ from torchvision.tv_tensors import Mask
 from kivfm_core.geometry import Frame, plan_frame
 from kivfm_core.head_training.augment import augment
 from kivfm_core.heads.depth import DepthHead
+from kivfm_core.heads.head import Meters
 from kivfm_core.heads.table import ENCODER, HEADS, SPLIT
 from kivfm_core.heads.targets import depth_target
 from kivfm_core.spec import InputContract, Level, TaskSpec, TeacherSpec, Weights
@@ -122,11 +123,26 @@ def test_meters_are_taken_where_the_centers_of_pixels_lie():
     assert depth_target(Rooms(), 0, crop, ())["depth"][0].tolist() == [3, 4, 5, 6]
 
 
-def test_depth_moves_with_its_image_and_keeps_its_meters():
+def test_depth_moves_with_its_image_and_what_is_seen_larger_is_nearer():
+    # A wall that is far, with a board on it: twice as wide a board is half as far away.
+    canvas, depth = torch.zeros(3, 64, 64), torch.full((64, 64), 8.0)
+    depth[24:40, 24:40] = 2.0
     torch.manual_seed(3)
-    canvas = torch.rand(3, 40, 40)
-    depth = torch.full((40, 40), 2.5)
-    depth[:, 20:] = 7.25
-    _, moved = augment(canvas, {"depth": Mask(depth)})
-    assert set(moved["depth"].unique().tolist()) <= {-1.0, 2.5, 7.25}
-    assert not torch.equal(moved["depth"].as_subclass(torch.Tensor), depth)
+    zooms = set()
+    for _ in range(20):
+        _, moved = augment(canvas, {"depth": Meters(depth)})
+        found = moved["depth"].as_subclass(torch.Tensor)
+        near, far = found[found > 0].unique().tolist()
+        assert far / near == pytest.approx(4)
+        width = (found.isclose(torch.tensor(near)).any(0)).sum().item()
+        assert width == pytest.approx(16 * 2 / near, abs=1.5)
+        zooms.add(near)
+    assert min(zooms) < 1.8 and max(zooms) > 2.2
+
+
+@pytest.mark.parametrize("kind", [Mask, Meters])
+def test_what_comes_from_outside_the_image_is_not_measured(kind: type[Mask]):
+    torch.manual_seed(0)
+    ones = torch.ones(32, 32)
+    seen = [augment(torch.zeros(3, 32, 32), {"depth": kind(ones)})[1] for _ in range(20)]
+    assert any((found["depth"] < 0).any() for found in seen)

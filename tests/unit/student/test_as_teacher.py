@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
+from kivfm_core.composition.student_teacher import student_teacher, whole_images
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.distillation.engine import distill
 from kivfm_core.errors import PluginError, UsageError, WeightsError
@@ -23,6 +24,7 @@ from kivfm_core.geometry import Click, Frame, MaskPrompt, plan_frame
 from kivfm_core.licenses.terms import inherited
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.runs.run import open_run
+from kivfm_core.spec import InputContract
 from kivfm_core.student.as_teacher import BorrowedDecoder
 from kivfm_core.student.bundle import load_student, read_bundle, write_bundle
 from kivfm_core.student.student import Student
@@ -191,7 +193,31 @@ def test_the_license_and_the_plan(copied: Path, toys: dict[str, str], pictures: 
     terms = inherited(plan.teachers)
     assert terms == inherited([toy.PURPOSE, toy.BASE]) and terms.commercial_use == "no"
     assert (spec.weights.license, spec.weights.commercial_use) == ("CC-BY-NC-4.0", "no")
-    assert plan.base == "toybase/small" and spec.input.policy == "letterbox"
+    assert plan.base == "toybase/small" and spec.input.policy == "short-side"
+
+
+LETTERBOX = InputContract(policy="letterbox", size=96, multiple=32)
+SHORT_SIDE = InputContract(policy="short-side", size=112, max_size=160)
+CROP = InputContract(policy="short-side-crop", size=64, resize=128)
+
+
+@pytest.mark.parametrize("contract", [LETTERBOX, SHORT_SIDE, CROP])
+@pytest.mark.parametrize("shape", [(90, 120), (200, 100), (64, 64), (128, 160)])
+def test_no_task_sees_less_than_in_its_teachers_own_role(
+    composition: Composition, contract: InputContract, shape: tuple[int, int]
+):
+    """The canvas of a student that teaches is as fine as every stand-in's own."""
+    teachers = (
+        composition.teachers[0],
+        composition.teachers[1].model_copy(update={"input": contract}),
+    )
+    plan = composition.model_copy(update={"teachers": teachers})
+    own = student_teacher(plan, A).input
+    found = plan_frame(shape, own)
+    finest = min(plan_frame(shape, contract).resized), max(plan_frame(shape, contract).resized)
+    assert min(found.resized) >= finest[0] and max(found.resized) >= finest[1]
+    assert not any(side % contract.multiple for side in found.canvas)
+    assert own.train_side() == whole_images(plan).size  # it teaches on what it was trained on
 
 
 def test_evaluation_and_resuming_find_the_first(

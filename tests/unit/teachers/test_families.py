@@ -8,18 +8,22 @@ import pytest
 
 from kivfm_core.spec import TeacherSpec
 
-FAMILIES = ("clip", "classifier", "detector", "dino", "dinov3", "sam", "segmenter", "siglip")
+FOLDERS = ("clip", "classifier", "detector", "dino", "dinov3", "sam", "segmenter", "siglip")
 PROVIDERS = ("open_clip", "timm", "torchvision")
+FAMILIES = (*FOLDERS, "eupe", "pe", "radio", "tipsv2")
 
 
 def specs(family: str) -> list[TeacherSpec]:
-    return import_module(f"kivfm_teachers.{family}.plugin").kivfm_register_teachers()
+    """The family's own plugin's, or those that come with a library."""
+    plugins = [family] if family in FOLDERS else PROVIDERS
+    found = [import_module(f"kivfm_teachers.{p}.plugin").kivfm_register_teachers() for p in plugins]
+    return [s for of in found for s in of if isinstance(s, TeacherSpec) and s.family == family]
 
 
 def described(spec: TeacherSpec) -> TeacherSpec:
     """The same network by its library's name."""
-    if spec.family in ("clip", "siglip"):
-        tag = {"clip": "openai", "siglip": "webli"}[spec.family]
+    tag = {"clip": "openai", "siglip": "webli", "pe": "meta"}.get(spec.family)
+    if tag and spec.tasks:
         resolve, name = "open_clip", f"open_clip/{spec.config['model']}/{tag}"
     elif spec.family in ("detector", "segmenter"):
         resolve, name = "torchvision", f"torchvision/{spec.config['model']}"
@@ -73,7 +77,7 @@ def test_static_specs_agree_with_the_library(spec):
 
 
 def test_listing_imports_no_library():
-    plugins = [f"kivfm_teachers.{name}.plugin" for name in (*FAMILIES, *PROVIDERS)]
+    plugins = [f"kivfm_teachers.{name}.plugin" for name in (*FOLDERS, *PROVIDERS)]
     code = f"""
 import sys
 from importlib import import_module
