@@ -67,6 +67,7 @@ def page(record: Mapping[str, Any]) -> list[str]:
         columns = (
             (firsts, "teacher_score"),
             (firsts, "student_score"),
+            (seconds, "teacher_score"),
             (seconds, "student_score"),
         )
         scores = [[row[who] for row in part] for part, who in columns]
@@ -75,13 +76,18 @@ def page(record: Mapping[str, Any]) -> list[str]:
         "# A student of a student",
         "",
         f"The first student learns from five nano teachers, the second from the first; "
-        f"{record['steps']} steps each, {VAL} held-out images. Mean and standard deviation of "
-        f"{len(chains)} seeds.",
+        f"{record['steps']} steps each, {VAL} held-out images. As a "
+        "teacher, and so to the second, the first sees images on one canvas for all tasks, as fine "
+        "as the finest of its teachers'. "
+        + (f"Mean and standard deviation of {len(chains)} seeds." if chains[1:] else "One seed."),
         "",
-        *table("task | teacher | first student | second student | the second keeps of the first",
-               rows),
+        *table(
+            "task | teacher | first student | the first as a teacher | second student | "
+            "the second keeps of the first",
+            rows,
+        ),
         "",
-    ]  # fmt: skip
+    ]
 
 
 def _of(rows: Sequence[Mapping[str, Any]], task: str) -> Mapping[str, Any]:

@@ -25,7 +25,11 @@ PARTS = ("prompt_encoder.", "mask_decoder.")
 
 
 class MaskDecoder(nn.Module):
-    """One mask a prompt: the one of three that the model scores best."""
+    """One mask a prompt: the one of three that the model scores best.
+
+    The network knows its own square canvas alone. Levels of another, as a student that teaches has
+    one, are put onto that, top left, and clicks with them.
+    """
 
     def __init__(self, spec: TeacherSpec) -> None:
         super().__init__()
@@ -52,9 +56,36 @@ class MaskDecoder(nn.Module):
 
     def forward(self, levels: Levels, prompt: Sequence[Sequence[MaskPrompt]]) -> Masks:
         """Gives `logits [P, H, W]` on the canvas, an image each, from `dense [B, C, h, w]`."""
-        pairs = zip(levels["dense"], prompt, strict=True)
+        pairs = zip(self._on_own_grid(levels), prompt, strict=True)
         found = [self._image(features, prompts, levels.canvas) for features, prompts in pairs]
         return Masks([logits for logits, _ in found], [scores for _, scores in found])
+
+    def _content(self, canvas: tuple[int, int]) -> tuple[int, int]:
+        """The cells `(h, w)` of the own grid that a canvas `(h, w)` covers."""
+        cells = self.prompt_encoder.image_embedding_size[0]
+        h, w = (max(1, round(cells * side / max(canvas))) for side in canvas)
+        return h, w
+
+    def _on_own_grid(self, levels: Levels) -> Tensor:
+        """The level `[B, C, n, n]`; what the canvas does not cover is zero."""
+        dense, cells = levels["dense"], self.prompt_encoder.image_embedding_size[0]
+        h, w = self._content(levels.canvas)
+        if dense.shape[-2:] != (h, w):
+            dense = F.interpolate(dense, (h, w), mode="bilinear", align_corners=False)
+        return F.pad(dense, (0, cells - w, 0, cells - h))
+
+    def _scale(self, canvas: tuple[int, int]) -> tuple[float, float]:
+        """`(sx, sy)` from a canvas to the own one, in pixels."""
+        (h, w), cells = self._content(canvas), self.prompt_encoder.image_embedding_size[0]
+        side = self.prompt_encoder.input_image_size[0]
+        return side * w / cells / canvas[1], side * h / cells / canvas[0]
+
+    def _on_canvas(self, masks: Tensor, canvas: tuple[int, int]) -> Tensor:
+        """Masks `[N, 1, m, m]` of the own canvas, on one of `(h, w)` pixels: `[N, h, w]`."""
+        (h, w), cells = self._content(canvas), self.prompt_encoder.image_embedding_size[0]
+        fine = masks.shape[-1] // cells
+        shown = masks[..., : h * fine, : w * fine]
+        return F.interpolate(shown, canvas, mode="bilinear", align_corners=False)[:, 0]
 
     def _image(
         self, features: Tensor, prompts: Sequence[MaskPrompt], canvas: tuple[int, int]
@@ -77,10 +108,10 @@ class MaskDecoder(nn.Module):
 
         clicks = tensor([[(click.x, click.y) for click in p.clicks] for p in prompts])
         signs = tensor([[click.positive for click in p.clicks] for p in prompts])
-        boxes = [p.box for p in prompts]
+        boxes, scale = [p.box for p in prompts], tensor([*self._scale(canvas)])
         sparse, dense = self.prompt_encoder(
-            points=(clicks, signs) if clicks.numel() else None,  # [P, N, 2], [P, N]: 1 or 0
-            boxes=None if boxes[0] is None else tensor(boxes),
+            points=(clicks * scale, signs) if clicks.numel() else None,  # [P, N, 2], [P, N]: 1 or 0
+            boxes=None if boxes[0] is None else tensor(boxes) * scale.repeat(2),
             masks=None,
         )
         masks, scores = self.mask_decoder(
@@ -92,8 +123,7 @@ class MaskDecoder(nn.Module):
         )  # [P, 3, h, w], [P, 3]
         which = torch.arange(len(masks), device=masks.device), scores.argmax(dim=1)
         best = masks[which][:, None]
-        whole = F.interpolate(best, canvas, mode="bilinear", align_corners=False)[:, 0]
-        return whole, scores[which].clamp(0, 1)
+        return self._on_canvas(best, canvas), scores[which].clamp(0, 1)
 
     def masks_at(self, levels: Levels, points: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The same as one graph, for exports.
@@ -107,8 +137,9 @@ class MaskDecoder(nn.Module):
         Returns:
             Logits `[B, P, H, W]` on the canvas, and scores `[B, P]`.
         """
-        features, encoder = levels["dense"], self.prompt_encoder
-        places, kinds = points.flatten(0, 1), labels.flatten(0, 1)[..., None]
+        features, encoder = self._on_own_grid(levels), self.prompt_encoder
+        places = points.flatten(0, 1) * points.new_tensor(self._scale(levels.canvas))
+        kinds = labels.flatten(0, 1)[..., None]
         sparse = encoder.pe_layer.forward_with_coords(places + 0.5, encoder.input_image_size)
         sparse = torch.where(kinds == -1, encoder.not_a_point_embed.weight, sparse)
         for number in range(4):
@@ -126,7 +157,7 @@ class MaskDecoder(nn.Module):
         )
         which = scores.argmax(dim=1)[:, None]
         best = masks.gather(1, which[..., None, None].expand(-1, -1, *masks.shape[-2:]))
-        whole = F.interpolate(best, levels.canvas, mode="bilinear", align_corners=False)[:, 0]
+        whole = self._on_canvas(best, levels.canvas)
         shape = points.shape[:2]
         return whole.unflatten(0, shape), scores.gather(1, which)[:, 0].clamp(0, 1).unflatten(
             0, shape

@@ -74,9 +74,11 @@ def second(first: Path, toys: Mapping[str, str], pictures: Path, **more: Any) ->
     return build_config(None, flags | more)
 
 
-def canvases(teacher: Teacher, number: int = 2) -> tuple[Tensor, list[Frame]]:
+def canvases(
+    teacher: Teacher, number: int = 2, shape: tuple[int, int] = (64, 64)
+) -> tuple[Tensor, list[Frame]]:
     torch.manual_seed(3)
-    frame = plan_frame((64, 64), teacher.spec.input)
+    frame = plan_frame(shape, teacher.spec.input)
     return torch.rand(number, 3, *frame.canvas), [frame] * number
 
 
@@ -91,7 +93,10 @@ def outputs(model: Teacher, given: Teacher) -> dict[str, Tensor]:
     }
 
 
-def test_it_gives_its_features_and_the_levels_of_its_stand_ins(copied: Path):
+@pytest.mark.parametrize("shape", [(64, 64), (48, 90)])
+def test_it_gives_its_features_and_the_levels_of_its_stand_ins(
+    copied: Path, shape: tuple[int, int]
+):
     teacher = load_teacher(str(copied))
     assert teacher.spec.name == A
     names = ["x", "V", *(m.name for m in read_bundle(copied).composition.maps[1:])]
@@ -99,7 +104,7 @@ def test_it_gives_its_features_and_the_levels_of_its_stand_ins(copied: Path):
     borrowed = [f"toypurpose/small/{level.name}" for level in toy.PURPOSE.levels]
     # The base's own levels are x and V: they are not taught twice.
     assert [level.name for level in teacher.spec.levels] == [*names, *borrowed]
-    images, frames = canvases(teacher)
+    images, frames = canvases(teacher, shape=shape)
     own, theirs = teacher.encode(images, frames), stand_in.encode(images, frames)
     for level in toy.PURPOSE.levels:
         found = own[f"toypurpose/small/{level.name}"]

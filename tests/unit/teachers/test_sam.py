@@ -7,8 +7,8 @@ import torch
 
 from kivfm_core.data.canvas import make_canvases
 from kivfm_core.errors import PluginError
-from kivfm_core.geometry import Click, MaskPrompt
-from kivfm_core.teacher import load_teacher
+from kivfm_core.geometry import Click, Frame, MaskPrompt
+from kivfm_core.teacher import Levels, load_teacher
 from kivfm_teachers.sam import model as sam_model
 from kivfm_teachers.sam.plugin import kivfm_register_teachers
 
@@ -155,6 +155,44 @@ def test_prompts_of_several_forms_keep_their_order(spec, original, save):
     together = masks(*prompts)
     for index, one in enumerate(prompts):
         torch.testing.assert_close(together[index], masks(one)[0])
+
+
+@needs_package
+@pytest.mark.parametrize("canvas", [(192, 256), (384, 512), (256, 128)])
+def test_levels_of_another_canvas_are_put_onto_its_own(spec, original, save, canvas):
+    """As a student that teaches gives them: half of the detail, or the double, and no square."""
+    teacher = load_teacher(spec, weights=save(original))
+    part = teacher.decoders.part("promptable-segmentation")
+    h, w = canvas
+    grid = tuple(SIDE // 16 * side // max(canvas) for side in canvas)
+    cells = torch.randn(1, 256, *grid)
+    padded = torch.nn.functional.pad(cells, (0, 16 - grid[1], 0, 16 - grid[0]))
+    fine = torch.nn.functional.interpolate(cells, (h // 16, w // 16), mode="nearest")
+    own, other = (Frame((96, 128), (0, 0, 128, 96), size, (0, 0), size) for size in (
+        (SIDE, SIDE), canvas
+    ))  # fmt: skip
+    scale = max(canvas) / SIDE
+    prompts = [MaskPrompt((Click(30, 40), Click(60, 50, False))), MaskPrompt(box=(9, 9, 60, 90))]
+    scaled = [
+        MaskPrompt(
+            tuple(Click(scale * c.x, scale * c.y, c.positive) for c in p.clicks),
+            p.box and tuple(scale * side for side in p.box),
+        )
+        for p in prompts
+    ]
+    right = part(Levels({"dense": padded}, [own]), [prompts])
+    found = part(Levels({"dense": fine}, [other]), [scaled])
+    assert found.logits[0].shape == (2, *canvas)
+    torch.testing.assert_close(found.scores[0], right.scores[0], atol=1e-4, rtol=1e-4)
+    shown = right.logits[0][:, : SIDE * h // max(canvas), : SIDE * w // max(canvas)]
+    near = torch.nn.functional.interpolate(shown[None], canvas, mode="bilinear")[0]
+    assert ((found.logits[0] > 0) == (near > 0)).float().mean() > 0.97
+    points = torch.tensor([[[*((c.x, c.y) for c in scaled[0].clicks), (0.0, 0.0)]]])
+    with torch.no_grad():
+        as_graph, _ = part.masks_at(
+            Levels({"dense": fine}, [other]), points, torch.tensor([[[1.0, 0.0, -1.0]]])
+        )
+    torch.testing.assert_close(as_graph[0, 0], found.logits[0][0], atol=1e-4, rtol=1e-4)
 
 
 @needs_package
