@@ -210,3 +210,10 @@ def test_it_is_printed_on_few_pages(page_file, visit, tmp_path):
     page.pdf(path=str(file), format="A4")
     content = file.read_bytes()
     assert content.startswith(b"%PDF") and 1 <= content.count(b"/Type /Page\n") <= 12
+
+
+def test_on_paper_the_student_is_drawn_from_left_to_right(finished, visit):
+    page = visit(finished, 700)  # a page of A4 is as narrow
+    page.emulate_media(media="print")
+    left = [box["x"] for box in (s.bounding_box() for s in page.locator(".flow .stage").all())]
+    assert len(left) == 4 and left == sorted(set(left))
