@@ -24,12 +24,14 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 # Without onnx, which needs a newer torch.
-EXTRAS = ("sam", "parquet", "report")
+EXTRAS = ("faiss", "mlflow", "parquet", "probe", "report", "sam", "urls", "wandb")
 # It needs a newer huggingface_hub than kivfm does, since transformers 5 does.
 APART = ("kivfm-transformers",)
 # What runs the tests is no promise to users: its newest versions do.
 BUILD = ("editables", "hatchling")
 TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pycocotools")
+# An old library uses what the newest version of another one deprecates.
+QUIET = ("-W", "ignore::DeprecationWarning")
 TESTS = ("tests/unit", "--ignore", "tests/unit/exports", "-m", "not slow", "-q", "--timeout", "600")
 
 
@@ -47,7 +49,7 @@ def main() -> int:
     if not args.keep:
         venv.create(args.venv, clear=True, with_pip=True)
         install(args.venv, oldest)
-    run = [str(args.venv / "bin/python"), "-m", "pytest", *(tests or TESTS)]
+    run = [str(args.venv / "bin/python"), "-m", "pytest", *QUIET, *(tests or TESTS)]
     return subprocess.run(run, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}).returncode
 
 

@@ -96,13 +96,12 @@ def gallery() -> Gallery:
         return Figure(Image.fromarray(noise), alt, side, "0.90 a star; 0.71 a disc")
 
     pair = Pair("a.jpg", 0.25, figure("What the teacher finds"), figure("What the student finds"))
+    scores = {"a.jpg": 0.25, "b.jpg": 0.75}  # equal scores would be one heading
     names = (*TEACHERS, "student")
     row = Row("a.jpg", figure("The image"), {name: (figure(name),) * 4 for name in names})
     made = Gallery(
         **{"data": "photos", "images": 8, "available": 80, "features": [row], "neighbors": [row]},
-        compared=[
-            Comparison("clip/nano", "zero-shot", "top-1", 0.5, {"a.jpg": 0.25}, [pair], [pair])
-        ],
+        compared=[Comparison("clip/nano", "zero-shot", "top-1", 0.5, scores, [pair], [pair])],
         common={"clip/nano": 0.5},
         notes=["sam is left out: its weights are not on this machine."],
     )
@@ -211,3 +210,10 @@ def test_it_is_printed_on_few_pages(page_file, visit, tmp_path):
     page.pdf(path=str(file), format="A4")
     content = file.read_bytes()
     assert content.startswith(b"%PDF") and 1 <= content.count(b"/Type /Page\n") <= 12
+
+
+def test_on_paper_the_student_is_drawn_from_left_to_right(finished, visit):
+    page = visit(finished, 700)  # a page of A4 is as narrow
+    page.emulate_media(media="print")
+    left = [box["x"] for box in (s.bounding_box() for s in page.locator(".flow .stage").all())]
+    assert len(left) == 4 and left == sorted(set(left))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nano_student import Captured, answer, distill
 from PIL import Image
 from toy_rooms import write_rooms
 
@@ -17,12 +18,6 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-STUDENT = (
-    "--teachers", "dino/nano,detector/nano", "--steps", "2", "--batch-size", "4",
-    "--image-size", "96", "--set", "optim.calibration=8",
-)  # fmt: skip
-Captured = pytest.CaptureFixture[str]
-
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,15 +25,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("depth")
     write_rooms(folder / "train", 24, seed=1)
     write_rooms(folder / "val", 8, seed=2)
-    images = str(folder / "train/images")
-    assert main(["distill", *STUDENT, "--data", images, "--out", str(folder / "run")]) == 0
+    distill(folder / "train/images", folder / "run")
     return folder
-
-
-def answer(capsys: Captured, *words: str) -> dict:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.fixture(scope="module")

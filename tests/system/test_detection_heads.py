@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from nano_student import Captured, answer, distill
 
 from kivfm_cli.app import main
 from kivfm_core.scenes.write import write_scenes
@@ -14,12 +15,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*barrier.*:UserWarning"),
     pytest.mark.timeout(900),
 ]
-
-STUDENT = (
-    "--teachers", "dino/nano,detector/nano", "--steps", "2", "--batch-size", "4",
-    "--image-size", "96", "--set", "optim.calibration=8",
-)  # fmt: skip
-Captured = pytest.CaptureFixture[str]
 
 
 def write_things(folder: Path, number: int, seed: int) -> Path:
@@ -40,8 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("heads")
     write_things(folder / "train", 40, seed=1)
     write_things(folder / "val", 12, seed=2)
-    images = str(folder / "train/train/images")
-    assert main(["distill", *STUDENT, "--data", images, "--out", str(folder / "run")]) == 0
+    distill(folder / "train/train/images", folder / "run")
     return folder
 
 
@@ -49,12 +43,6 @@ def train(place: Path, task: str, out: str, *flags: str) -> list[str]:
     """The words of a training, on the scenes."""
     data = ("--data", str(place / "train/val"), "--val", str(place / "val/val"))
     return ["head", str(place / "run"), "--task", task, *data, "--out", str(place / out), *flags]
-
-
-def answer(capsys: Captured, *words: str) -> dict:
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_what_is_not_read_does_not_pile_up(store: Store, tmp_path: Path, monkeyp
     fetches.ahead(part(number) for number in range(20, 50))
     assert [found.start for found in fetches.coming] == list(range(42, 50))
     assert fetches.read(part(20)) == (20).to_bytes(4, "big")
+    fetches.pool.shutdown()  # or the next test's store hears of the rest
 
 
 def test_what_is_kept_is_not_fetched_again(store: Store, tmp_path: Path):
