@@ -282,7 +282,7 @@ def test_a_short_name_is_a_model_on_the_hub(name, publish, folder, tmp_path, mon
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("KIVFM_OFFLINE", "1")
     spec = get_registry().resolve(name)
-    assert spec.name == f"transformers/{NAMES[name]}"
+    assert (spec.name, spec.aliases) == (f"transformers/{NAMES[name]}", (name,))
     assert spec.weights.source == f"hf:{NAMES[name]}/model.safetensors"
     assert load_teacher(name).spec == spec
     assert get_registry().origin(spec).provider.names == NAMES

@@ -267,6 +267,7 @@ def test_a_short_name_stands_for_a_providers_model(install, plugins, tmp_path, m
     (plugins / "lib_model.py").write_text(RESOLVER)
     registry = get_registry()
     assert registry.resolve("short").name == "lib/one.a/b"
+    assert registry.resolve("lib/one.a/b").aliases == ("short",)
     assert registry.resolve("lib-plugin::short").name == "lib/one.a/b"
     assert registry.resolve("good").name == "good/small"  # a teacher's own name comes first
     with pytest.raises(UsageError) as caught:
