@@ -355,6 +355,8 @@ class TeacherProvider(Record):
         cached: Whether a resolved spec is stored for the next time; false where a spec does not
             follow from its name and the library's version alone, as on a hub or in a folder.
         summary: One line for the list.
+        names: Short names of models under the prefix: what each stands for, without the prefix. A
+            teacher's own name, or its alias, comes first.
         references: The code that its specs may name. Without it a stored spec is compared with what
             the resolver says of its name today.
     """
@@ -365,4 +367,11 @@ class TeacherProvider(Record):
     distribution: str
     cached: bool = True
     summary: str = ""
+    names: dict[Annotated[str, Field(pattern=NAME)], str] = Field(default_factory=dict)
     references: References | None = None
+
+    def whole(self, name: str) -> str | None:
+        """The name under the prefix that a name is, or is short for; None if it is neither."""
+        if name in self.names:
+            return self.prefix + self.names[name]
+        return name if name.startswith(self.prefix) else None

@@ -54,7 +54,11 @@ def main() -> int:
     """Writes the tables, or compares them."""
     listed = read("teachers", "list")
     tables = {
-        CATALOG: {"teachers": teachers(listed), "libraries": libraries(listed)},
+        CATALOG: {
+            "teachers": teachers(listed),
+            "libraries": libraries(listed),
+            "short names": short_names(listed),
+        },
         CHOICE: {"costs": costs()},
     }
     current = True
@@ -138,6 +142,16 @@ def libraries(listed: dict[str, Any]) -> list[str]:
     """A row for every library whose models are teachers by name."""
     found = sorted(listed["providers"], key=lambda p: p["prefix"])
     return table(("name", "what"), [(f"`{p['prefix']}NAME`", p["summary"]) for p in found])
+
+
+def short_names(listed: dict[str, Any]) -> list[str]:
+    """A row for every short name of a model of such a library."""
+    rows = [
+        (f"`{name}` ({provider['distribution']})", f"`{provider['prefix']}{model}`")
+        for provider in listed["providers"]
+        for name, model in sorted(provider["names"].items())
+    ]
+    return table(("short name", "stands for"), rows)
 
 
 def costs() -> list[str]:

@@ -22,10 +22,19 @@ from kivfm_core.spec import API_VERSION, TeacherProvider, TeacherSpec
 def resolve_provided(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
     """The spec of a name under a provider's prefix, from the cache or from its resolver.
 
+    Its short names are among its aliases.
+
     Raises:
         UsageError: If the library knows no such model.
         PluginError: If the resolver fails.
     """
+    spec = _resolved(entry, provider, name)
+    short = (one for one in provider.names if provider.whole(one) == spec.name)
+    aliases = tuple(dict.fromkeys((*spec.aliases, *short)))
+    return spec if aliases == spec.aliases else spec.model_copy(update={"aliases": aliases})
+
+
+def _resolved(entry: Entry, provider: TeacherProvider, name: str) -> TeacherSpec:
     if not provider.cached:
         return _run_resolver(entry, provider, name)
     file = _cache_file(entry, provider, name)

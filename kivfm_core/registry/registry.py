@@ -50,7 +50,7 @@ class Registry:
 
         Args:
             name: A full name, an alias, a bare family (its default variant), `distribution::name`,
-                or a name under a provider's prefix.
+                or a name under a provider's prefix, or a short name of one.
             variant: Which variant of a bare family, in place of its default.
 
         Raises:
@@ -78,12 +78,12 @@ class Registry:
         found = _choose(wanted, entries, pinned=bool(pin))
         if found is not None and found.spec is not None:
             return found.spec, found
-        for entry in entries:
-            if entry.provider and wanted.startswith(entry.provider.prefix):
-                _must_work(entry, pinned=bool(pin))
-                spec = resolve_provided(entry, entry.provider, wanted)
-                return self._with_known_tasks(spec), entry
-        raise explain_unknown(wanted, entries)
+        provided = _provided(wanted, entries)
+        if provided is None:
+            raise explain_unknown(wanted, entries)
+        whole, provider, entry = provided
+        _must_work(entry, pinned=bool(pin))
+        return self._with_known_tasks(resolve_provided(entry, provider, whole)), entry
 
     def find_student(self, name: str) -> Path | None:
         """The bundle of the student that a name stands for; None for a teacher's name.
@@ -93,10 +93,10 @@ class Registry:
         return None if self.knows(name) else find_bundle(name)
 
     def knows(self, name: str) -> bool:
-        """Whether a name is a teacher's, an alias, or under a provider's prefix."""
+        """Whether a name is a teacher's, an alias, or a provider's: under its prefix, or short."""
         return "::" in name or any(
             name in (e.bare, *(e.spec.aliases if e.spec else ()))
-            or (e.provider is not None and name.startswith(e.provider.prefix))
+            or (e.provider is not None and e.provider.whole(name) is not None)
             for e in self.entries
         )
 
@@ -165,6 +165,21 @@ def _choose(name: str, entries: list[Entry], *, pinned: bool) -> Entry | None:
         _must_work(found[0], pinned=pinned)
         return found[0]
     return None
+
+
+def _provided(name: str, entries: list[Entry]) -> tuple[str, TeacherProvider, Entry] | None:
+    """The whole name of a provider's model, the provider, and its entry."""
+    found = {
+        whole: (whole, entry.provider, entry)
+        for entry in reversed(entries)  # the first of one prefix counts
+        if entry.provider and (whole := entry.provider.whole(name)) is not None
+    }
+    if len(found) > 1:
+        raise UsageError(
+            f"{name} is short for several teachers: {', '.join(sorted(found))}",
+            f"say which: {' or '.join(sorted(found))}",
+        )
+    return next(iter(found.values()), None)
 
 
 def _must_work(entry: Entry, *, pinned: bool) -> None:

@@ -14,7 +14,9 @@ from kivfm_core.tasks.table import TASKS
 PUBLISHED_VARIANTS = {"nano": "kivfm-nano"}
 PUBLISHED_FAMILIES = {
     "deeplab": "kivfm-deeplab",
-    "transformers": "kivfm-transformers",
+    **dict.fromkeys(
+        ("depth", "detr", "mask2former", "rtdetr", "sam2", "transformers"), "kivfm-transformers"
+    ),
     "yolov8": "kivfm-yolov8",
     "yolox": "kivfm-yolox",
 }
@@ -41,7 +43,7 @@ def explain_unknown(name: str, entries: Sequence[Entry]) -> KivfmError:
     if variants:
         return UsageError(f"{name} has no default variant", f"name one: {', '.join(variants)}")
     known = {alias for e in entries if e.spec for alias in (*e.spec.aliases, e.name)}
-    known |= {e.provider.prefix for e in entries if e.provider}
+    known |= {one for e in entries if e.provider for one in (e.provider.prefix, *e.provider.names)}
     by_lower = {one.lower(): one for one in sorted(known)}
     near = [by_lower[one] for one in get_close_matches(name.lower(), by_lower, n=5, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}?" if near else "kivfm teachers list"

@@ -16,6 +16,20 @@ from kivfm_core.weights.locate import HubPath
 TIMEOUT = 5.0
 
 
+# Models that want an agreement, by the start of their repository's name, and a teacher that wants
+# none: the same network where there is one, else the nearest.
+UNGATED = {
+    "facebook/dinov3-convnext-base": "dinov3/convnext-base",
+    "facebook/dinov3-convnext-large": "dinov3/convnext-large",
+    "facebook/dinov3-convnext-small": "dinov3/convnext-small",
+    "facebook/dinov3-convnext-tiny": "dinov3/convnext-tiny",
+    "facebook/dinov3-vitl16": "dinov3/vit-l-16",
+    "facebook/dinov3-vits16-": "dinov3/vit-s-16",
+    "facebook/dinov3-": "dinov3/vit-b-16",
+    "facebook/sam3": "sam2",
+}
+
+
 def offline() -> bool:
     """Whether `KIVFM_OFFLINE=1` forbids every access to the hub, and to data at URLs."""
     return os.environ.get("KIVFM_OFFLINE") == "1"
@@ -66,7 +80,19 @@ def access_hint(error: Exception, source: str, hint: str, *, gated: bool = False
     """
     if not gated and type(error).__name__ != "GatedRepoError":
         return hint
-    return f"ask for access at {page(source)}, then: hf auth login; or {hint}"
+    return f"{ask_for_access(source)}; or {hint}"
+
+
+def ask_for_access(source: str) -> str:
+    """The hint for a model that wants an agreement: where to give it, and what wants none.
+
+    Args:
+        source: `hf:ORG/NAME[@REVISION][/FILE]`.
+    """
+    hint = f"ask for access at {page(source)}, then: hf auth login"
+    repository = HubPath.of(source).repository if source.startswith("hf:") else ""
+    other = next((name for start, name in UNGATED.items() if repository.startswith(start)), None)
+    return f"{hint}; or take {other}, which wants no agreement" if other else hint
 
 
 def page(source: str) -> str:

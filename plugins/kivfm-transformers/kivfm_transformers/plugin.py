@@ -8,6 +8,15 @@ from kivfm_transformers.families import FAMILIES
 
 HERE = "kivfm_transformers"
 
+# What a short name stands for; license and all else are read from the repository.
+NAMES = {
+    "depth": "depth-anything/Depth-Anything-V2-Small-hf",
+    "detr": "facebook/detr-resnet-50",
+    "mask2former": "facebook/mask2former-swin-tiny-coco-instance",
+    "rtdetr": "PekingU/rtdetr_r50vd",
+    "sam2": "facebook/sam2.1-hiera-base-plus",
+}
+
 
 @hookimpl
 def kivfm_register_teachers() -> list[TeacherProvider]:
@@ -19,6 +28,7 @@ def kivfm_register_teachers() -> list[TeacherProvider]:
             resolve="kivfm_transformers.resolve:resolve",
             distribution="transformers",
             cached=False,
+            names=NAMES,
             summary="CLIP, DINO, SAM, DETR, Depth Anything, ...: transformers/<hub id or folder>",
             references=References(
                 encoder=tuple(f"{HERE}.{family.module}:Encoder" for family in families),

@@ -16,7 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, Repositor
 
 from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.spec import NAME
-from kivfm_core.weights.hub import TIMEOUT, offline, page
+from kivfm_core.weights.hub import TIMEOUT, ask_for_access, offline
 from kivfm_core.weights.locate import locate
 
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -89,9 +89,7 @@ def _hub(name: str, info: ModelInfo) -> Repository:
             # With the commit, a file that is in the cache is not fetched again.
             path = hf_hub_download(name, file, revision=info.sha, etag_timeout=TIMEOUT)
         except GatedRepoError as error:
-            raise WeightsError(
-                f"{name} is gated", f"ask for access at {page(f'hf:{name}')}, then: hf auth login"
-            ) from error
+            raise WeightsError(f"{name} is gated", ask_for_access(f"hf:{name}")) from error
         except EntryNotFoundError:
             return None
         return Path(path)

@@ -18,9 +18,11 @@ from safetensors.torch import load_file
 from kivfm_core.errors import UsageError, WeightsError
 from kivfm_core.registry.registry import get_registry
 from kivfm_core.teacher import Decoders, load_teacher
+from kivfm_core.weights.hub import UNGATED
 from kivfm_transformers import repository
 from kivfm_transformers.contract import input_contract
 from kivfm_transformers.families import FAMILIES
+from kivfm_transformers.plugin import NAMES
 
 NAME = "transformers/org/tiny"
 
@@ -201,6 +203,33 @@ def test_a_gated_model_names_the_page_for_access(hub, monkeypatch):
     with pytest.raises(WeightsError, match="gated") as caught:
         get_registry().resolve(NAME)
     assert f"ask for access at {ENDPOINT}/org/tiny, then" in caught.value.hint
+    assert " or take" not in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("gated", "other"),
+    [
+        ("facebook/dinov3-vits16-pretrain-lvd1689m", "dinov3/vit-s-16"),
+        ("facebook/dinov3-vith16plus-pretrain-lvd1689m", "dinov3/vit-b-16"),
+        ("facebook/dinov3-convnext-tiny-pretrain-lvd1689m", "dinov3/convnext-tiny"),
+        ("facebook/sam3", "sam2"),
+    ],
+)
+def test_a_gated_model_names_one_that_is_not(hub, monkeypatch, gated, other):
+    def refuse(*_args, **_kwargs):
+        raise GatedRepoError("gated", response=Mock())
+
+    monkeypatch.setattr(repository, "hf_hub_download", refuse)
+    with pytest.raises(WeightsError, match="gated") as caught:
+        get_registry().resolve(f"transformers/{gated}")
+    assert caught.value.hint.endswith(f"or take {other}, which wants no agreement")
+    assert get_registry().knows(other)
+
+
+def test_all_that_is_named_in_place_of_gated_ones_is_a_teacher_without_a_gate():
+    for name in UNGATED.values():
+        if name not in NAMES:
+            assert not get_registry().resolve(name).weights.gated
 
 
 def test_an_unreachable_hub_is_one_error(monkeypatch, tmp_path):
@@ -243,3 +272,24 @@ def test_a_filter_that_the_core_has_not_is_refused():
     processor = {"size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "resample": 4}
     with pytest.raises(UsageError, match="filter 4"):
         input_contract(processor, multiple=8)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_short_name_is_a_model_on_the_hub(name, publish, folder, tmp_path, monkeypatch):
+    publish(*tiny())
+    home = tmp_path / "hub" / f"models--{NAMES[name].replace('/', '--')}"
+    shutil.copytree(folder, home / "snapshots" / "main")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
+    spec = get_registry().resolve(name)
+    assert (spec.name, spec.aliases) == (f"transformers/{NAMES[name]}", (name,))
+    assert spec.weights.source == f"hf:{NAMES[name]}/model.safetensors"
+    assert load_teacher(name).spec == spec
+    assert get_registry().origin(spec).provider.names == NAMES
+
+
+def test_a_short_name_that_is_not_here_says_what_it_stands_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("KIVFM_OFFLINE", "1")
+    with pytest.raises(UsageError, match=NAMES["depth"]):
+        get_registry().resolve("depth")

@@ -259,6 +259,31 @@ def resolve(name):
 """
 
 
+def test_a_short_name_stands_for_a_providers_model(install, plugins, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    names = 'names={"good": "other", "short": "one.a/b"}, prefix='
+    install("good", GOOD)
+    install("lib-plugin", PROVIDER.replace("prefix=", names))
+    (plugins / "lib_model.py").write_text(RESOLVER)
+    registry = get_registry()
+    assert registry.resolve("short").name == "lib/one.a/b"
+    assert registry.resolve("lib/one.a/b").aliases == ("short",)
+    assert registry.resolve("lib-plugin::short").name == "lib/one.a/b"
+    assert registry.resolve("good").name == "good/small"  # a teacher's own name comes first
+    with pytest.raises(UsageError) as caught:
+        registry.resolve("shirt")
+    assert caught.value.hint == "did you mean short?"
+
+
+def test_a_short_name_of_two_models_is_neither(install):
+    for which in ("a", "b"):
+        body = PROVIDER.replace("prefix=", 'names={"short": "x"}, prefix=')
+        install(f"lib-{which}", body.replace("lib/", f"{which}/"))
+    with pytest.raises(UsageError, match="several teachers: a/x, b/x") as caught:
+        get_registry().resolve("short")
+    assert caught.value.hint == "say which: a/x or b/x"
+
+
 def test_a_provider_resolves_once(install, plugins, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     install("lib-plugin", PROVIDER)

@@ -25,6 +25,7 @@ COLUMNS = (
 )
 # What a terminal of 80 columns has room for.
 NARROW_COLUMNS = ("name", "tasks", "parameters", "weights", "license", "status")
+LICENSE = 14  # characters; `kivfm teachers show` has the whole name
 
 
 def describe_entry(entry: Entry, spec: TeacherSpec | None = None) -> dict[str, Any]:
@@ -95,12 +96,13 @@ def narrow_row(entry: Entry) -> tuple[str, ...]:
     if entry.spec is None:
         return (entry.name, *[""] * (len(NARROW_COLUMNS) - 2), entry.status)
     spec, file = entry.spec, locate(entry.spec.weights.source)
+    license = spec.weights.license
     return (
         f"{entry.name} *" if spec.family in spec.aliases else entry.name,
         ", ".join(_short(task.task) for task in spec.tasks) or "-",
         count(spec.parameters),
         "here" if file else size(spec.weights.bytes) if spec.weights.bytes else "unknown",
-        spec.weights.license,
+        license if len(license) <= LICENSE else f"{license[: LICENSE - 3]}...",
         entry.status,
     )
 

@@ -62,7 +62,14 @@ def _print(teachers: Sequence[Entry], providers: Sequence[Entry], wide: bool) ->
         for e in providers
         if e.provider and e.status == "ready"
     ]
-    if providers:
-        columns = ("by name", "what", "distribution")
-        print()
-        print_table(columns[: 3 if wide else 2], [row[: 3 if wide else 2] for row in rows])
+    short = [
+        (name, e.provider.whole(name) or "", f"{e.distribution} {e.version}")
+        for e in providers
+        if e.provider and e.status == "ready"
+        for name in e.provider.names
+    ]
+    for first, second, lines in (("by name", "what", rows), ("short", "stands for", short)):
+        if lines:
+            print()
+            columns = (first, second, "distribution")
+            print_table(columns[: 3 if wide else 2], [line[: 3 if wide else 2] for line in lines])
