@@ -1,14 +1,17 @@
 """Heads on real images: on a student, on its base alone, and on the same ViT by plain PyTorch.
 
     python -m benchmarks.heads.real --run RUN [--seeds 0,1,2] [--steps 500] [--tasks TASK,...]
+        [--parts TASK,...] [--every 1]
 
 CamVid's street scenes (semantic segmentation, 46 to learn from and 17 to score), COCO (detection,
 96 and 49), CIFAR-10 (classification, 2,000 and 500). All networks are frozen; heads, steps and
 seeds are the same, and each head is scored once, after its last step. Intervals are over images and
 seeds; each draw has the same images for all. RUN is a student on timm's ViT-tiny, as
-`python -m benchmarks.real` makes one; its base alone gives three depths before its last map, and so
-does the plain script. Needs the assets, `../shared/assets`. Exit code 1 if the student does not
-beat its base on a dense task by more than the interval, or loses on the global one by more.
+`python -m benchmarks.real` makes one. Heads on it read its own maps and its base's three depths
+before the last map; on its base alone, the last map and the depths, and so does the plain script.
+With `--parts`, heads on parts of the student's features show where a gain comes from. Needs the
+assets, `../shared/assets`. Exit code 1 if the student does not beat its base on a dense task by
+more than the interval, or loses on the global one by more.
 """
 
 from __future__ import annotations
@@ -27,10 +30,10 @@ from benchmarks.common import ROOT, machine, table, write_results
 from benchmarks.heads import plain
 from benchmarks.heads.heads import Job, as_cells, load_labels, numbers, row, score, train
 from benchmarks.real.commands import parser
+from kivfm_core.composition.head import with_depths
 from kivfm_core.composition.student_teacher import whole_images
 from kivfm_core.evaluation.bootstrap import resample
 from kivfm_core.evaluation.seeds import Drawn, average
-from kivfm_core.heads.table import HEADS
 from kivfm_core.predictions import ClassLogits
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
@@ -52,27 +55,32 @@ def main() -> int:
     known = parser("benchmarks.heads.real", __doc__)
     known.add_argument("--run", type=Path, required=True, help="a student on timm's ViT-tiny")
     known.add_argument("--seeds", type=numbers, default="0,1,2")
-    known.add_argument("--steps", type=int, default=500)
-    known.add_argument("--tasks", default=",".join(_jobs(Path(), 1)), help="some of them")
+    known.add_argument("--steps", type=numbers, default="500", help="for all, or for each task")
+    known.add_argument("--tasks", default=",".join(_jobs(Path(), Path(), {})), help="some of them")
+    known.add_argument("--parts", default="", help="tasks with heads on parts of the features too")
+    known.add_argument("--every", type=int, default=1, help="take each N-th image of CIFAR-10")
     known.add_argument("--out", type=Path, default=Path("runs/heads-real"), help="for the heads")
     args = known.parse_args()
     _link_camvid(args.assets / "data/camvid", args.out / "camvid")
-    jobs = _jobs(args.assets / "data", args.steps, args.out / "camvid")
-    chosen = [jobs[name] for name in args.tasks.split(",") if jobs[name].kind in HEADS]
-    found = [_measure(args, job) for job in chosen]
-    facts = {"machine": machine(), "run": str(args.run), "seeds": args.seeds, "steps": args.steps}
+    _link_cifar(args.assets / "data/cifar10", args.out / "cifar10", args.every)
+    chosen = args.tasks.split(",")
+    steps = dict(zip(chosen, args.steps * len(chosen), strict=False))
+    jobs = _jobs(args.assets / "data", args.out, steps)
+    found = [_measure(args, jobs[name]) for name in chosen]
+    facts = {"machine": machine(), "run": str(args.run), "seeds": args.seeds, "every": args.every}
     print(write_results("heads.real", {**facts, "tasks": found}, page))
     return int(not all(_holds(task) for task in found))
 
 
-def _jobs(data: Path, steps: int, camvid: Path = Path()) -> dict[str, Job]:
+def _jobs(data: Path, linked: Path, steps: Mapping[str, int]) -> dict[str, Job]:
     """The heads by task."""
+    camvid, cifar = linked / "camvid", linked / "cifar10"
     rows = (
         ("semantic-segmentation", "dense-linear", camvid / "train", camvid / "val"),
         ("detection", "fcos", data / "coco_photos", data / "coco_val"),
-        (GLOBAL, "linear", data / "cifar10/train", data / "cifar10/test"),
+        (GLOBAL, "linear", cifar / "train", cifar / "test"),
     )
-    return {task: Job(task, kind, str(a), str(b), steps) for task, kind, a, b in rows}
+    return {task: Job(task, kind, str(a), str(b), steps.get(task, 0)) for task, kind, a, b in rows}
 
 
 def _link_camvid(data: Path, out: Path) -> None:
@@ -88,12 +96,39 @@ def _link_camvid(data: Path, out: Path) -> None:
         (out / part / "semantic/classes.json").write_text(json.dumps(CAMVID))
 
 
+def _link_cifar(data: Path, out: Path, every: int) -> None:
+    """Links each N-th image of each class."""
+    for part in ("train", "test"):
+        for folder in sorted((data / part).iterdir()):
+            (out / part / folder.name).mkdir(parents=True, exist_ok=True)
+            for file in sorted(folder.iterdir())[::every]:
+                link = out / part / folder.name / file.name
+                if not link.is_symlink():
+                    link.symlink_to(file.resolve())
+
+
+def _networks(args: Any, job: Job) -> dict[str, tuple[str, ...]]:
+    """What a head is put on, and the flags that say so."""
+    found: dict[str, tuple[str, ...]] = {BASE: ("--base-alone",), STUDENT: ()}
+    if job.task in args.parts.split(","):
+        plan = open_run(args.run).composition
+        own = [known.name for known in plan.maps]
+        depths = [known.name for known in with_depths(plan).maps if known.name not in own]
+        parts = {
+            "V alone": own[:1],
+            "its own maps": own,
+            "V and the base's depths": [own[0], *depths],
+        }
+        found |= {f"{STUDENT}, {name}": ("--reads", ",".join(read)) for name, read in parts.items()}
+    return found
+
+
 def _measure(args: Any, job: Job) -> dict[str, Any]:
     """All networks at a task, averaged over the seeds; differences are to the base alone."""
     drawn: list[Drawn] = []
-    for name, flags in ((BASE, ("--base-alone",)), (STUDENT, ())):
+    for name, flags in _networks(args, job).items():
         for seed in args.seeds:
-            out = args.out / f"{job.task}-{'base' if flags else 'student'}-{seed}"
+            out = args.out / f"{job.task}-{name.replace(', ', '-').replace(' ', '-')}-{seed}"
             drawn.append(score(train(args.run, job, seed, out, *flags), job, name=f"{name}/{seed}"))
     if job.task in BY_HAND:
         side = whole_images(open_run(args.run).composition).size
@@ -103,6 +138,7 @@ def _measure(args: Any, job: Job) -> dict[str, Any]:
     return {
         "task": job.task,
         "kind": job.kind,
+        "steps": job.steps,
         "metric": rows[0].metric,
         "scores": {one.model: one.score for one, _ in drawn},
         "rows": [one.model_dump(mode="json") for one in rows],
@@ -159,13 +195,14 @@ def page(record: Mapping[str, Any]) -> list[str]:
         "# Heads on real images",
         "",
         f"Frozen features of `{record['run']}`, of its base alone, and of the same ViT by plain"
-        f" PyTorch. {len(record['seeds'])} seeds, {record['steps']} steps each, scored once, after"
-        " the last. ± is the deviation between seeds; intervals are 95 %, about images and seeds,"
-        " each draw on the same images.",
+        f" PyTorch. {len(record['seeds'])} seeds, each head scored once, after its last step. ± is"
+        " the deviation between seeds; intervals are 95 %, about images and seeds, each draw on the"
+        " same images.",
         "",
     ]
     for task in record["tasks"]:
-        head = f"{task['task']}, `{task['kind']}` | {task['metric']} | less the base alone | beyond"
+        what = f"{task['task']}, `{task['kind']}`, {task['steps']} steps"
+        head = f"{what} | {task['metric']} | less the base alone | beyond"
         lines += [*table(head, [as_cells(one) for one in task["rows"]]), ""]
     return lines
 

@@ -12,7 +12,7 @@ from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.composition.choose_base import choose_base
 from kivfm_core.composition.composition import Composition, read_composition
 from kivfm_core.composition.plan_parts import (
-    TrunkFeatures,
+    features_of,
     find_features,
     plan_adapters,
     plan_aligners,
@@ -204,9 +204,7 @@ def _extend(
             f"the student to start from has learned {', '.join(known)}",
             "kivfm distill --from RUN --add-teacher NAME",
         )
-    trunk = earlier.trunk
-    x_level = trunk.level(earlier.x_level) if earlier.x_level else None
-    features = TrunkFeatures(trunk, x_level, trunk.level(earlier.v_level))
+    features = features_of(earlier)
     # Not their count: a teacher that was removed may have taken its extension with it.
     number = 1 + max((adapter.number for adapter in earlier.extensions), default=0)
     extension = plan_extension(config, features, added, number)

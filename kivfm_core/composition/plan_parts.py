@@ -14,7 +14,7 @@ from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.aligners.projector_plan import ProjectorPlan
 from kivfm_core.aligners.shared_head_plan import SharedHeadPlan
 from kivfm_core.aligners.table import aligner_kind
-from kivfm_core.composition.composition import map_plan, v_plan
+from kivfm_core.composition.composition import Composition, map_plan, v_plan
 from kivfm_core.config import LatentMap, RunConfig
 from kivfm_core.errors import UsageError
 from kivfm_core.recipes.recipe import Target
@@ -83,6 +83,12 @@ def find_features(trunk: TeacherSpec) -> TrunkFeatures:
         )
     x_level = next((level for level in trunk.levels if level.kind == "global"), None)
     return TrunkFeatures(trunk, x_level, dense[-1])
+
+
+def features_of(plan: Composition) -> TrunkFeatures:
+    """What the trunk of a student that is planned already offers."""
+    x_level = plan.trunk.level(plan.x_level) if plan.x_level else None
+    return TrunkFeatures(plan.trunk, x_level, plan.trunk.level(plan.v_level))
 
 
 def plan_adapters(

@@ -110,7 +110,8 @@ def train_head(
         train = load_labels(settings.data, settings.task, settings.limit)
         val = load_labels(settings.val, settings.task)
         classes = class_names(train, settings.data, settings.task)
-        plan = plan_head(start.plan, settings.name, kind, classes, settings.unfreeze)
+        unfreeze, reads = settings.unfreeze, settings.reads
+        plan = plan_head(start.plan, settings.name, kind, classes, unfreeze, reads)
         student = extended(start.load(), plan, settings.seed)
         with held(path, again, UNFINISHED):
             reader = opened.there(student.stand_in(plan.teachers[-1].name))
@@ -118,9 +119,8 @@ def train_head(
             origin = Origin(opened.name, opened.sha256, base_alone)
             trained, changes = made.train(path / UNFINISHED, origin)
             _write(start, path, student, _record(made, trained, changes))
-    spec = plan.teachers[-1]
     return HeadResult(
-        path, spec.name, find_task(settings.task).metric, trained.best, trained.best_step,
+        path, plan.teachers[-1].name, find_task(settings.task).metric, trained.best, trained.best_step,
         trained.step, len(made.examples.usable), classes, tuple(made.notes), changes,
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ class HeadSettings(Record):
         seed: Of the first weights, of the order of images, and of augmentations.
         unfreeze: What of the student is trained with the head.
         keep: Weight of the penalty that then keeps the student's stand-ins where they were.
+        reads: Names of the student's features that it reads; None: all that its kind reads.
     """
 
     task: str = Field(pattern=TASK)
@@ -46,6 +47,7 @@ class HeadSettings(Record):
     seed: int = Field(default=0, ge=0)
     unfreeze: Unfreeze = "none"
     keep: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    reads: tuple[str, ...] | None = Field(default=None, min_length=1)
 
     @property
     def rate(self) -> float:

@@ -84,6 +84,14 @@ def head(
             "0: no penalty.",
         ),
     ] = 1.0,
+    reads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F,...",
+            help="Features of the student that the head reads, separated by commas, such as "
+            "V,P16,D1. Default: all that its kind can read.",
+        ),
+    ] = None,
     base_alone: Annotated[
         bool,
         typer.Option(
@@ -111,6 +119,7 @@ def head(
             task=task, kind=chosen, name=name or chosen, data=data, val=val, steps=steps,
             batch_size=batch_size, lr=lr, augment=augment, every=every, patience=patience,
             limit=limit, seed=seed, unfreeze=unfreeze, keep=keep,
+            reads=tuple(reads.split(",")) if reads is not None else None,
         )  # fmt: skip
     except ValidationError as error:
         raise UsageError(one_line(error), "kivfm head --help") from error
