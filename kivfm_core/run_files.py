@@ -120,6 +120,7 @@ class _Weights(_Shape):
 class _Environment(_Shape):
     weights: dict[str, _Weights] = {}
     round_trip: dict[str, float] = {}
+    shared: dict[str, Any] = {}
     pictures: str = ""
     configuration: _Config | None = None
     argv: list[str] = []

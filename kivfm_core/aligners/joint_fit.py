@@ -116,6 +116,19 @@ def fit_joint(
     )
 
 
+def fit_added(both: Moments, shared: int) -> SharedFit:
+    """Fits a level to shared coordinates that exist.
+
+    Args:
+        both: Of the level's coordinates, then of the shared ones, at the same places or images.
+        shared: Number of shared coordinates, K.
+    """
+    level, z = slice(-shared), slice(-shared, None)
+    fitted = _whole_fit(both, both.covariance[:, z], both.covariance[z, z], level)
+    # A head's coordinates are centered only nearly, and the level's mean belongs to their mean.
+    return fitted._replace(center=fitted.center - both.mean[z] @ fitted.out)
+
+
 def maxvar(covariance: Tensor, sizes: Sequence[int], shared: int) -> tuple[Tensor, Tensor]:
     """The coordinates that several sets of variables predict best, each by itself.
 

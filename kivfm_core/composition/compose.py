@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from kivfm_core.aligners.joint_plan import PLACES
 from kivfm_core.aligners.plan import AlignerPlan
 from kivfm_core.composition.choose_base import choose_base
 from kivfm_core.composition.composition import Composition, read_composition
@@ -182,10 +183,12 @@ def _extend(
     config: RunConfig, teachers: Sequence[TeacherSpec], earlier: Composition
 ) -> Composition:
     """An earlier student with further teachers: one more adapter, more aligners, the rest as is."""
-    if RECIPES[config.recipe].shared:
+    joins = bool(RECIPES[config.recipe].shared)
+    if joins and earlier.shared_head is None:
         raise UsageError(
-            f"recipe {config.recipe} finds what all teachers share: it takes none later",
-            "--recipe kpu: what is added reads the shared coordinates, and stands beside them",
+            f"recipe {config.recipe} needs a space that teachers share: the student to start from "
+            "has none",
+            "--recipe kpu, or start from a run of kpu-joint",
         )
     known = tuple(spec.name for spec in earlier.teachers)
     added = [spec for spec in teachers if spec.name not in known]
@@ -209,8 +212,11 @@ def _extend(
     number = 1 + max((adapter.number for adapter in earlier.extensions), default=0)
     extension = plan_extension(config, features, added, number)
     aligners, maps = list(earlier.aligners), (*earlier.maps, *extension.maps)
+    shared = earlier.shared_head.shared if joins and earlier.shared_head else 0
+    if shared:  # by a fitted map: what is trained beside it reads all others
+        maps = tuple(one for one in maps if one.name != PLACES)
     for spec in added:
-        aligners += plan_aligners(config, spec, maps, earlier.x_channels)
+        aligners += plan_aligners(config, spec, maps, earlier.x_channels, shared=shared)
     return _checked(
         earlier.model_copy(
             update={

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -38,6 +39,7 @@ class LoadedModels:
         placements: Where frozen networks lie, and how many views at once they run on.
         round_trip: For teachers of an earlier run, as measured there: the share of each level's
             variance that a round trip through the shared latent keeps.
+        shared: What these share, as measured there.
     """
 
     student: Student
@@ -45,6 +47,7 @@ class LoadedModels:
     provenance: dict[str, Provenance | None]
     placements: Mapping[str, NetworkPlacement] = field(default_factory=dict[str, NetworkPlacement])
     round_trip: Mapping[str, float] = field(default_factory=dict[str, float])
+    shared: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def frozen(self) -> LoadedNetworks:
@@ -93,28 +96,29 @@ def assemble(
     if composition.pretrained and checkpoint is None:  # which has the whole trunk
         provenance[STARTED] = load_start(student, config.student.weights, log)
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
-    trips: dict[str, float] = {}
+    before: Mapping[str, Any] = {}
     if config.student.start is not None:
         earlier = open_run(config.student.start)
-        trips = _take_over(student, earlier, log)
+        before = _take_over(student, earlier, log)
         provenance |= earlier.provenance
     # Only now: the student's trunk is a copy of the base's own encoder, not of a wrapped one.
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     # The base's own encoder is left out where the student's trunk gives its levels.
     running = {name: teachers[name] for name in composition.teachers_to_run}
-    return LoadedModels(student.to(device), running, provenance, placements, trips)
+    known = {name: before[name] for name in ("round_trip", "shared") if name in before}
+    return LoadedModels(student.to(device), running, provenance, placements, **known)
 
 
-def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> dict[str, float]:
-    """Gives a student what an earlier run's learned; returns that run's round trips.
+def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> Mapping[str, Any]:
+    """Gives a student what an earlier run's learned; returns that run's environment.
 
     The earlier teachers come along as stand-ins, with their decoders: their encoders are not
     loaded.
     """
     student.take_over(earlier.load_student())
     log(f"{', '.join(student.composition.frozen_teachers)}: as in {earlier.path}")
-    return earlier.environment.get("round_trip", {})
+    return earlier.environment
 
 
 def _described(checkpoint: Path | None) -> Path | None:

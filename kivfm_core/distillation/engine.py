@@ -183,6 +183,8 @@ def begin(context: RunContext, prepared: Prepared) -> Start:
     context.log(f"the shared latent keeps {round_trips(trips)}")
     if shared:
         context.log(f"the others' shared coordinates explain {percents(shared['others'])}")
+    if before := prepared.models.shared:
+        shared = {**before, **{part: before.get(part, {}) | new for part, new in shared.items()}}
     if context.is_first:
         # The environment before the checkpoint, since resuming from a checkpoint needs both.
         facts = {"round_trip": trips, **_facts(context, prepared)}

@@ -89,12 +89,15 @@ def show(run: Annotated[Path, typer.Argument(help="Run folder.")], json: Json = 
 
 def _print_shared(shared: dict[str, Any]) -> None:
     """How much of each teacher is shared, and with whom."""
-    table = shared["teachers"]
-    rows = {**table, "all others": shared["others"]}
+    columns = shared["others"]  # a teacher that was added later has a column only
+    rows = {**shared["teachers"], "all others": columns}
     print_table(
-        ("what they share: by", *(f"of {printable(name)}" for name in table)),
+        ("what they share: by", *(f"of {printable(name)}" for name in columns)),
         [
-            (printable(by), *("" if by == name else percent(row[name]) for name in table))
+            (
+                printable(by),
+                *("" if by == name or name not in row else percent(row[name]) for name in columns),
+            )
             for by, row in rows.items()
         ],
     )

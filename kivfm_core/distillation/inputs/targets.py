@@ -18,10 +18,12 @@ class Targets(NamedTuple):
         teachers: Levels `[B, C]` or `[B, C, h, w]` by teacher and level. A teacher whose levels are
             the trunk's own (the base, with identity aligners) is not among them.
         trunk: The output of the student's frozen trunk; None if the student has none.
+        canvas: The student's canvases, where aligners are fitted to what it sees already.
     """
 
     teachers: Mapping[str, Mapping[str, Tensor]]
     trunk: TrunkOutput | None = None
+    canvas: Tensor | None = None
 
     def rows(self, part: slice) -> Targets:
         """The outputs for a part of the batch."""

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kivfm_core.aligners.joint_fit import JointFit, Moments, fit_joint
-from kivfm_core.aligners.sums import Sums, moments
+from kivfm_core.aligners.joint_fit import JointFit, fit_joint
+from kivfm_core.aligners.sums import Sums
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.agreement import Agreement
 from kivfm_core.distillation.training.calibrate import calibrate
+from kivfm_core.distillation.training.fit_added import AddedCalibration, reduced
 from kivfm_core.student.student import Student
 
 
@@ -28,12 +29,13 @@ def fit_aligners(
 
     Returns:
         The round trips, as `calibrate` gives them; and what teachers share, as `SharedCalibration`
-        does, or nothing.
+        or, of teachers that are added, `AddedCalibration` does.
     """
-    # The shared head of an earlier run's student stays as it is.
-    if student.shared_head is None or student.composition.frozen_teachers:
+    if student.shared_head is None:
         return calibrate(student, batches, reduce), {}
-    together = SharedCalibration(student)
+    # The shared head of an earlier run's student stays as it is.
+    kind = AddedCalibration if student.composition.frozen_teachers else SharedCalibration
+    together = kind(student)
     trips = calibrate(student, together.watch(batches), reduce)
     return trips, together.fit(reduce)
 
@@ -78,8 +80,8 @@ class SharedCalibration:
         teachers = [plan.teacher for plan in both.dense]
         groups = {name: [i for i, t in enumerate(teachers) if t == name] for name in teachers}
         found = fit_joint(
-            _moments(self.places, reduce).mapped(maps),
-            _moments(self.images, reduce).mapped([*maps, *more]),
+            reduced(self.places, reduce).mapped(maps),
+            reduced(self.images, reduce).mapped([*maps, *more]),
             ([m.axes.shape[1] for m in maps], [m.axes.shape[1] for m in more]),
             [*groups.values()],
             len(head.sums),
@@ -90,12 +92,6 @@ class SharedCalibration:
             aligner.shared_map.fit(fit)
         names = [f"{plan.teacher}:{plan.level.name}" for plan in (*both.dense, *both.whole)]
         return _record(names, [*groups], found)
-
-
-def _moments(sums: Sums, reduce: Callable[[Tensor], Tensor]) -> Moments:
-    # Each process saw other images: sums over all of them make all processes fit alike.
-    count = int(reduce(torch.tensor(sums.count)))
-    return Moments(*moments(count, reduce(sums.total), reduce(sums.outer)))
 
 
 def _record(levels: list[str], teachers: list[str], found: JointFit) -> dict[str, Any]:

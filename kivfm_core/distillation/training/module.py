@@ -37,7 +37,9 @@ class Distillation(nn.Module):
         super().__init__()
         self.student = student
         self.recipe = RECIPES[recipe]
-        self.agreement = Agreement(student) if self.recipe.agreement else None
+        # An earlier run's shared head stays as it is: nothing is left to agree on.
+        agrees = self.recipe.agreement and not student.composition.frozen_teachers
+        self.agreement = Agreement(student) if agrees else None
         shares = [weights[spec.name] for spec in student.composition.learned]
         self.register_buffer("weights", torch.tensor(shares), persistent=False)
         self.register_buffer("readout_share", torch.ones(()), persistent=False)

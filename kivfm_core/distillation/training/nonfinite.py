@@ -55,7 +55,7 @@ class SkippedSteps:
             wrong = not_finite(targets, self.stream.image_names(step))
             if not wrong:
                 good += 1
-                yield targets
+                yield targets._replace(canvas=canvas)
                 continue
             why = self._record(step, student.trained(), canvas, targets, wrong)
             self._check_limit(why, wrong)

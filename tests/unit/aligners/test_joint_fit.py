@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from kivfm_core.aligners.joint_fit import JointFit, Moments, fit_joint, maxvar
+from kivfm_core.aligners.joint_fit import JointFit, Moments, fit_added, fit_joint, maxvar
 from kivfm_core.aligners.shared_map import SharedMap
 from kivfm_core.aligners.sums import Sums, moments
 
@@ -147,3 +147,20 @@ def test_levels_that_never_move_share_nothing():
     for one in found.dense:
         assert all(torch.as_tensor(value).isfinite().all() for value in one)
     assert found.dense[2].share == 0 and not found.dense[2].into.any()
+
+
+def test_a_level_is_fitted_to_coordinates_that_exist():
+    g, (level,) = planted([9], 3, 0.3, seed=5)
+    said = 0.7 * g + 0.2  # as a student says it: less than there is, and not centered
+    found = fit_added(summed(torch.cat([level, said], 1)), 3)
+    made = SharedMap(9, 3)
+    made.fit(found)
+    z, p = made.split(level)
+    assert torch.allclose(made.join(z, p), level, atol=1e-4)
+    assert explained(said, z) > 0.85
+    # What the coordinates say of the level is right on average, and explains the recorded share.
+    guess = made.join(said, torch.zeros_like(level))
+    assert torch.allclose(guess.mean(0), level.mean(0), atol=1e-3)
+    left = (level - guess).square().sum() / (level - level.mean(0)).square().sum()
+    assert found.share == pytest.approx(1 - float(left), abs=1e-3)
+    assert found.share > 0.6 * explained(level, g)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import toy
 
 from kivfm_core.composition.compose import compose
 from kivfm_core.composition.composition import Composition
@@ -17,6 +19,7 @@ from kivfm_core.runs.run import Run
 from kivfm_core.student.student import Student
 
 PURPOSE = "toypurpose/small"
+OTHER = toy.PURPOSE.model_copy(update={"name": "toyother/small", "aliases": ("toyother",)})
 
 
 @pytest.fixture
@@ -69,13 +72,37 @@ def test_other_plans_are_written_as_ever(config: RunConfig, recipe: str):
     assert {aligner.kind for aligner in plan.aligners} == {"latent", "identity"}
 
 
-def test_a_teacher_that_is_added_stands_beside_what_is_shared(joint: RunConfig, tmp_path: Path):
+def further(earlier: RunConfig, recipe: str, tmp_path: Path) -> RunConfig:
+    """One more teacher for a run of a configuration."""
     run = Run(tmp_path / "run")
-    run.write_plan(joint, compose(joint))
-    values = joint.model_dump(by_alias=True, exclude_none=True)
+    run.write_plan(earlier, compose(earlier))
+    values = earlier.model_dump(by_alias=True, exclude_none=True)
+    values |= {"recipe": recipe, "teachers": [*values["teachers"], {"name": OTHER.name}]}
     values["student"]["start"] = str(run.path)
-    with pytest.raises(UsageError, match="takes none later"):
-        compose(RunConfig.model_validate(values))
+    return RunConfig.model_validate(values)
+
+
+def test_a_teacher_that_is_added_takes_what_is_shared(
+    joint: RunConfig, register: Callable[..., None], tmp_path: Path
+):
+    register(toy.BASE, toy.PURPOSE, OTHER)
+    plan = compose(further(joint, "kpu-joint", tmp_path))
+    assert plan.shared_head == compose(joint).shared_head
+    new, old = plan.of(OTHER.name), plan.of(PURPOSE)
+    assert {aligner.kind for aligner in new} == {"joint"}
+    assert [a.hidden for a in new] == [a.hidden for a in old]
+    assert all("Z" not in aligner.maps for aligner in new)  # but by the fitted map
+    beside = compose(further(joint, "kpu", tmp_path))
+    assert all("Z" in aligner.maps for aligner in beside.of(OTHER.name))
+    assert plan.trainable < beside.trainable
+
+
+def test_a_student_without_a_shared_space_takes_no_teacher_into_it(
+    config: RunConfig, register: Callable[..., None], tmp_path: Path
+):
+    register(toy.BASE, toy.PURPOSE, OTHER)
+    with pytest.raises(UsageError, match="the student to start from has none"):
+        compose(further(config, "kpu-joint", tmp_path))
 
 
 def test_a_plan_whose_parts_do_not_fit_is_refused(joint: RunConfig):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import toy
 
+from kivfm_core.aligners.joint import JointAligner
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
 from kivfm_core.loaded.load import load
@@ -19,6 +21,7 @@ from kivfm_core.student.student import Student
 
 PURPOSE = "toypurpose/small"
 SIDES = (64, 64)
+OTHER = toy.PURPOSE.model_copy(update={"name": "toyother/small", "aliases": ("toyother",)})
 
 
 @pytest.fixture
@@ -46,21 +49,53 @@ def test_a_run_says_what_its_teachers_share(joint: RunConfig, tmp_path: Path):
     assert seen.maps["Z"].shape[:2] == (1, 64)
 
 
-def test_a_further_teacher_reads_what_is_shared(
-    joint: RunConfig, register: Callable[..., None], tmp_path: Path
-):
-    earlier = distill(joint, out=tmp_path / "earlier")
-    other = toy.PURPOSE.model_copy(update={"name": "toyother/small", "aliases": ("toyother",)})
-    register(toy.BASE, toy.PURPOSE, other)
-    toy.save(other, tmp_path / "other.safetensors")
-    values = joint.model_dump(by_alias=True, exclude_none=True)
-    values |= {"recipe": "kpu", "teachers": [*values["teachers"], {"name": other.name}]}
-    values["weights"][other.name] = str(tmp_path / "other.safetensors")
+@pytest.fixture
+def earlier(joint: RunConfig, register: Callable[..., None], tmp_path: Path) -> Path:
+    made = distill(joint, out=tmp_path / "earlier")
+    register(toy.BASE, toy.PURPOSE, OTHER)
+    toy.save(OTHER, tmp_path / "other.safetensors")
+    return made
+
+
+def further(earlier: Path, **changed: Any) -> RunConfig:
+    """One more teacher for a run, with the run's own settings where no others are given."""
+    values = open_run(earlier).config.model_dump(by_alias=True, exclude_none=True)
+    values |= {"teachers": [*values["teachers"], {"name": OTHER.name}], **changed}
+    values["weights"][OTHER.name] = str(earlier.parent / "other.safetensors")
     values["student"]["start"] = str(earlier)
-    run = open_run(distill(RunConfig.model_validate(values), out=tmp_path / "more"))
-    assert all("Z" in plan.maps for plan in run.composition.of(other.name))
+    return RunConfig.model_validate(values)
+
+
+def levels(student: Student, teacher: str) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return dict(student.stand_in(teacher).encode(torch.rand(2, 3, *SIDES), []))
+
+
+def test_a_further_teacher_is_fitted_to_what_is_shared(earlier: Path, tmp_path: Path):
+    run = open_run(distill(further(earlier), out=tmp_path / "more"))
+    old, new = load_student(earlier), run.load_student()
+    before, after = features(old), features(new)
+    for name, value in before.items():
+        assert torch.equal(value, after[name]), name
+    for teacher in ("toybase/small", PURPOSE):
+        told, tells = levels(old, teacher), levels(new, teacher)
+        assert all(torch.equal(told[name], tells[name]) for name in told)
+    shared, alone = (open_run(p).environment["shared"] for p in (run.path, earlier))
+    assert shared["eigenvalues"] == alone["eigenvalues"]
+    assert shared["teachers"] == alone["teachers"]
+    assert {*shared["others"]} == {*alone["others"], OTHER.name}
+    assert 0 < shared["others"][OTHER.name] < 1
+    aligner = new.aligner(OTHER.name, "coarse")
+    assert isinstance(aligner, JointAligner) and aligner.shared_map.out.any()
+    assert aligner.shared_map.into.any()
+
+
+def test_a_further_teacher_reads_what_is_shared(earlier: Path, tmp_path: Path):
+    run = open_run(distill(further(earlier, recipe="kpu"), out=tmp_path / "more"))
+    assert all("Z" in plan.maps for plan in run.composition.of(OTHER.name))
     before, after = (features(load_student(path)) for path in (earlier, run.path))
     assert torch.equal(before["Z"], after["Z"]) and torch.equal(before["z"], after["z"])
+    assert run.environment["shared"] == open_run(earlier).environment["shared"]
     # Before it learned, a stand-in knew the mean of its teacher's levels and nothing else.
     untrained = run.load_student(untrained=True).stand_in(PURPOSE)
     coarse = untrained.levels(before, SIDES)["coarse"]
