@@ -3,6 +3,7 @@
     python -m benchmarks.method recipes [--seeds 3] [--steps N] [--recipes a,b] [--jobs 2] ...
     python -m benchmarks.method labels [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
+    python -m benchmarks.method joint [--seeds 3] [--steps N] ...
     python -m benchmarks.method teachers [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
@@ -13,7 +14,7 @@ images and on a domain that no network was trained on.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
-(`ablation.py`), `teachers` how many there are (`teacher_counts.py`), at the first learning rate and
+(`ablation.py`), `joint` one thing of the shared space (`joint.py`), `teachers` how many there are (`teacher_counts.py`), at the first learning rate and
 weight decay of the grid.
 """
 
@@ -33,11 +34,13 @@ from typing import Any, Literal
 
 from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
+from benchmarks.method.changed_recipes import CHANGED_RECIPES
 from benchmarks.method.data import BLOCKS, write_images
 from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.extra_teachers import provide_extra_teachers
 from benchmarks.method.job_rows import make_row
 from benchmarks.method.jobs import Job, Place, is_finished, run_job
+from benchmarks.method.joint import joint_parts
 from benchmarks.method.labels import SHARES, TEACHERS, labeled
 from benchmarks.method.labels_page import labels_markdown, labels_plot
 from benchmarks.method.page import OURS, Row, markdown, ranked
@@ -96,6 +99,11 @@ def _cache(pool: Executor, place: Place, tier: Sequence[Job]) -> None:
 
 def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
     """Jobs that can run at a time; `rows` has those of earlier tiers when the next begins."""
+    if args.suite == "joint":
+        RECIPES.update(CHANGED_RECIPES)  # to size them
+        for seed in range(args.seeds):
+            yield from ([job] for job in joint_parts(_job(args, "confirm", OURS, seed), _size))
+        return
     if args.suite in ("ablation", "teachers"):
         for seed in range(args.seeds):
             plain = _job(args, "confirm", OURS, seed)
@@ -190,7 +198,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", choices=["recipes", "labels", "ablation", "teachers"])
+    parser.add_argument("suite", choices=["recipes", "labels", "ablation", "joint", "teachers"])
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=800, help="of the confirming tier")

@@ -18,13 +18,19 @@ _CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "256 shared coordinates": {"shared": 256},
         "a shared head that nothing teaches agreement": {"agreement": 0.0},
         "a shared head beside whole private ones": {"private": 1.0},
+        "a shared head beside halves of private ones": {"private": 0.5},
+        "private parts of one hidden unit": {"private": 1e-9},
     },
 }
 
-# The recipes that differ, by what is changed; names of changes are as short as tables ask for.
+# The recipes that differ, by their own name and what is changed.
 CHANGED_RECIPES = {
     f"{base}, {name}": RECIPES[base].model_copy(update=change)
     for base, changes in _CHANGES.items()
     for name, change in changes.items()
 }
-CHANGES = tuple(name for changes in _CHANGES.values() for name in changes)
+
+
+def changes_of(base: str) -> dict[str, str]:
+    """What is changed in a recipe, as short as tables ask for; and the name of what comes of it."""
+    return {name: f"{base}, {name}" for name in _CHANGES[base]}
