@@ -14,8 +14,8 @@ images and on a domain that no network was trained on.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
-(`ablation.py`), `joint` one thing of the shared space (`joint.py`), `teachers` how many there are (`teacher_counts.py`), at the first learning rate and
-weight decay of the grid.
+(`ablation.py`), `joint` one thing of the shared space (`joint.py`), `teachers` how many there are
+(`teacher_counts.py`), at the first learning rate and weight decay of the grid.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from typing import Any, Literal
 
 from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
-from benchmarks.method.changed_recipes import CHANGED_RECIPES
 from benchmarks.method.data import BLOCKS, write_images
 from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.extra_teachers import provide_extra_teachers
@@ -47,7 +46,7 @@ from benchmarks.method.page import OURS, Row, markdown, ranked
 from benchmarks.method.plot import plot
 from benchmarks.method.pool_labels import write_labels
 from benchmarks.method.teacher_counts import teacher_counts
-from benchmarks.method.workers import LABELS, call, make_workers
+from benchmarks.method.workers import LABELS, call, know_all, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes.table import RECIPES
 
@@ -72,8 +71,10 @@ def main() -> None:
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:
         for tier in _tiers(args, place, rows):
+            # Jobs one after the other: the first of a seed fills the cache, with what it needs.
             # Labels need no teacher outputs.
-            if any(job.recipe != LABELS and not is_finished(job, place) for job in tier):
+            together = args.jobs > 1 and any(job.recipe != LABELS for job in tier)
+            if together and not all(is_finished(job, place) for job in tier):
                 _cache(pool, place, tier)
             rows += [make_row(r, images) for r in pool.map(partial(run_job, place=place), tier)]
             if tier[0].tier == "screen":
@@ -100,7 +101,7 @@ def _cache(pool: Executor, place: Place, tier: Sequence[Job]) -> None:
 def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
     """Jobs that can run at a time; `rows` has those of earlier tiers when the next begins."""
     if args.suite == "joint":
-        RECIPES.update(CHANGED_RECIPES)  # to size them
+        know_all()  # to size them
         for seed in range(args.seeds):
             yield from ([job] for job in joint_parts(_job(args, "confirm", OURS, seed), _size))
         return

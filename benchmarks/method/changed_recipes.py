@@ -19,6 +19,12 @@ _CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "a shared head that nothing teaches agreement": {"agreement": 0.0},
         "a shared head beside whole private ones": {"private": 1.0},
         "a shared head beside halves of private ones": {"private": 0.5},
+        "a shared head without the fit": {"aligner": "joint-unfitted", "agreement": 0.0},
+        "the fit without a shared head": {
+            "aligner": "joint-alone",
+            "agreement": 0.0,
+            "private": 1.0,
+        },
         "private parts of one hidden unit": {"private": 1e-9},
     },
 }

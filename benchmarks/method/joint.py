@@ -9,13 +9,13 @@ from benchmarks.method.changed_recipes import changes_of
 from benchmarks.method.equal_parameters import Size
 from benchmarks.method.jobs import Job
 
-JOINT = "kpu-joint"
+JOINT, LEARNED = "kpu-joint", "kpu-joint-learned"
 # Views of the fit; by default 256.
 VIEWS = (32, 1024)
 
 
 def joint_parts(plain: Job, size: Callable[[str], Size]) -> Iterator[Job]:
-    """`kpu`, then `kpu-joint`, then that with one thing changed.
+    """`kpu`, `kpu-joint` and `kpu-joint-learned`, then `kpu-joint` with one thing changed.
 
     Args:
         plain: Of `kpu`.
@@ -24,6 +24,7 @@ def joint_parts(plain: Job, size: Callable[[str], Size]) -> Iterator[Job]:
     yield plain
     ours = replace(plain, recipe=JOINT, size=size(JOINT))
     yield ours
+    yield replace(plain, recipe=LEARNED, size=size(LEARNED))
     for name, recipe in changes_of(JOINT).items():
         yield replace(plain, variant=name, recipe=recipe, size=size(recipe))
     for count in VIEWS:

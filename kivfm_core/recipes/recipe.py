@@ -55,6 +55,7 @@ class Recipe(Record):
             that know of them.
         agreement: Weight of the distance of the student's shared coordinates from those that the
             teachers agree on.
+        hold: Weight of the terms that hold learned maps to the shared space from collapse.
         private: Hidden width of the aligners beside the shared head, as a share of what they would
             have alone.
     """
@@ -70,6 +71,7 @@ class Recipe(Record):
     readout_start: float = Field(default=1.0, ge=0, le=2)
     shared: int = Field(default=0, ge=0)
     agreement: float = Field(default=0.0, ge=0)
+    hold: float = Field(default=0.0, ge=0)
     private: float = Field(default=1.0, gt=0, le=1)
 
     def match(self, kind: Literal["global", "dense"]) -> Match:
