@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from kivfm_core.aligners.joint import JointAligner
@@ -47,6 +48,7 @@ class Agreement:
         grid = max(tuple(x.shape[-2:]) for x in maps)
         return [resize(level, grid) for level in levels]
 
+    @torch.no_grad()
     def coordinates(self, targets: Targets) -> list[Tensor]:
         """The dense levels' coordinates `[B, L, h, w]`, as `levels`."""
         pairs = zip(map(self.aligner, self.dense), self.levels(targets), strict=True)
