@@ -20,6 +20,9 @@ TEACHERS = (
     "deeplab/mnv2-voc", "clip/vit-b-32", "classifier/vit-b-16", "detector/maskrcnn-r50-v2",
 )  # fmt: skip
 COUNTS = (2, 5, 8, 12)
+COLUMNS = (
+    "teachers | recipe | trainable | adapter | shared head | aligners | share | sums of the fit"
+)
 RECIPES = ("kpu", "kpu-joint", "kpu-joint-learned")
 
 
@@ -73,10 +76,7 @@ def page(record: Mapping[str, Any]) -> list[str]:
         "they are trained. The fit's sums lie in the memory of each process, in float64; while it",
         "solves, there are several matrices of that size.",
         "",
-        *table(
-            "teachers | recipe | trainable | adapter | shared head | aligners | share | sums of the fit",
-            rows,
-        ),
+        *table(COLUMNS, rows),
         "",
     ]
 

@@ -1,4 +1,4 @@
-"""What holds learned maps to the shared space: it still says what the teachers say."""
+"""What holds learned maps to the shared space: its teachers can still be told from it."""
 
 from __future__ import annotations
 
