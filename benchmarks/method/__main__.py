@@ -3,7 +3,7 @@
     python -m benchmarks.method recipes [--seeds 3] [--steps N] [--recipes a,b] [--jobs 2] ...
     python -m benchmarks.method labels [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
-    python -m benchmarks.method joint [--seeds 3] [--steps N] ...
+    python -m benchmarks.method joint [--seeds 3] [--steps N] [--share N] ...
     python -m benchmarks.method teachers [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
@@ -34,7 +34,7 @@ from typing import Any, Literal
 
 from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
-from benchmarks.method.data import BLOCKS, write_images
+from benchmarks.method.data import BLOCKS, take, write_images
 from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.extra_teachers import provide_extra_teachers
 from benchmarks.method.job_rows import make_row
@@ -102,8 +102,11 @@ def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Itera
     """Jobs that can run at a time; `rows` has those of earlier tiers when the next begins."""
     if args.suite == "joint":
         know_all()  # to size them
-        for seed in range(args.seeds):
-            yield from ([job] for job in joint_parts(_job(args, "confirm", OURS, seed), _size))
+        plain = _job(args, "confirm", OURS, 0)
+        if args.share > 1:
+            pool = str(take(place.images.pool, place.root, args.share))
+            plain = replace(plain, pool=pool, share=args.share)
+        yield from ([job] for job in joint_parts(plain, _size, args.seeds))
         return
     if args.suite in ("ablation", "teachers"):
         for seed in range(args.seeds):
@@ -211,6 +214,8 @@ def _arguments() -> argparse.Namespace:
                         help="at full length, beside the default")  # fmt: skip
     parser.add_argument("--limit", type=int, default=60, help="validation images a task")
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test images, at most")
+    parser.add_argument("--share", type=int, default=1, metavar="N",
+                        help="`joint` distils on one of N images")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="at a time, sharing the cores")
     parser.add_argument("--set", action="append", dest="sets", default=[], metavar="KEY=VALUE",
                         help="for every distillation, such as engine.accelerator=cuda")  # fmt: skip

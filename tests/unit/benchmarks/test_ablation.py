@@ -89,7 +89,7 @@ def test_parts_of_the_shared_space_are_as_large_as_ours(
         monkeypatch.setitem(RECIPES, name, recipe)
     for name, kind in KINDS.items():
         monkeypatch.setitem(ALIGNERS, name, kind)
-    jobs = list(joint_parts(OURS, lambda recipe: equal_size(recipe, PARAMETERS)))
+    jobs = list(joint_parts(OURS, lambda recipe: equal_size(recipe, PARAMETERS), 2))
     assert len({job.name for job in jobs}) == len(jobs) > 10
     for job in jobs:
         plan = compose(make_config(job, pool))
