@@ -127,18 +127,20 @@ def test_a_learned_space_starts_as_fitted_and_comes_back(student: Student, confi
 def test_a_learned_space_that_collapses_is_held(config: RunConfig):
     student, targets = learned(config), batch(8)
     agreement = Agreement(student)
+    agreement.whole = []  # too few images here to tell what global levels share
     fitted = hold(agreement, targets).item()
-    maps = [agreement.aligner(p).shared_map for p in (*agreement.dense, *agreement.whole)]
+    assert fitted < 0.2
+    maps = [agreement.aligner(plan).shared_map for plan in agreement.dense]
     kept = [m.into.detach().clone() for m in maps]
     with torch.no_grad():
         for m in maps:
             m.into.zero_()
-    assert hold(agreement, targets).item() > fitted + 1
+    assert hold(agreement, targets).item() == pytest.approx(2, abs=0.02)
     with torch.no_grad():
         for m, into in zip(maps, kept, strict=True):
             m.into.copy_(into)
             m.out.zero_()
-    assert hold(agreement, targets).item() > fitted + 1
+    assert hold(agreement, targets).item() == pytest.approx(1, abs=0.2)
 
 
 def test_every_learned_map_is_trained(config: RunConfig):
