@@ -67,7 +67,7 @@ def main() -> None:
         write_labels(images.pool, place.labels)
     if args.suite == "teachers":
         provide_extra_teachers(root / "extra-teachers")
-    threads = max(1, where["cores"] // args.jobs)
+    threads = int(os.environ.get("OMP_NUM_THREADS", max(1, where["cores"] // args.jobs)))
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:
         for tier in _tiers(args, place, rows):
