@@ -14,18 +14,19 @@ _CHANGES: dict[str, dict[str, dict[str, Any]]] = {
         "a constant weight of decoders": {"readout_start": 1.0},
     },
     "kpu-joint": {
-        "16 shared coordinates": {"shared": 16},
+        "whole private heads of global levels": {"private_global": 1.0},
         "256 shared coordinates": {"shared": 256},
+        "16 shared coordinates": {"shared": 16},
         "a shared head that nothing teaches agreement": {"agreement": 0.0},
-        "a shared head beside whole private ones": {"private": 1.0},
-        "a shared head beside halves of private ones": {"private": 0.5},
         "a shared head without the fit": {"aligner": "joint-unfitted", "agreement": 0.0},
         "the fit without a shared head": {
             "aligner": "joint-alone",
             "agreement": 0.0,
             "private": 1.0,
+            "private_global": 1.0,
         },
-        "private parts of one hidden unit": {"private": 1e-9},
+        "a shared head beside whole private ones": {"private": 1.0, "private_global": 1.0},
+        "private heads of one hidden unit": {"private": 1e-9, "private_global": 1e-9},
     },
 }
 

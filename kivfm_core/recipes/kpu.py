@@ -30,6 +30,7 @@ KPU_JOINT = KPU.model_copy(
         "shared": 64,
         "agreement": 0.5,
         "private": 0.25,
+        "private_global": 0.25,
     }
 )
 
