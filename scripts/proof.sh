@@ -8,6 +8,7 @@ method() { python -m benchmarks.method "$@" --seeds 3 --jobs 2; }
 
 method recipes --steps 800 --screen-steps 300 --lr 4e-3,8e-3 --weight-decay 0.02,0.1 --global-level-lr 1
 method ablation --steps 300 --blocks 3 --lr 4e-3
+method joint --steps 300 --blocks 3 --lr 4e-3
 method teachers --steps 300 --lr 4e-3
 method labels --steps 400 --screen-steps 200 --blocks 3 --lr 2e-3,4e-3
 python -m benchmarks.nano --seeds 3 --name demo -- --steps 1300 --batch-size 8 --image-size 96 \

@@ -3,6 +3,7 @@
     python -m benchmarks.method recipes [--seeds 3] [--steps N] [--recipes a,b] [--jobs 2] ...
     python -m benchmarks.method labels [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
+    python -m benchmarks.method joint [--seeds 3] [--steps N] [--share N] ...
     python -m benchmarks.method teachers [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
@@ -13,8 +14,8 @@ images and on a domain that no network was trained on.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
-(`ablation.py`), `teachers` how many there are (`teacher_counts.py`), at the first learning rate and
-weight decay of the grid.
+(`ablation.py`), `joint` one thing of the shared space (`joint.py`), `teachers` how many there are
+(`teacher_counts.py`), at the first learning rate and weight decay of the grid.
 """
 
 from __future__ import annotations
@@ -33,18 +34,19 @@ from typing import Any, Literal
 
 from benchmarks.common import ROOT, commit, machine
 from benchmarks.method.ablation import ablations
-from benchmarks.method.data import BLOCKS, write_images
+from benchmarks.method.data import BLOCKS, take, write_images
 from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainable
 from benchmarks.method.extra_teachers import provide_extra_teachers
 from benchmarks.method.job_rows import make_row
 from benchmarks.method.jobs import Job, Place, is_finished, run_job
+from benchmarks.method.joint import joint_parts
 from benchmarks.method.labels import SHARES, TEACHERS, labeled
 from benchmarks.method.labels_page import labels_markdown, labels_plot
 from benchmarks.method.page import OURS, Row, markdown, ranked
 from benchmarks.method.plot import plot
 from benchmarks.method.pool_labels import write_labels
 from benchmarks.method.teacher_counts import teacher_counts
-from benchmarks.method.workers import LABELS, call, make_workers
+from benchmarks.method.workers import LABELS, call, know_all, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes.table import RECIPES
 
@@ -65,12 +67,14 @@ def main() -> None:
         write_labels(images.pool, place.labels)
     if args.suite == "teachers":
         provide_extra_teachers(root / "extra-teachers")
-    threads = max(1, where["cores"] // args.jobs)
+    threads = int(os.environ.get("OMP_NUM_THREADS", max(1, where["cores"] // args.jobs)))
     rows: list[Row] = []
     with make_workers(args.jobs, threads) as pool:
         for tier in _tiers(args, place, rows):
+            # Jobs one after the other: the first of a seed fills the cache, with what it needs.
             # Labels need no teacher outputs.
-            if any(job.recipe != LABELS and not is_finished(job, place) for job in tier):
+            together = args.jobs > 1 and any(job.recipe != LABELS for job in tier)
+            if together and not all(is_finished(job, place) for job in tier):
                 _cache(pool, place, tier)
             rows += [make_row(r, images) for r in pool.map(partial(run_job, place=place), tier)]
             if tier[0].tier == "screen":
@@ -96,6 +100,14 @@ def _cache(pool: Executor, place: Place, tier: Sequence[Job]) -> None:
 
 def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
     """Jobs that can run at a time; `rows` has those of earlier tiers when the next begins."""
+    if args.suite == "joint":
+        know_all()  # to size them
+        plain = _job(args, "confirm", OURS, 0)
+        if args.share > 1:
+            pool = str(take(place.images.pool, place.root, args.share))
+            plain = replace(plain, pool=pool, share=args.share)
+        yield from ([job] for job in joint_parts(plain, _size, args.seeds))
+        return
     if args.suite in ("ablation", "teachers"):
         for seed in range(args.seeds):
             plain = _job(args, "confirm", OURS, seed)
@@ -190,7 +202,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", choices=["recipes", "labels", "ablation", "teachers"])
+    parser.add_argument("suite", choices=["recipes", "labels", "ablation", "joint", "teachers"])
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=800, help="of the confirming tier")
@@ -202,6 +214,8 @@ def _arguments() -> argparse.Namespace:
                         help="at full length, beside the default")  # fmt: skip
     parser.add_argument("--limit", type=int, default=60, help="validation images a task")
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test images, at most")
+    parser.add_argument("--share", type=int, default=1, metavar="N",
+                        help="`joint` distils on one of N images")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="at a time, sharing the cores")
     parser.add_argument("--set", action="append", dest="sets", default=[], metavar="KEY=VALUE",
                         help="for every distillation, such as engine.accelerator=cuda")  # fmt: skip

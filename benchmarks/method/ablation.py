@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.method.changed_recipes import CHANGED_RECIPES, CHANGES
+from benchmarks.method.changed_recipes import changes_of
 from benchmarks.method.data import take
 from benchmarks.method.jobs import Job
 
@@ -18,8 +18,7 @@ SHARES = (8, 4, 2)
 # error` is the rival `mse`: no shared latent, no decoders, no convolution. The cache that is shared
 # has no outputs for further views, so those runs have caches of their own.
 FLAGS = {
-    **{name: ("--recipe", recipe) for name, recipe in zip(CHANGES, CHANGED_RECIPES, strict=True)},
-    "a shared head": ("--recipe", "kpu-joint"),
+    **{name: ("--recipe", recipe) for name, recipe in changes_of("kpu").items()},
     "no decoders": ("--recipe", "levels"),
     "plain squared error": ("--recipe", "mse"),
     "aligners only": ("--set", "student.adapter=none"),

@@ -16,6 +16,8 @@ from threading import Thread
 
 from benchmarks.common import KEEP_FREED
 from benchmarks.method.changed_recipes import CHANGED_RECIPES
+from benchmarks.method.joint_kinds_plan import KINDS
+from kivfm_core.aligners.table import ALIGNERS
 from kivfm_core.recipes.table import RECIPES
 
 # The one command that is not kivfm's.
@@ -29,9 +31,15 @@ def make_workers(count: int, threads: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, get_context("spawn"), _begin)
 
 
-def _begin() -> None:
-    """Knows the ablation's recipes, and ends with the suite: a next try would run beside it."""
+def know_all() -> None:
+    """Makes this process know the recipes and kinds of aligners that only the suites have."""
     RECIPES.update(CHANGED_RECIPES)
+    ALIGNERS.update(KINDS)
+
+
+def _begin() -> None:
+    """Knows what only the suites have, and ends with the suite: a next try would run beside it."""
+    know_all()
     parent = parent_process()
     assert parent is not None
 

@@ -9,7 +9,7 @@ projector, a small one, the rest.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kivfm_core.aligners.aligner import Features
 from kivfm_core.aligners.identity import IdentityAligner
@@ -25,7 +25,7 @@ class JointAligner(LatentAligner):
 
     def __init__(self, plan: JointPlan) -> None:
         super().__init__(plan)
-        self.shared_map = SharedMap(plan.latent, plan.shared)
+        self.shared_map = SharedMap(plan.latent, plan.shared, plan.learned)
 
     def predict(self, features: Features, grid: tuple[int, int] | None) -> Tensor:
         """The student's latent coordinates, `[B, L]` or `[B, L, h, w]`."""
@@ -40,7 +40,7 @@ class JointAligner(LatentAligner):
     def forget(self) -> None:
         """Predicts the mean of the level, whatever the shared head gives."""
         super().forget()
-        self.shared_map.out.zero_()
+        nn.init.zeros_(self.shared_map.out)
 
 
 class JointIdentityAligner(IdentityAligner):
@@ -48,7 +48,7 @@ class JointIdentityAligner(IdentityAligner):
 
     def __init__(self, plan: JointIdentityPlan) -> None:
         super().__init__(plan)
-        self.shared_map = SharedMap(plan.level.channels, plan.shared)
+        self.shared_map = SharedMap(plan.level.channels, plan.shared, plan.learned)
 
     def affine(self) -> Affine:
         """The fitted map from the level to its coordinates, on the CPU."""

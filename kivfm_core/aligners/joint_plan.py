@@ -22,10 +22,12 @@ class JointPlan(LatentPlan):
     """A latent aligner that takes the shared coordinates, and predicts only what they lack.
 
     Attributes:
+        learned: Whether its maps to them and back are trained.
         shared: Coordinates of the space that all teachers share.
     """
 
     module: ClassVar[str] = "kivfm_core.aligners.joint:JointAligner"
+    learned: ClassVar[bool] = False
     native_kind: ClassVar[str] = "joint-identity"
 
     kind: str = "joint"
@@ -46,10 +48,12 @@ class JointIdentityPlan(IdentityPlan):
     """The level is the student's own x or V, and has a part in what teachers agree on.
 
     Attributes:
+        learned: Whether its maps to them and back are trained.
         shared: Coordinates of the space that all teachers share.
     """
 
     module: ClassVar[str] = "kivfm_core.aligners.joint:JointIdentityAligner"
+    learned: ClassVar[bool] = False
 
     kind: str = "joint-identity"
     shared: int = Field(gt=0)

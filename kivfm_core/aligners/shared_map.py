@@ -38,6 +38,7 @@ class SharedMap(nn.Module):
     Args:
         latent: The level's coordinates, L.
         shared: The shared ones, K.
+        learned: Whether the matrices are trained, from what was fitted.
 
     Attributes:
         center: `[L]`.
@@ -51,13 +52,20 @@ class SharedMap(nn.Module):
     out: Tensor
     spread: Tensor
 
-    def __init__(self, latent: int, shared: int) -> None:
+    def __init__(self, latent: int, shared: int, learned: bool = False) -> None:
         super().__init__()
         self.register_buffer("center", torch.zeros(latent))
-        self.register_buffer("into", torch.zeros(latent, shared))
-        self.register_buffer("out", torch.zeros(shared, latent))
+        for name, matrix in (
+            ("into", torch.zeros(latent, shared)),
+            ("out", torch.zeros(shared, latent)),
+        ):
+            if learned:
+                self.register_parameter(name, nn.Parameter(matrix))
+            else:
+                self.register_buffer(name, matrix)
         self.register_buffer("spread", torch.ones(()))
 
+    @torch.no_grad()
     def fit(self, fitted: SharedFit) -> None:
         """Takes what was fitted."""
         for name in ("center", "into", "out", "spread"):
@@ -70,7 +78,11 @@ class SharedMap(nn.Module):
     def split(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """The shared part `[B, K, ...]` and the private one `[B, L, ...]`."""
         z = self.shared(v)
-        return z, (v - self._center(v) - along(z, self.out)) / self.spread
+        return z, self.rest(v, z)
+
+    def rest(self, v: Tensor, z: Tensor) -> Tensor:
+        """What shared coordinates `[B, K, ...]` leave of the level's: `[B, L, ...]`."""
+        return (v - self._center(v) - along(z, self.out)) / self.spread
 
     def join(self, z: Tensor, p: Tensor) -> Tensor:
         """The level's coordinates `[B, L, ...]` of both parts: undoes `split`."""

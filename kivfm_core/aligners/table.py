@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BeforeValidator, SerializeAsAny
 
 from kivfm_core.aligners.identity_plan import IdentityPlan
+from kivfm_core.aligners.joint_learned_plan import JointLearnedIdentityPlan, JointLearnedPlan
 from kivfm_core.aligners.joint_plan import JointIdentityPlan, JointPlan
 from kivfm_core.aligners.latent_plan import LatentPlan
 from kivfm_core.aligners.own_plan import OwnPlan
@@ -27,6 +28,8 @@ ALIGNERS: dict[str, type[AlignerPlan]] = {
     "own": OwnPlan,
     "joint": JointPlan,
     "joint-identity": JointIdentityPlan,
+    "joint-learned": JointLearnedPlan,
+    "joint-learned-identity": JointLearnedIdentityPlan,
 }
 
 

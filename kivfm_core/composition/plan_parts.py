@@ -164,7 +164,7 @@ def plan_aligners(
             level=level,
             maps={plan.name: plan.channels for plan in maps},
             x_channels=x_channels,
-            hidden=ceil(recipe.private * min(student.hidden, 2 * level.channels)),
+            hidden=ceil(recipe.private_share(level.kind) * min(student.hidden, 2 * level.channels)),
             latent=_coordinates(level, config),
             target=_target(recipe.match(level.kind).target, student.latent_map),
             projector=recipe.projector,

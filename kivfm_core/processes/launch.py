@@ -86,3 +86,14 @@ def all_reduce(fabric: Fabric) -> Callable[[Tensor], Tensor]:
         return total.to(tensor.device)
 
     return reduce
+
+
+def summed(tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all processes; gradients pass. All have to call it."""
+    group = torch.distributed
+    if not (group.is_available() and group.is_initialized()):
+        return tensor
+    # Not there where PyTorch was built for one process.
+    from torch.distributed.nn.functional import all_reduce as add_up
+
+    return add_up(tensor)

@@ -30,5 +30,15 @@ KPU_JOINT = KPU.model_copy(
         "shared": 64,
         "agreement": 0.5,
         "private": 0.25,
+        "private_global": 0.25,
+    }
+)
+
+KPU_JOINT_LEARNED = KPU_JOINT.model_copy(
+    update={
+        "source": "kpu-joint, its maps to the shared space trained with the student from the fit "
+        "on, as the paper's projectors may be; held from collapse as in VICReg (arXiv 2105.04906)",
+        "aligner": "joint-learned",
+        "hold": 0.5,
     }
 )

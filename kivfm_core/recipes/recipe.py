@@ -55,8 +55,10 @@ class Recipe(Record):
             that know of them.
         agreement: Weight of the distance of the student's shared coordinates from those that the
             teachers agree on.
-        private: Hidden width of the aligners beside the shared head, as a share of what they would
-            have alone.
+        hold: Weight of the terms that hold learned maps to the shared space from collapse.
+        private: Hidden width of dense levels' aligners beside the shared head, as a share of what
+            they would have alone.
+        private_global: The same of global levels'.
     """
 
     source: str
@@ -70,8 +72,14 @@ class Recipe(Record):
     readout_start: float = Field(default=1.0, ge=0, le=2)
     shared: int = Field(default=0, ge=0)
     agreement: float = Field(default=0.0, ge=0)
+    hold: float = Field(default=0.0, ge=0)
     private: float = Field(default=1.0, gt=0, le=1)
+    private_global: float = Field(default=1.0, gt=0, le=1)
 
     def match(self, kind: Literal["global", "dense"]) -> Match:
         """How a level of this kind is compared."""
         return self.global_match if kind == "global" else self.dense_match
+
+    def private_share(self, kind: Literal["global", "dense"]) -> float:
+        """The share of its hidden width that an aligner of this kind of level has."""
+        return self.private_global if kind == "global" else self.private

@@ -8,6 +8,7 @@ from kivfm_core.recipes.recipe import Recipe
 RECIPES: dict[str, Recipe] = {
     "kpu": kpu.KPU,
     "kpu-joint": kpu.KPU_JOINT,
+    "kpu-joint-learned": kpu.KPU_JOINT_LEARNED,
     "levels": kpu.LEVELS,
     "mse": rivals.MSE,
     "am-radio": rivals.AM_RADIO,

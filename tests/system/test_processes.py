@@ -10,7 +10,9 @@ from apart import distill_together
 from steps import first_gradients
 
 
-@pytest.mark.parametrize(("recipe", "micro_batch"), [("kpu", None), ("unic", 1)])
+@pytest.mark.parametrize(
+    ("recipe", "micro_batch"), [("kpu", None), ("kpu-joint-learned", None), ("unic", 1)]
+)
 def test_two_processes_equal_one(
     values: dict, tmp_path: Path, recipe: str, micro_batch: int | None
 ):

@@ -49,10 +49,18 @@ class Agreement:
         return [resize(level, grid) for level in levels]
 
     @torch.no_grad()
-    def target(self, targets: Targets) -> Tensor:
-        """The shared coordinates `[B, K, h, w]` that the teachers agree on."""
+    def coordinates(self, targets: Targets) -> list[Tensor]:
+        """The dense levels' coordinates `[B, L, h, w]`, as `levels`."""
         pairs = zip(map(self.aligner, self.dense), self.levels(targets), strict=True)
-        return self.head.agreed(one.shared_map.shared(one.to_latent(level)) for one, level in pairs)
+        return [one.to_latent(level) for one, level in pairs]
+
+    def target(self, targets: Targets) -> Tensor:
+        """The shared coordinates `[B, K, h, w]` that the teachers agree on.
+
+        Gradients pass to maps that are learned.
+        """
+        pairs = zip(map(self.aligner, self.dense), self.coordinates(targets), strict=True)
+        return self.head.agreed(one.shared_map.shared(v) for one, v in pairs)
 
     def distance(self, features: Mapping[str, Tensor], targets: Targets) -> Tensor:
         """How far the student's shared coordinates are from those, `[B]`.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.agreement import Agreement
 from kivfm_core.distillation.training.decoder_loss import decoders_distance
+from kivfm_core.distillation.training.hold import hold
 from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.objectives.balancing import BALANCES
 from kivfm_core.objectives.losses import DISTANCES
@@ -70,6 +71,8 @@ class Distillation(nn.Module):
         if self.agreement is not None:
             far = self.agreement.distance(features, targets).mean()
             total = total + self.recipe.agreement * far
+            if self.recipe.hold:
+                total = total + self.recipe.hold * hold(self.agreement, targets)
         each = (levels + readouts).detach().mean(1)
         names = [spec.name for spec in self.student.composition.learned]
         return total, dict(zip(names, each, strict=True))

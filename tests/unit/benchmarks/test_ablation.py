@@ -7,20 +7,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.method.ablation import ablations
 from benchmarks.method.changed_recipes import CHANGED_RECIPES
 from benchmarks.method.data import SuiteImages
-from benchmarks.method.equal_parameters import WITHIN, Size
+from benchmarks.method.equal_parameters import WITHIN, Size, equal_size
 from benchmarks.method.extra_teachers import DOMAINS, NAME, provide_extra_teachers
 from benchmarks.method.jobs import Job, Place, commands
+from benchmarks.method.joint import joint_parts
+from benchmarks.method.joint_kinds_plan import KINDS
 from benchmarks.method.teacher_counts import teacher_counts
+from kivfm_core.aligners.table import ALIGNERS, build_aligner
 from kivfm_core.composition.compose import compose
 from kivfm_core.config import RunConfig, build_config
 from kivfm_core.recipes.table import RECIPES
+from kivfm_core.spec import Level
 
 FLAGS = {"--teachers": "teachers", "--data": "data.path", "--recipe": "recipe"}
 PLAIN = Job("confirm", "kpu", 0, 2e-3, 0.02, 10, Size(128, 256), None)
+PARAMETERS = 1_663_772
 OURS = replace(PLAIN, size=Size(128, 236))
 
 
@@ -74,6 +80,39 @@ def test_adapters_inside_the_base_are_as_large_as_ours(pool: Path, tmp_path: Pat
         for name in ("kpu", "bottlenecks inside the base", "lora inside the base")
     )
     assert others == [pytest.approx(ours, rel=WITHIN)] * 2
+
+
+def test_parts_of_the_shared_space_are_as_large_as_ours(
+    pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, recipe in CHANGED_RECIPES.items():
+        monkeypatch.setitem(RECIPES, name, recipe)
+    for name, kind in KINDS.items():
+        monkeypatch.setitem(ALIGNERS, name, kind)
+    jobs = list(joint_parts(OURS, lambda recipe: equal_size(recipe, PARAMETERS), 2))
+    assert len({job.name for job in jobs}) == len(jobs) > 10
+    for job in jobs:
+        plan = compose(make_config(job, pool))
+        assert plan.trainable == pytest.approx(PARAMETERS, rel=WITHIN)
+        last = plan.aligners[-1]
+        held = build_aligner(last).state_dict()
+        assert sum(tensor.numel() for tensor in held.values()) == last.parameters
+
+
+def test_a_level_comes_back_from_coordinates_of_the_fit_alone() -> None:
+    level = Level(name="d", kind="dense", channels=6, stride=8)
+    aligner = build_aligner(
+        KINDS["joint-alone"](
+            teacher="t/x", level=level, maps={"V": 4}, x_channels=4, hidden=3, latent=6, shared=4
+        )
+    )
+    torch.manual_seed(0)
+    for tensor in aligner.shared_map.buffers():
+        tensor.copy_(torch.rand(tensor.shape) + 0.1)
+    x = torch.randn(2, 6, 3, 3)
+    assert aligner.to_latent(x).shape == (2, 10, 3, 3)
+    assert torch.allclose(aligner.to_level(aligner.to_latent(x)), x, atol=1e-4)
+    assert aligner.predict({"V": torch.randn(2, 4, 3, 3)}, (3, 3)).shape == (2, 10, 3, 3)
 
 
 def test_there_are_two_to_eight_teachers_and_every_task_is_measured_once(

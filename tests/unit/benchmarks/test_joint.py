@@ -27,8 +27,11 @@ def test_rows_say_how_far_the_student_is_ahead():
 
 
 def test_a_shared_head_costs_less_the_more_teachers_there_are():
+    recipes = len(parameters.RECIPES)
     rows = [parameters._row(count, recipe) for count in (2, 8) for recipe in parameters.RECIPES]
-    two, eight = (rows[i]["trainable"] - rows[i + 1]["trainable"] for i in range(0, len(rows), 2))
-    assert eight > two
+    for other in range(1, recipes):
+        two, eight = (rows[i]["trainable"] - rows[i + other]["trainable"] for i in (0, recipes))
+        assert eight > two
+    assert rows[0]["sums"] == 0 < rows[1]["sums"] == rows[2]["sums"]
     assert all(r["trainable"] == r["adapter"] + r["head"] + r["aligners"] for r in rows)
     assert "kpu-joint" in "\n".join(parameters.page({"rows": rows}))

@@ -20,6 +20,7 @@ from kivfm_core.student.student import Student
 
 PURPOSE = "toypurpose/small"
 OTHER = toy.PURPOSE.model_copy(update={"name": "toyother/small", "aliases": ("toyother",)})
+SHARING = ("kpu-joint", "kpu-joint-learned")
 
 
 @pytest.fixture
@@ -27,8 +28,9 @@ def joint(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"recipe": "kpu-joint"})
 
 
-def test_the_plan_counts_what_the_student_has(joint: RunConfig):
-    plan = compose(joint)
+@pytest.mark.parametrize("recipe", SHARING)
+def test_the_plan_counts_what_the_student_has(config: RunConfig, recipe: str):
+    plan = compose(config.model_copy(update={"recipe": recipe}))
     assert Composition.model_validate_json(plan.model_dump_json()) == plan
     student = Student(plan)
     counts = {name: t.numel() for name, t in student.trained().items()}
@@ -39,8 +41,12 @@ def test_the_plan_counts_what_the_student_has(joint: RunConfig):
     head = sum(n for name, n in counts.items() if name.startswith("shared_head."))
     assert plan.shared_head is not None and head == plan.shared_head.parameters
     native = sum(n for name, n in counts.items() if "toybase" in name)
+    trained = sum(a.parameters for a in plan.aligners if a.native)
+    assert (trained > 0) == (recipe == "kpu-joint-learned")
+    native_trained = (p for name, p in student.named_parameters() if "aligners.toybase" in name)
+    assert sum(p.numel() for p in native_trained) == trained
     units = len(plan.teachers)
-    assert sum(counts.values()) - native - units == plan.trainable
+    assert sum(counts.values()) - native - units == plan.trainable - trained
 
 
 def test_the_head_is_told_of(joint: RunConfig):
@@ -63,7 +69,7 @@ def test_a_further_level_costs_less_than_a_head_of_its_own(config: RunConfig, jo
     assert shared < alone
 
 
-@pytest.mark.parametrize("recipe", sorted({*RECIPES} - {"kpu-joint"}))
+@pytest.mark.parametrize("recipe", sorted({*RECIPES} - {*SHARING}))
 def test_other_plans_are_written_as_ever(config: RunConfig, recipe: str):
     plan = compose(config.model_copy(update={"recipe": recipe}))
     newer = {"shared_head", "pretrained", "unfrozen"}

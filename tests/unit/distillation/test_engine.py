@@ -127,7 +127,7 @@ def test_workers_change_nothing(config: RunConfig, tmp_path: Path):
     assert same(none, one) and same(none, four)
 
 
-@pytest.mark.parametrize("recipe", ["kpu", "kpu-joint", "unic"])
+@pytest.mark.parametrize("recipe", ["kpu", "kpu-joint", "kpu-joint-learned", "unic"])
 def test_resumed_run_equals_an_uninterrupted_one(config: RunConfig, tmp_path: Path, recipe: str):
     config = changed(config, optim__steps=14).model_copy(update={"recipe": recipe})
     whole = distill(config, out=tmp_path / "whole")

@@ -13,7 +13,7 @@ from kivfm_core.objectives.losses import DISTANCES
 from kivfm_core.recipes.recipe import Balance, Distance, Target
 from kivfm_core.recipes.table import RECIPES
 
-OURS = {"kpu", "kpu-joint", "levels"}
+OURS = {"kpu", "kpu-joint", "kpu-joint-learned", "levels"}
 RAW, PHI_S = "none", "phi-s"
 PAPERS = {
     # How teachers share the loss; global and dense levels: target, distance; projector; adapters.

@@ -11,6 +11,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.distillation.inputs.targets import Targets
 from kivfm_core.distillation.training.agreement import Agreement
 from kivfm_core.distillation.training.fit_shared import SharedCalibration, fit_aligners
+from kivfm_core.distillation.training.hold import hold
 from kivfm_core.distillation.training.module import Distillation
 from kivfm_core.layers.trunk_output import TrunkOutput
 from kivfm_core.student.student import Student
@@ -99,6 +100,60 @@ def test_the_distance_is_to_what_is_agreed(student: Student):
     assert agreement.distance(right, targets).abs().max() < 1e-3
     nothing = {name: torch.zeros_like(x) for name, x in right.items()}
     assert agreement.distance(nothing, targets).mean() == pytest.approx(1.5, abs=0.4)
+
+
+def learned(config: RunConfig) -> Student:
+    torch.manual_seed(0)
+    made = Student(compose(config.model_copy(update={"recipe": "kpu-joint-learned"}))).eval()
+    made.decoders = {spec.name: Decoders(spec) for spec in made.composition.teachers}
+    fit_aligners(made, [batch(seed) for seed in range(6)], alone)
+    return made
+
+
+def test_a_learned_space_starts_as_fitted_and_comes_back(student: Student, config: RunConfig):
+    fit_aligners(student, [batch(seed) for seed in range(6)], alone)
+    other, targets = learned(config), batch(7)
+    assert torch.equal(Agreement(student).target(targets), Agreement(other).target(targets))
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape)
+    for plan in other.composition.of(PURPOSE):
+        aligner, level = other.aligner(PURPOSE, plan.level.name), targets.level(plan)
+        z, p = aligner.shared_map.split(aligner.to_latent(level))
+        back = aligner.to_level(aligner.shared_map.join(z, p))
+        assert torch.allclose(back, level, rtol=1e-2, atol=1e-2 * float(level.std()))
+
+
+def test_a_learned_space_that_collapses_is_held(config: RunConfig):
+    student, targets = learned(config), batch(8)
+    agreement = Agreement(student)
+    agreement.whole = []  # too few images here to tell what global levels share
+    fitted = hold(agreement, targets).item()
+    assert fitted < 0.2
+    maps = [agreement.aligner(plan).shared_map for plan in agreement.dense]
+    kept = [m.into.detach().clone() for m in maps]
+    with torch.no_grad():
+        for m in maps:
+            m.into.zero_()
+    assert hold(agreement, targets).item() == pytest.approx(2, abs=0.02)
+    with torch.no_grad():
+        for m, into in zip(maps, kept, strict=True):
+            m.into.copy_(into)
+            m.out.zero_()
+    assert hold(agreement, targets).item() == pytest.approx(1, abs=0.2)
+
+
+def test_every_learned_map_is_trained(config: RunConfig):
+    student = learned(config)
+    module = Distillation(student, "kpu-joint-learned", {BASE: 0.5, PURPOSE: 0.5})
+    module.recipe = module.recipe.model_copy(update={"readout": 0.0})
+    canvas = torch.randn(3, 3, 64, 64)
+    targets = batch(9)._replace(trunk=student.run_trunk(canvas))
+    total, _ = module(canvas, targets, torch.zeros(2, 3))
+    total.backward()
+    maps = {n: p for n, p in student.named_parameters() if "shared_map" in n}
+    assert len(maps) == 2 * len(student.composition.aligners)
+    assert all(p.grad is not None and p.grad.any() for p in maps.values())
 
 
 def test_gradients_reach_the_shared_head(student: Student):
