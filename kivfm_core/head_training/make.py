@@ -119,9 +119,10 @@ def train_head(
             origin = Origin(opened.name, opened.sha256, base_alone)
             trained, changes = made.train(path / UNFINISHED, origin)
             _write(start, path, student, _record(made, trained, changes))
+    name, metric = plan.teachers[-1].name, find_task(settings.task).metric
     return HeadResult(
-        path, plan.teachers[-1].name, find_task(settings.task).metric, trained.best, trained.best_step,
-        trained.step, len(made.examples.usable), classes, tuple(made.notes), changes,
+        path, name, metric, trained.best, trained.best_step, trained.step,
+        len(made.examples.usable), classes, tuple(made.notes), changes,
     )  # fmt: skip
 
 
