@@ -1,4 +1,4 @@
-"""Trains heads through the command line, and scores them on the same draws of the same images."""
+"""What the benchmarks of heads share: their jobs, and scores on the same draws of images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import kivfm
 from kivfm_core.data.sources import formats_of, load_data, parse_source
 from kivfm_core.evaluation.compared import ComparedRow
 from kivfm_core.evaluation.measure import measure
@@ -35,28 +34,6 @@ class Job:
     train: str
     val: str
     steps: int
-
-
-def train(model: str | Path, job: Job, seed: int, out: Path, *flags: str) -> Path:
-    """Trains a head with `kivfm head`, if its run is not there yet.
-
-    Args:
-        model: What it is put on.
-        job: What to train.
-        seed: Of its start and of the order of images.
-        out: Its run.
-        flags: Further ones.
-
-    Returns:
-        Its run.
-    """
-    # A single validation, after the last step: no weights are chosen by what they are scored on.
-    steps = str(job.steps)
-    words = ("--task", job.task, "--kind", job.kind, "--name", NAME, "--steps", steps, "--every",
-             steps, "--seed", str(seed), "--data", job.train, "--val", job.val)  # fmt: skip
-    if not (out / "student").is_dir():
-        kivfm("head", str(model), *words, *flags, "--out", str(out))
-    return out
 
 
 def load_labels(task: str, source: str) -> Any:

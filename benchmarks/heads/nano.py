@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import ROOT, kivfm, machine, table, write_results
-from benchmarks.heads.heads import Job, as_cells, numbers, score, train
+from benchmarks.heads.heads import Job, as_cells, numbers, score
+from benchmarks.heads.kept import Kept
 from kivfm_core.evaluation.seeds import average
 from kivfm_core.heads.table import HEADS
 
@@ -61,14 +62,14 @@ def _measure(args: Any, task: str) -> dict[str, Any]:
     teacher, kind = TASKS[task]
     val = str(DEMO / "val")
     drawn = [score(args.run, Job(task, kind, val, val, args.steps), teacher, INHERITED)]
-    for flags in ((), ("--base-alone",)):
-        whose = "its base alone" if flags else "the student"
+    for base_alone in (False, True):
+        whose = "its base alone" if base_alone else "the student"
         for count in args.counts:
             job = Job(task, kind, str(_labeled(args.out, count) / "val"), val, args.steps)
+            kept = Kept(args.run, job, base_alone)
             for seed in args.seeds:
-                out = args.out / f"{task}-{'base' if flags else 'student'}-{count}-{seed}"
-                run = train(args.run, job, seed, out, *flags)
-                drawn.append(score(run, job, name=f"{whose}, {count} labels/{seed}"))
+                out = args.out / f"{task}-{'base' if base_alone else 'student'}-{count}-{seed}"
+                drawn.append(kept.score(f"{whose}, {count} labels/{seed}", seed, out))
     rows = average(drawn, {one.model: one.model.partition("/")[0] for one, _ in drawn})
     return {
         "task": task,

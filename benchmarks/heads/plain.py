@@ -2,7 +2,7 @@
 
 No line here is kivfm's. Features are computed once on letterboxed squares, the class token and
 patch maps of four depths; the heads, their optimizer, steps and batches are those of
-`kivfm head --kind dense-linear` and `--kind linear`.
+`kivfm head --kind dense-linear`, `--kind fcos` and `--kind linear`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.fcos import FCOS, FCOSHead
+from torchvision.models.detection.image_list import ImageList
 
 BATCH, RATE, DECAY = 16, 3e-3, 1e-4
+# The detector's: learning rate, strides in pixels, channels, and convolutions in each branch.
+FCOS_RATE, STRIDES, WIDTH, DEPTH = 1e-3, (8, 16, 32, 64), 96, 2
 
 
 class Features:
@@ -94,7 +99,10 @@ class Dense(nn.Module):
         return torch.stack([part(m) for part, m in zip(self.parts, maps, strict=True)]).sum(0)
 
 
-def fit(head: nn.Module, loss: Callable[[list[int]], Tensor], images: int, steps: int) -> None:
+def fit(
+    head: nn.Module, loss: Callable[[list[int]], Tensor], images: int, steps: int,
+    rate: float = RATE,
+) -> None:  # fmt: skip
     """AdamW along a half cosine, on batches that go through the images in a new order each epoch.
 
     Args:
@@ -102,13 +110,14 @@ def fit(head: nn.Module, loss: Callable[[list[int]], Tensor], images: int, steps
         loss: Of the images of these indices.
         images: How many there are.
         steps: How many to make.
+        rate: The learning rate at the start.
     """
-    optimizer = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=DECAY)
     order: list[int] = []
     head.train()
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = RATE * (1 + cos(pi * step / steps)) / 2
+            group["lr"] = rate * (1 + cos(pi * step / steps)) / 2
         if len(order) < min(BATCH, images):
             order = torch.randperm(images).tolist()
         wanted, order = order[:BATCH], order[BATCH:]
@@ -204,3 +213,117 @@ def classify(
 def _pooled(features: Features, files: Sequence[Path]) -> Tensor:
     token, maps = features(files)
     return torch.cat([token, maps[-1].mean((2, 3))], 1)
+
+
+class Pyramid(nn.Module):
+    """Maps of one stride of 16 pixels as maps of strides 8 to 64.
+
+    Args:
+        channels: Of each map.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.out_channels = WIDTH  # torchvision's detectors look for it
+        self.entries = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm2d(c), nn.Conv2d(c, WIDTH, 1)) for c in channels
+        )
+        self.ends = nn.ModuleList(nn.Conv2d(WIDTH, WIDTH, 3, padding=1) for _ in STRIDES)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """A map `[B, 96, h, w]` a stride; they cover whole cells of 64 pixels."""
+        x = torch.stack([e(m) for e, m in zip(self.entries, maps, strict=True)]).sum(0)
+        right, bottom = -x.shape[-1] % 4, -x.shape[-2] % 4
+        x = F.pad(x, (0, right, 0, bottom), mode="replicate")
+        scaled = [F.interpolate(x, scale_factor=2, mode="bilinear"), x]
+        for _ in STRIDES[2:]:
+            scaled.append(F.avg_pool2d(scaled[-1], 2))
+        return [end(one) for end, one in zip(self.ends, scaled, strict=True)]
+
+
+class Detector(nn.Module):
+    """torchvision's FCOS on maps instead of images.
+
+    Args:
+        channels: Of each map.
+        classes: How many.
+        side: Of the square canvas, in pixels.
+    """
+
+    def __init__(self, channels: Sequence[int], classes: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.fcos = FCOS(
+            Pyramid(channels),
+            classes,
+            anchor_generator=AnchorGenerator(tuple((s,) for s in STRIDES), ((1.0,),) * 4),
+            head=FCOSHead(WIDTH, 1, classes, DEPTH),
+            score_thresh=0.05,
+        )
+
+    def _outputs(self, maps: Sequence[Tensor]) -> tuple[dict[str, Tensor], list[Tensor], list[int]]:
+        pyramid = self.fcos.backbone(maps)
+        number, area = len(maps[0]), pyramid[-1].shape[-1] * STRIDES[-1]
+        # Canvases as torchvision's detectors take them; the pixels are not read.
+        images = ImageList(torch.empty(number, 3, area, area), [(self.side, self.side)] * number)
+        anchors = self.fcos.anchor_generator(images, pyramid)
+        return self.fcos.head(pyramid), anchors, [m.shape[-2] * m.shape[-1] for m in pyramid]
+
+    def loss(self, maps: Sequence[Tensor], wanted: list[dict[str, Tensor]]) -> Tensor:
+        """FCOS's losses, summed."""
+        outputs, anchors, cells = self._outputs(maps)
+        losses = self.fcos.compute_loss(wanted, outputs, anchors, cells)
+        return torch.stack(list(losses.values())).sum()
+
+    def forward(self, maps: Sequence[Tensor]) -> list[dict[str, Tensor]]:
+        """`boxes`, `scores` and `labels` an image, in pixels of the canvas."""
+        outputs, anchors, cells = self._outputs(maps)
+        by_stride = {name: list(one.split(cells, 1)) for name, one in outputs.items()}
+        places = [list(one.split(cells)) for one in anchors]
+        return self.fcos.postprocess_detections(
+            by_stride, places, [(self.side, self.side)] * len(maps[0])
+        )
+
+
+def detect(
+    features: Features, train: Sequence[tuple[Path, Tensor, Tensor]], val: Sequence[Path],
+    classes: int, steps: int, seed: int,
+) -> list[dict[str, Tensor]]:  # fmt: skip
+    """Trains a detector, and finds objects in images.
+
+    Args:
+        features: The frozen network.
+        train: Images, each with its boxes `[N, 4]` (xyxy) in the image's pixels, and their classes.
+        val: Images to look at.
+        classes: How many.
+        steps: Optimizer steps.
+        seed: Of the head and of the order.
+
+    Returns:
+        `boxes`, `scores` and `labels` an image, in the image's own pixels.
+    """
+    torch.manual_seed(seed)
+    _, maps = features([image for image, _, _ in train])
+    wanted = [
+        {"boxes": boxes / _pixel(features, file), "labels": labels} for file, boxes, labels in train
+    ]
+    head = Detector([one.shape[1] for one in maps], classes, features.side)
+
+    def loss(batch: list[int]) -> Tensor:
+        return head.loss([one[batch] for one in maps], [wanted[index] for index in batch])
+
+    fit(head, loss, len(train), steps, FCOS_RATE)
+    _, seen = features(val)
+    found: list[dict[str, Tensor]] = []
+    for index, file in enumerate(val):
+        with torch.no_grad():
+            (one,) = head([maps[index : index + 1] for maps in seen])
+        found.append({**one, "boxes": one["boxes"] * _pixel(features, file)})
+    return found
+
+
+def _pixel(features: Features, file: Path) -> Tensor:
+    """How many of the image's pixels one of the canvas is: x, y, x, y."""
+    with Image.open(file) as image:
+        width, height = features.size(image)
+        return torch.tensor([image.width / width, image.height / height]).repeat(2)

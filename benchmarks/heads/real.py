@@ -24,17 +24,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from PIL import Image
 from torch import Tensor
 
 from benchmarks.common import ROOT, machine, table, write_results
 from benchmarks.heads import plain
-from benchmarks.heads.heads import Job, as_cells, load_labels, numbers, row, score, train
+from benchmarks.heads.heads import Job, as_cells, load_labels, numbers, row
+from benchmarks.heads.kept import Kept
 from benchmarks.real.commands import parser
 from kivfm_core.composition.head import with_depths
 from kivfm_core.composition.student_teacher import whole_images
 from kivfm_core.evaluation.bootstrap import resample
 from kivfm_core.evaluation.seeds import Drawn, average
-from kivfm_core.predictions import ClassLogits
+from kivfm_core.geometry import Frame
+from kivfm_core.predictions import ClassLogits, Detections
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
 from kivfm_core.runs.run import open_run
@@ -107,29 +111,27 @@ def _link_cifar(data: Path, out: Path, every: int) -> None:
                     link.symlink_to(file.resolve())
 
 
-def _networks(args: Any, job: Job) -> dict[str, tuple[str, ...]]:
-    """What a head is put on, and the flags that say so."""
-    found: dict[str, tuple[str, ...]] = {BASE: ("--base-alone",), STUDENT: ()}
-    if job.task in args.parts.split(","):
-        plan = open_run(args.run).composition
-        own = [known.name for known in plan.maps]
-        depths = [known.name for known in with_depths(plan).maps if known.name not in own]
-        parts = {
-            "V alone": own[:1],
-            "its own maps": own,
-            "V and the base's depths": [own[0], *depths],
-        }
-        found |= {f"{STUDENT}, {name}": ("--reads", ",".join(read)) for name, read in parts.items()}
-    return found
+def _parts(run: Path) -> dict[str, Sequence[str]]:
+    """Parts of what a dense head on the student reads, by the names of their rows."""
+    plan = open_run(run).composition
+    own = [known.name for known in plan.maps]
+    depths = [known.name for known in with_depths(plan).maps if known.name not in own]
+    parts = {"V alone": own[:1], "its own maps": own, "V and the base's depths": [own[0], *depths]}
+    return {f"{STUDENT}, {name}": read for name, read in parts.items()}
 
 
 def _measure(args: Any, job: Job) -> dict[str, Any]:
     """All networks at a task, averaged over the seeds; differences are to the base alone."""
     drawn: list[Drawn] = []
-    for name, flags in _networks(args, job).items():
-        for seed in args.seeds:
-            out = args.out / f"{job.task}-{name.replace(', ', '-').replace(' ', '-')}-{seed}"
-            drawn.append(score(train(args.run, job, seed, out, *flags), job, name=f"{name}/{seed}"))
+    for whole in (BASE, STUDENT):
+        kept = Kept(args.run, job, base_alone=whole == BASE)
+        read: dict[str, Sequence[str] | None] = {whole: None}
+        if whole == STUDENT and job.task in args.parts.split(","):
+            read |= _parts(args.run)
+        for name, names in read.items():
+            for seed in args.seeds:
+                out = args.out / f"{job.task}-{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+                drawn.append(kept.score(f"{name}/{seed}", seed, out, names))
     if job.task in BY_HAND:
         side = whole_images(open_run(args.run).composition).size
         features = plain.Features(VIT, args.assets / "weights" / WEIGHTS, side)
@@ -151,10 +153,17 @@ def _score_by_hand(features: plain.Features, job: Job, seed: int) -> Drawn:
     found = BY_HAND[job.task](features, learn, val, job.steps, seed)
     meter = resolve_reference(find_task(job.task).meter)(val, learn.classes)
     images = range(len(val.paths))
-    meter.update(found, images, [])
+    meter.update(found, images, [_whole(path) for path in val.paths])
     value = meter.compute()
     draws = resample([meter], images, len(images))[0]
     return row(f"{SCRIPT}/{seed}", job, value, len(images)), draws
+
+
+def _whole(path: Path) -> Frame:
+    """The frame of an image that is its own canvas."""
+    with Image.open(path) as image:
+        size = (image.height, image.width)
+    return Frame(size, (0, 0, size[1], size[0]), size, (0, 0), size)
 
 
 @dataclass(frozen=True)
@@ -178,8 +187,19 @@ def _classify(features: plain.Features, learn: Any, val: Any, steps: int, seed: 
     return ClassLogits(plain.classify(features, pairs, val.paths, len(learn.classes), steps, seed))
 
 
-# A detector by hand is torchvision's own, which `fcos` is.
-BY_HAND = {"semantic-segmentation": _segment, GLOBAL: _classify}
+def _detect(features: plain.Features, learn: Any, val: Any, steps: int, seed: int) -> Detections:
+    names, objects = learn.classes, list[tuple[Path, Tensor, Tensor]]()
+    for index, path in enumerate(learn.paths):
+        pairs = learn.objects(index, names)
+        boxes = torch.tensor([item["bbox"] for _, item in pairs]).reshape(-1, 4).float()
+        corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
+        objects.append((path, corners, torch.tensor([label for label, _ in pairs]).long()))
+    found = plain.detect(features, objects, val.paths, len(names), steps, seed)
+    boxes, scores, labels = ([one[key] for one in found] for key in ("boxes", "scores", "labels"))
+    return Detections(boxes, scores, labels)
+
+
+BY_HAND = {"semantic-segmentation": _segment, "detection": _detect, GLOBAL: _classify}
 
 
 def _holds(task: Mapping[str, Any]) -> bool:

@@ -96,29 +96,29 @@ def assemble(
     if composition.pretrained and checkpoint is None:  # which has the whole trunk
         provenance[STARTED] = load_start(student, config.student.weights, log)
     student.decoders = {name: teacher.decoders for name, teacher in teachers.items()}
-    before: Mapping[str, Any] = {}
+    said: Mapping[str, Any] = {}
     if config.student.start is not None:
         earlier = open_run(config.student.start)
-        before = _take_over(student, earlier, log)
+        said = _take_over(student, earlier, log)
         provenance |= earlier.provenance
     # Only now: the student's trunk is a copy of the base's own encoder, not of a wrapped one.
     for name in away:
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     # The base's own encoder is left out where the student's trunk gives its levels.
     running = {name: teachers[name] for name in composition.teachers_to_run}
-    known = {name: before[name] for name in ("round_trip", "shared") if name in before}
-    return LoadedModels(student.to(device), running, provenance, placements, **known)
+    return LoadedModels(student.to(device), running, provenance, placements, **said)
 
 
 def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> Mapping[str, Any]:
-    """Gives a student what an earlier run's learned; returns that run's environment.
+    """Gives a student what an earlier run's learned; returns what that run says of it.
 
     The earlier teachers come along as stand-ins, with their decoders: their encoders are not
     loaded.
     """
     student.take_over(earlier.load_student())
     log(f"{', '.join(student.composition.frozen_teachers)}: as in {earlier.path}")
-    return earlier.environment
+    said = earlier.environment
+    return {name: said[name] for name in ("round_trip", "shared") if name in said}
 
 
 def _described(checkpoint: Path | None) -> Path | None:

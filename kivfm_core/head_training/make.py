@@ -110,8 +110,9 @@ def train_head(
         train = load_labels(settings.data, settings.task, settings.limit)
         val = load_labels(settings.val, settings.task)
         classes = class_names(train, settings.data, settings.task)
-        unfreeze, reads = settings.unfreeze, settings.reads
-        plan = plan_head(start.plan, settings.name, kind, classes, unfreeze, reads)
+        plan = plan_head(
+            start.plan, settings.name, kind, classes, settings.unfreeze, settings.reads
+        )
         student = extended(start.load(), plan, settings.seed)
         with held(path, again, UNFINISHED):
             reader = opened.there(student.stand_in(plan.teachers[-1].name))
@@ -119,10 +120,9 @@ def train_head(
             origin = Origin(opened.name, opened.sha256, base_alone)
             trained, changes = made.train(path / UNFINISHED, origin)
             _write(start, path, student, _record(made, trained, changes))
-    name, metric = plan.teachers[-1].name, find_task(settings.task).metric
     return HeadResult(
-        path, name, metric, trained.best, trained.best_step, trained.step,
-        len(made.examples.usable), classes, tuple(made.notes), changes,
+        path, plan.teachers[-1].name, made.record.metric, trained.best, trained.best_step,
+        trained.step, len(made.examples.usable), classes, tuple(made.notes), changes,
     )  # fmt: skip
 
 

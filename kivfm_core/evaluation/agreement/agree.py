@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,6 @@ from kivfm_core.registry.heads import is_head
 from kivfm_core.registry.registry import find_task, get_tasks
 from kivfm_core.runs.changed_teachers import warn_of_changed_teachers
 from kivfm_core.runs.run import Run
-from kivfm_core.spec import TeacherSpec
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,6 @@ def measure_agreement(
     for spec in model.specs:
         rivals = model.rivals(spec.name)
         if "teacher" not in rivals:
-            if is_head(spec) and _is_wanted(spec, wanted):
-                work.skipped.append(f"{spec.name}: it is a head, with no teacher to agree with")
             continue
         compared = Comparison(rivals, spec.name == model.base, work, report)
         for text, images in sources:
@@ -128,17 +125,16 @@ def measure_agreement(
                 rows += measure_tasks([(compared, _items(whole, wanted, compared))])[0]
             elif wanted.tasks is None:
                 rows.append(compared.measure_fidelity(whole))
-    absent = [f"{name} itself: {why}" for name, why in model.absent.items()]
+    skipped = (*work.skipped, *_left_out(model, wanted))
     if not rows:
         nobody = f"no teacher here solves {', '.join(wanted.tasks or ())}"
-        reasons = "; ".join((*work.skipped, *absent)) or nobody
-        raise DataError(f"nothing could be measured: {reasons}")
+        raise DataError(f"nothing could be measured: {'; '.join(skipped) or nobody}")
     return Evaluation(
         data=tuple(data),
         rows=tuple(rows),
         base=(),
         summary=summarize(rows),
-        skipped=(*work.skipped, *absent),
+        skipped=skipped,
         seconds=round(time.monotonic() - began, 1),
         student=model.identity,
         notes=tuple(work.notes),
@@ -162,8 +158,13 @@ def _check(model: Model, wanted: Wanted) -> None:
         raise UsageError("zero-shot chooses among labels, and none are given", "--labels A,B")
 
 
-def _is_wanted(spec: TeacherSpec, wanted: Wanted) -> bool:
-    return wanted.tasks is None or any(task.task in wanted.tasks for task in spec.tasks)
+def _left_out(model: Model, wanted: Wanted) -> Iterator[str]:
+    """What has no teacher here to agree with, and why."""
+    for spec in model.specs:
+        solves = wanted.tasks is None or any(task.task in wanted.tasks for task in spec.tasks)
+        if is_head(spec) and solves:
+            yield f"{spec.name}: it is a head, with no teacher to agree with"
+    yield from (f"{name} itself: {why}" for name, why in model.absent.items())
 
 
 def _read(text: str) -> OwnImages:

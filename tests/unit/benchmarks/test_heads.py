@@ -10,10 +10,11 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from torchvision.ops import box_iou
 
 from benchmarks.heads import nano, real
 from benchmarks.heads.heads import Job, as_cells, numbers, row
-from benchmarks.heads.plain import Features, classify, segment
+from benchmarks.heads.plain import Features, classify, detect, segment
 from kivfm_core.evaluation.bootstrap import DRAWS
 from kivfm_core.evaluation.seeds import average
 
@@ -53,6 +54,20 @@ def test_the_plain_script_segments_and_classifies(features: Features, tmp_path: 
     assert min(right) > 0.9
     scores = classify(features, labeled, [image for image, _ in labeled], 2, 30, 0)
     assert scores.argmax(1).tolist() == [0, 1, 0, 1]
+
+
+def test_the_plain_script_finds_objects(features: Features, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    labeled = []
+    for i in range(4):
+        pixels, (x, y) = np.zeros((48, 96, 3)), (10 + 12 * i, 4 + 4 * i)
+        pixels[y : y + 24, x : x + 30] = COLORS[i % 2]
+        box = torch.tensor([[x, y, x + 30, y + 24]]).float()
+        labeled.append((write(tmp_path / f"{i}.png", pixels), box, torch.tensor([i % 2])))
+    found = detect(features, labeled, [image for image, _, _ in labeled], 2, 150, 1)
+    for (_, box, label), one in zip(labeled, found, strict=True):
+        assert one["labels"][0] == label
+        assert float(box_iou(one["boxes"][:1], box)) > 0.5  # in the image's own pixels
 
 
 def averages(scores: dict[str, list[float]], widths: float = 0.01) -> list[dict[str, Any]]:
