@@ -147,7 +147,7 @@ def libraries(listed: dict[str, Any]) -> list[str]:
 def short_names(listed: dict[str, Any]) -> list[str]:
     """A row for every short name of a model of such a library."""
     rows = [
-        (f"`{name}` ({provider['distribution']})", f"`{provider['prefix']}{model}`")
+        (f"`{name}`", f"`{provider['prefix']}{model}`")
         for provider in listed["providers"]
         for name, model in sorted(provider["names"].items())
     ]
