@@ -107,12 +107,9 @@ def train_head(
     check_is_free(path, UNFINISHED)
     again = f"the same command, with --out {quote(str(path))}"
     with start.hold(again):
-        train = load_labels(settings.data, settings.task, settings.limit)
-        val = load_labels(settings.val, settings.task)
-        classes = class_names(train, settings.data, settings.task)
-        plan = plan_head(
-            start.plan, settings.name, kind, classes, settings.unfreeze, settings.reads
-        )
+        train, val, classes = _labels(settings)
+        unfreeze, reads = settings.unfreeze, settings.reads
+        plan = plan_head(start.plan, settings.name, kind, classes, unfreeze, reads)
         student = extended(start.load(), plan, settings.seed)
         with held(path, again, UNFINISHED):
             reader = opened.there(student.stand_in(plan.teachers[-1].name))
@@ -124,6 +121,13 @@ def train_head(
         path, plan.teachers[-1].name, made.record.metric, trained.best, trained.best_step,
         trained.step, len(made.examples.usable), classes, tuple(made.notes), changes,
     )  # fmt: skip
+
+
+def _labels(settings: HeadSettings) -> tuple[LabeledImages, LabeledImages, tuple[str, ...]]:
+    """What a head learns from, what it is validated on, and the names of its classes."""
+    train = load_labels(settings.data, settings.task, settings.limit)
+    val = load_labels(settings.val, settings.task)
+    return train, val, class_names(train, settings.data, settings.task)
 
 
 def find_kind(task: str, kind: str) -> HeadKind:

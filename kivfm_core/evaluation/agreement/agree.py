@@ -111,16 +111,13 @@ def measure_agreement(
     began, report = time.monotonic(), reporter(progress)
     _check(model, wanted)
     work, rows = Worklist(), list[Row]()
-    sources = [(text, _read(text)) for text in data]
+    places = [_whole(text, wanted.limit) for text in data]
     for spec in model.specs:
         rivals = model.rivals(spec.name)
         if "teacher" not in rivals:
             continue
         compared = Comparison(rivals, spec.name == model.base, work, report)
-        for text, images in sources:
-            taken = images.take(wanted.limit)
-            cut = wanted.limit if len(taken.paths) < len(images.paths) else None
-            whole = Item("", "", Source(locate(text)), taken, cut)
+        for whole in places:
             if spec.tasks:
                 rows += measure_tasks([(compared, _items(whole, wanted, compared))])[0]
             elif wanted.tasks is None:
@@ -158,6 +155,16 @@ def _check(model: Model, wanted: Wanted) -> None:
         raise UsageError("zero-shot chooses among labels, and none are given", "--labels A,B")
 
 
+def _whole(text: str, limit: int | None) -> Item:
+    """The images of a source, at most so many, as paths that may lead into a tar."""
+    place = locate(text)
+    images = find_images(place.expanduser())
+    every = OwnImages(tuple(images.folder / name for name in images))
+    taken = every.take(limit)
+    cut = limit if len(taken.paths) < len(every.paths) else None
+    return Item("", "", Source(place), taken, cut)
+
+
 def _left_out(model: Model, wanted: Wanted) -> Iterator[str]:
     """What has no teacher here to agree with, and why."""
     for spec in model.specs:
@@ -165,12 +172,6 @@ def _left_out(model: Model, wanted: Wanted) -> Iterator[str]:
         if is_head(spec) and solves:
             yield f"{spec.name}: it is a head, with no teacher to agree with"
     yield from (f"{name} itself: {why}" for name, why in model.absent.items())
-
-
-def _read(text: str) -> OwnImages:
-    """The images of a source, as paths that may lead into a tar."""
-    images = find_images(locate(text).expanduser())
-    return OwnImages(tuple(images.folder / name for name in images))
 
 
 def _items(whole: Item, wanted: Wanted, compared: Comparison) -> list[Item]:
