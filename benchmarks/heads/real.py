@@ -66,6 +66,8 @@ def main() -> int:
     known.add_argument("--canvas", type=int, help="side in pixels; by default as kivfm head has it")
     known.add_argument("--out", type=Path, default=Path("runs/heads-real"), help="for the heads")
     args = known.parse_args()
+    # Heads that were trained on other canvases or images are others.
+    args.out /= f"{args.run.name}-{args.canvas or 'own'}-{args.every}"
     _link_camvid(args.assets / "data/camvid", args.out / "camvid")
     _link_cifar(args.assets / "data/cifar10", args.out / "cifar10", args.every)
     chosen = args.tasks.split(",")
@@ -134,10 +136,9 @@ def _measure(args: Any, job: Job) -> dict[str, Any]:
             for seed in args.seeds:
                 out = args.out / f"{job.task}-{name.replace(', ', '-').replace(' ', '-')}-{seed}"
                 drawn.append(kept.score(f"{name}/{seed}", seed, out, names))
-    if job.task in BY_HAND:
-        side = args.canvas or whole_images(open_run(args.run).composition).size
-        features = plain.Features(VIT, args.assets / "weights" / WEIGHTS, side)
-        drawn += [_score_by_hand(features, job, seed) for seed in args.seeds]
+    side = args.canvas or whole_images(open_run(args.run).composition).size
+    features = plain.Features(VIT, args.assets / "weights" / WEIGHTS, side)
+    drawn += [_score_by_hand(features, job, seed) for seed in args.seeds]
     rows = average(drawn, {one.model: one.model.partition("/")[0] for one, _ in drawn})
     return {
         "task": job.task,
