@@ -116,9 +116,8 @@ def train_head(
             trained, changes = made.train(path / UNFINISHED)
             _write(start, path, student, _record(made, trained, changes))
     return HeadResult(
-        path, plan.teachers[-1].name, find_task(settings.task).metric, trained.best,
-        trained.best_step, trained.step, len(made.examples.usable), classes, tuple(made.notes),
-        changes,
+        path, plan.teachers[-1].name, made.record.metric, trained.best, trained.best_step,
+        trained.step, len(made.examples.usable), classes, tuple(made.notes), changes,
     )  # fmt: skip
 
 
