@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.heads.heads import NAME, Job, row
+from kivfm_core.composition.composition import Composition
 from kivfm_core.composition.head import plan_head
 from kivfm_core.evaluation.bootstrap import resample
 from kivfm_core.evaluation.seeds import Drawn
@@ -27,7 +28,6 @@ from kivfm_core.models.open import open_model
 from kivfm_core.progress import reporter
 from kivfm_core.reference import resolve_reference
 from kivfm_core.registry.registry import find_task
-from kivfm_core.spec import TeacherSpec
 from kivfm_core.teacher import Decoders
 
 
@@ -38,26 +38,33 @@ class Kept:
         run: A run; its student is the network.
         job: The task, the labels and the steps.
         base_alone: Takes the base of the student alone.
+        canvas: Side of the heads' canvases in pixels; None: as `kivfm head` takes them.
     """
 
-    def __init__(self, run: Path, job: Job, base_alone: bool = False) -> None:
-        self.job = job
+    def __init__(
+        self, run: Path, job: Job, base_alone: bool = False, canvas: int | None = None
+    ) -> None:
+        self.job, self.canvas = job, canvas
         self.start = find_start(open_model(str(run), "cpu"), base_alone)
         self.train, self.val = (load_labels(one, job.task) for one in (job.train, job.val))
         self.classes = class_names(self.train, job.train, job.task)
-        spec = self._spec(None)
-        plan = plan_head(self.start.plan, NAME, HEADS[job.kind], self.classes)
-        self.model = extended(self.start.load(), plan, 0).stand_in(spec.name)
+        plan = self._plan(None)
+        self.model = extended(self.start.load(), plan, 0).stand_in(plan.teachers[-1].name)
         self.examples = self._examples(0)
         self.examples.keep()
         self.validation = Validation(self.model, self.val, keep=True)
         for _ in self.validation():
             pass
 
-    def _spec(self, reads: Sequence[str] | None) -> TeacherSpec:
+    def _plan(self, reads: Sequence[str] | None) -> Composition:
         kind = HEADS[self.job.kind]
         plan = plan_head(self.start.plan, NAME, kind, self.classes, "none", reads)
-        return plan.teachers[-1]
+        if self.canvas is None:
+            return plan
+        sizes = {"size": self.canvas, "train_sizes": (self.canvas,)}
+        spec = plan.teachers[-1]
+        smaller = spec.model_copy(update={"input": spec.input.model_copy(update=sizes)})
+        return plan.model_copy(update={"teachers": (*plan.teachers[:-1], smaller)})
 
     def _examples(self, seed: int) -> Examples:
         find = resolve_reference(HEADS[self.job.kind].target)
@@ -84,7 +91,7 @@ class Kept:
         examples.kept, examples.usable = self.examples.kept, self.examples.usable
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            head = Decoders(self._spec(reads)).part(job.task).requires_grad_(True)
+            head = Decoders(self._plan(reads).teachers[-1]).part(job.task).requires_grad_(True)
         settings = HeadSettings(
             task=job.task, kind=job.kind, name=NAME, data=job.train, val=job.val, seed=seed,
             steps=job.steps, every=job.steps, reads=None if reads is None else tuple(reads),

@@ -1,7 +1,7 @@
 """Heads on real images: on a student, on its base alone, and on the same ViT by plain PyTorch.
 
     python -m benchmarks.heads.real --run RUN [--seeds 0,1,2] [--steps 500] [--tasks TASK,...]
-        [--parts TASK,...] [--every 1]
+        [--parts TASK,...] [--every 1] [--canvas N]
 
 CamVid's street scenes (semantic segmentation, 46 to learn from and 17 to score), COCO (detection,
 96 and 49), CIFAR-10 (classification, 2,000 and 500). All networks are frozen; heads, steps and
@@ -63,8 +63,11 @@ def main() -> int:
     known.add_argument("--tasks", default=",".join(_jobs(Path(), Path(), {})), help="some of them")
     known.add_argument("--parts", default="", help="tasks with heads on parts of the features too")
     known.add_argument("--every", type=int, default=1, help="take each N-th image of CIFAR-10")
+    known.add_argument("--canvas", type=int, help="side in pixels; by default as kivfm head has it")
     known.add_argument("--out", type=Path, default=Path("runs/heads-real"), help="for the heads")
     args = known.parse_args()
+    # Heads that were trained on other canvases or images are others.
+    args.out /= f"{args.run.name}-{args.canvas or 'own'}-{args.every}"
     _link_camvid(args.assets / "data/camvid", args.out / "camvid")
     _link_cifar(args.assets / "data/cifar10", args.out / "cifar10", args.every)
     chosen = args.tasks.split(",")
@@ -72,6 +75,7 @@ def main() -> int:
     jobs = _jobs(args.assets / "data", args.out, steps)
     found = [_measure(args, jobs[name]) for name in chosen]
     facts = {"machine": machine(), "run": str(args.run), "seeds": args.seeds, "every": args.every}
+    facts["canvas"] = args.canvas or whole_images(open_run(args.run).composition).size
     print(write_results("heads.real", {**facts, "tasks": found}, page))
     return int(not all(_holds(task) for task in found))
 
@@ -124,7 +128,7 @@ def _measure(args: Any, job: Job) -> dict[str, Any]:
     """All networks at a task, averaged over the seeds; differences are to the base alone."""
     drawn: list[Drawn] = []
     for whole in (BASE, STUDENT):
-        kept = Kept(args.run, job, base_alone=whole == BASE)
+        kept = Kept(args.run, job, whole == BASE, args.canvas)
         read: dict[str, Sequence[str] | None] = {whole: None}
         if whole == STUDENT and job.task in args.parts.split(","):
             read |= _parts(args.run)
@@ -132,10 +136,9 @@ def _measure(args: Any, job: Job) -> dict[str, Any]:
             for seed in args.seeds:
                 out = args.out / f"{job.task}-{name.replace(', ', '-').replace(' ', '-')}-{seed}"
                 drawn.append(kept.score(f"{name}/{seed}", seed, out, names))
-    if job.task in BY_HAND:
-        side = whole_images(open_run(args.run).composition).size
-        features = plain.Features(VIT, args.assets / "weights" / WEIGHTS, side)
-        drawn += [_score_by_hand(features, job, seed) for seed in args.seeds]
+    side = args.canvas or whole_images(open_run(args.run).composition).size
+    features = plain.Features(VIT, args.assets / "weights" / WEIGHTS, side)
+    drawn += [_score_by_hand(features, job, seed) for seed in args.seeds]
     rows = average(drawn, {one.model: one.model.partition("/")[0] for one, _ in drawn})
     return {
         "task": job.task,
@@ -215,9 +218,9 @@ def page(record: Mapping[str, Any]) -> list[str]:
         "# Heads on real images",
         "",
         f"Frozen features of `{record['run']}`, of its base alone, and of the same ViT by plain"
-        f" PyTorch. {len(record['seeds'])} seeds, each head scored once, after its last step. ± is"
-        " the deviation between seeds; intervals are 95 %, about images and seeds, each draw on the"
-        " same images.",
+        f" PyTorch, on canvases of {record['canvas']} pixels. {len(record['seeds'])} seeds, each"
+        " head scored once, after its last step. ± is the deviation between seeds; intervals are"
+        " 95 %, about images and seeds, each draw on the same images.",
         "",
     ]
     for task in record["tasks"]:

@@ -53,6 +53,8 @@ def test_what_moved_is_a_table(
         ["dino/nano", "x", "1.2%"],
         ["dino/nano", "V", "50.0%"],
     ]
+    code, _, _ = run(capsys, f"{line} --reads V,D1")
+    assert code == 0 and asked[0].reads is None and asked[1].reads == ("V", "D1")
     code, _, _ = run(capsys, f"{line} --unfreeze base")
     assert code == 2
     code, _, _ = run(capsys, f"{line} --keep -1")

@@ -97,7 +97,9 @@ def test_the_page_has_differences_with_their_intervals() -> None:
     assert (name, score, beyond) == (real.STUDENT, "0.601 ± 0.001", "yes")
     assert difference.startswith("+0.100 (+0.0")
     task = {"task": JOB.task, "kind": JOB.kind, "steps": 5, "metric": "mIoU", "rows": rows}
-    page = real.page({"run": "runs/x", "seeds": numbers("0,1"), "every": 1, "tasks": [task]})
+    page = real.page(
+        {"run": "runs/x", "seeds": numbers("0,1"), "every": 1, "canvas": 64, "tasks": [task]}
+    )
     assert f"| {real.STUDENT} | 0.601 ± 0.001 | {difference} | yes |" in page
 
 
