@@ -106,19 +106,19 @@ def assemble(
         teachers[name].encoder = Offloaded(teachers[name].encoder)
     # The base's own encoder is left out where the student's trunk gives its levels.
     running = {name: teachers[name] for name in composition.teachers_to_run}
-    known = {name: before[name] for name in ("round_trip", "shared") if name in before}
-    return LoadedModels(student.to(device), running, provenance, placements, **known)
+    return LoadedModels(student.to(device), running, provenance, placements, **before)
 
 
 def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> Mapping[str, Any]:
-    """Gives a student what an earlier run's learned; returns that run's environment.
+    """Gives a student what an earlier run's learned; returns what was measured there.
 
     The earlier teachers come along as stand-ins, with their decoders: their encoders are not
     loaded.
     """
     student.take_over(earlier.load_student())
     log(f"{', '.join(student.composition.frozen_teachers)}: as in {earlier.path}")
-    return earlier.environment
+    facts = earlier.environment
+    return {name: facts[name] for name in ("round_trip", "shared") if name in facts}
 
 
 def _described(checkpoint: Path | None) -> Path | None:
