@@ -183,39 +183,19 @@ def _extend(
     config: RunConfig, teachers: Sequence[TeacherSpec], earlier: Composition
 ) -> Composition:
     """An earlier student with further teachers: one more adapter, more aligners, the rest as is."""
-    joins = bool(RECIPES[config.recipe].shared)
-    if joins and earlier.shared_head is None:
-        raise UsageError(
-            f"recipe {config.recipe} needs a space that teachers share: the student to start from "
-            "has none",
-            "--recipe kpu, or start from a run of kpu-joint",
-        )
+    _check_extension(config, teachers, earlier)
     known = tuple(spec.name for spec in earlier.teachers)
-    added = [spec for spec in teachers if spec.name not in known]
-    if earlier.adapter is None:
-        raise UsageError(
-            "a student trained in full has no base to extend", "start from another run"
-        )
-    if earlier.trains_trunk:
-        # What a frozen base gives is cached by its published weights.
-        raise UsageError(
-            "the base of the student to start from was trained with a head (--unfreeze all)",
-            "start from the run that the head was put on",
-        )
-    if [spec.name for spec in teachers[: len(known)]] != list(known) or not added:
-        raise UsageError(
-            f"the student to start from has learned {', '.join(known)}",
-            "kivfm distill --from RUN --add-teacher NAME",
-        )
+    added = teachers[len(known) :]
     features = features_of(earlier)
     # Not their count: a teacher that was removed may have taken its extension with it.
     number = 1 + max((adapter.number for adapter in earlier.extensions), default=0)
     extension = plan_extension(config, features, added, number)
     aligners, maps = list(earlier.aligners), (*earlier.maps, *extension.maps)
-    shared = earlier.shared_head.shared if joins and earlier.shared_head else 0
-    if shared:  # by a fitted map: what is trained beside it reads all others
+    head = earlier.shared_head if RECIPES[config.recipe].shared else None
+    if head:  # by a fitted map: what is trained beside it reads all others
         maps = tuple(one for one in maps if one.name != PLACES)
     for spec in added:
+        shared = head.shared if head else 0
         aligners += plan_aligners(config, spec, maps, earlier.x_channels, shared=shared)
     return _checked(
         earlier.model_copy(
@@ -229,6 +209,38 @@ def _extend(
             }
         )
     )
+
+
+def _check_extension(
+    config: RunConfig, teachers: Sequence[TeacherSpec], earlier: Composition
+) -> None:
+    """Refuses to add teachers where that cannot be done.
+
+    Raises:
+        UsageError: If the student to start from has no place for them, or they are none.
+    """
+    if RECIPES[config.recipe].shared and earlier.shared_head is None:
+        raise UsageError(
+            f"recipe {config.recipe} needs a space that teachers share: the student to start from "
+            "has none",
+            "--recipe kpu, or start from a run of kpu-joint",
+        )
+    known = tuple(spec.name for spec in earlier.teachers)
+    if earlier.adapter is None:
+        raise UsageError(
+            "a student trained in full has no base to extend", "start from another run"
+        )
+    if earlier.trains_trunk:
+        # What a frozen base gives is cached by its published weights.
+        raise UsageError(
+            "the base of the student to start from was trained with a head (--unfreeze all)",
+            "start from the run that the head was put on",
+        )
+    if [spec.name for spec in teachers[: len(known)]] != list(known) or len(teachers) == len(known):
+        raise UsageError(
+            f"the student to start from has learned {', '.join(known)}",
+            "kivfm distill --from RUN --add-teacher NAME",
+        )
 
 
 def _checked(composition: Composition) -> Composition:

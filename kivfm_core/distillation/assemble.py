@@ -110,7 +110,7 @@ def assemble(
 
 
 def _take_over(student: Student, earlier: Run, log: Callable[[str], None]) -> Mapping[str, Any]:
-    """Gives a student what an earlier run's learned; returns what that run says of it.
+    """Gives a student what an earlier run's learned; returns what was measured there.
 
     The earlier teachers come along as stand-ins, with their decoders: their encoders are not
     loaded.

@@ -19,7 +19,8 @@ from torch import Tensor
 from kivfm_core.data.labeled_images import ImageReader
 from kivfm_core.data.named_images import NamedImages, find_named
 from kivfm_core.data.remote.url import refuse_url
-from kivfm_core.embedding.kind import FILE, VECTOR, Manifest, Writer
+from kivfm_core.embedding.kind import FILE, VECTOR, FileKind, Manifest, Writer
+from kivfm_core.embedding.latent import latent_view
 from kivfm_core.embedding.nearest import read_index
 from kivfm_core.embedding.table import file_kind
 from kivfm_core.errors import DataError, UsageError, printable
@@ -67,7 +68,7 @@ class Embedded:
         }
 
 
-# Ten parameters, as the command has flags; most calls give three.
+# Eleven parameters, as the command has flags; most calls give three.
 def embed(
     model: str | Path | Run | Model,
     images: Given,
@@ -76,6 +77,7 @@ def embed(
     teacher: str | None = None,
     maps: Sequence[str] = (),
     pool: int | None = None,
+    latent: bool = False,
     weights: str | Path | None = None,
     accelerator: str = "auto",
     progress: Progress | None = None,
@@ -93,6 +95,7 @@ def embed(
         teacher: Whose levels the student is to predict; by default its own features are stored.
         maps: Names of dense maps to store, too.
         pool: Store maps averaged to so many times so many places; all maps if none is named.
+        latent: Store z and Z, what all teachers share, in place of the student's x and its maps.
         weights: A file for a teacher's weights, in place of its own source.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
         progress: Where to report; by default in a notebook, and nowhere else.
@@ -103,35 +106,33 @@ def embed(
         DataError: If there are no images, or none can be decoded.
         KivfmError: If the file cannot be written, or the extra for its kind is missing.
     """
-    file = _place(out)
-    kind = file_kind(file)
+    refuse_url(out, "features are written to a disk", "-o features.parquet")
+    file = Path(out).expanduser()
+    kind = _free_kind(file)
     found = team.once(lambda: find_named(images))
     opened = open_model(model, accelerator, weights)
-    seen = viewpoint(opened, teacher)
+    seen = latent_view(opened, teacher) if latent else viewpoint(opened, teacher)
     reading = _Reading(seen, _choose(seen, maps, pool), pool)
     with _kept(file, _facts(opened, reading, found), team) as store:
         _fill(store, found, reading, reporter(progress), team)
         manifest = _manifest(opened, reading, store)
         if team.is_first:
             with new_file(file) as target, closing(kind.writer(target, file.parent)) as writer:
-                _write(store, found, (VECTOR, *reading.maps), writer)
-                writer.finish(manifest)
+                _write(store, found, writer, manifest)
     return Embedded(file, len(store.places), store.broken, manifest)
 
 
-def _place(out: str | Path) -> Path:
-    """Where features are written: over a file of features, but over nothing else."""
-    refuse_url(out, "features are written to a disk", "-o features.parquet")
-    file = Path(out).expanduser()
-    if not file.is_file():
-        return file
+def _free_kind(file: Path) -> FileKind:
+    """The kind of a file that may be written: what is there is no student's weights, say."""
+    kind = file_kind(file)
     try:
-        read_index(file)
+        if file.is_file():
+            read_index(file)
+        return kind
     except DataError as error:
         raise UsageError(
             f"{printable(file)} is there already, and holds no features", "give another file"
         ) from error
-    return file
 
 
 def _choose(seen: Viewpoint, maps: Sequence[str], pool: int | None) -> tuple[str, ...]:
@@ -188,7 +189,7 @@ def _facts(model: Model, reading: _Reading, images: NamedImages) -> dict[str, An
     """What features depend on. Features that were kept with other facts are not continued."""
     paths = [images.path(name) for name in images.names]
     facts = list_facts(model.sha256, reading.seen.encoder, paths)
-    return facts | {"maps": reading.maps, "pool": reading.pool}
+    return facts | {"level": reading.seen.level, "maps": reading.maps, "pool": reading.pool}
 
 
 @contextmanager
@@ -230,13 +231,14 @@ def _fill(
         raise DataError(f"none of {len(paths)} images can be decoded: {store.broken[0]}")
 
 
-def _write(store: FeatureStore, images: NamedImages, names: Sequence[str], writer: Writer) -> None:
-    """Writes the rows of the images, in their order, some at a time."""
-    found = store.images
+def _write(store: FeatureStore, images: NamedImages, writer: Writer, manifest: Manifest) -> None:
+    """Writes the rows of the images, in their order, some at a time, and the manifest."""
+    found, names = store.images, (VECTOR, *manifest["maps"])
     for start in range(0, len(found), ROWS):
         some = found[start : start + ROWS]
         rows = {name: store.rows(name, some).numpy() for name in names}
         writer.write([_from_here(images.path(images.names[index])) for index in some], rows)
+    writer.finish(manifest)
 
 
 def _from_here(path: Path) -> str:

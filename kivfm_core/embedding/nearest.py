@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kivfm_core.data.images import is_image_file
 from kivfm_core.embedding.kind import Content
+from kivfm_core.embedding.latent import Part, image_vector, is_latent, text_vector
 from kivfm_core.embedding.table import file_kind
 from kivfm_core.errors import DataError, KivfmError, UsageError, printable
 from kivfm_core.loaded.load import LoadedModel, load
@@ -30,19 +31,22 @@ class Hit:
 
     Attributes:
         file: Its path, as the index has it.
-        score: Cosine similarity to an image; for a text, the decoder's logit.
+        score: Cosine similarity; for a text and a teacher's vectors, its decoder's logit.
     """
 
     file: str
     score: float
 
 
+# Eight parameters, as the command has flags; most calls give three.
 def nearest(
     model: str | Path | Run | Model,
     index: str | Path,
     query: str | Path,
     *,
     k: int = 10,
+    box: Sequence[float] | None = None,
+    mask: str | Path | None = None,
     weights: str | Path | None = None,
     accelerator: str = "auto",
 ) -> list[Hit]:
@@ -53,6 +57,9 @@ def nearest(
         index: A file that `embed` wrote.
         query: An image's file, or a text.
         k: How many to find.
+        box: Search for this part of the image, `(x0, y0, x1, y1)` in its pixels; for files that
+            were written with `latent`.
+        mask: Search for what is not black in this image, of the same size; likewise.
         weights: A file for a teacher's weights, in place of its own source.
         accelerator: Where the encoder computes, as in `engine.accelerator`.
 
@@ -60,25 +67,41 @@ def nearest(
         The nearest first.
 
     Raises:
-        UsageError: If another model made the file, or a text is given and the vectors are none of
-            a text-image teacher's.
-        DataError: If the file holds no features, or the image cannot be decoded.
+        UsageError: If another model made the file; a text is given and the vectors cannot be
+            compared with texts; or a part, and they are not what all teachers share, or the image
+            has no such part.
+        DataError: If the file holds no features, or an image cannot be decoded.
     """
     if not str(query).strip():
         raise UsageError("there is nothing to search for", "--query photo.jpg, or a text")
     content = read_index(Path(index))
     loaded = load(model, accelerator=accelerator, weights=weights)
     _check_same(loaded, content.manifest, index)
-    if Path(query).is_file():
-        teacher = content.manifest["teacher"]
-        vector = loaded.features(query, teacher=teacher, maps=False).vector[0].numpy()
-        scores = similarities(content.vectors, vector)
-    elif is_image_file(str(query)):
-        raise UsageError(f"there is no {printable(query)}", "an image's file, or a text")
-    else:
-        scores = text_scores(loaded, content, str(query))
+    scores = _scores(loaded, content, query, Part(box, mask))
     order = best(scores, k)
     return [Hit(str(content.names[i]), float(scores[i])) for i in order.tolist()]
+
+
+def _scores(model: LoadedModel, content: Content, query: str | Path, part: Part) -> NDArray[Any]:
+    """How near each vector is to an image, a part of one, or a text."""
+    latent = is_latent(model.model, content.manifest)
+    is_image = Path(query).is_file()
+    if not is_image and is_image_file(str(query)):
+        raise UsageError(f"there is no {printable(query)}", "an image's file, or a text")
+    if not part.is_whole and not latent:
+        hint = "kivfm embed MODEL IMAGES --latent -o FILE"
+        raise UsageError("a box or mask is compared with what all teachers share", hint)
+    if not part.is_whole and not is_image:
+        raise UsageError("a text has no box and no mask", "--query photo.jpg")
+    if not is_image and not latent:
+        return text_scores(model, content, str(query))
+    if not is_image:
+        vector = text_vector(model.model, str(query))
+    elif latent:
+        vector = image_vector(model.model, query, part)
+    else:
+        vector = model.features(query, teacher=content.manifest["teacher"], maps=False).vector[0]
+    return similarities(content.vectors, vector.numpy())
 
 
 def similarities(vectors: NDArray[Any], query: NDArray[Any]) -> NDArray[Any]:

@@ -54,6 +54,16 @@ def test_words_find_places(folder: Path, capsys: Any) -> None:
     code, _, err = kivfm(capsys, "predict", "runs/words", image, "--task", TASK)
     assert code == 2 and "needs class names" in err
 
+    code, out, _ = kivfm(capsys, "embed", "runs/words", "photos", "-o", "z.npz", "--latent")
+    assert code == 0 and ", z [64]" in out
+    search = ("embed", "runs/words", "z.npz", "--nearest", "3", "--json", "--query")
+    for query in (["a ring"], [image], [image, "--box", "5,5,40,40"], [image, "--mask", image]):
+        code, out, _ = kivfm(capsys, *search, *query)
+        hits = json.loads(out)["hits"]
+        assert code == 0 and len(hits) == 3 and all(-1 <= hit["score"] <= 1.001 for hit in hits)
+    code, _, err = kivfm(capsys, "embed", "runs/words", "photos", "-o", "z.npz", "--box", "0,0,9,9")
+    assert code == 2 and "parts of --query" in err
+
     write_scenes(folder / "scenes", train=1, val=4, seed=3)
     tasks = f"{TASK},text-segmentation,semantic-segmentation"
     data = ("--data", "scenes/val", "--tasks", tasks)

@@ -20,6 +20,7 @@ from kivfm_cli.options import (
     start_team,
 )
 from kivfm_cli.output import Json, print_json, print_table
+from kivfm_cli.prompts import parse_box
 from kivfm_core.errors import UsageError, escaped, printable
 
 app = make_app()
@@ -60,6 +61,14 @@ def embed(
             metavar="N", min=1, help="Store maps averaged to N x N places. Default: whole."
         ),
     ] = None,
+    latent: Annotated[
+        bool,
+        typer.Option(
+            "--latent",
+            help="Store what all teachers share, z of an image and Z of its places, in place of "
+            "the student's x and its maps.",
+        ),
+    ] = False,
     nearest: Annotated[
         int | None,
         typer.Option(
@@ -70,6 +79,21 @@ def embed(
     ] = None,
     query: Annotated[
         str | None, typer.Option(metavar="Q", help="Image file, or a text, to search for.")
+    ] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X0,Y0,X1,Y1",
+            help="Search for this part of --query's image, in its pixels; needs --latent features.",
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Search for what is not black in this image, of the size of --query's; needs "
+            "--latent features.",
+        ),
     ] = None,
     weights: ModelWeights = None,
     accelerator: Accelerator = "auto",
@@ -82,7 +106,8 @@ def embed(
     Writing goes on where it was stopped when the same command is given again. Several devices share
     the images.
 
-    A search by text needs the features of a text-image teacher (--teacher).
+    A search by text needs the features of a text-image teacher (--teacher), or what such a teacher
+    shares with the others (--latent).
     """
     if (nearest is None) != (query is None):
         raise UsageError("--nearest and --query go together", "--nearest 10 --query photo.jpg")
@@ -91,11 +116,14 @@ def embed(
     more: dict[str, Any] = {"weights": weights, "accelerator": accelerator}
     if nearest is not None and query is not None:
         warn_of_changed_teachers(Path(model))
-        if len(images) > 1 or teacher or maps or pool:
+        if len(images) > 1 or teacher or maps or pool or latent:
             raise UsageError("--nearest takes one file of features, and no flags that make one")
+        more |= {"box": parse_box(box) if box else None, "mask": mask}
         _search(model, images[0], query, nearest, json, more)
         return
-    more |= {"teacher": teacher, "maps": listed(maps), "pool": pool}
+    if box or mask:
+        raise UsageError("--box and --mask are parts of --query", "--nearest 10 --query photo.jpg")
+    more |= {"teacher": teacher, "maps": listed(maps), "pool": pool, "latent": latent}
     with start_team(devices, nodes, accelerator) as team:
         _write(model, images, out or Path(), json, {**more, "team": team})
 
