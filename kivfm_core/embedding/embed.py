@@ -106,7 +106,6 @@ def embed(
         DataError: If there are no images, or none can be decoded.
         KivfmError: If the file cannot be written, or the extra for its kind is missing.
     """
-    refuse_url(out, "features are written to a disk", "-o features.parquet")
     file = Path(out).expanduser()
     kind = _free_kind(file)
     found = team.once(lambda: find_named(images))
@@ -124,6 +123,7 @@ def embed(
 
 def _free_kind(file: Path) -> FileKind:
     """The kind of a file that may be written: what is there is no student's weights, say."""
+    refuse_url(file, "features are written to a disk", "-o features.parquet")
     kind = file_kind(file)
     try:
         if file.is_file():
