@@ -83,8 +83,8 @@ class Part:
             what = f"the box {','.join(f'{v:g}' for v in self.box)}"
             x0, y0, x1, y1 = self.box
             if x0 < x1 and y0 < y1:
-                x0, y0 = max(x0, 0), max(y0, 0)
-                inside[floor(y0) : max(ceil(y1), 0), floor(x0) : max(ceil(x1), 0)] = True
+                (x0, x1), (y0, y1) = _clipped(x0, x1, size[1]), _clipped(y0, y1, size[0])
+                inside[floor(y0) : ceil(y1), floor(x0) : ceil(x1)] = True
         else:
             what = printable(str(self.mask))
             inside = read_pixels(Path(str(self.mask))).amax(0) > 0
@@ -94,6 +94,10 @@ class Part:
         if not inside.any():
             raise UsageError(f"{what} shows nothing of the image", f"the image has {shown}")
         return inside
+
+
+def _clipped(low: float, high: float, side: int) -> tuple[float, float]:
+    return min(max(low, 0), side), min(max(high, 0), side)
 
 
 def image_vector(model: Model, image: str | Path, part: Part) -> Tensor:

@@ -23,6 +23,7 @@ from kivfm_core.embedding.latent import Part, image_vector
 from kivfm_core.embedding.nearest import read_index
 from kivfm_core.errors import UsageError
 from kivfm_core.geometry import Frame
+from kivfm_core.models.open import open_model
 from kivfm_core.models.student_model import StudentModel
 from kivfm_core.scenes.write import write_scenes
 from kivfm_core.spec import InputContract
@@ -83,7 +84,7 @@ class Ramp:
 
 @pytest.mark.parametrize(
     ("box", "mean"),
-    [((0, 0, 10, 40), 1), ((30, 0, 40, 40), 4), ((10, 5, 30, 9), 2.5), ((-9, -9, 99, 99), 2.5)],
+    [((0, 0, 10, 40), 1), ((30, 0, 40, 40), 4), ((10, 5, 30, 9), 2.5), ((-9, -9, 1e999, 99), 2.5)],
 )
 def test_a_box_is_the_mean_of_its_places(tmp_path: Path, box: Any, mean: float):
     Image.new("RGB", (40, 40)).save(tmp_path / "i.png")
@@ -98,6 +99,8 @@ def test_parts_that_cannot_be(bundle: Path, index: Path, pictures: Path, tmp_pat
     for box, mask, message in (
         ((900, 900, 950, 950), None, "shows nothing of the image"),
         ((20, 5, 10, 9), None, "shows nothing of the image"),
+        ((-9, -9, -2, -2), None, "shows nothing of the image"),
+        ((float("nan"), 0, 9, 9), None, "shows nothing of the image"),
         (None, tmp_path / "small.png", "has 3 x 5 pixels"),
         ((0, 0, 9, 9), tmp_path / "small.png", "either a box or a mask"),
     ):
@@ -127,14 +130,14 @@ def test_other_students_share_nothing(composition: Composition, pictures: Path, 
 @pytest.mark.slow
 def test_what_is_searched_for_is_found_more_often_than_by_chance(tmp_path: Path):
     """A student of few steps: words and boxes rank the images that show the class first."""
-    write_scenes(tmp_path / "scenes", train=128, val=60, seed=0)
-    values = {"teachers": "dino/nano,clip/nano,segmenter/nano", "recipe": "kpu-joint"}
-    config = build_config(
-        None,
-        {**values, "data": {"path": str(tmp_path / "scenes/train/images"), "image_size": (96,)},
-         "optim": {"steps": 150, "batch_size": 8}, "student": {"width": 96}},
-    )  # fmt: skip
-    run = distill(config, out=tmp_path / "run")
+    write_scenes(tmp_path / "scenes", train=96, val=60, per_class=0, seed=0)
+    values: dict[str, Any] = {"teachers": "dino/nano,clip/nano,segmenter/nano"}
+    values |= {"recipe": "kpu-joint"}
+    images = str(tmp_path / "scenes/train/images")
+    values |= {"data": {"path": images, "image_size": (96,), "views": 1}}
+    values |= {"optim": {"steps": 120, "batch_size": 8}, "student": {"width": 64}}
+    config = build_config(None, values)
+    run = open_model(distill(config, out=tmp_path / "run"), "cpu")
     val, out = tmp_path / "scenes/val", tmp_path / "z.npz"
     kivfm_core.embed(run, val / "images", out, latent=True, accelerator="cpu")
     labels = json.loads((val / "instances.json").read_text())
