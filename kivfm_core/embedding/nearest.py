@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def nearest(
 def _scores(model: LoadedModel, content: Content, query: str | Path, part: Part) -> NDArray[Any]:
     """How near each vector is to an image, a part of one, or a text."""
     latent = is_latent(model.model, content.manifest)
-    is_image = Path(query).is_file()
+    is_image = isfile(query)  # unlike a path's own method, it takes a text of any length
     if not is_image and is_image_file(str(query)):
         raise UsageError(f"there is no {printable(query)}", "an image's file, or a text")
     if not part.is_whole and not latent:

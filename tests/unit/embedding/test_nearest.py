@@ -76,6 +76,16 @@ def test_a_text_needs_a_text_image_teachers_vectors(bundle: Path, pictures: Path
         kivfm_core.nearest(bundle, tmp_path / "f.npz", "cat.jpg", accelerator="cpu")
 
 
+@pytest.mark.parametrize("text", ["a ring and " * 100, "a\0ring"])
+def test_a_text_that_can_be_no_path_is_a_text(
+    bundle: Path, pictures: Path, tmp_path: Path, text: str
+):
+    out = tmp_path / "f.npz"
+    kivfm_core.embed(bundle, pictures, out, accelerator="cpu")
+    with pytest.raises(UsageError, match="cannot be compared with a text"):
+        kivfm_core.nearest(bundle, out, text, accelerator="cpu")
+
+
 def test_a_text_finds_what_the_zero_shot_decoder_prefers(tmp_path: Path):
     """clip/nano, whose weights are in its package."""
     rng = np.random.default_rng(0)

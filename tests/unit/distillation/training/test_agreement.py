@@ -143,14 +143,19 @@ def test_a_learned_space_that_collapses_is_held(config: RunConfig):
     assert hold(agreement, targets).item() == pytest.approx(1, abs=0.2)
 
 
-def test_every_learned_map_is_trained(config: RunConfig):
-    student = learned(config)
-    module = Distillation(student, "kpu-joint-learned", {BASE: 0.5, PURPOSE: 0.5})
+def send_gradients(student: Student, recipe: str) -> None:
+    """Those of the loss of one batch, without the decoders' part."""
+    module = Distillation(student, recipe, {BASE: 0.5, PURPOSE: 0.5})
     module.recipe = module.recipe.model_copy(update={"readout": 0.0})
     canvas = torch.randn(3, 3, 64, 64)
     targets = batch(9)._replace(trunk=student.run_trunk(canvas))
     total, _ = module(canvas, targets, torch.zeros(2, 3))
     total.backward()
+
+
+def test_every_learned_map_is_trained(config: RunConfig):
+    student = learned(config)
+    send_gradients(student, "kpu-joint-learned")
     maps = {n: p for n, p in student.named_parameters() if "shared_map" in n}
     assert len(maps) == 2 * len(student.composition.aligners)
     assert all(p.grad is not None and p.grad.any() for p in maps.values())
@@ -158,12 +163,7 @@ def test_every_learned_map_is_trained(config: RunConfig):
 
 def test_gradients_reach_the_shared_head(student: Student):
     fit_aligners(student, [batch(seed) for seed in range(3)], alone)
-    module = Distillation(student, "kpu-joint", {BASE: 0.5, PURPOSE: 0.5})
-    module.recipe = module.recipe.model_copy(update={"readout": 0.0})
-    canvas = torch.randn(3, 3, 64, 64)
-    targets = batch(9)._replace(trunk=student.run_trunk(canvas))
-    total, _ = module(canvas, targets, torch.zeros(2, 3))
-    total.backward()
+    send_gradients(student, "kpu-joint")
     head = student.shared_head
     assert head is not None
     for projector in (head.places, head.image):
