@@ -78,7 +78,7 @@ def test_a_goal_runs_from_random_weights(goal: Path, kivfm, tmp_path: Path):
     kivfm(
         *("distill", "--config", str(goal), *given, "--data", "photos", "--out", "run"),
         *("--steps", "3", "--batch-size", "1", "--image-size", "224"),
-        *("--set", "optim.micro_batch=1", "--set", "optim.calibration=1"),
+        *("--set", "optim.micro_batch=1", "--set", "optim.calibration=4"),
         *("--set", "student.trunk_size=224"),
     )
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
