@@ -7,6 +7,8 @@
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+# Containers often set it: every process would compile all of torch's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 READY := .venv/.ready
 SITE := $(BIN)/sphinx-build -c docs -d build/doctrees -E -q -W --keep-going . build/site

@@ -17,6 +17,7 @@ from kivfm_core.distillation.training.nonfinite import SkippedSteps
 from kivfm_core.distillation.training.schedule import make_optimizer
 from kivfm_core.planner.fits import check_fits
 from kivfm_core.planner.placement import place, planned_machine
+from kivfm_core.processes.bfloat16 import computes_bfloat16
 from kivfm_core.student.student import Student
 from kivfm_core.trackers.table import check_trackers
 
@@ -55,6 +56,11 @@ def prepare(context: RunContext) -> Prepared:
     config, composition, fabric = context.config, context.composition, context.fabric
     check_trackers(config.log)
     context.log(f"on {fabric.device}, precision {config.engine.precision}")
+    if config.engine.precision == "bf16-mixed" and not computes_bfloat16(fabric.device):
+        context.log(
+            f"warning: this {fabric.device.type} only imitates bfloat16, which may take many times"
+            " as long; --precision 32-true is faster here"
+        )
     # The student's initial weights follow from the seed: nothing random may come before it.
     torch.manual_seed(config.seed)
     machine = planned_machine(config, find_machine(fabric.device))

@@ -15,6 +15,7 @@ from kivfm_core.config import RunConfig
 from kivfm_core.distillation.processes.sharding import sharding
 from kivfm_core.errors import UsageError
 from kivfm_core.planner.placement import Machine, host_memory
+from kivfm_core.processes.bfloat16 import computes_bfloat16
 from kivfm_core.processes.launch import launched as processes_launched
 from kivfm_core.processes.launch import make_fabric
 
@@ -30,9 +31,8 @@ def resolve_precision(config: RunConfig) -> RunConfig:
 
 def auto_precision(accelerator: str) -> str:
     """The precision that `auto` stands for on this machine."""
-    cuda = torch.cuda
-    there = accelerator in ("auto", "gpu", "cuda") and cuda.is_available()
-    fast = there and cuda.is_bf16_supported(including_emulation=False)
+    there = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    fast = there and computes_bfloat16(torch.device("cuda"))
     return "bf16-mixed" if fast else "32-true"
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from kivfm_core.distillation.processes.sharding import gather, local, local_of
+from kivfm_core.processes.bfloat16 import computes_bfloat16
 
 MOMENTUM, ITERATIONS, COEFFICIENTS, EPS = 0.95, 5, "quintic", 1e-7
 
@@ -84,6 +85,7 @@ class Muon(torch.optim.Optimizer):
             ITERATIONS,
             coefficients,
             eps=EPS,
+            dtype=torch.bfloat16 if computes_bfloat16(shards[0].device) else torch.float32,
         )
         far = -lr * muon.get_lr_scale(torch.Size(shape), "match_rms_adamw") * made
         moved = [local(matrix) for matrix in matrices]

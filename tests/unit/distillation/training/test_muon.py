@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import timm.optim
 import torch
 from torch import nn
 
+from kivfm_core.distillation.training import muon
 from kivfm_core.distillation.training.muon import Muon
 
 
@@ -40,7 +42,9 @@ def moved(make_optimizer: Callable[[list[dict]], torch.optim.Optimizer], steps: 
 
 
 @pytest.mark.parametrize("steps", [1, 4])
-def test_as_timms_own(steps: int):
+def test_as_timms_own(steps: int, monkeypatch: pytest.MonkeyPatch):
+    # Timm's own iterates in bfloat16 everywhere.
+    monkeypatch.setattr(muon, "computes_bfloat16", lambda _: True)
     ours = moved(lambda groups: Muon(groups, 0.01, (0.9, 0.98)), steps)
     theirs = moved(
         lambda groups: timm.optim.Muon(
@@ -50,3 +54,19 @@ def test_as_timms_own(steps: int):
     )
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_processor_without_bfloat16_iterates_in_float32(monkeypatch: pytest.MonkeyPatch):
+    seen: list[torch.dtype] = []
+    iterate = timm.optim.muon.zeropower_via_newtonschulz
+
+    def watch(*args: Any, dtype: torch.dtype, **kwargs: Any) -> torch.Tensor:
+        seen.append(dtype)
+        return iterate(*args, dtype=dtype, **kwargs)
+
+    monkeypatch.setattr(timm.optim.muon, "zeropower_via_newtonschulz", watch)
+    for fast, wanted in ((False, torch.float32), (True, torch.bfloat16)):
+        seen.clear()
+        monkeypatch.setattr(muon, "computes_bfloat16", lambda _, fast=fast: fast)
+        moved(lambda groups: Muon(groups, 0.01, (0.9, 0.98)), 1)
+        assert set(seen) == {wanted}

@@ -13,6 +13,7 @@ from lightning_fabric.plugins import MixedPrecision
 from safetensors.torch import load_file
 
 from kivfm_core.config import RunConfig
+from kivfm_core.distillation import prepare
 from kivfm_core.distillation.engine import distill
 from kivfm_core.distillation.processes import launch
 from kivfm_core.distillation.processes.launch import resolve_precision
@@ -74,6 +75,23 @@ def test_a_run_keeps_the_precision_that_it_began_with(
         distill(config, resume=run)
     plain = distill(asking(config, "32-true"), out=tmp_path / "plain")
     assert distill(config, resume=plain, steps=7) == plain
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_processor_that_only_imitates_bfloat16_is_named(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: bool
+):
+    said: list[str] = []
+
+    class Heard(Silent):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    monkeypatch.setattr(prepare, "computes_bfloat16", lambda _: fast)
+    for precision in ("32-true", "bf16-mixed"):
+        distill(asking(config, precision), out=tmp_path / precision, progress=Heard())
+    warned = [text for text in said if "--precision 32-true" in text]
+    assert len(warned) == (0 if fast else 1)
 
 
 def test_frozen_networks_answer_in_the_precision_of_the_run(
