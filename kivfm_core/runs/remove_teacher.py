@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 from torch import Tensor
 
@@ -53,6 +54,8 @@ def _write_without(earlier: Run, teacher: str, path: Path) -> None:
     trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
              if level.partition(":")[0] != teacher}  # fmt: skip
     facts = {**earlier.environment, "weights": weights, "round_trip": trips, "removed": teacher}
+    if shared := facts.get("shared"):
+        facts["shared"] = _shared(shared, teacher)
     students = (
         _reduced(earlier.load_student(untrained=True), plan),
         _reduced(earlier.load_student(), plan),
@@ -84,6 +87,19 @@ def _without(plan: Composition, teacher: str) -> Composition:
             ),
         }
     )
+
+
+def _shared(shared: Mapping[str, Any], teacher: str) -> dict[str, Any]:
+    """What a run's teachers share, without a teacher's columns and rows."""
+    others = {name: of for name, of in shared["others"].items() if name != teacher}
+    levels = {level: share for level, share in shared["levels"].items()
+              if level.partition(":")[0] != teacher}  # fmt: skip
+    teachers = {
+        name: {column: of for column, of in row.items() if column != teacher}
+        for name, row in shared["teachers"].items()
+        if name != teacher
+    }
+    return {**shared, "levels": levels, "teachers": teachers, "others": others}
 
 
 def _reduced(whole: Student, plan: Composition) -> Student:

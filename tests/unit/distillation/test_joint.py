@@ -15,6 +15,7 @@ from kivfm_core.aligners.joint import JointAligner
 from kivfm_core.config import RunConfig
 from kivfm_core.distillation.engine import distill
 from kivfm_core.loaded.load import load
+from kivfm_core.runs.remove_teacher import remove_teacher
 from kivfm_core.runs.run import open_run
 from kivfm_core.student.bundle import load_student
 from kivfm_core.student.student import Student
@@ -100,3 +101,11 @@ def test_a_further_teacher_reads_what_is_shared(earlier: Path, tmp_path: Path):
     untrained = run.load_student(untrained=True).stand_in(PURPOSE)
     coarse = untrained.levels(before, SIDES)["coarse"]
     assert torch.allclose(coarse, coarse[:, :, :1, :1].expand_as(coarse), atol=1e-3)
+
+
+def test_what_teachers_share_forgets_a_removed_one(earlier: Path, tmp_path: Path):
+    more = distill(further(earlier), out=tmp_path / "more")
+    less = remove_teacher(more, PURPOSE, tmp_path / "less")
+    shared = open_run(less).environment["shared"]
+    assert OTHER.name in shared["others"]
+    assert PURPOSE not in json.dumps({k: shared[k] for k in ("levels", "teachers", "others")})
