@@ -4,6 +4,7 @@
     python -m benchmarks.method labels [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method ablation [--seeds 3] [--steps N] [--jobs 2] ...
     python -m benchmarks.method joint [--seeds 3] [--steps N] [--share N] ...
+    python -m benchmarks.method joint-parts [--seeds 3] [--steps N] [--share N] ...
     python -m benchmarks.method teachers [--seeds 3] [--steps N] [--jobs 2] ...
 
 Two tiers. `screen`: every recipe at every learning rate and weight decay of the grid, one seed, few
@@ -14,8 +15,9 @@ images and on a domain that no network was trained on.
 What was finished before is not run again; the results are written after every seed. `labels` does
 the same with ours and with students that are trained on labels (`labels.py`), chosen after few
 steps. `ablation` changes one thing of ours at a time
-(`ablation.py`), `joint` one thing of the shared space (`joint.py`), `teachers` how many there are
-(`teacher_counts.py`), at the first learning rate and weight decay of the grid.
+(`ablation.py`), `joint` compares the recipes with a shared space with others, `joint-parts` changes
+one thing of that space (`joint.py`), `teachers` how many there are (`teacher_counts.py`), at the
+first learning rate and weight decay of the grid.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ from benchmarks.method.equal_parameters import WIDTHS, Size, equal_size, trainab
 from benchmarks.method.extra_teachers import provide_extra_teachers
 from benchmarks.method.job_rows import make_row
 from benchmarks.method.jobs import Job, Place, is_finished, run_job
-from benchmarks.method.joint import joint_parts
+from benchmarks.method.joint import joint_parts, joint_recipes
 from benchmarks.method.labels import SHARES, TEACHERS, labeled
 from benchmarks.method.labels_page import labels_markdown, labels_plot
 from benchmarks.method.page import OURS, Row, markdown, ranked
@@ -50,6 +52,7 @@ from benchmarks.method.workers import LABELS, call, know_all, make_workers
 from kivfm_core.config import StudentConfig
 from kivfm_core.recipes.table import RECIPES
 
+SUITES = ("recipes", "labels", "ablation", "joint", "joint-parts", "teachers")
 PLAINEST = "mse"
 RESULTS = Path(__file__).parent / "results"
 
@@ -94,19 +97,21 @@ def main() -> None:
 def _cache(pool: Executor, place: Place, tier: Sequence[Job]) -> None:
     """Caches the outputs of a tier's teachers for all images and jobs; they have one seed."""
     names = dict.fromkeys(name for job in tier for name in job.teachers.split(","))
-    words = ["cache", "build", *place.distilling(tier[0].seed, ",".join(names))]
+    words = ["cache", "build", *place.distilling(tier[0].seed, ",".join(names), tier[0].pool)]
     pool.submit(call, words, place.root / "cache.log").result()
 
 
 def _tiers(args: argparse.Namespace, place: Place, rows: Sequence[Row]) -> Iterator[list[Job]]:
     """Jobs that can run at a time; `rows` has those of earlier tiers when the next begins."""
-    if args.suite == "joint":
+    if args.suite in ("joint", "joint-parts"):
         know_all()  # to size them
-        plain = _job(args, "confirm", OURS, 0)
-        if args.share > 1:
-            pool = str(take(place.images.pool, place.root, args.share))
-            plain = replace(plain, pool=pool, share=args.share)
-        yield from ([job] for job in joint_parts(plain, _size, args.seeds))
+        jobs = joint_recipes if args.suite == "joint" else joint_parts
+        for seed in range(args.seeds):
+            plain = _job(args, "confirm", OURS, seed)
+            if args.share > 1:
+                pool = str(take(place.images.pool, place.root, args.share))
+                plain = replace(plain, pool=pool, share=args.share)
+            yield list(jobs(plain, _size))
         return
     if args.suite in ("ablation", "teachers"):
         for seed in range(args.seeds):
@@ -202,7 +207,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suite", choices=["recipes", "labels", "ablation", "joint", "teachers"])
+    parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--recipes", type=_words, default=list(RECIPES), metavar="A,B")
     parser.add_argument("--seeds", type=int, default=3, help="of the confirming tier")
     parser.add_argument("--steps", type=int, default=800, help="of the confirming tier")
@@ -215,7 +220,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=60, help="validation images a task")
     parser.add_argument("--blocks", type=int, default=BLOCKS, help="of test images, at most")
     parser.add_argument("--share", type=int, default=1, metavar="N",
-                        help="`joint` distils on one of N images")  # fmt: skip
+                        help="`joint` and its parts distill on one of N images")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="at a time, sharing the cores")
     parser.add_argument("--set", action="append", dest="sets", default=[], metavar="KEY=VALUE",
                         help="for every distillation, such as engine.accelerator=cuda")  # fmt: skip

@@ -15,7 +15,7 @@ from benchmarks.method.data import SuiteImages
 from benchmarks.method.equal_parameters import WITHIN, Size, equal_size
 from benchmarks.method.extra_teachers import DOMAINS, NAME, provide_extra_teachers
 from benchmarks.method.jobs import Job, Place, commands
-from benchmarks.method.joint import joint_parts
+from benchmarks.method.joint import joint_parts, joint_recipes
 from benchmarks.method.joint_kinds_plan import KINDS
 from benchmarks.method.teacher_counts import teacher_counts
 from kivfm_core.aligners.table import ALIGNERS, build_aligner
@@ -89,7 +89,11 @@ def test_parts_of_the_shared_space_are_as_large_as_ours(
         monkeypatch.setitem(RECIPES, name, recipe)
     for name, kind in KINDS.items():
         monkeypatch.setitem(ALIGNERS, name, kind)
-    jobs = list(joint_parts(OURS, lambda recipe: equal_size(recipe, PARAMETERS), 2))
+
+    def size(recipe: str) -> Size:
+        return equal_size(recipe, PARAMETERS)
+
+    jobs = [*joint_parts(OURS, size), *joint_recipes(replace(OURS, seed=1), size)]
     assert len({job.name for job in jobs}) == len(jobs) > 10
     for job in jobs:
         plan = compose(make_config(job, pool))
