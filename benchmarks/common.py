@@ -113,7 +113,10 @@ def table(columns: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def write_results(
-    name: str, facts: Mapping[str, Any], page: Callable[[Mapping[str, Any]], list[str]]
+    name: str,
+    facts: Mapping[str, Any],
+    page: Callable[[Mapping[str, Any]], list[str]],
+    variant: str = "",
 ) -> str:
     """Writes a measurement to `results/NAME.json`, and as a page beside it.
 
@@ -121,6 +124,7 @@ def write_results(
         name: Of the measurement, and of its package or module.
         facts: What was found, and the `machine`.
         page: The page's lines.
+        variant: Of the measurement, if its results lie beside others of that name.
 
     Returns:
         The page.
@@ -138,8 +142,9 @@ def write_results(
     ]
     folder = ROOT / "benchmarks" / "results"
     folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
-    (folder / f"{name}.md").write_text("\n".join(lines))
+    file = folder / ".".join(filter(None, (name, variant, "json")))
+    file.write_text(json.dumps(record, indent=1) + "\n")
+    file.with_suffix(".md").write_text("\n".join(lines))
     return "\n".join(lines)
 
 
