@@ -21,7 +21,7 @@ from kivfm_core.head_training.labels import class_names, load_labels
 from kivfm_core.head_training.make import extended
 from kivfm_core.head_training.settings import HeadSettings
 from kivfm_core.head_training.start import find_start
-from kivfm_core.head_training.train import Learner, Trainer
+from kivfm_core.head_training.train import Learner, Origin, Trainer
 from kivfm_core.heads.head import Target
 from kivfm_core.heads.table import HEADS
 from kivfm_core.models.open import open_model
@@ -45,7 +45,9 @@ class Kept:
         self, run: Path, job: Job, base_alone: bool = False, canvas: int | None = None
     ) -> None:
         self.job, self.canvas = job, canvas
-        self.start = find_start(open_model(str(run), "cpu"), base_alone)
+        opened = open_model(str(run), "cpu")
+        self.start = find_start(opened, base_alone)
+        self.origin = Origin(opened.name, opened.sha256, base_alone)
         self.train, self.val = (load_labels(one, job.task) for one in (job.train, job.val))
         self.classes = class_names(self.train, job.train, job.task)
         plan = self._plan(None)
@@ -97,7 +99,7 @@ class Kept:
             steps=job.steps, every=job.steps, reads=None if reads is None else tuple(reads),
         )  # fmt: skip
         learner = Learner(head, examples)
-        Trainer(learner, lambda: 0.0, settings, out).run(reporter(None))
+        Trainer(learner, lambda: 0.0, settings, out, self.origin).run(reporter(None))
         learner.eval()
         meter = resolve_reference(find_task(job.task).meter)(self.val, self.classes)
         with torch.no_grad():
