@@ -14,7 +14,10 @@ from torchvision.ops import box_iou
 
 from benchmarks.heads import nano, real
 from benchmarks.heads.heads import Job, as_cells, numbers, row
+from benchmarks.heads.kept import Kept
 from benchmarks.heads.plain import Features, classify, detect, segment
+from kivfm_core.config import RunConfig
+from kivfm_core.distillation.engine import distill
 from kivfm_core.evaluation.bootstrap import DRAWS
 from kivfm_core.evaluation.seeds import average
 
@@ -68,6 +71,22 @@ def test_the_plain_script_finds_objects(features: Features, tmp_path: Path) -> N
     for (_, box, label), one in zip(labeled, found, strict=True):
         assert one["labels"][0] == label
         assert float(box_iou(one["boxes"][:1], box)) > 0.5  # in the image's own pixels
+
+
+def test_heads_learn_from_kept_features(config: RunConfig, tmp_path: Path) -> None:
+    run = distill(config, out=tmp_path / "run")
+    for folder in ("images", "semantic"):
+        (tmp_path / "maps" / folder).mkdir(parents=True)
+    (tmp_path / "maps/semantic/classes.json").write_text('["left", "right"]')
+    for i in range(4):
+        pixels, classes = np.zeros((48, 64, 3)) + COLORS[0], np.zeros((48, 64))
+        pixels[:, 32:], classes[:, 32:] = COLORS[1], 1
+        write(tmp_path / f"maps/images/{i}.png", pixels)
+        write(tmp_path / f"maps/semantic/{i}.png", classes)
+    maps = str(tmp_path / "maps")
+    kept = Kept(run, Job("semantic-segmentation", "dense-linear", maps, maps, 60))
+    scored, draws = kept.score("student/0", 0, tmp_path / "head")
+    assert scored.score > 0.7 and draws is not None and len(draws) == DRAWS
 
 
 def averages(scores: dict[str, list[float]], widths: float = 0.01) -> list[dict[str, Any]]:
