@@ -138,7 +138,7 @@ def _free_kind(file: Path) -> FileKind:
 def _choose(seen: Viewpoint, maps: Sequence[str], pool: int | None) -> tuple[str, ...]:
     unknown = [name for name in maps if name not in seen.maps]
     if unknown:
-        hint = f"one of: {', '.join(seen.maps)}" if seen.maps else "leave --maps away"
+        hint = f"one of: {', '.join(seen.maps)}" if seen.maps else "leave out --maps"
         raise UsageError(f"{seen.encoder.spec.name} has no map {unknown[0]!r}", hint)
     if taken := {FILE, VECTOR} & {*maps}:
         raise UsageError(f"a map cannot be stored by the name {taken.pop()}")

@@ -169,7 +169,7 @@ def _compare(
     one = model.shared(spec.name, None if shared == "auto" else shared) if shared else None
     if shared and one is None:
         raise UsageError(
-            f"{model.name} has no canvas to share: it is a teacher", "leave --shared-canvas away"
+            f"{model.name} has no canvas to share: it is a teacher", "leave out --shared-canvas"
         )
     return Comparison(model.rivals(spec.name), spec.name == model.base, work, progress, one)
 

@@ -139,7 +139,7 @@ def _write(form: Form, program: Program, card: dict[str, Any], file: Path) -> No
         # Whatever torch.export stumbled over: it knows one size, and not every size.
         raise UsageError(
             f"{program.spec.name} cannot be written for canvases of every size",
-            "one size: leave --dynamic away, or give --height and --width",
+            "one size: leave out --dynamic, or give --height and --width",
         ) from error
     if form.calibration is not None:
         resolve_reference(form.kind.quantize)(program, file, form.calibration)
@@ -217,7 +217,7 @@ def _program(
         raise UsageError(
             f"{printable(model.name)} is a student: its base's canvas is rounded from the one that"
             " is given, which no graph does for canvases of every size",
-            "one size: leave --dynamic away, or give --height and --width",
+            "one size: leave out --dynamic, or give --height and --width",
         )
     if task is None:
         if labels:
@@ -226,13 +226,13 @@ def _program(
     else:
         record = find_task(task)
         if not form.kind.tasks:
-            raise UsageError(f"{form.kind.name} holds an encoder and no task", "leave --task away")
+            raise UsageError(f"{form.kind.name} holds an encoder and no task", "leave out --task")
         check_names(labels or ())
         prompt = {"labels": list(labels)} if labels else {}
         if bool(labels) != ("labels" in (record.prompt.flags if record.prompt else ())):
             raise UsageError(
                 f"{task} needs class names" if not labels else f"{task} takes no labels",
-                '--labels "a cat,a dog"' if not labels else "leave --labels away",
+                '--labels "a cat,a dog"' if not labels else "leave out --labels",
             )
         spec = choose(model.specs, task, teacher)
         program = task_program(model, spec.name, record, prompt, size, form.dynamic)

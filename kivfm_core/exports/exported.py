@@ -40,7 +40,7 @@ class Exported:
 
     def __init__(self, program: Program, run: Run) -> None:
         if program.solved is None:
-            raise UsageError("features have no score", "give --task, or leave --data away")
+            raise UsageError("features have no score", "give --task, or leave out --data")
         if set(program.outputs) not in READ:
             raise UsageError(f"{program.solved.task} is not measured from an export", "no --data")
         self.program, self.run, self.solved = program, run, program.solved

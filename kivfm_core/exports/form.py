@@ -80,7 +80,7 @@ def make_form(format: str, task: str | None, wishes: Wishes) -> Form:
     _check_bits(kind, wishes.get("quantize"), calibration is not None)
     dynamic = wishes.get("dynamic", False)
     if dynamic and not kind.tasks:
-        raise UsageError(f"{kind.name} holds weights, which fit every size", "leave --dynamic away")
+        raise UsageError(f"{kind.name} holds weights, which fit every size", "leave out --dynamic")
     if data is not None and not (kind.start and task):
         raise UsageError(f"only a task in {_scored()} has a score here", "--format onnx --task T")
     if missing := unmet(kind.needs):
@@ -105,7 +105,7 @@ def _check_dtype(kind: ExportFormat, dtype: str, quantize: str | None) -> None:
             f"--dtype {' or '.join(kind.dtypes)}, or --format {' or '.join(others)}",
         )
     if quantize and dtype != "fp32":
-        raise UsageError(f"eight bits beside {dtype} do not run here", "leave --dtype away")
+        raise UsageError(f"eight bits beside {dtype} do not run here", "leave out --dtype")
 
 
 def _check_bits(kind: ExportFormat, quantize: str | None, calibrated: bool) -> None:

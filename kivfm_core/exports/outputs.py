@@ -76,6 +76,6 @@ def _method(decoders: Decoders, task: str, name: str, why: str) -> Any:
         raise UsageError(
             f"the decoder of {decoders.spec.name} cannot be exported: {why} image by image, which"
             f" no graph of fixed shapes does, and it has no `{name}` that does without",
-            "export the features, and decode them in Python: leave --task away",
+            "export the features, and decode them in Python: leave out --task",
         )
     return getattr(part, name)

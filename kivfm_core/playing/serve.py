@@ -107,7 +107,7 @@ def listen(port: int | None) -> socket.socket:
         except OSError as error:
             listener.close()
             why = error.strerror or str(error)
-    raise UsageError(f"port {port} cannot be had: {why}", "leave --port away, or take another")
+    raise UsageError(f"port {port} cannot be had: {why}", "leave out --port, or take another")
 
 
 def images_of(model: Model, data: Path | None, say: Callable[[str], None]) -> Images | None:

@@ -177,7 +177,7 @@ def _solvable(specs: Sequence[TeacherSpec], named: bool, pointed_at: bool) -> di
                 taken |= set(flags)
     for flag, given in (("labels", named), ("points", pointed_at)):
         if given and not taken & ({"labels"} if flag == "labels" else {"points", "prompts"}):
-            raise UsageError(f"no task here takes {flag}", f"leave --{flag} away")
+            raise UsageError(f"no task here takes {flag}", f"leave out --{flag}")
     if not tasks:
         raise UsageError(
             "there is no task that needs no prompt",

@@ -86,7 +86,7 @@ def _masks(model: Teacher, record: TaskRecord, levels: Levels, clicks: Tensor) -
     raw = resolve_reference(record.prompt.build)({"prompts": prompts}, levels.frames)
     found = model.decode(record.name, levels, model.prompt(record.name, **raw))
     if not isinstance(found, Masks):
-        raise UsageError(f"{record.name} gives no masks of clicks", "leave --everything away")
+        raise UsageError(f"{record.name} gives no masks of clicks", "leave out --everything")
     (logits,), (masks,) = found.logits, found.to_original(levels.frames)
     expected = found.scores[0] if found.scores else None
     return Scan(masks.cpu(), _scores(logits, expected, levels.frames[0]).cpu(), clicks)

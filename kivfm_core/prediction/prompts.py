@@ -180,7 +180,7 @@ def _check(record: TaskRecord, flags: Mapping[str, Any]) -> None:
         if value and flag not in takes:
             own = flag == "labels" and record.classes == "teacher"
             why = ": its classes are the teacher's" if own else ""
-            raise UsageError(f"{record.name} takes no {flag}{why}", f"leave --{flag} away")
+            raise UsageError(f"{record.name} takes no {flag}{why}", f"leave out --{flag}")
     for flag in needs:
         if not any(flags[name] for name in (pointing if flag == "prompts" else {flag})):
             what, hint = FLAGS[flag]

@@ -213,7 +213,7 @@ def _check_all_tasks(task: str, one: bool, canvas: str | None, **single: Any) ->
         return
     for name, value in single.items():
         if value is not None:
-            raise UsageError(f"--{name} is for one task", f"leave --{name} away")
+            raise UsageError(f"--{name} is for one task", f"leave out --{name}")
     if not one:
         raise UsageError("all tasks are solved for one image at a time", "give one image file")
 

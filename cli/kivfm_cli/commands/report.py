@@ -71,7 +71,7 @@ def report(
     if no_images and data is not None:
         raise UsageError("--data is for images, and --no-images wants none", "give one of them")
     if watch and data is not None:
-        raise UsageError("--watch shows the records alone", "leave --data away")
+        raise UsageError("--watch shows the records alone", "leave out --data")
     if watch:
         file = _watch(run, out)
     else:

@@ -233,7 +233,7 @@ def test_a_prompt_that_the_task_does_not_take_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=told) as caught:
         predict(Oracle(oracle_spec({task: ("x", "y")}), never), image, task, **given)
-    assert caught.value.hint in ("leave --labels away", "leave --points away")
+    assert caught.value.hint in ("leave out --labels", "leave out --points")
 
 
 @pytest.mark.parametrize("point", [(W, 10), (10, H), (-1, 10), (float("nan"), 1), (1, 1e300)])
