@@ -46,7 +46,9 @@ def open_model(
         spec = get_registry().resolve(str(name))
         return TeacherModel(str(name), spec, device, _weights_file(weights, str(name), spec))
     if weights is not None:
-        raise UsageError(f"{printable(folder)} is a student: it has its weights", "no --weights")
+        raise UsageError(
+            f"{printable(folder)} is a student: it has its weights", "leave out --weights"
+        )
     if (card := folder / STUDENT_CARD).is_file():
         plan = stored_composition(read_record(card).get("composition"), card)
         return StudentModel(str(folder), folder, plan, device)
