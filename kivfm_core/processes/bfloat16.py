@@ -18,6 +18,6 @@ def computes_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    # PyTorch asks the same before it hands a product to its fast library.
+    # By this, PyTorch decides whether its fast library multiplies them.
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return supported is not None and bool(supported())
