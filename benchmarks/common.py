@@ -113,10 +113,7 @@ def table(columns: str, rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def write_results(
-    name: str,
-    facts: Mapping[str, Any],
-    page: Callable[[Mapping[str, Any]], list[str]],
-    variant: str = "",
+    name: str, facts: Mapping[str, Any], page: Callable[[Mapping[str, Any]], list[str]]
 ) -> str:
     """Writes a measurement to `results/NAME.json`, and as a page beside it.
 
@@ -124,7 +121,6 @@ def write_results(
         name: Of the measurement, and of its package or module.
         facts: What was found, and the `machine`.
         page: The page's lines.
-        variant: Of the measurement, if its results lie beside others of that name.
 
     Returns:
         The page.
@@ -142,9 +138,8 @@ def write_results(
     ]
     folder = ROOT / "benchmarks" / "results"
     folder.mkdir(exist_ok=True)
-    file = folder / ".".join(filter(None, (name, variant, "json")))
-    file.write_text(json.dumps(record, indent=1) + "\n")
-    file.with_suffix(".md").write_text("\n".join(lines))
+    (folder / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / f"{name}.md").write_text("\n".join(lines))
     return "\n".join(lines)
 
 
