@@ -1,7 +1,7 @@
 """Heads on real images: on a student, on its base alone, and on the same ViT by plain PyTorch.
 
     python -m benchmarks.heads.real --run RUN [--seeds 0,1,2] [--steps 500] [--tasks TASK,...]
-        [--parts TASK,...] [--every 1] [--canvas N] [--name NAME]
+        [--parts TASK,...] [--every 1] [--canvas N]
 
 CamVid's street scenes (semantic segmentation, 46 to learn from and 17 to score), COCO (detection,
 96 and 49), CIFAR-10 (classification, 2,000 and 500). All networks are frozen; heads, steps and
@@ -65,7 +65,6 @@ def main() -> int:
     known.add_argument("--every", type=int, default=1, help="take each N-th image of CIFAR-10")
     known.add_argument("--canvas", type=int, help="side in pixels; by default as kivfm head has it")
     known.add_argument("--out", type=Path, default=Path("runs/heads-real"), help="for the heads")
-    known.add_argument("--name", default="heads.real", help="of the results")
     args = known.parse_args()
     # Heads that were trained on other canvases or images are others.
     args.out /= f"{args.run.name}-{args.canvas or 'own'}-{args.every}"
@@ -77,7 +76,7 @@ def main() -> int:
     found = [_measure(args, jobs[name]) for name in chosen]
     facts = {"machine": machine(), "run": str(args.run), "seeds": args.seeds, "every": args.every}
     facts["canvas"] = args.canvas or whole_images(open_run(args.run).composition).size
-    print(write_results(args.name, {**facts, "tasks": found}, page))
+    print(write_results("heads.real", {**facts, "tasks": found}, page))
     return int(not all(_holds(task) for task in found))
 
 
