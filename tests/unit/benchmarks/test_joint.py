@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.joint import parameters, words
+from benchmarks.joint import added, parameters, search, words
 
 
 def test_a_class_is_scored_by_its_pixels():
@@ -35,3 +35,20 @@ def test_a_shared_head_costs_less_the_more_teachers_there_are():
     assert rows[0]["sums"] == 0 < rows[1]["sums"] == rows[2]["sums"]
     assert all(r["trainable"] == r["adapter"] + r["head"] + r["aligners"] for r in rows)
     assert "kpu-joint" in "\n".join(parameters.page({"rows": rows}))
+
+
+def test_what_a_student_keeps_is_a_mean_over_teachers_not_over_tasks():
+    scores = [("a", 0.2), ("b", 0.6), ("b", 1.0), ("b", None), ("new", 0.5)]
+    rows = [{"teacher": teacher, "retention": retention} for teacher, retention in scores]
+    assert added.kept(rows, ["a", "b"]) == pytest.approx((0.2 + 0.8) / 2)
+    assert added.kept(rows, ["new"]) == 0.5
+
+
+def test_a_search_is_compared_with_chance():
+    right = [np.array([True, False, False, True]), np.array([False, True, False, False])]
+    by = {"the student": [np.array([4.0, 1.0, 2.0, 3.0]), np.array([4.0, 3.0, 2.0, 1.0])]}
+    chance, student = search._rows("a name", by, right)
+    assert chance["value"] == pytest.approx((2 / 4 + 1 / 4) / 2)
+    assert student["value"] == pytest.approx((1 + 1 / 2) / 2) and student["queries"] == 2
+    page = search.page({"run": "r", "images": 4, "rows": [chance, student]})
+    assert "| a name, 2 queries | the student | 0.750 [0.500, 1.000] |" in page
