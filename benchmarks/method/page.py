@@ -122,7 +122,7 @@ def compared(groups: dict[str, list[Row]], ours: str = OURS) -> list[str]:
         return []
     cells: list[list[str]] = []
     for name, rows in groups.items():
-        same = [*map(key, rows[0]["per_task"])] == [*map(key, groups[OURS][0]["per_task"])]
+        same = [*map(key, rows[0]["per_task"])] == [*map(key, groups[ours][0]["per_task"])]
         found = compare(groups[ours], rows) if name != ours and same else {}
         if found:
             cells.append([name, *map(_interval, found.values())])

@@ -54,8 +54,8 @@ def _write_without(earlier: Run, teacher: str, path: Path) -> None:
     trips = {level: kept for level, kept in earlier.environment.get("round_trip", {}).items()
              if level.partition(":")[0] != teacher}  # fmt: skip
     facts = {**earlier.environment, "weights": weights, "round_trip": trips, "removed": teacher}
-    if shared := facts.get("shared"):
-        facts["shared"] = _shared(shared, teacher)
+    if "shared" in earlier.environment:
+        facts["shared"] = _shared(earlier.environment["shared"], teacher)
     students = (
         _reduced(earlier.load_student(untrained=True), plan),
         _reduced(earlier.load_student(), plan),
